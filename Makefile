@@ -1,0 +1,41 @@
+# Everything below works on a fresh Debian or Ubuntu machine that has Python >= 3.11
+# with pip, a JDK and a C compiler. Nothing is installed outside this folder except
+# CellProfiler itself, which `cpengine cellprofiler install` keeps in CPENGINE_HOME.
+PYTHON ?= python3
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+DEMO ?= demo-plate
+
+.PHONY: demo test setup lint types bench constraints clean
+
+demo: setup            ## make a synthetic plate and run it through CellProfiler
+	$(BIN)/cpengine demo $(DEMO)
+
+test: setup            ## run the whole suite, real CellProfiler included
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+setup: .venv/ready     ## Python environment and CellProfiler
+	@$(BIN)/cpengine cellprofiler install --if-missing
+
+lint: .venv/ready      ## format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready     ## mypy, strict on src
+	$(BIN)/mypy
+
+constraints: $(UV)     ## compile constraints.txt from pyproject.toml
+	$(UV) pip compile pyproject.toml --all-extras --group dev --universal \
+	  --python-version 3.11 --no-emit-index-url --no-header --upgrade -q -o constraints.txt
+
+clean:                 ## remove what the other targets made
+	rm -rf .venv .tools $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+
+# uv goes into a folder of its own, so that neither venv nor root rights are needed.
+$(UV):
+	$(PYTHON) -m pip install --quiet --target .tools/uv uv
+
+.venv/ready: pyproject.toml constraints.txt | $(UV)
+	$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
+	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e . --group dev
+	@touch $@

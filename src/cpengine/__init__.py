@@ -1,0 +1,30 @@
+"""Run CellProfiler on whole plates: one plan, any machine."""
+
+from importlib.metadata import version
+
+from cpengine.errors import CpengineError
+from cpengine.executors.base import Executor
+from cpengine.executors.inline import InlineExecutor
+from cpengine.executors.local import LocalExecutor
+from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.plan import Part, Plan
+from cpengine.project import Project
+from cpengine.runner import Machine, run_job
+
+__version__ = version("cpengine")
+
+__all__ = [
+    "CpengineError",
+    "Executor",
+    "Failure",
+    "FailureKind",
+    "InlineExecutor",
+    "Job",
+    "LocalExecutor",
+    "Machine",
+    "Outcome",
+    "Part",
+    "Plan",
+    "Project",
+    "run_job",
+]

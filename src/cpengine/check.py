@@ -1,0 +1,66 @@
+"""What is checked just before a step runs: that its images and places are usable."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from cpengine.errors import InputError, StorageError
+from cpengine.loaddata import Table, image_paths
+from cpengine.storage import Storage
+
+
+def images(storage: Storage, table: Table, rows: Iterable[int]) -> None:
+    """Refuse image sets with missing or empty files, from one listing a folder.
+
+    Raises
+    ------
+    InputError
+        A line for missing files, one for empty files, each with the first place.
+    """
+    sizes = cache(storage.sizes)
+    missing: list[str] = []
+    empty: list[str] = []
+    for row in rows:
+        for column, folder, name in image_paths(table, row):
+            if "://" in folder:
+                continue
+            size = sizes(storage.locate(folder.removeprefix("file:"))).get(name)
+            if not size:
+                place = f"{table.where(row, column)}: {storage.locate(folder)}/{name}"
+                (missing if size is None else empty).append(place)
+    errors = [*_told(missing, "is not there"), *_told(empty, "is empty (0 bytes)")]
+    if errors:
+        raise InputError("\n".join(errors))
+
+
+def _told(places: list[str], what: str) -> Iterator[str]:
+    if places:
+        more = f" (and {len(places) - 1} files more)" if len(places) > 1 else ""
+        illum = "_Illum" in places[0] or ":FileName_Illum" in places[0]
+        cure = "run the illum step first" if illum else "put it there or drop the row"
+        yield f"{places[0]} {what}{more}: {cure}"
+
+
+def writable(storage: Storage, key: str) -> None:
+    """Refuse a folder below which nothing can be written.
+
+    Raises
+    ------
+    StorageError
+        Its nearest existing parent is no folder, or takes no file.
+    """
+    place = storage.path(key)
+    nearest = _nearest(place)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"{place}: cannot be written ({error.strerror}): change the step's output "
+            f"or the rights of {nearest}"
+        ) from error
+
+
+def _nearest(place: Path) -> Path:
+    return next(p for p in (place, *place.parents) if p.exists())

@@ -1,0 +1,434 @@
+"""The command line: reads options, calls the library, prints; no logic of its own."""
+
+import json
+import os
+import signal
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+from cpengine import __version__, config, template
+from cpengine.cellprofiler.find import CellProfiler, candidates, find
+from cpengine.cellprofiler.install import install as install_cellprofiler
+from cpengine.demo import make as demo_plate
+from cpengine.errors import CellProfilerError, ConfigError, CpengineError
+from cpengine.executors import registry
+from cpengine.ledger import State
+from cpengine.model import Job
+from cpengine.plan import Part, Plan
+from cpengine.progress import views
+from cpengine.project import Project
+from cpengine.runner import Machine, sweep
+from cpengine.sequence import StepResult, Steps
+
+OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_MOST_LINES = 10
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class _Group(TyperGroup):
+    """Turns what a user can mend into lines and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CpengineError as error:
+            _complain(str(error).splitlines())
+            raise typer.Exit(BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            _print_err("stopped: what is done is recorded; run again for the rest")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+def _complain(lines: list[str]) -> None:
+    for line in lines[:_MOST_LINES]:
+        _print_err(f"error: {line}")
+    if len(lines) > _MOST_LINES:
+        _print_err(f"error: and {len(lines) - _MOST_LINES} more")
+
+
+def _print_err(line: str) -> None:
+    err.print(line, markup=False, soft_wrap=True)
+
+
+app = typer.Typer(
+    cls=_Group,
+    help="Run CellProfiler on whole plates: one plan, any machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cellprofiler_app = typer.Typer(
+    help="Find or install CellProfiler.", no_args_is_help=True
+)
+app.add_typer(cellprofiler_app, name="cellprofiler")
+
+Folder = Annotated[
+    Path, typer.Option("-C", "--project", help="The project's folder, or its file.")
+]
+Plates = Annotated[
+    list[str] | None, typer.Option("--plate", help="Take these plates (a,b or again).")
+]
+Wells = Annotated[
+    list[str] | None, typer.Option("--well", help="Take these wells (a,b or again).")
+]
+Sites = Annotated[
+    list[str] | None, typer.Option("--site", help="Take these sites (a,b or again).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Jobs at a time. Default: from cores and memory."),
+]
+
+
+def main() -> None:
+    """Run the command line; SIGTERM stops it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    app()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"cpengine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
+    name: Annotated[
+        str, typer.Option(help="The project's folder name.")
+    ] = "my_project",
+    batch: Annotated[str, typer.Option(help="The batch's name.")] = "2026_01_01_Batch1",
+    root: Annotated[str, typer.Option(help="Stands for the bucket.")] = ".",
+    layout: Annotated[str, typer.Option(help="default or cpg.")] = "default",
+    source: Annotated[str, typer.Option(help="For layout cpg: source_4.")] = "",
+) -> None:
+    """Write a commented cpengine.toml."""
+    path = folder / config.FILE_NAME
+    if path.exists():
+        raise ConfigError(f"{path}: is there already: change it, or remove it first")
+    text = template.project_file(
+        name=name, batch=batch, root=root, layout=layout, source=source
+    )
+    _check_text(text)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    out.print(f"wrote {path}")
+
+
+def _check_text(text: str) -> None:
+    """Refuse options that would make a project file that cannot be read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / config.FILE_NAME
+        path.write_text(text, encoding="utf-8")
+        try:
+            config.load(path)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(f"{path}: ", "")) from error
+
+
+@app.command()
+def plan(
+    step: Annotated[str, typer.Argument(help="The step.")],
+    folder: Folder = Path(),
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    first: Annotated[int, typer.Option(min=0, help="How many jobs to show.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Show a step's jobs: counts a plate and the first of them."""
+    project = Project.load(folder)
+    version = _version_or_none(project)
+    steps = Steps(project, [step], _part(plate, well, site), version)
+    made, states = steps.plan(step)
+    if as_json:
+        jobs = [job.to_json() | {"state": state} for job, state in states]
+        _print_json({"step": step, "notes": made.notes, "jobs": jobs})
+        return
+    _show_plan(made, states)
+    _show_jobs(states[:first])
+    if not version:
+        _print_err("note: CellProfiler was not found, so what is done cannot be told")
+
+
+def _version_or_none(project: Project) -> str:
+    try:
+        return _cellprofiler(project).version
+    except CellProfilerError:
+        return ""
+
+
+def _cellprofiler(project: Project) -> CellProfiler:
+    path = project.file.cellprofiler.path
+    return find(str((project.folder / path).absolute()) if path else None)
+
+
+def _part(
+    plates: list[str] | None, wells: list[str] | None, sites: list[str] | None
+) -> Part:
+    return Part(*(frozenset(_split(values)) for values in (plates, wells, sites)))
+
+
+def _split(values: Iterable[str] | None) -> list[str]:
+    return [v for text in values or () for v in text.split(",") if v]
+
+
+def _print_json(data: object) -> None:
+    typer.echo(json.dumps(data, indent=1, default=str))
+
+
+def _show_plan(plan: Plan, states: list[tuple[Job, State]]) -> None:
+    for note in plan.notes:
+        _print_err(f"note: {note}")
+    done: dict[str, int] = {}
+    for job, state in states:
+        plate = dict(job.group).get("Metadata_Plate", "")
+        done[plate] = done.get(plate, 0) + (state is State.DONE)
+    table = Table("plate", title=f"{plan.step.name}: {len(plan.jobs)} jobs")
+    for column in ("jobs", "image sets", "done", "left"):
+        table.add_column(column, justify="right")
+    for plate, (jobs, image_sets) in plan.per_plate().items():
+        left = jobs - done[plate]
+        table.add_row(plate, *map(str, (jobs, image_sets, done[plate], left)))
+    out.print(table)
+
+
+def _show_jobs(states: list[tuple[Job, State]]) -> None:
+    for job, state in states:
+        out.print(f"{job.id}  {state}\n  group   {job.metadata}", markup=False)
+        out.print(f"  data    {job.data_file}", markup=False)
+        out.print(f"  output  {job.destination}", markup=False)
+
+
+@app.command()
+def run(
+    steps: Annotated[list[str], typer.Argument(help="Steps, in order.")],
+    folder: Folder = Path(),
+    on: Annotated[str, typer.Option(help="Executor: local or inline.")] = "local",
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    workers: Workers = None,
+    force: Annotated[bool, typer.Option(help="Run what is done, too.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Show what would run; start nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run steps in sequence; what is done already is not done again."""
+    project = Project.load(folder)
+    cellprofiler = _cellprofiler(project)
+    part = _part(plate, well, site)
+    todo = Steps(project, steps, part, cellprofiler.version, force)
+    if dry_run:
+        _dry_run(todo, as_json)
+        return
+    results = _run(todo, cellprofiler, on, workers, quiet=as_json)
+    if as_json:
+        _print_json([result.to_json() for result in results])
+    raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
+
+
+def _dry_run(todo: Steps, as_json: bool) -> None:
+    plans = [(plan, todo.left(states)) for plan, states in todo.plans()]
+    if as_json:
+        _print_json(
+            [
+                {"step": plan.step.name, "jobs": [job.to_json() for job in jobs]}
+                for plan, jobs in plans
+            ]
+        )
+        return
+    for plan, jobs in plans:
+        sets = sum(job.image_sets for job in jobs)
+        out.print(
+            f"{plan.step.name}: would run {len(jobs)} of {len(plan.jobs)} jobs, "
+            f"{sets} image sets"
+        )
+        for key in plan.derived:
+            out.print(f"  would make {key}", markup=False)
+
+
+def _run(
+    todo: Steps,
+    cellprofiler: CellProfiler,
+    on: str,
+    workers: int | None,
+    *,
+    quiet: bool = False,
+) -> list[StepResult]:
+    project = todo.project
+    machine = _machine(project, cellprofiler)
+    if workers:
+        local = project.file.executors.local.model_copy(update={"workers": workers})
+        executors = project.file.executors.model_copy(update={"local": local})
+        file = project.file.model_copy(update={"executors": executors})
+        project = Project(file, project.folder)
+    results = []
+    for result in todo.run(lambda: registry.make(on, project, machine), views(err)):
+        results.append(result)
+        if not quiet:
+            _show_result(result)
+    return results
+
+
+def _machine(project: Project, cellprofiler: CellProfiler) -> Machine:
+    scratch = project.file.executors.local.scratch
+    folder = project.folder / scratch if scratch else Path(tempfile.gettempdir())
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(
+            f"executors.local.scratch: {folder} is no folder that can be written"
+        )
+    sweep(folder)
+    return Machine(project.storage, cellprofiler, folder)
+
+
+def _show_result(result: StepResult) -> None:
+    for note in result.notes:
+        _print_err(f"note: {note}")
+    for key in result.derived:
+        out.print(f"{result.step}: made {key}", markup=False)
+    ran = result.done + len(result.failed)
+    if not ran:
+        out.print(f"{result.step}: all {result.already} jobs are done already")
+        return
+    before = f", {result.already} done before" if result.already else ""
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    out.print(
+        f"{result.step}: {result.done} of {ran} jobs done{failed}{before}, "
+        f"{result.image_sets} image sets in {result.wall_s:.0f} s -> {result.output}",
+        markup=False,
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make it.")] = Path(
+        "demo-plate"
+    ),
+    plates: Annotated[int, typer.Option(min=1, max=20, help="Plates.")] = 1,
+    wells: Annotated[int, typer.Option(min=1, max=96, help="Wells a plate.")] = 6,
+    sites: Annotated[int, typer.Option(min=1, max=36, help="Sites a well.")] = 2,
+    size: Annotated[
+        int, typer.Option(min=128, max=2160, help="Pixels along an image's side.")
+    ] = 512,
+    all_steps: Annotated[
+        bool, typer.Option("--all-steps", help="All five steps, from a z-stack.")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Make a synthetic Cell Painting plate and run it through CellProfiler."""
+    cellprofiler = find()
+    with err.status("making images") as status:
+        project = demo_plate.make(
+            folder,
+            demo_plate.Size(plates, wells, sites, size, 3 if all_steps else 1),
+            lambda done, total: status.update(f"making images: {done} of {total}"),
+        )
+    names = ["zproj", "qc", "illum", "assaydev", "analysis"]
+    steps = names if all_steps else ["illum", "analysis"]
+    results = _run(
+        Steps(project, steps, Part(), cellprofiler.version),
+        cellprofiler,
+        "local",
+        workers,
+    )
+    if any(result.failed for result in results):
+        raise typer.Exit(SOME_FAILED)
+    _show_demo(project, folder, results)
+
+
+def _show_demo(project: Project, folder: Path, results: list[StepResult]) -> None:
+    table = Table(title="cells found")
+    table.add_column("plate")
+    table.add_column("well")
+    table.add_column("cells", justify="right")
+    for (plate, well), cells in demo_plate.cells_per_well(project).items():
+        table.add_row(plate, well, str(cells))
+    out.print(table)
+    if all(result.done == 0 for result in results):
+        out.print("everything was done already; nothing was run again")
+    else:
+        seconds = sum(result.wall_s for result in results)
+        out.print(f"{sum(r.done for r in results)} jobs in {seconds:.0f} s")
+    out.print(f"project file:  {folder / config.FILE_NAME}", markup=False)
+    for result in results:
+        out.print(f"{result.step + ':':<14} {result.output}", markup=False)
+
+
+@cellprofiler_app.command("install")
+def install(
+    version: Annotated[str, typer.Option(help="Which CellProfiler.")] = "4.2.8.1",
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Only if none is found.")
+    ] = False,
+) -> None:
+    """Make an environment with CellProfiler; needs a JDK and a C compiler."""
+    if if_missing:
+        try:
+            _show_cellprofiler(find())
+            return
+        except CellProfilerError:
+            pass
+    _show_cellprofiler(install_cellprofiler(version, say=_print_err))
+
+
+@cellprofiler_app.command("show")
+def show(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Show which CellProfiler is used, and why."""
+    file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
+    configured = None
+    if file.exists():
+        project = Project.load(folder)
+        path = project.file.cellprofiler.path
+        configured = str((project.folder / path).absolute()) if path else None
+    if as_json:
+        found = find(configured)
+        _print_json(
+            {
+                "command": found.command,
+                "version": found.version,
+                "origin": found.origin,
+                "env": dict(found.env),
+            }
+        )
+        return
+    for candidate in candidates(configured, os.environ):
+        mark = "found" if candidate.found else "-"
+        out.print(
+            f"{mark:<6} {candidate.origin}: {candidate.place} {candidate.note}",
+            markup=False,
+        )
+    _show_cellprofiler(find(configured))
+
+
+def _show_cellprofiler(found: CellProfiler) -> None:
+    command = " ".join(found.command)
+    out.print(f"CellProfiler {found.version}: {command} ({found.origin})", markup=False)

@@ -1,0 +1,231 @@
+"""The project file `cpengine.toml`: its keys, their checks and their messages."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cpengine.errors import ConfigError
+from cpengine.steps import STEPS, GroupSource
+
+FILE_NAME = "cpengine.toml"
+
+Name = Annotated[str, Field(pattern=r"^[^\s/\\,=]+$")]
+Key = Annotated[str, Field(min_length=1)]
+Metadata = Annotated[str, Field(pattern=r"^Metadata_\w+$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProjectSection(_Section):
+    """Which images."""
+
+    name: Name = Field(description="The project's folder name.")
+    app_name: Name | None = Field(
+        None, description="A shorter name for queues and clusters. Default: name."
+    )
+    batch: Name = Field(description="The batch's folder name.")
+    plates: list[Name] | Literal["all"] = Field(
+        "all", description="Plate names, or 'all' for those with a LoadData CSV."
+    )
+
+
+class StorageSection(_Section):
+    """Where the project is."""
+
+    root: str = Field(
+        ".",
+        description="The folder that stands for the bucket; relative to this file.",
+    )
+    layout: Literal["default", "cpg"] = Field(
+        "default",
+        description="Path style: 'default', or 'cpg' (Cell Painting Gallery).",
+    )
+    source: str = Field(
+        "", description="The folder under the project, for layout 'cpg' only."
+    )
+
+
+class PlateSection(_Section):
+    """The plate's layout, for steps with groups = 'layout'."""
+
+    format: Literal[96, 384] | None = Field(
+        None, description="Sets rows and columns: 96 or 384 wells."
+    )
+    rows: list[Annotated[str, Field(pattern=r"^[A-Z]{1,2}$")]] = Field(
+        [chr(ord("A") + i) for i in range(16)], description="Row letters."
+    )
+    columns: list[Annotated[int, Field(ge=1)]] = Field(
+        list(range(1, 25)), description="Column numbers."
+    )
+    wells: list[Name] = Field(
+        [], description="Wells as the CSV writes them; instead of rows and columns."
+    )
+    excluded_wells: list[Name] = Field([], description="Wells to leave out.")
+    sites: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] = Field(
+        9, description="How many sites a well has, or their numbers."
+    )
+    pad_wells: bool = Field(True, description="A01 (true) or A1 (false).")
+
+
+class StepSection(_Section):
+    """What differs from a step's defaults. Places are below the root, or absolute."""
+
+    pipeline: Key | None = Field(None, description="The pipeline's file name.")
+    pipeline_path: Key | None = Field(None, description="The pipeline's folder.")
+    data_file: Key | None = Field(None, description="The LoadData CSV's file name.")
+    data_path: Key | None = Field(
+        None, description="The folder with one folder of CSVs a plate."
+    )
+    batch_file: Key | None = Field(None, description="The batch file's name.")
+    batch_path: Key | None = Field(None, description="The batch file's folder.")
+    input: Key | None = Field(None, description="CellProfiler's input folder.")
+    output: Key | None = Field(None, description="The folder that gets the results.")
+    output_structure: str | None = Field(
+        None,
+        description="Folders below output, with Metadata_ names for values; "
+        "empty: the group's values joined by '-'.",
+    )
+    group: list[Metadata] | None = Field(
+        None, min_length=1, description="Metadata columns that make the groups."
+    )
+    groups: GroupSource = Field(
+        "csv", description="Where groups come from: 'csv', 'layout' or 'batch'."
+    )
+    timeout_min: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="Minutes after which a job is ended. Default: no limit."
+    )
+    plugins: Key | None = Field(None, description="CellProfiler's plugins folder.")
+
+
+class CellProfilerSection(_Section):
+    """Which CellProfiler runs the jobs."""
+
+    path: Key | None = Field(
+        None, description="A cellprofiler program. Default: see the how-to."
+    )
+
+
+class LocalSection(_Section):
+    """The `local` executor: processes on this machine."""
+
+    workers: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Jobs at a time. Default: from cores and memory."
+    )
+    memory_gb: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="Memory one job is expected to need, for that default."
+    )
+    scratch: Key | None = Field(
+        None, description="Folder for work in progress. Default: the system's."
+    )
+
+
+class ExecutorsSection(_Section):
+    """Settings of each executor."""
+
+    local: LocalSection = Field(LocalSection(), description="This machine.")
+
+
+class ProjectFile(_Section):
+    """The whole file."""
+
+    project: ProjectSection
+    storage: StorageSection = StorageSection()
+    plate: PlateSection = PlateSection()
+    steps: dict[Name, StepSection] = Field(
+        {}, description="Built-in steps by name, and steps of your own."
+    )
+    cellprofiler: CellProfilerSection = CellProfilerSection()
+    executors: ExecutorsSection = ExecutorsSection()
+
+
+def load(path: Path) -> ProjectFile:
+    """Read and check a project file.
+
+    Raises
+    ------
+    ConfigError
+        It is missing, is not TOML, or holds a key or value that is not allowed.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: is not there: make one with `cpengine init`, or point -C at "
+            "the project's folder"
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        file = ProjectFile.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(path, error))) from error
+    _check_steps(path, file)
+    return file
+
+
+def _lines(path: Path, error: ValidationError) -> Iterator[str]:
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"] if not _is_variant(part))
+        if item["type"] == "extra_forbidden":
+            yield f"{path}: {place}: unknown key{_nearest(item['loc'])}"
+        elif item["type"] == "missing":
+            yield f"{path}: {place}: is missing: add it"
+        else:
+            value = json.dumps(item["input"], default=str)
+            yield f"{path}: {place}: {value} is not allowed: {_allowed(item)}"
+
+
+def _is_variant(part: str | int) -> bool:
+    """Whether pydantic added this part for one alternative of a union."""
+    return isinstance(part, str) and ("[" in part or part == "int")
+
+
+def _allowed(item: Any) -> str:
+    if item["type"] == "string_pattern_mismatch":
+        return f"must match {item['ctx']['pattern']}"
+    text: str = item["msg"]
+    return text[0].lower() + text[1:]
+
+
+def _nearest(loc: tuple[int | str, ...]) -> str:
+    model: Any = ProjectFile
+    for part in loc[:-1]:
+        field = model.model_fields.get(part)
+        model = field.annotation if field else StepSection
+        if not hasattr(model, "model_fields"):
+            model = StepSection
+    known = sorted(model.model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    return f": did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+
+
+def _check_steps(path: Path, file: ProjectFile) -> None:
+    """Refuse a step of the user's own that does not say enough to be run."""
+    for name, step in file.steps.items():
+        if name in STEPS:
+            continue
+        needed = ("pipeline", "group", "output")
+        missing = [key for key in needed if getattr(step, key) is None]
+        if missing:
+            near = difflib.get_close_matches(name, STEPS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ConfigError(
+                f"{path}: steps.{name}: is not a built-in step{hint} and has no "
+                f"{', '.join(missing)}: add what is missing"
+            )
+    if file.storage.layout == "cpg" and not file.storage.source:
+        raise ConfigError(
+            f"{path}: storage.source: is missing: layout 'cpg' needs it (source_4)"
+        )
+
+
+def schema() -> str:
+    """The JSON schema of the project file, for editors."""
+    return json.dumps(ProjectFile.model_json_schema(), indent=2) + "\n"

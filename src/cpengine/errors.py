@@ -1,0 +1,38 @@
+"""What can go wrong, as one tree.
+
+CpengineError            anything cpengine says in one line and stops for
+├── ConfigError          the project file or an option is wrong
+├── InputError           a CSV, pipeline, image or batch file is wrong
+├── CellProfilerError    CellProfiler cannot be found, installed or started
+├── StorageError         a file or folder cannot be read or written
+└── ExecutorError        the place where jobs run cannot be used
+
+A job that fails is not an error of cpengine: it is an `Outcome` (see `model`).
+"""
+
+
+class CpengineError(Exception):
+    """An error the user can mend.
+
+    Its text says what, where and what to do next; a line for each finding.
+    """
+
+
+class ConfigError(CpengineError, ValueError):
+    """A setting is unknown, missing or has a value that is not allowed."""
+
+
+class InputError(CpengineError, ValueError):
+    """An input file does not hold what its step needs."""
+
+
+class CellProfilerError(CpengineError, RuntimeError):
+    """CellProfiler is missing, cannot be installed or does not start."""
+
+
+class StorageError(CpengineError, OSError):
+    """A place cannot be read or written."""
+
+
+class ExecutorError(CpengineError, RuntimeError):
+    """An executor is unknown, or cannot be used on this machine."""

@@ -1,0 +1,48 @@
+"""What happens while jobs run, as values that views can follow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cpengine.model import Job, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """An attempt at a job has begun."""
+
+    job: Job
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleDone:
+    """CellProfiler has finished one module on one image set."""
+
+    job: Job
+    image_number: int
+    module: str
+    module_num: int
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobRetried:
+    """An attempt failed in a way that is worth another try."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """A job has come to its outcome."""
+
+    outcome: Outcome
+
+
+Event: TypeAlias = JobStarted | ModuleDone | JobRetried | JobEnded
+Listener: TypeAlias = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """The listener of those who do not watch."""

@@ -1,0 +1,1 @@
+"""Where jobs run: one module an executor, all behind `base.Executor`."""

@@ -1,0 +1,37 @@
+"""The `inline` executor: one job after the other in this thread, for debugging."""
+
+from threading import Event as Flag
+
+from cpengine.executors.base import Executor
+from cpengine.model import Job, Outcome
+from cpengine.runner import Machine, run_job
+
+
+class InlineExecutor(Executor):
+    """Runs each job where it is called, so that a debugger sees all of it."""
+
+    window = 1
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+        self._cancelled = Flag()
+        self._ended: list[Outcome] = []
+
+    def submit(self, job: Job, attempt: int) -> None:
+        self._ended.append(
+            run_job(
+                job,
+                self._machine,
+                attempt=attempt,
+                listen=self.listen,
+                cancelled=self._cancelled,
+            )
+        )
+
+    def wait(self) -> list[Outcome]:
+        ended, self._ended = self._ended, []
+        return ended
+
+    def cancel(self) -> None:
+        """Nothing is under way here between two calls."""

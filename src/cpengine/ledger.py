@@ -1,0 +1,108 @@
+"""Which jobs are done: one small marker a job, beside the outputs, written last.
+
+A marker is named `<job id>~<fingerprint>.<state>`, so that "what is left" costs one
+listing and no file is opened.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from cpengine.model import Job, Outcome
+from cpengine.storage import Storage
+
+
+class State(StrEnum):
+    """What the ledger says of a job."""
+
+    DONE = "done"
+    FAILED = "failed"
+    STALE = "stale"
+    """Done, but with another pipeline, other rows or another CellProfiler."""
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The markers and logs of one step."""
+
+    storage: Storage
+    folder: str
+
+    def states(self, jobs: Iterable[Job]) -> list[tuple[Job, State]]:
+        """Give each job and its state, from one listing.
+
+        Jobs come back with the markers that stand for earlier runs of them.
+        """
+        found = self._markers()
+        return [_with_state(job, found.get(job.id, ())) for job in jobs]
+
+    def _markers(self) -> dict[str, list[str]]:
+        """Give the names of markers by job id."""
+        found: dict[str, list[str]] = {}
+        for name in self.storage.sizes(f"{self.folder}/markers"):
+            found.setdefault(name.rpartition("~")[0], []).append(name)
+        return found
+
+    def marker(self, job: Job, state: State) -> str:
+        """The key of a job's marker."""
+        return f"{self.folder}/markers/{job.id}~{job.fingerprint}.{state}"
+
+    def is_done(self, job: Job) -> bool:
+        """Whether exactly this job, fingerprint and all, is done."""
+        return self.storage.exists(self.marker(job, State.DONE))
+
+    def log(self, job: Job) -> str:
+        """The key of the log of a job's last attempt."""
+        return f"{self.folder}/logs/{job.id}.log"
+
+    def record(self, outcome: Outcome) -> None:
+        """Write an outcome's marker.
+
+        Raises
+        ------
+        StorageError
+            The ledger cannot be written.
+        """
+        state = State.DONE if outcome.done else State.FAILED
+        text = json.dumps(outcome.to_json(), indent=1)
+        self.storage.write(self.marker(outcome.job, state), text.encode())
+
+    def forget(self, job: Job) -> set[str]:
+        """Remove the markers of earlier runs; give the files they had published."""
+        files: set[str] = set()
+        for name in job.earlier:
+            key = f"{self.folder}/markers/{name}"
+            if name.endswith(f".{State.DONE}") and self.storage.exists(key):
+                files |= set(self._read(key)["files"])
+            self.storage.remove(key)
+        return files
+
+    def owner(self, job: Job, file: str) -> str | None:
+        """The id of another job that published a file of that name to this place.
+
+        Opens every marker, so ask only when a file is in the way.
+        """
+        for job_id, names in self._markers().items():
+            done = [name for name in names if name.endswith(f".{State.DONE}")]
+            markers = (self._read(f"{self.folder}/markers/{name}") for name in done)
+            if job_id != job.id and any(file in marker["files"] for marker in markers):
+                return job_id
+        return None
+
+    def _read(self, key: str) -> Mapping[str, Any]:
+        data: Mapping[str, Any] = json.loads(self.storage.read(key))
+        return data
+
+
+def _with_state(job: Job, markers: Iterable[str]) -> tuple[Job, State]:
+    done = {name for name in markers if name.endswith(f".{State.DONE}")}
+    job = replace(job, earlier=tuple(markers))
+    if f"{job.id}~{job.fingerprint}.{State.DONE}" in done:
+        return job, State.DONE
+    if done:
+        return job, State.STALE
+    failed = f"{job.id}~{job.fingerprint}.{State.FAILED}" in job.earlier
+    return job, State.FAILED if failed else State.LEFT

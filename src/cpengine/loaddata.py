@@ -1,0 +1,397 @@
+"""LoadData CSVs: read them as CellProfiler does, find what is wrong, derive others.
+
+CellProfiler numbers image sets over the whole CSV, so a plate keeps one CSV and a
+group is picked from it with `-g`; rows are never cut out.
+
+Source: `cellprofiler_core/modules/loaddata.py` 4.2.8.
+"""
+
+import csv
+import io
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from cpengine.errors import InputError
+
+FILE, PATH, URL = "FileName_", "PathName_", "URL_"
+_PLACES = tuple(
+    prefix + kind
+    for kind in (FILE, PATH, URL)
+    for prefix in ("", "Objects", "Image_", "Image_Objects")
+)
+_WELL_COLUMN = {"wellcol", "well_col", "wellcolumn", "well_column", "column", "col"}
+_INT32 = range(-(2**31), 2**31)
+_SITE = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
+_PLANE = re.compile(r"Metadata_(z|z?_?(plane|slice|index|stack)(_?id)?)", re.IGNORECASE)
+_REPEATED = re.compile(r"Metadata_.*(time|frame|cycle|round)", re.IGNORECASE)
+_NOT_IN_A_NAME = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The image sets of one plate, one row each."""
+
+    path: str
+    """The file as messages name it."""
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    lines: tuple[int, ...]
+    """The line of each row in the file, from 1."""
+    typed: bool = False
+    """Whether values are already as CellProfiler reads them (batch files)."""
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """The position of each column, by name."""
+        return {name: i for i, name in enumerate(self.header)}
+
+    def column(self, name: str) -> list[str]:
+        """One column's texts, top to bottom."""
+        i = self.index[name]
+        return [row[i] for row in self.rows]
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """`file:line:column` for messages; `row` counts from 0."""
+        place = f"{self.path}:{self.lines[row]}"
+        return f"{place}:{column}" if column else place
+
+    @property
+    def images(self) -> dict[str, "ImageColumns"]:
+        """The columns of each image that LoadData loads, by image name."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for name in self.header:
+            bare = name.removeprefix("Image_").removeprefix("Objects")
+            for kind in (FILE, PATH, URL):
+                if bare.startswith(kind):
+                    found[bare.removeprefix(kind)][kind] = name
+        return {
+            image: ImageColumns(c.get(FILE), c.get(PATH), c.get(URL))
+            for image, c in found.items()
+        }
+
+    def to_csv(self) -> str:
+        """The table as a CSV that LoadData reads the same."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        return text.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageColumns:
+    """The columns that say where one image is."""
+
+    file: str | None
+    path: str | None
+    url: str | None
+
+
+def parse(text: str, path: str) -> Table:
+    """Read a CSV's text and check its shape.
+
+    Raises
+    ------
+    InputError
+        It is empty, or rows or columns cannot be what LoadData needs.
+    """
+    if text.startswith("\ufeff"):
+        raise InputError(
+            f"{path}:1: starts with a byte order mark: save it as plain UTF-8"
+        )
+    reader = csv.reader(io.StringIO(text))
+    numbered = [(tuple(row), reader.line_num) for row in reader if row]
+    if len(numbered) < 2:
+        raise InputError(f"{path}: has no image sets: write one row an image set")
+    (header, _), *body = numbered
+    table = Table(
+        path, header, tuple(row for row, _ in body), tuple(line for _, line in body)
+    )
+    _raise_any(_shape_errors(table))
+    _raise_any(_cell_errors(table))
+    return table
+
+
+def _raise_any(errors: Iterator[str]) -> None:
+    found = list(errors)
+    if found:
+        raise InputError("\n".join(found))
+
+
+def _shape_errors(table: Table) -> Iterator[str]:
+    yield from _header_errors(table)
+    width = len(table.header)
+    wrong = [i for i, row in enumerate(table.rows) if len(row) != width]
+    if wrong:
+        yield (
+            f"{table.where(wrong[0])}: has {len(table.rows[wrong[0]])} values for "
+            f"{width} columns{_more(wrong)}: give each column one value"
+        )
+
+
+def _header_errors(table: Table) -> Iterator[str]:
+    seen: set[str] = set()
+    for number, name in enumerate(table.header, 1):
+        place = f"{table.path}:1:column {number}"
+        if not name.strip() or name.startswith("Unnamed:"):
+            yield f"{place}: has no name: remove it (pandas: to_csv(index=False))"
+        elif name != name.strip():
+            yield f"{place}: {name!r} has blanks around its name: remove them"
+        elif name in seen:
+            yield f"{place}: {name} is there twice: remove one"
+        seen.add(name)
+    for image, columns in table.images.items():
+        if columns.url:
+            continue
+        if columns.file is None:
+            yield f"{table.path}:1: PathName_{image} without FileName_{image}: add it"
+        elif columns.path is None:
+            yield (
+                f"{table.path}:1: FileName_{image} without PathName_{image} or "
+                f"URL_{image}: add the column with the image's folder"
+            )
+
+
+def _cell_errors(table: Table) -> Iterator[str]:
+    for name in table.header:
+        if name.startswith(_PLACES):
+            empty = [i for i, value in enumerate(table.column(name)) if not value]
+            if empty:
+                yield (
+                    f"{table.where(empty[0], name)}: is empty{_more(empty)}: "
+                    "name the image, or remove the row"
+                )
+
+
+def _more(rows: Sequence[object]) -> str:
+    return f" (and {len(rows) - 1} rows more)" if len(rows) > 1 else ""
+
+
+def read_as_loaddata(name: str, values: Sequence[str]) -> list[str]:
+    """Give a column's values as LoadData's measurements hold them, as text.
+
+    LoadData types a column over the whole CSV: integers where all parse as 32-bit
+    integers, else floats where all parse as numbers, else text. Columns that hold a
+    well's column number stay text.
+    """
+    if name.startswith("Metadata_") and name.split("_")[1].lower() in _WELL_COLUMN:
+        return list(values)
+    kinds = {_kind_of(value) for value in set(values)}
+    if str in kinds:
+        return list(values)
+    kind = float if float in kinds else int
+    return [str(kind(value)) for value in values]
+
+
+def _kind_of(text: str) -> type:
+    try:
+        return int if int(text) in _INT32 else str
+    except ValueError:
+        pass
+    try:
+        float(text)
+    except ValueError:
+        return str
+    return float
+
+
+Group = tuple[tuple[str, str], ...]
+
+
+def groups(table: Table, keys: Sequence[str]) -> dict[Group, list[int]]:
+    """Give each group's rows (from 0), groups in the order of their first row.
+
+    Raises
+    ------
+    InputError
+        A grouping column is missing, or a value cannot name a group.
+    """
+    _raise_any(_missing_keys(table, keys))
+    _raise_any(e for key in keys for e in _value_errors(table, key))
+    found: dict[Group, list[int]] = {}
+    for row, values in enumerate(zip(*map(table.column, keys), strict=True)):
+        found.setdefault(tuple(zip(keys, values, strict=True)), []).append(row)
+    return found
+
+
+def _missing_keys(table: Table, keys: Sequence[str]) -> Iterator[str]:
+    for key in keys:
+        if key not in table.index:
+            yield f"{table.path}:1: has no column {key}, which makes groups: add it"
+
+
+def _value_errors(table: Table, key: str) -> Iterator[str]:
+    """Say which values of a grouping column cannot name a group, one line a kind."""
+    values = table.column(key)
+    as_read = values if table.typed else read_as_loaddata(key, values)
+    empty = [i for i, value in enumerate(values) if not value]
+    unfit = [i for i, value in enumerate(values) if _NOT_IN_A_NAME.search(value)]
+    changed = [i for i, value in enumerate(values) if as_read[i] != value]
+    if empty:
+        yield f"{table.where(empty[0], key)}: is empty{_more(empty)}: fill it in"
+    elif unfit:
+        yield (
+            f"{table.where(unfit[0], key)}: {values[unfit[0]]!r}{_more(unfit)} cannot "
+            "name a group or folder: use no comma, equals sign, blank, slash or '..'"
+        )
+    elif changed:
+        text, read = values[changed[0]], as_read[changed[0]]
+        yield (
+            f"{table.where(changed[0], key)}: CellProfiler reads {text!r} as {read!r}"
+            f"{_more(changed)}: {_cure(text, read)}"
+        )
+
+
+def _cure(text: str, read: str) -> str:
+    if _kind_of(read) is int:
+        return f"write {read} (no leading zeros), or make the column text (s{text})"
+    return f"make the column text, for example P{text}"
+
+
+def site_errors(table: Table) -> Iterator[str]:
+    """Say which (plate, well, site) stands in more than one row."""
+    keys = [name for name in table.header if _tells_rows_apart(name)]
+    if not set(_SITE) <= set(keys):
+        return
+    first: dict[tuple[str, ...], int] = {}
+    again: list[int] = []
+    for row, values in enumerate(zip(*map(table.column, keys), strict=True)):
+        if first.setdefault(values, row) != row:
+            again.append(row)
+    if again:
+        row = again[0]
+        of = dict(zip(table.header, table.rows[row], strict=True))
+        line = table.lines[first[tuple(of[key] for key in keys)]]
+        yield (
+            f"{table.where(row)}: {'-'.join(of[key] for key in _SITE)} is in line "
+            f"{line} already{_more(again)}: keep one row a site"
+        )
+
+
+def _tells_rows_apart(name: str) -> bool:
+    return (
+        name in _SITE
+        or _PLANE.fullmatch(name) is not None
+        or _REPEATED.fullmatch(name) is not None
+    )
+
+
+def relocate(table: Table, move: Callable[[str], str]) -> Table:
+    """Give the table with each folder and address passed through `move`.
+
+    Rows and their order stay, so image numbers do too. The same table comes back
+    where nothing moves.
+    """
+    columns = [
+        table.index[name]
+        for image in table.images.values()
+        for name in (image.path, image.url)
+        if name
+    ]
+    moved = {text: move(text) for i in columns for text in {r[i] for r in table.rows}}
+    if all(old == new for old, new in moved.items()):
+        return table
+    where = set(columns)
+    return replace(
+        table,
+        rows=tuple(
+            tuple(moved[v] if i in where else v for i, v in enumerate(row))
+            for row in table.rows
+        ),
+    )
+
+
+def channels(table: Table) -> dict[str, str]:
+    """The channels that get an illumination function: image name to channel."""
+    return {
+        image: image.removeprefix("Orig")
+        for image in table.images
+        if not image.startswith("Illum")
+    }
+
+
+def with_illum(
+    table: Table, folder: str, plate: str, present: Collection[str] | None = None
+) -> Table:
+    """Derive `load_data_with_illum.csv` from `load_data.csv`.
+
+    For each `Orig<Channel>` it adds the columns of `Illum<Channel>`, the file
+    `<plate>_Illum<Channel>.npy` in `folder`, as pe2loaddata does.
+
+    Parameters
+    ----------
+    present
+        The files that exist; channels without one get no columns. All, if None.
+    """
+    added: dict[str, str] = {}
+    for channel in channels(table).values():
+        name = f"{plate}_Illum{channel}.npy"
+        if present is None or name in present:
+            added |= {f"{FILE}Illum{channel}": name, f"{PATH}Illum{channel}": folder}
+    values = tuple(added.values())
+    return replace(
+        table,
+        header=(*table.header, *added),
+        rows=tuple((*row, *values) for row in table.rows),
+    )
+
+
+def projected(table: Table, folder: str) -> Table:
+    """Derive the projected `load_data.csv` from `load_data_unprojected.csv`.
+
+    Keeps the row of the last plane of each site and points its images at `folder`;
+    file names stay, as the handbook has it.
+
+    Raises
+    ------
+    InputError
+        No column numbers the planes, or one holds something else.
+    """
+    _raise_any(_missing_keys(table, _SITE))
+    planes = [name for name in table.header if _PLANE.fullmatch(name)]
+    if len(planes) != 1:
+        raise InputError(
+            f"{table.path}:1: has {' and '.join(planes) or 'no column'} to number "
+            "the planes of a site: keep one, such as Metadata_PlaneID"
+        )
+    keep = sorted(_last_planes(table, planes[0]).values())
+    paths = {table.index[image.path] for image in table.images.values() if image.path}
+    return replace(
+        table,
+        rows=tuple(
+            tuple(folder if i in paths else v for i, v in enumerate(table.rows[row]))
+            for row in keep
+        ),
+        lines=tuple(range(2, len(keep) + 2)),
+    )
+
+
+def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
+    numbers = table.column(plane)
+    unfit = [i for i, text in enumerate(numbers) if _kind_of(text) is str]
+    if unfit:
+        raise InputError(
+            f"{table.where(unfit[0], plane)}: {numbers[unfit[0]]!r} is not a number"
+        )
+    last: dict[tuple[str, ...], int] = {}
+    for row, site in enumerate(zip(*map(table.column, _SITE), strict=True)):
+        if site not in last or float(numbers[row]) >= float(numbers[last[site]]):
+            last[site] = row
+    return last
+
+
+def image_paths(table: Table, row: int) -> Iterator[tuple[str, str, str]]:
+    """Give (column, folder, file) of each image of a row."""
+    values = table.rows[row]
+    for image in table.images.values():
+        if image.file and image.path:
+            yield (
+                image.file,
+                values[table.index[image.path]],
+                values[table.index[image.file]],
+            )
+        elif image.url:
+            folder, name = posixpath.split(values[table.index[image.url]])
+            yield image.url, folder, name

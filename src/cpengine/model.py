@@ -1,0 +1,195 @@
+"""The nouns of cpengine: jobs, outcomes and failures, frozen, JSON in and out."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cpengine.errors import InputError
+
+
+class FailureKind(StrEnum):
+    """Why an attempt failed; the kind decides what happens next."""
+
+    BAD_INPUT = "bad_input"
+    CELLPROFILER = "cellprofiler"
+    NO_OUTPUT = "no_output"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    STORAGE = "storage"
+    CANCELLED = "cancelled"
+
+
+ATTEMPTS = {
+    FailureKind.CELLPROFILER: 2,
+    FailureKind.CRASH: 2,
+    FailureKind.STORAGE: 3,
+}
+"""How often a job is tried in all when it fails so; every other kind: once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in one attempt."""
+
+    kind: FailureKind
+    message: str
+    """One line: the error as CellProfiler or the system gave it."""
+    module: str | None = None
+    """The CellProfiler module that raised it, if one did."""
+    log: str | None = None
+    """Where the attempt's log is kept."""
+
+    def __str__(self) -> str:
+        where = f" in {self.module}" if self.module else ""
+        log = f" (log: {self.log})" if self.log else ""
+        return f"{self.kind}{where}: {self.message}{log}"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One CellProfiler run over one group.
+
+    The fields from `group` to `output_structure` are the keys and values of a
+    Distributed-CellProfiler message: places are keys below the storage root, with
+    `/` and without a leading slash.
+    """
+
+    step: str
+    group: tuple[tuple[str, str], ...]
+    """Metadata columns and their values as LoadData reads them, in order."""
+    pipeline: str
+    data_file: str
+    """A LoadData CSV, or a `Batch_data.h5` that is also the pipeline."""
+    input: str
+    output: str
+    output_structure: str = ""
+    ledger: str = ""
+    """The folder that keeps this step's markers and logs."""
+    fingerprint: str = ""
+    """Changes when the pipeline, the group's rows or CellProfiler change."""
+    image_sets: int = 0
+    timeout_s: float | None = None
+    plugins: str | None = None
+    earlier: tuple[str, ...] = ()
+    """Names of the markers that earlier runs of this job left in the ledger."""
+
+    @property
+    def id(self) -> str:
+        """The job's name, unique in its plan: the group's values joined by `-`."""
+        return "-".join(value for _, value in self.group)
+
+    @property
+    def metadata(self) -> str:
+        """The group as CellProfiler's `-g` takes it: `K=V,K=V`."""
+        return ",".join(f"{key}={value}" for key, value in self.group)
+
+    @property
+    def place(self) -> str:
+        """The folder under `output` that gets the results (DCP's metadataID).
+
+        Several jobs share one place where the structure is coarser than the group.
+        """
+        if not self.output_structure:
+            return self.id
+        place = self.output_structure
+        for key, value in self.group:
+            place = place.replace(key, value)
+        return place
+
+    @property
+    def destination(self) -> str:
+        """The key of the folder that gets the results."""
+        return f"{self.output}/{self.place}"
+
+    @property
+    def shares_place(self) -> bool:
+        """Whether other jobs of the plan may write to the same folder."""
+        structure = self.output_structure
+        return bool(structure) and any(key not in structure for key, _ in self.group)
+
+    @property
+    def batch_file(self) -> bool:
+        """Whether pipeline and image sets both come from a `Batch_data.h5`."""
+        return self.data_file.endswith(".h5")
+
+    def to_message(self) -> dict[str, str]:
+        """The job as Distributed-CellProfiler's queue message."""
+        message = {
+            "Metadata": self.metadata,
+            "pipeline": self.pipeline,
+            "output": self.output,
+            "input": self.input,
+            "data_file": self.data_file,
+        }
+        if self.output_structure:
+            message["output_structure"] = self.output_structure
+        return message
+
+    def to_json(self) -> dict[str, Any]:
+        """The message plus the keys that only cpengine reads."""
+        own = ("step", "ledger", "fingerprint", "image_sets", "timeout_s", "plugins")
+        return self.to_message() | {
+            "id": self.id,
+            **{name: getattr(self, name) for name in own},
+            "earlier": list(self.earlier),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Job":
+        """Read a job from `to_json`, or from a DCP message with either Metadata form.
+
+        Raises
+        ------
+        InputError
+            A key that DCP requires is missing.
+        """
+        required = ("Metadata", "pipeline", "output", "input", "data_file")
+        missing = [key for key in required if key not in data]
+        if missing:
+            raise InputError(f"job without {', '.join(missing)}: add the key")
+        names = set(cls.__dataclass_fields__) - {"group", "step", "earlier"}
+        return cls(
+            step=str(data.get("step", "")),
+            group=_group_of(data["Metadata"]),
+            earlier=tuple(data.get("earlier", ())),
+            **{name: data[name] for name in names if name in data},
+        )
+
+
+def _group_of(metadata: str | Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    if isinstance(metadata, Mapping):
+        return tuple((key, str(value)) for key, value in metadata.items())
+    pairs = [item.partition("=") for item in metadata.split(",")]
+    if not all(sep for _, sep, _ in pairs):
+        raise InputError(f"job with Metadata {metadata!r}: write it as K=V,K=V")
+    return tuple((key, value) for key, _, value in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt came to."""
+
+    job: Job
+    failure: Failure | None = None
+    attempt: int = 1
+    started: str = ""
+    """UTC, ISO 8601."""
+    wall_s: float = 0.0
+    module_s: Mapping[str, float] = field(default_factory=dict)
+    """Wall seconds by module, `<number> <name>`, summed over image sets."""
+    files: Mapping[str, int] = field(default_factory=dict)
+    """Published files below the job's place, with their sizes in bytes."""
+    host: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Whether the job's results are published."""
+        return self.failure is None
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as the ledger keeps it."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        failure = asdict(self.failure) if self.failure else None
+        return data | {"job": self.job.to_json(), "failure": failure}

@@ -1,0 +1,175 @@
+"""Make the jobs of a step: groups that exist, or groups of the plate's layout. Pure."""
+
+import difflib
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from cpengine.config import PlateSection
+from cpengine.errors import InputError
+from cpengine.loaddata import Group, Table
+from cpengine.model import Job
+from cpengine.steps import SITE, Step
+
+ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which plates, wells and sites to take; an empty set takes all."""
+
+    plates: frozenset[str] = frozenset()
+    wells: frozenset[str] = frozenset()
+    sites: frozenset[str] = frozenset()
+
+    @property
+    def wanted(self) -> dict[str, frozenset[str]]:
+        """The values wanted of each metadata column that is restricted."""
+        values = zip(SITE, (self.plates, self.wells, self.sites), strict=True)
+        return {key: wanted for key, wanted in values if wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The jobs of one step, in order, and what it took to make them."""
+
+    step: Step
+    jobs: tuple[Job, ...]
+    derived: Mapping[str, Table] = field(default_factory=dict)
+    """CSVs that are missing and can be made, by key."""
+    notes: tuple[str, ...] = ()
+    """What a user should know before the jobs run, one line each."""
+
+    @property
+    def image_sets(self) -> int:
+        """How many image sets the jobs hold in all."""
+        return sum(job.image_sets for job in self.jobs)
+
+    def per_plate(self) -> dict[str, tuple[int, int]]:
+        """(jobs, image sets) of each plate."""
+        jobs: Counter[str] = Counter()
+        image_sets: Counter[str] = Counter()
+        for job in self.jobs:
+            plate = dict(job.group).get("Metadata_Plate", "")
+            jobs[plate] += 1
+            image_sets[plate] += job.image_sets
+        return {plate: (jobs[plate], image_sets[plate]) for plate in jobs}
+
+
+def layout_groups(
+    plate: str, layout: PlateSection, keys: Sequence[str]
+) -> Iterator[Group]:
+    """Give the groups of a plate's layout, as `run_batch_general.py` orders them.
+
+    Raises
+    ------
+    InputError
+        The step groups by something that a layout does not know.
+    """
+    values = {
+        "Metadata_Plate": [plate],
+        "Metadata_Well": wells(layout),
+        "Metadata_Site": [str(site) for site in _sites(layout)],
+    }
+    unknown = [key for key in keys if key not in values]
+    if unknown:
+        raise InputError(
+            f"the plate layout has no {', '.join(unknown)}: use groups = 'csv'"
+        )
+    for combination in product(*(values[key] for key in keys)):
+        yield tuple(zip(keys, combination, strict=True))
+
+
+def wells(layout: PlateSection) -> list[str]:
+    """The wells of a plate, row by row, without the excluded ones."""
+    excluded = set(layout.excluded_wells)
+    names = layout.wells or [
+        f"{row}{column:02d}" if layout.pad_wells else f"{row}{column}"
+        for row in _rows(layout)
+        for column in _columns(layout)
+    ]
+    return [name for name in names if name not in excluded]
+
+
+def _rows(layout: PlateSection) -> Sequence[str]:
+    return {96: ROWS_96, 384: ROWS_384}.get(layout.format or 0, layout.rows)
+
+
+def _columns(layout: PlateSection) -> Sequence[int]:
+    formats: dict[int, Sequence[int]] = {96: range(1, 13), 384: range(1, 25)}
+    return formats.get(layout.format or 0, layout.columns)
+
+
+def _sites(layout: PlateSection) -> Iterable[int]:
+    return range(1, layout.sites + 1) if isinstance(layout.sites, int) else layout.sites
+
+
+def in_part(group: Group, part: Part) -> bool:
+    """Whether a group belongs to a part; columns it lacks do not matter."""
+    values = dict(group)
+    return all(
+        key not in values or values[key] in wanted
+        for key, wanted in part.wanted.items()
+    )
+
+
+def check_part(part: Part, groups: Collection[Group], keys: Sequence[str]) -> None:
+    """Refuse a part that names a plate, well or site that no group has.
+
+    Raises
+    ------
+    InputError
+        A wanted value is not among the groups'.
+    """
+    for key, wanted in part.wanted.items():
+        if key not in keys:
+            continue
+        known = {dict(group)[key] for group in groups}
+        for value in sorted(wanted - known):
+            raise InputError(
+                f"--{key.removeprefix('Metadata_').lower()} {value}: is not in the "
+                f"plan{_suggestion(value, known)}"
+            )
+
+
+def _suggestion(value: str, known: Collection[str]) -> str:
+    same = [k for k in known if k.lstrip("0") == value.lstrip("0")]
+    near = same or difflib.get_close_matches(value, known, n=1)
+    if near:
+        return f": did you mean {near[0]}?"
+    first = sorted(known)
+    more = f" and {len(first) - 8} more" if len(first) > 8 else ""
+    return f": it has {', '.join(first[:8])}{more}"
+
+
+def fingerprint(table: Table, rows: Iterable[int], *about: str) -> str:
+    """Give 12 hex digits that change with a group's rows or with `about`."""
+    digest = hashlib.sha256("\x1f".join([*about, *table.header]).encode())
+    for row in rows:
+        digest.update("\x1f".join(("\x1e", *table.rows[row])).encode())
+    return digest.hexdigest()[:12]
+
+
+def check_ids(jobs: Sequence[Job]) -> None:
+    """Refuse a plan in which two groups would have one name or one folder unseen.
+
+    Raises
+    ------
+    InputError
+        Two jobs share an id, or a grouping column's name begins another's.
+    """
+    twice = [job_id for job_id, n in Counter(job.id for job in jobs).items() if n > 1]
+    if twice:
+        raise InputError(
+            f"two groups are both named {twice[0]}: use values without '-' where they "
+            "could be confused"
+        )
+    keys = [key for key, _ in jobs[0].group] if jobs else []
+    for one, other in product(keys, keys):
+        if jobs[0].output_structure and one != other and other.startswith(one):
+            raise InputError(
+                f"{one} begins {other}, so output_structure cannot tell them apart: "
+                "rename one"
+            )

@@ -1,0 +1,110 @@
+"""The seven steps of Distributed-CellProfiler, as data.
+
+Source: `run_batch_general.py` 2.2.1.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cpengine.layout import OutputKind
+
+PLATE = ("Metadata_Plate",)
+WELL = (*PLATE, "Metadata_Well")
+SITE = (*WELL, "Metadata_Site")
+
+LOAD_DATA = "load_data.csv"
+WITH_ILLUM = "load_data_with_illum.csv"
+UNPROJECTED = "load_data_unprojected.csv"
+
+GroupSource = Literal["csv", "layout", "batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepKind:
+    """What a step is before a project sets anything."""
+
+    name: str
+    group: tuple[str, ...]
+    pipeline: str
+    data_file: str
+    batch_file: str
+    output: OutputKind
+    output_structure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a project, with every name and place settled.
+
+    Places are keys below the storage root.
+    """
+
+    name: str
+    group: tuple[str, ...]
+    """Metadata columns that make the groups; the pipeline must group by the same."""
+    source: GroupSource
+    """Where groups come from: LoadData CSVs, the plate layout, or a batch file."""
+    pipeline: str
+    data_folder: str
+    """The folder with one folder of LoadData CSVs a plate."""
+    data_file: str
+    """The CSV's name in that folder; with `source="batch"` the batch file's key."""
+    input: str
+    output: str
+    output_structure: str
+    ledger: str
+    timeout_s: float | None = None
+    plugins: str | None = None
+
+    def data_key(self, plate: str) -> str:
+        """The key of the file that lists a plate's image sets."""
+        if self.source == "batch":
+            return self.data_file
+        return f"{self.data_folder}/{plate}/{self.data_file}"
+
+
+STEPS = {
+    kind.name: kind
+    for kind in (
+        StepKind(
+            "zproj",
+            SITE,
+            "Zproj.cppipe",
+            UNPROJECTED,
+            "Batch_data_zproj.h5",
+            "zproj",
+            "Metadata_Plate",
+        ),
+        StepKind("qc", WELL, "qc.cppipe", LOAD_DATA, "Batch_data_qc.h5", "qc"),
+        StepKind("qc_persite", SITE, "qc.cppipe", LOAD_DATA, "Batch_data_qc.h5", "qc"),
+        StepKind(
+            "illum", PLATE, "illum.cppipe", LOAD_DATA, "Batch_data_illum.h5", "illum"
+        ),
+        StepKind(
+            "assaydev",
+            WELL,
+            "assaydev.cppipe",
+            WITH_ILLUM,
+            "Batch_data_assaydev.h5",
+            "assaydev",
+        ),
+        StepKind(
+            "assaydev_persite",
+            SITE,
+            "assaydev.cppipe",
+            WITH_ILLUM,
+            "Batch_data_assaydev.h5",
+            "assaydev",
+        ),
+        StepKind(
+            "analysis",
+            SITE,
+            "analysis.cppipe",
+            WITH_ILLUM,
+            "Batch_data_analysis.h5",
+            "analysis",
+            "Metadata_Plate/analysis/Metadata_Plate-Metadata_Well-Metadata_Site",
+        ),
+    )
+}
+"""The built-in steps by name, in the order the handbook runs them."""
