@@ -1,0 +1,1 @@
+"""CellProfiler in an environment of its own: find it, install it, build its command."""
