@@ -1,0 +1,1 @@
+"""A synthetic Cell Painting plate and its pipelines, to try everything with."""

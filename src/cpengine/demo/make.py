@@ -1,0 +1,65 @@
+"""The demo project: its plate, its file, and what CellProfiler found in it."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpengine import config, template
+from cpengine.demo.plate import wells_of, write_plate
+from cpengine.errors import ConfigError
+from cpengine.project import Project
+
+NAME, BATCH = "demo", "2026_01_01_Batch1"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a demo is."""
+
+    plates: int
+    wells: int
+    sites: int
+    pixels: int
+    planes: int
+
+
+def make(folder: Path, size: Size, progress: Callable[[int, int], None]) -> Project:
+    """Write the demo's images, CSVs, pipelines and project file.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something else.
+    """
+    file = folder / config.FILE_NAME
+    if folder.exists() and any(folder.iterdir()) and not file.exists():
+        raise ConfigError(f"{folder}: is not empty and no demo: name a new folder")
+    write_plate(
+        folder.resolve(),
+        project=NAME,
+        batch=BATCH,
+        plates=[f"DemoPlate{i + 1}" for i in range(size.plates)],
+        wells=wells_of(size.wells),
+        sites=size.sites,
+        size=size.pixels,
+        planes=size.planes,
+        progress=progress,
+    )
+    if not file.exists():
+        text = template.project_file(name=NAME, batch=BATCH, root=".")
+        file.write_text(text, encoding="utf-8")
+    return Project.load(folder)
+
+
+def cells_per_well(project: Project) -> dict[tuple[str, str], int]:
+    """Cells that the analysis step counted, by (plate, well)."""
+    cells: dict[tuple[str, str], int] = {}
+    for job in project.plan("analysis").jobs:
+        path = project.storage.path(f"{job.destination}/Image.csv")
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                well = (row["Metadata_Plate"], row["Metadata_Well"])
+                count = int(float(row["Count_Cells"]))
+                cells[well] = cells.get(well, 0) + count
+    return cells
