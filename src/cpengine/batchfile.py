@@ -1,24 +1,48 @@
 """Read a `Batch_data.h5`: the pipeline and the image sets that CreateBatchFiles kept.
 
+The pipeline's own grouping may come from LoadData or from the Groups module; the
+file names the columns it came to.
+
 Source: `cellprofiler_core/utilities/hdf5_dict.py` 4.2.8, the layout of measurements.
 """
 
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
 
 from cpengine.errors import InputError
 from cpengine.loaddata import Table
-from cpengine.pipeline import Pipeline, parse
 
 _KEPT = ("Metadata_", "FileName_", "PathName_")
+_DAMAGE = (
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+)
+"""What h5py raises for damaged files, depending on where the damage is."""
 
 
-def read(path: Path, shown: str) -> tuple[Pipeline, Table]:
-    """Give the pipeline and one row an image set, in the order of image numbers.
+@dataclass(frozen=True, slots=True)
+class BatchFile:
+    """What a batch file holds."""
 
-    Values are as CellProfiler typed them. `shown` names the file in messages; a
-    row's line is its image number.
+    pipeline: str
+    """The pipeline's text."""
+    grouping_keys: tuple[str, ...]
+    """The metadata columns that the pipeline groups by."""
+    table: Table
+    """One row an image set, values as CellProfiler typed them; a row's line is its
+    image number."""
+
+
+def read(path: Path) -> BatchFile:
+    """Read a batch file.
 
     Raises
     ------
@@ -27,10 +51,14 @@ def read(path: Path, shown: str) -> tuple[Pipeline, Table]:
     """
     try:
         with h5py.File(path) as file:
-            return _read(file, shown)
-    except (OSError, KeyError, IndexError, UnicodeDecodeError) as error:
+            return _read(file, str(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: is not there: put the batch file there") from error
+    except InputError:
+        raise
+    except _DAMAGE as error:
         raise InputError(
-            f"{shown}: is damaged or not a batch file ({_first_line(error)}): "
+            f"{path}: is damaged or not a batch file ({_first_line(error)}): "
             "write it again with CreateBatchFiles"
         ) from error
 
@@ -39,10 +67,16 @@ def _first_line(error: Exception) -> str:
     return str(error).strip("'\"").splitlines()[0] if str(error) else repr(error)
 
 
-def _read(file: h5py.File, shown: str) -> tuple[Pipeline, Table]:
+def _read(file: h5py.File, shown: str) -> BatchFile:
     measurements = file["Measurements"]
     run = measurements[max(measurements)]
     text = _values(run["Experiment"]["Pipeline_Pipeline"])[0]
+    if "Metadata_GroupingTags" not in run["Experiment"]:
+        raise InputError(
+            f"{shown}: its pipeline does not group: choose metadata for grouping in "
+            "LoadData and write it again"
+        )
+    tags = _values(run["Experiment"]["Metadata_GroupingTags"])[0]
     images = run["Image"]
     numbers = [int(number) for number in _values(images["ImageNumber"])]
     header = tuple(name for name in images if name.startswith(_KEPT))
@@ -51,7 +85,7 @@ def _read(file: h5py.File, shown: str) -> tuple[Pipeline, Table]:
     if not rows or len(rows) != len(numbers):
         raise InputError(f"{shown}: has no image sets: write it again")
     table = Table(shown, header, rows, tuple(numbers), typed=True)
-    return parse(text, shown), table
+    return BatchFile(text, tuple(json.loads(tags)), table)
 
 
 def _values(feature: h5py.Group) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,11 +22,11 @@ from cpengine.errors import CellProfilerError, ConfigError, CpengineError
 from cpengine.executors import registry
 from cpengine.ledger import State
 from cpengine.model import Job
-from cpengine.plan import Part, Plan
+from cpengine.plan import Part, plate_of
 from cpengine.progress import views
 from cpengine.project import Project
 from cpengine.runner import Machine, sweep
-from cpengine.sequence import StepResult, Steps
+from cpengine.sequence import StepResult, Steps, Todo
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10
@@ -167,13 +168,16 @@ def plan(
     project = Project.load(folder)
     version = _version_or_none(project)
     steps = Steps(project, [step], _part(plate, well, site), version)
-    made, states = steps.plan(step)
+    todo = steps.plan(step)
     if as_json:
-        jobs = [job.to_json() | {"state": state} for job, state in states]
-        _print_json({"step": step, "notes": made.notes, "jobs": jobs})
+        jobs = [
+            job.to_json() | {"state": state if version else None}
+            for job, state in todo.states
+        ]
+        _print_json({"step": step, "notes": todo.plan.notes, "jobs": jobs})
         return
-    _show_plan(made, states)
-    _show_jobs(states[:first])
+    _show_plan(todo, known=bool(version))
+    _show_jobs(todo.plan.jobs[:first])
     if not version:
         _print_err("note: CellProfiler was not found, so what is done cannot be told")
 
@@ -204,25 +208,23 @@ def _print_json(data: object) -> None:
     typer.echo(json.dumps(data, indent=1, default=str))
 
 
-def _show_plan(plan: Plan, states: list[tuple[Job, State]]) -> None:
+def _show_plan(todo: Todo, *, known: bool) -> None:
+    plan = todo.plan
     for note in plan.notes:
         _print_err(f"note: {note}")
-    done: dict[str, int] = {}
-    for job, state in states:
-        plate = dict(job.group).get("Metadata_Plate", "")
-        done[plate] = done.get(plate, 0) + (state is State.DONE)
+    done = Counter(plate_of(job) for job, state in todo.states if state is State.DONE)
     table = Table("plate", title=f"{plan.step.name}: {len(plan.jobs)} jobs")
     for column in ("jobs", "image sets", "done", "left"):
         table.add_column(column, justify="right")
     for plate, (jobs, image_sets) in plan.per_plate().items():
-        left = jobs - done[plate]
-        table.add_row(plate, *map(str, (jobs, image_sets, done[plate], left)))
+        counts = (done[plate], jobs - done[plate]) if known else ("?", "?")
+        table.add_row(plate, *map(str, (jobs, image_sets, *counts)))
     out.print(table)
 
 
-def _show_jobs(states: list[tuple[Job, State]]) -> None:
-    for job, state in states:
-        out.print(f"{job.id}  {state}\n  group   {job.metadata}", markup=False)
+def _show_jobs(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        out.print(f"{job.id}\n  group   {job.metadata}", markup=False)
         out.print(f"  data    {job.data_file}", markup=False)
         out.print(f"  output  {job.destination}", markup=False)
 
@@ -257,16 +259,17 @@ def run(
 
 
 def _dry_run(todo: Steps, as_json: bool) -> None:
-    plans = [(plan, todo.left(states)) for plan, states in todo.plans()]
+    plans = todo.plans()
     if as_json:
         _print_json(
             [
-                {"step": plan.step.name, "jobs": [job.to_json() for job in jobs]}
-                for plan, jobs in plans
+                {"step": p.plan.step.name, "jobs": [job.to_json() for job in p.jobs]}
+                for p in plans
             ]
         )
         return
-    for plan, jobs in plans:
+    for planned in plans:
+        plan, jobs = planned.plan, planned.jobs
         sets = sum(job.image_sets for job in jobs)
         out.print(
             f"{plan.step.name}: would run {len(jobs)} of {len(plan.jobs)} jobs, "
@@ -284,15 +287,10 @@ def _run(
     *,
     quiet: bool = False,
 ) -> list[StepResult]:
-    project = todo.project
-    machine = _machine(project, cellprofiler)
-    if workers:
-        local = project.file.executors.local.model_copy(update={"workers": workers})
-        executors = project.file.executors.model_copy(update={"local": local})
-        file = project.file.model_copy(update={"executors": executors})
-        project = Project(file, project.folder)
+    make = registry.maker(on)
+    machine = _machine(todo.project, cellprofiler)
     results = []
-    for result in todo.run(lambda: registry.make(on, project, machine), views(err)):
+    for result in todo.run(lambda: make(todo.project, machine, workers), views(err)):
         results.append(result)
         if not quiet:
             _show_result(result)

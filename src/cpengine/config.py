@@ -14,9 +14,15 @@ from cpengine.steps import STEPS, GroupSource
 
 FILE_NAME = "cpengine.toml"
 
-Name = Annotated[str, Field(pattern=r"^[^\s/\\,=]+$")]
+_NAME, _ROW, _METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^[A-Z]{1,2}$", r"^Metadata_\w+$"
+_PATTERNS = {
+    _NAME: "use no blank, slash, comma or equals sign, and no dot at the start",
+    _ROW: "use one or two capital letters",
+    _METADATA: "write Metadata_ and a name",
+}
+Name = Annotated[str, Field(pattern=_NAME)]
 Key = Annotated[str, Field(min_length=1)]
-Metadata = Annotated[str, Field(pattern=r"^Metadata_\w+$")]
+Metadata = Annotated[str, Field(pattern=_METADATA)]
 
 
 class _Section(BaseModel):
@@ -31,7 +37,7 @@ class ProjectSection(_Section):
         None, description="A shorter name for queues and clusters. Default: name."
     )
     batch: Name = Field(description="The batch's folder name.")
-    plates: list[Name] | Literal["all"] = Field(
+    plates: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = Field(
         "all", description="Plate names, or 'all' for those with a LoadData CSV."
     )
 
@@ -58,19 +64,22 @@ class PlateSection(_Section):
     format: Literal[96, 384] | None = Field(
         None, description="Sets rows and columns: 96 or 384 wells."
     )
-    rows: list[Annotated[str, Field(pattern=r"^[A-Z]{1,2}$")]] = Field(
-        [chr(ord("A") + i) for i in range(16)], description="Row letters."
+    rows: list[Annotated[str, Field(pattern=_ROW)]] = Field(
+        [chr(ord("A") + i) for i in range(16)],
+        min_length=1,
+        description="Row letters.",
     )
     columns: list[Annotated[int, Field(ge=1)]] = Field(
-        list(range(1, 25)), description="Column numbers."
+        list(range(1, 25)), min_length=1, description="Column numbers."
     )
     wells: list[Name] = Field(
         [], description="Wells as the CSV writes them; instead of rows and columns."
     )
     excluded_wells: list[Name] = Field([], description="Wells to leave out.")
-    sites: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] = Field(
-        9, description="How many sites a well has, or their numbers."
-    )
+    sites: (
+        Annotated[int, Field(ge=1)]
+        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    ) = Field(9, description="How many sites a well has, or their numbers.")
     pad_wells: bool = Field(True, description="A01 (true) or A1 (false).")
 
 
@@ -166,30 +175,40 @@ def load(path: Path) -> ProjectFile:
         file = ProjectFile.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(_lines(path, error))) from error
+    _check_plates(path, file)
     _check_steps(path, file)
     return file
 
 
 def _lines(path: Path, error: ValidationError) -> Iterator[str]:
-    for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"] if not _is_variant(part))
+    """Give a line for each wrong key or value, however many forms it may take."""
+    refused: dict[str, list[str]] = {}
+    places = [_place(item["loc"]) for item in error.errors()]
+    for place, item in zip(places, error.errors(), strict=True):
         if item["type"] == "extra_forbidden":
             yield f"{path}: {place}: unknown key{_nearest(item['loc'])}"
         elif item["type"] == "missing":
             yield f"{path}: {place}: is missing: add it"
-        else:
+        elif not any(other.startswith(f"{place}.") for other in places):
             value = json.dumps(item["input"], default=str)
-            yield f"{path}: {place}: {value} is not allowed: {_allowed(item)}"
+            text = f"{path}: {place}: {value} is not allowed"
+            refused.setdefault(text, []).append(_allowed(item))
+    for text, allowed in refused.items():
+        yield f"{text}: {', or '.join(allowed)}"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if not _is_variant(part))
 
 
 def _is_variant(part: str | int) -> bool:
     """Whether pydantic added this part for one alternative of a union."""
-    return isinstance(part, str) and ("[" in part or part == "int")
+    return isinstance(part, str) and ("[" in part or part == "constrained-int")
 
 
 def _allowed(item: Any) -> str:
     if item["type"] == "string_pattern_mismatch":
-        return f"must match {item['ctx']['pattern']}"
+        return _PATTERNS[item["ctx"]["pattern"]]
     text: str = item["msg"]
     return text[0].lower() + text[1:]
 
@@ -204,6 +223,13 @@ def _nearest(loc: tuple[int | str, ...]) -> str:
     known = sorted(model.model_fields)
     near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
     return f": did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+
+
+def _check_plates(path: Path, file: ProjectFile) -> None:
+    plates = file.project.plates
+    twice = [plate for plate in plates if plates.count(plate) > 1]
+    if plates != "all" and twice:
+        raise ConfigError(f"{path}: project.plates: {twice[0]} twice: remove one")
 
 
 def _check_steps(path: Path, file: ProjectFile) -> None:

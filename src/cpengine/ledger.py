@@ -5,6 +5,7 @@ listing and no file is opened.
 """
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -50,9 +51,17 @@ class Ledger:
         """The key of a job's marker."""
         return f"{self.folder}/markers/{job.id}~{job.fingerprint}.{state}"
 
-    def is_done(self, job: Job) -> bool:
-        """Whether exactly this job, fingerprint and all, is done."""
-        return self.storage.exists(self.marker(job, State.DONE))
+    def outcome(self, job: Job) -> Outcome | None:
+        """The outcome by which this job, fingerprint and all, became done.
+
+        None if it is not done, or if its marker is one that `job` knows and means to
+        replace.
+        """
+        key = self.marker(job, State.DONE)
+        if posixpath.basename(key) in job.earlier or not self.storage.exists(key):
+            return None
+        data = dict(self._read(key))
+        return Outcome(**data | {"job": job})
 
     def log(self, job: Job) -> str:
         """The key of the log of a job's last attempt."""

@@ -27,7 +27,9 @@ _WELL_COLUMN = {"wellcol", "well_col", "wellcolumn", "well_column", "column", "c
 _INT32 = range(-(2**31), 2**31)
 _SITE = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
 _PLANE = re.compile(r"Metadata_(z|z?_?(plane|slice|index|stack)(_?id)?)", re.IGNORECASE)
-_REPEATED = re.compile(r"Metadata_.*(time|frame|cycle|round)", re.IGNORECASE)
+_REPEATED = re.compile(
+    r"Metadata_.*(time|frame|cycle|round)(_?(point|index|number|id))*", re.IGNORECASE
+)
 _NOT_IN_A_NAME = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
 
 
@@ -101,8 +103,7 @@ def parse(text: str, path: str) -> Table:
         raise InputError(
             f"{path}:1: starts with a byte order mark: save it as plain UTF-8"
         )
-    reader = csv.reader(io.StringIO(text))
-    numbered = [(tuple(row), reader.line_num) for row in reader if row]
+    numbered = _numbered_rows(text, path)
     if len(numbered) < 2:
         raise InputError(f"{path}: has no image sets: write one row an image set")
     (header, _), *body = numbered
@@ -112,6 +113,17 @@ def parse(text: str, path: str) -> Table:
     _raise_any(_shape_errors(table))
     _raise_any(_cell_errors(table))
     return table
+
+
+def _numbered_rows(text: str, path: str) -> list[tuple[tuple[str, ...], int]]:
+    """Give each row that is not blank and its line; any line ends will do."""
+    reader = csv.reader(io.StringIO(text, newline=None))
+    try:
+        return [(tuple(row), reader.line_num) for row in reader if row]
+    except csv.Error as error:
+        raise InputError(
+            f"{path}:{reader.line_num}: is no CSV ({error}): close the quotes"
+        ) from error
 
 
 def _raise_any(errors: Iterator[str]) -> None:
@@ -132,6 +144,9 @@ def _shape_errors(table: Table) -> Iterator[str]:
 
 
 def _header_errors(table: Table) -> Iterator[str]:
+    if len(table.header) == 1 and re.search(r"[;\t]", table.header[0]):
+        yield f"{table.path}:1: has no commas: put commas between columns"
+        return
     seen: set[str] = set()
     for number, name in enumerate(table.header, 1):
         place = f"{table.path}:1:column {number}"
@@ -356,12 +371,23 @@ def projected(table: Table, folder: str) -> Table:
             f"{table.path}:1: has {' and '.join(planes) or 'no column'} to number "
             "the planes of a site: keep one, such as Metadata_PlaneID"
         )
+    images = table.images.values()
+    if not all(image.file and image.path for image in images):
+        raise InputError(
+            f"{table.path}:1: has images with a URL_ column alone: add FileName_ and "
+            "PathName_, so that the projected ones can be named"
+        )
     keep = sorted(_last_planes(table, planes[0]).values())
-    paths = {table.index[image.path] for image in table.images.values() if image.path}
+    paths = {image.path for image in images}
+    names = [name for name in table.header if name not in {i.url for i in images}]
     return replace(
         table,
+        header=tuple(names),
         rows=tuple(
-            tuple(folder if i in paths else v for i, v in enumerate(table.rows[row]))
+            tuple(
+                folder if name in paths else table.rows[row][table.index[name]]
+                for name in names
+            )
             for row in keep
         ),
         lines=tuple(range(2, len(keep) + 2)),

@@ -106,9 +106,10 @@ def parse(text: str, path: str) -> Pipeline:
             "File > Export > Pipeline"
         )
     header = dict(_header(lines))
-    if int(header.get("Version", 0)) > _NEWEST_FORMAT:
+    version = header.get("Version", "0")
+    if not version.isdecimal() or int(version) > _NEWEST_FORMAT:
         raise InputError(
-            f"{path}: has pipeline format {header['Version']}, CellProfiler 4 reads "
+            f"{path}: has pipeline format {version}, CellProfiler 4 reads "
             f"up to {_NEWEST_FORMAT}: export it from CellProfiler 4"
         )
     return Pipeline(path, header.get("DateRevision", ""), tuple(_modules(lines)))

@@ -14,6 +14,8 @@ from cpengine.model import Job
 from cpengine.steps import SITE, Step
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
+_LONGEST_ID = 150
+"""Bytes. Scratch folders add up to 91, file systems take 255 in a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,15 @@ class Plan:
         jobs: Counter[str] = Counter()
         image_sets: Counter[str] = Counter()
         for job in self.jobs:
-            plate = dict(job.group).get("Metadata_Plate", "")
+            plate = plate_of(job)
             jobs[plate] += 1
             image_sets[plate] += job.image_sets
         return {plate: (jobs[plate], image_sets[plate]) for plate in jobs}
+
+
+def plate_of(job: Job) -> str:
+    """A job's plate; empty for steps that do not group by plate."""
+    return dict(job.group).get("Metadata_Plate", "")
 
 
 def layout_groups(
@@ -90,7 +97,10 @@ def wells(layout: PlateSection) -> list[str]:
         for row in _rows(layout)
         for column in _columns(layout)
     ]
-    return [name for name in names if name not in excluded]
+    left = [name for name in names if name not in excluded]
+    if not left:
+        raise InputError("plate.excluded_wells: leaves no well: exclude fewer")
+    return left
 
 
 def _rows(layout: PlateSection) -> Sequence[str]:
@@ -121,17 +131,22 @@ def check_part(part: Part, groups: Collection[Group], keys: Sequence[str]) -> No
     Raises
     ------
     InputError
-        A wanted value is not among the groups'.
+        A wanted value is not among the groups', or no group has all of them.
     """
-    for key, wanted in part.wanted.items():
-        if key not in keys:
-            continue
+    taken = {key: wanted for key, wanted in part.wanted.items() if key in keys}
+    for key, wanted in taken.items():
         known = {dict(group)[key] for group in groups}
         for value in sorted(wanted - known):
             raise InputError(
-                f"--{key.removeprefix('Metadata_').lower()} {value}: is not in the "
-                f"plan{_suggestion(value, known)}"
+                f"{_option(key)} {value}: is not in the plan{_suggestion(value, known)}"
             )
+    if taken and not any(in_part(group, part) for group in groups):
+        options = [f"{_option(key)} {','.join(sorted(taken[key]))}" for key in taken]
+        raise InputError(f"{' '.join(options)}: no group has them all: drop one")
+
+
+def _option(key: str) -> str:
+    return f"--{key.removeprefix('Metadata_').lower()}"
 
 
 def _suggestion(value: str, known: Collection[str]) -> str:
@@ -158,13 +173,20 @@ def check_ids(jobs: Sequence[Job]) -> None:
     Raises
     ------
     InputError
-        Two jobs share an id, or a grouping column's name begins another's.
+        Two jobs share an id, an id is too long to name a folder, or a grouping
+        column's name begins another's.
     """
     twice = [job_id for job_id, n in Counter(job.id for job in jobs).items() if n > 1]
     if twice:
         raise InputError(
             f"two groups are both named {twice[0]}: use values without '-' where they "
             "could be confused"
+        )
+    long = [job.id for job in jobs if len(job.id.encode()) > _LONGEST_ID]
+    if long:
+        raise InputError(
+            f"group {long[0][:20]}... has a name longer than {_LONGEST_ID} bytes: "
+            "shorten its metadata values"
         )
     keys = [key for key, _ in jobs[0].group] if jobs else []
     for one, other in product(keys, keys):

@@ -1,7 +1,7 @@
 """A project: its file, its places, and the plans that can be made from them."""
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -161,19 +161,24 @@ class Project:
         """
         return _Planner(self, self.step(name), part, cellprofiler).plan()
 
-    def tables(self, step: Step, plates: Iterable[str]) -> Iterator[tuple[str, Table]]:
-        """Give each plate's image sets, read or derived."""
-        deriver = Deriver(self.storage, self.step)
-        for plate in plates:
-            yield plate, deriver.table(step, plate)[0]
+    def table(self, step: Step, data_file: str) -> Table:
+        """The image sets that a job's data file lists; derived if it is missing.
+
+        Raises
+        ------
+        InputError
+            The file is missing and cannot be derived, or it is wrong.
+        """
+        if step.source == "batch":
+            return batchfile.read(self.storage.path(data_file)).table
+        plate = posixpath.basename(posixpath.dirname(data_file))
+        return Deriver(self.storage, self.step).table(step, plate)[0]
 
     def check_images(self, plan: Plan, jobs: Sequence[Job]) -> None:
         """Refuse jobs whose images are missing or empty. See `check.images`."""
         wanted = {job.group for job in jobs}
-        if plan.step.source == "batch":
-            return
-        plates = dict.fromkeys(dict(job.group)["Metadata_Plate"] for job in jobs)
-        for _, table in self.tables(plan.step, plates):
+        for data_file in dict.fromkeys(job.data_file for job in jobs):
+            table = self.table(plan.step, data_file)
             found = loaddata.groups(table, plan.step.group)
             rows = sorted(r for group in wanted & set(found) for r in found[group])
             check.images(self.storage, table, rows)
@@ -279,17 +284,14 @@ class _Planner:
 
     def _batch(self) -> Iterator[Job]:
         key = self.step.data_file
-        path = self.project.storage.path(key)
-        if not path.exists():
-            raise InputError(f"{path}: is not there: put the batch file there")
-        pipe, table = batchfile.read(path, str(path))
-        if set(pipe.grouping_keys) != set(self.step.group):
+        file = batchfile.read(self.project.storage.path(key))
+        if set(file.grouping_keys) != set(self.step.group):
             raise InputError(
-                f"{path}: its pipeline groups by {', '.join(pipe.grouping_keys)}, the "
+                f"{file.table.path}: groups by {', '.join(file.grouping_keys)}, the "
                 f"step by {', '.join(self.step.group)}: set the step's `group`"
             )
-        groups = loaddata.groups(table, self.step.group)
-        yield from self._jobs(key, table, self._of_plates(groups), str(pipe.modules))
+        groups = self._of_plates(loaddata.groups(file.table, self.step.group))
+        yield from self._jobs(key, file.table, groups, file.pipeline)
 
     def _of_plates(self, groups: dict[Group, list[int]]) -> dict[Group, list[int]]:
         plates = self.project.file.project.plates
@@ -323,6 +325,3 @@ class _Planner:
 
 def _shown(group: Group) -> str:
     return ",".join(f"{key}={value}" for key, value in group)
-
-
-__all__ = ["ConfigError", "Project"]

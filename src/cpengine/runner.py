@@ -20,6 +20,7 @@ import psutil
 from cpengine import loaddata
 from cpengine.cellprofiler.command import (
     error_of,
+    not_loaded,
     parse_progress,
     run_command,
     run_environment,
@@ -66,10 +67,14 @@ def run_job(
     """Run CellProfiler over a job's group and publish what it made.
 
     The done marker is written last, so a marker is never seen without its files. A
-    job that fails is an outcome, never an exception; a cancelled one leaves nothing.
+    job that another process has done meanwhile is not run again. A job that fails is
+    an outcome, never an exception; a cancelled one leaves nothing.
     """
     listen(JobStarted(job, attempt))
     ledger = Ledger(machine.storage, job.ledger)
+    already = ledger.outcome(job)
+    if already is not None:
+        return already
     record = _Record(job, machine, attempt)
     with _scratch(job, machine.scratch) as scratch:
         try:
@@ -204,8 +209,9 @@ def _verify(ended: Ended, scratch: Path, job: Job) -> None:
         raise _AttemptError(ended.reason, ended.why)
     done = scratch / "done"
     said = done.read_text().strip() if done.exists() else ""
-    if said != "Complete" or ended.code != 0:
-        raise _broken(ended, said, scratch / "log")
+    log = (scratch / "log").read_text(errors="replace")
+    if said != "Complete" or ended.code != 0 or not_loaded(log):
+        raise _broken(ended, said, log)
     files = _files(scratch / "output")
     if not files:
         raise _AttemptError(
@@ -218,8 +224,8 @@ def _verify(ended: Ended, scratch: Path, job: Job) -> None:
         raise _AttemptError(FailureKind.NO_OUTPUT, f"{empty[0]} is empty (0 bytes)")
 
 
-def _broken(ended: Ended, said: str, log: Path) -> _AttemptError:
-    module, error = error_of(log.read_text(errors="replace"))
+def _broken(ended: Ended, said: str, log: str) -> _AttemptError:
+    module, error = error_of(log)
     if not said and ended.code < 0:
         return _AttemptError(
             FailureKind.CRASH, error or f"ended by signal {-ended.code}", module

@@ -38,6 +38,16 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Todo:
+    """A step's plan and what is left of it."""
+
+    plan: Plan
+    states: list[tuple[Job, State]]
+    jobs: list[Job]
+    """The jobs that would run."""
+
+
+@dataclass(frozen=True, slots=True)
 class Steps:
     """Steps to run, and how."""
 
@@ -49,18 +59,16 @@ class Steps:
     force: bool = False
     """Run jobs that are done, too."""
 
-    def plans(self) -> list[tuple[Plan, list[tuple[Job, State]]]]:
-        """Each step's plan and its jobs' states; raises before anything starts."""
+    def plans(self) -> list[Todo]:
+        """Plan every step; raises what is wrong before anything starts."""
         return [self.plan(name) for name in self.names]
 
-    def plan(self, name: str) -> tuple[Plan, list[tuple[Job, State]]]:
-        """One step's plan and its jobs' states."""
+    def plan(self, name: str) -> Todo:
+        """Plan one step."""
         plan = self.project.plan(name, self.part, cellprofiler=self.cellprofiler)
-        return plan, self.project.ledger(plan.step).states(plan.jobs)
-
-    def left(self, states: list[tuple[Job, State]]) -> list[Job]:
-        """The jobs that would run."""
-        return [job for job, state in states if self.force or state is not State.DONE]
+        states = self.project.ledger(plan.step).states(plan.jobs)
+        jobs = [job for job, state in states if self.force or state is not State.DONE]
+        return Todo(plan, states, jobs)
 
     def run(self, make: Callable[[], Executor], watch: Watch) -> Iterator[StepResult]:
         """Run the steps in order; stop after a step with failed jobs.
@@ -70,21 +78,22 @@ class Steps:
         CpengineError
             Something is wrong before a step starts; nothing of it was started.
         """
-        self.plans()
-        for name in self.names:
-            result = self._run_one(name, make, watch)
+        todo, *_ = self.plans()
+        for number, name in enumerate(self.names):
+            if number:
+                todo = self.plan(name)  # again: the step before has made files
+            result = self._run_one(todo, make, watch)
             yield result
             if result.failed:
                 return
 
     def _run_one(
-        self, name: str, make: Callable[[], Executor], watch: Watch
+        self, todo: Todo, make: Callable[[], Executor], watch: Watch
     ) -> StepResult:
-        plan, states = self.plan(name)
-        jobs = self.left(states)
+        plan, jobs = todo.plan, todo.jobs
         result = StepResult(
-            step=name,
-            already=len(states) - len(jobs),
+            step=plan.step.name,
+            already=len(todo.states) - len(jobs),
             done=0,
             failed=(),
             image_sets=sum(job.image_sets for job in jobs),
@@ -94,18 +103,28 @@ class Steps:
         )
         if not jobs:
             return result
-        self.project.check_images(plan, jobs)
-        check.writable(self.project.storage, plan.step.output)
-        check.writable(self.project.storage, plan.step.ledger)
+        self._check(todo)
         derived = self.project.write_derived(plan)
-        result = replace(result, derived=tuple(derived))
         begun = time.monotonic()
         done, failed = 0, []
-        with make() as executor, watch(name, len(jobs), result.image_sets) as view:
+        with (
+            make() as executor,
+            watch(result.step, len(jobs), result.image_sets) as view,
+        ):
             for outcome in executor.run(jobs, view.listen):
                 done += outcome.done
                 if not outcome.done:
                     failed.append(outcome)
         return replace(
-            result, done=done, failed=tuple(failed), wall_s=time.monotonic() - begun
+            result,
+            derived=tuple(derived),
+            done=done,
+            failed=tuple(failed),
+            wall_s=time.monotonic() - begun,
         )
+
+    def _check(self, todo: Todo) -> None:
+        """Refuse a step whose images or places cannot be used."""
+        self.project.check_images(todo.plan, todo.jobs)
+        check.writable(self.project.storage, todo.plan.step.output)
+        check.writable(self.project.storage, todo.plan.step.ledger)

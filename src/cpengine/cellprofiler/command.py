@@ -107,6 +107,14 @@ def parse_progress(line: str) -> ModuleLine | None:
     )
 
 
+def not_loaded(log: str) -> bool:
+    """Whether CellProfiler left out a module it could not load.
+
+    It drops that module and all after it, runs the rest and says Complete.
+    """
+    return any(line.startswith(_UNLOADABLE) for line in log.splitlines())
+
+
 def error_of(log_tail: str) -> tuple[str | None, str | None]:
     """The failing module and the exception line of a log, each None if not there.
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import tifffile
+
 from cpengine import config, template
 from cpengine.demo.plate import wells_of, write_plate
 from cpengine.errors import ConfigError
@@ -32,9 +34,8 @@ def make(folder: Path, size: Size, progress: Callable[[int, int], None]) -> Proj
     ConfigError
         The folder holds something else.
     """
+    _check_folder(folder, size)
     file = folder / config.FILE_NAME
-    if folder.exists() and any(folder.iterdir()) and not file.exists():
-        raise ConfigError(f"{folder}: is not empty and no demo: name a new folder")
     write_plate(
         folder.resolve(),
         project=NAME,
@@ -50,6 +51,31 @@ def make(folder: Path, size: Size, progress: Callable[[int, int], None]) -> Proj
         text = template.project_file(name=NAME, batch=BATCH, root=".")
         file.write_text(text, encoding="utf-8")
     return Project.load(folder)
+
+
+def _check_folder(folder: Path, size: Size) -> None:
+    """Refuse a folder with other things, or with a demo whose images differ."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / config.FILE_NAME).exists():
+        raise ConfigError(f"{folder}: is not empty and no demo: name a new folder")
+    made = _made_with(folder)
+    if made is not None and made != (size.pixels, size.planes):
+        raise ConfigError(
+            f"{folder}: holds a demo with other images (pixels, planes: {made[0]}, "
+            f"{made[1]}): name a new folder, or give --size {made[0]}"
+        )
+
+
+def _made_with(folder: Path) -> tuple[int, int] | None:
+    """The pixels and planes of a demo's images, if it has any."""
+    images = list((folder / "projects" / NAME / BATCH / "images").rglob("*.tiff"))
+    if not images:
+        return None
+    with tifffile.TiffFile(images[0]) as first:
+        pixels = first.pages[0].shape[0]
+    planes = {part for p in images for part in p.stem.split("_") if part[0] == "z"}
+    return pixels, len(planes) or 1
 
 
 def cells_per_well(project: Project) -> dict[tuple[str, str], int]:

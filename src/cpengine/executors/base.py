@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -49,7 +49,7 @@ class Executor(ABC):
     ) -> None:
         self.close()
 
-    def run(self, jobs: Iterable[Job], listen: Listener = ignore) -> Iterator[Outcome]:
+    def run(self, jobs: Iterable[Job], listen: Listener = ignore) -> Generator[Outcome]:
         """Run jobs and yield each one's outcome as it ends.
 
         Attempts under way are cancelled when the caller stops early, by Ctrl-C too.

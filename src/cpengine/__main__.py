@@ -1,0 +1,5 @@
+"""`python -m cpengine`."""
+
+from cpengine.cli import main
+
+main()

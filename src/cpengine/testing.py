@@ -1,0 +1,199 @@
+"""For those who write executors: a stand-in CellProfiler and the suite to pass.
+
+Subclass `ExecutorContract`, give it an `executor` fixture, and pytest runs every
+promise of the seam against it. The stand-in misbehaves as told, by job and attempt.
+"""
+
+import json
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.events import Event, JobRetried
+from cpengine.executors.base import Executor
+from cpengine.ledger import Ledger, State
+from cpengine.model import FailureKind, Job, Outcome
+from cpengine.runner import Machine
+from cpengine.storage import Storage
+
+_STAND_IN = '''\
+#!{python}
+"""Takes CellProfiler's options and does what faults.json says for this attempt."""
+import json, os, signal, sys, time
+from pathlib import Path
+
+argv = sys.argv[1:]
+if argv == ["--version"]:
+    sys.exit(print("4.2.8.1"))
+option = dict(zip(argv, argv[1:]))
+group = dict(pair.split("=") for pair in option["-g"].split(","))
+job = "-".join(group.values())
+home = Path(option["-p"]).parent
+attempt = len(list(home.glob(job + ".attempt*"))) + 1
+(home / (job + ".attempt" + str(attempt))).write_text(str(os.getpid()))
+faults = json.loads((home / "faults.json").read_text()).get(job, [])
+act = faults[attempt - 1] if attempt <= len(faults) else "ok"
+out = Path(option["-o"])
+line = "now: Image # 1, module {{}} # {{}}: CPU_time = 0.01 secs, Wall_time = 0.02 secs"
+print(line.format("LoadData", 1), file=sys.stderr, flush=True)
+if act == "hang":
+    time.sleep(600)
+if act == "crash":
+    os.kill(os.getpid(), signal.SIGSEGV)
+if act == "module_error":
+    print("Error detected during run of module Crop", file=sys.stderr)
+    print("Traceback (most recent call last):", file=sys.stderr)
+    print("ValueError: no such thing", file=sys.stderr)
+failed = act in ("module_error", "failure")
+if act == "zero":
+    (out / "Image.csv").touch()
+elif act != "empty":
+    data = next((a.partition("=")[2] for a in argv if a.startswith("--data-")), "")
+    seen = dict(argv=argv, environ=dict(os.environ), inputs=os.listdir(option["-i"]))
+    seen["csv"] = Path(data).read_text() if data else ""
+    (out / "Image.csv").write_text("Metadata\\n" + option["-g"] + "\\n")
+    (out / (job + ".json")).write_text(json.dumps(seen))
+Path(option["-d"]).write_text("Failure\\n" if failed else "Complete\\n")
+sys.exit(255 if failed else 0)
+'''
+
+
+def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
+    """Write a stand-in CellProfiler, and the pipeline that its jobs name.
+
+    Parameters
+    ----------
+    faults
+        By job id, what each attempt does: `ok`, `module_error`, `failure`, `crash`,
+        `hang`, `empty` or `zero`. Attempts not listed are `ok`.
+    """
+    script = folder / "cellprofiler"
+    script.write_text(textwrap.dedent(_STAND_IN).format(python=sys.executable))
+    script.chmod(0o755)
+    (folder / "any.cppipe").write_text("CellProfiler Pipeline:\n")
+    (folder / "faults.json").write_text(json.dumps(faults))
+    (folder / "load_data.csv").write_text("Metadata_Plate\nP1\n")
+    return CellProfiler((str(script),), "0", "stand-in")
+
+
+def machine(folder: Path, faults: Mapping[str, Sequence[str]]) -> Machine:
+    """A machine whose storage root, scratch and stand-in are in one folder."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    return Machine(Storage(str(folder)), stand_in(folder, faults), scratch)
+
+
+def jobs(*names: str, timeout_s: float | None = None) -> list[Job]:
+    """Jobs for the stand-in, one a name."""
+    return [
+        Job(
+            step="test",
+            group=(("Metadata_Plate", name),),
+            pipeline="any.cppipe",
+            data_file="load_data.csv",
+            input="rules",
+            output="out",
+            ledger="ledger",
+            fingerprint="f",
+            image_sets=1,
+            timeout_s=timeout_s,
+        )
+        for name in names
+    ]
+
+
+class ExecutorContract:
+    """What every executor promises. Give `make` and pytest does the rest."""
+
+    def make(self, machine: Machine) -> Executor:
+        """The executor under test."""
+        raise NotImplementedError
+
+    def outcomes(
+        self, machine: Machine, jobs: Sequence[Job], events: list[Event] | None = None
+    ) -> dict[str, Outcome]:
+        """Run jobs to their end; give outcomes by job id."""
+        listen = events.append if events is not None else lambda event: None
+        with self.make(machine) as executor:
+            found = list(executor.run(jobs, listen))
+        assert len(found) == len(jobs)
+        return {outcome.job.id: outcome for outcome in found}
+
+    def test_every_job_ends_done_with_its_files_and_marker(
+        self, tmp_path: Path
+    ) -> None:
+        here = machine(tmp_path, {})
+        todo = jobs("A", "B", "C")
+        found = self.outcomes(here, todo)
+        assert all(outcome.done for outcome in found.values())
+        assert (tmp_path / "out/B/Image.csv").read_text().endswith("Metadata_Plate=B\n")
+        assert set(found["B"].files) == {"Image.csv", "B.json"}
+        states = Ledger(here.storage, "ledger").states(todo)
+        assert {state for _, state in states} == {State.DONE}
+
+    def test_a_failed_job_is_told_with_module_error_and_log(
+        self, tmp_path: Path
+    ) -> None:
+        here = machine(tmp_path, {"B": ["module_error"] * 9})
+        failure = self.outcomes(here, jobs("A", "B"))["B"].failure
+        assert failure is not None
+        assert failure.kind is FailureKind.CELLPROFILER
+        assert failure.module == "Crop"
+        assert failure.message == "ValueError: no such thing"
+        assert "ValueError" in Path(failure.log or "").read_text()
+
+    def test_other_jobs_go_on_when_one_fails(self, tmp_path: Path) -> None:
+        here = machine(tmp_path, {"A": ["failure"] * 9})
+        found = self.outcomes(here, jobs("A", "B", "C"))
+        assert [found[name].done for name in "ABC"] == [False, True, True]
+
+    def test_a_failed_job_publishes_no_output(self, tmp_path: Path) -> None:
+        self.outcomes(machine(tmp_path, {"A": ["failure"] * 9}), jobs("A"))
+        assert not (tmp_path / "out").exists()
+
+    def test_module_errors_and_crashes_are_tried_twice(self, tmp_path: Path) -> None:
+        here = machine(tmp_path, {"A": ["module_error"], "B": ["crash"]})
+        events: list[Event] = []
+        found = self.outcomes(here, jobs("A", "B"), events)
+        assert [found[name].attempt for name in "AB"] == [2, 2]
+        assert sum(isinstance(event, JobRetried) for event in events) == 2
+
+    def test_missing_or_empty_output_is_a_failure_and_not_tried_again(
+        self, tmp_path: Path
+    ) -> None:
+        here = machine(tmp_path, {"A": ["empty"], "B": ["zero"]})
+        found = self.outcomes(here, jobs("A", "B"))
+        for name in "AB":
+            failure = found[name].failure
+            assert failure is not None
+            assert failure.kind is FailureKind.NO_OUTPUT
+            assert found[name].attempt == 1
+
+    def test_a_job_past_its_time_is_ended(self, tmp_path: Path) -> None:
+        here = machine(tmp_path, {"A": ["hang"]})
+        failure = self.outcomes(here, jobs("A", timeout_s=1))["A"].failure
+        assert failure is not None
+        assert failure.kind is FailureKind.TIMEOUT
+
+    def test_no_scratch_is_left(self, tmp_path: Path) -> None:
+        here = machine(tmp_path, {"A": ["failure"] * 9})
+        self.outcomes(here, jobs("A", "B"))
+        assert list(here.scratch.iterdir()) == []
+
+    def test_stopping_early_leaves_nothing_half_done(self, tmp_path: Path) -> None:
+        here = machine(tmp_path, {"B": ["hang"]})
+        todo = jobs("A", "B", "C")
+        with self.make(here) as executor:
+            run = executor.run(todo)
+            first = next(run)
+            run.close()
+        states = dict(Ledger(here.storage, "ledger").states(todo))
+        assert first.done
+        assert states[next(job for job in states if job.id == "B")] is State.LEFT
+        assert list(here.scratch.iterdir()) == []
+        for seen in tmp_path.glob("B.attempt*"):
+            assert not psutil.pid_exists(int(seen.read_text()))

@@ -1,0 +1,77 @@
+"""What tests of the real CellProfiler share: one CellProfiler, one analysed plate."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cpengine.cellprofiler.command import run_command, run_environment
+from cpengine.cellprofiler.find import CellProfiler, find
+from cpengine.demo.make import Size, make
+from cpengine.project import Project
+
+Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
+MODULE = (sys.executable, "-m", "cpengine")
+
+
+@pytest.fixture(scope="session")
+def cellprofiler() -> CellProfiler:
+    """The real CellProfiler. Fails where there is none: `make setup` installs it."""
+    return find()
+
+
+@pytest.fixture(scope="session")
+def cpengine() -> Cpengine:
+    """Runs the command line in a process of its own."""
+
+    def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*MODULE, *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def plate(
+    tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine
+) -> Iterator[Project]:
+    """A small plate (2 wells, 2 sites) after illum and analysis; read it only."""
+    project = small_plate(tmp_path_factory.mktemp("plate"))
+    ran = cpengine("run", "illum", "analysis", "-C", project.folder, "--workers", "2")
+    assert ran.returncode == 0, ran.stderr
+    return project
+
+
+def small_plate(folder: Path, *, wells: int = 2, sites: int = 2) -> Project:
+    """Make a plate of small images; nothing has run on it."""
+    return make(folder, Size(1, wells, sites, 256, 1), lambda done, total: None)
+
+
+def plain(
+    cellprofiler: CellProfiler,
+    folder: Path,
+    *,
+    pipeline: Path,
+    data_file: Path | None,
+    group: dict[str, str],
+) -> Path:
+    """Run plain `cellprofiler -c -r ... -g` as a user would; give its output."""
+    for name in ("input", "output", "temp"):
+        (folder / name).mkdir(parents=True)
+    command = run_command(
+        cellprofiler.command,
+        pipeline=pipeline,
+        input=folder / "input",
+        output=folder / "output",
+        done_file=folder / "done",
+        data_file=data_file,
+        group=group,
+        temp=folder / "temp",
+    )
+    environment = run_environment(cellprofiler.env, folder / "temp", os.environ)
+    subprocess.run(command, env=environment, check=False, capture_output=True)
+    return folder / "output"

@@ -1,0 +1,17 @@
+"""Every executor of ours keeps the contract."""
+
+from cpengine.executors.base import Executor
+from cpengine.executors.inline import InlineExecutor
+from cpengine.executors.local import LocalExecutor
+from cpengine.runner import Machine
+from cpengine.testing import ExecutorContract
+
+
+class TestInline(ExecutorContract):
+    def make(self, machine: Machine) -> Executor:
+        return InlineExecutor(machine)
+
+
+class TestLocal(ExecutorContract):
+    def make(self, machine: Machine) -> Executor:
+        return LocalExecutor(machine, 2)

@@ -1,0 +1,104 @@
+"""What cpengine publishes is what plain CellProfiler writes."""
+
+import csv
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.model import Job
+from cpengine.project import Project
+from tests.conftest import plain
+
+pytestmark = pytest.mark.cellprofiler
+
+OBJECTS = ("Cells.csv", "Cytoplasm.csv", "Nuclei.csv")
+PICTURES = "outlines/{well}_s{site}--cell_outlines.png"
+
+
+def _alone(
+    cellprofiler: CellProfiler, project: Project, job: Job, folder: Path
+) -> Path:
+    return plain(
+        cellprofiler,
+        folder / job.id,
+        pipeline=project.storage.path(job.pipeline),
+        data_file=project.storage.path(job.data_file),
+        group=dict(job.group),
+    )
+
+
+@pytest.fixture(scope="module")
+def pairs(
+    plate: Project,
+    cellprofiler: CellProfiler,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[tuple[Job, Path, Path]]:
+    """(job, cpengine's output, plain CellProfiler's output) of every site."""
+    folder = tmp_path_factory.mktemp("plain")
+    jobs = plate.plan("analysis").jobs
+    with ThreadPoolExecutor(2) as pool:
+        outputs = pool.map(lambda job: _alone(cellprofiler, plate, job, folder), jobs)
+    ours = [plate.storage.path(job.destination) for job in jobs]
+    return list(zip(jobs, ours, outputs, strict=True))
+
+
+def test_object_csvs_are_byte_identical(pairs: list[tuple[Job, Path, Path]]) -> None:
+    for _, ours, theirs in pairs:
+        for name in OBJECTS:
+            assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def test_image_csvs_differ_in_times_and_paths_only(
+    pairs: list[tuple[Job, Path, Path]],
+) -> None:
+    for _, ours, theirs in pairs:
+        mine, plain_one = _row(ours / "Image.csv"), _row(theirs / "Image.csv")
+        assert list(mine) == list(plain_one)
+        assert _without_times_and_paths(mine) == _without_times_and_paths(plain_one)
+        assert len(_without_times_and_paths(mine)) > 20
+
+
+def test_pictures_are_identical(pairs: list[tuple[Job, Path, Path]]) -> None:
+    for job, ours, theirs in pairs:
+        group = dict(job.group)
+        name = PICTURES.format(well=group["Metadata_Well"], site=group["Metadata_Site"])
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def test_image_numbers_are_plate_wide(pairs: list[tuple[Job, Path, Path]]) -> None:
+    numbers = [_row(ours / "Image.csv")["ImageNumber"] for _, ours, _ in pairs]
+    assert numbers == ["1", "2", "3", "4"]
+
+
+def test_the_same_files_are_there(pairs: list[tuple[Job, Path, Path]]) -> None:
+    for _, ours, theirs in pairs:
+        assert _names(ours) == _names(theirs)
+
+
+def test_illumination_functions_are_identical(
+    plate: Project, cellprofiler: CellProfiler, tmp_path: Path
+) -> None:
+    (job,) = plate.plan("illum").jobs
+    theirs = _alone(cellprofiler, plate, job, tmp_path)
+    ours = plate.storage.path(job.destination)
+    assert len(_names(ours)) == 5
+    assert _names(ours) == _names(theirs)
+    for name in _names(ours):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes()
+
+
+def _row(path: Path) -> dict[str, str]:
+    with path.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    return row
+
+
+def _without_times_and_paths(row: dict[str, str]) -> dict[str, str]:
+    varying = ("ExecutionTime_", "PathName_", "URL_")
+    return {key: value for key, value in row.items() if not key.startswith(varying)}
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())

@@ -1,0 +1,37 @@
+"""The package as a whole: its public names, what it imports, how it is shaped."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import cpengine
+
+SRC = Path(cpengine.__file__).parent
+HEAVY = ("boto3", "dask", "distributed", "dask_jobqueue", "matplotlib", "s3fs")
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert cpengine.__all__ == sorted(cpengine.__all__)
+    assert all(hasattr(cpengine, name) for name in cpengine.__all__)
+
+
+def test_importing_cpengine_loads_no_executor_dependency() -> None:
+    code = "import cpengine, sys; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not set(HEAVY) & set(ran.stdout.split())
+
+
+def test_no_function_is_longer_than_fifty_lines() -> None:
+    for path in SRC.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno:
+                length = node.end_lineno - node.lineno + 1
+                assert length <= 50, f"{path.name}: {node.name} has {length} lines"
+
+
+def test_every_module_says_why_it_exists() -> None:
+    for path in SRC.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text())), path

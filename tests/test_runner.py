@@ -1,0 +1,188 @@
+"""What one attempt stages, publishes and leaves, with the stand-in CellProfiler."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpengine.ledger import Ledger, State
+from cpengine.model import FailureKind, Job, Outcome
+from cpengine.runner import SCRATCH, Machine, run_job, sweep
+from cpengine.testing import jobs, machine
+
+BUCKET_CSV = (
+    "FileName_OrigDNA,PathName_OrigDNA,Metadata_Plate\n"
+    "b.tif,/home/ubuntu/bucket/images,P1\n"
+    "a.tif,/home/ubuntu/bucket/images,P1\n"
+)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Machine:
+    return machine(tmp_path, {})
+
+
+@pytest.fixture
+def job() -> Job:
+    (job,) = jobs("P1")
+    return job
+
+
+def _seen(tmp_path: Path) -> dict[str, Any]:
+    """What the stand-in was given."""
+    seen: dict[str, Any] = json.loads((tmp_path / "out/P1/P1.json").read_text())
+    return seen
+
+
+def _again(job: Job, here: Machine) -> Job:
+    """The job as a new plan has it, with the markers it finds."""
+    ((again, _),) = Ledger(here.storage, job.ledger).states([job])
+    return again
+
+
+def test_paths_of_the_bucket_are_given_as_local_ones(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
+    assert run_job(job, here).done
+    assert _seen(tmp_path)["csv"] == BUCKET_CSV.replace(
+        "/home/ubuntu/bucket", str(tmp_path)
+    )
+    assert (tmp_path / "load_data.csv").read_text() == BUCKET_CSV
+
+
+def test_a_csv_with_local_paths_is_used_in_place(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    run_job(job, here)
+    assert f"--data-file={tmp_path / 'load_data.csv'}" in _seen(tmp_path)["argv"]
+
+
+def test_the_input_folder_is_empty_unless_there_are_rules(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    run_job(job, here)
+    assert _seen(tmp_path)["inputs"] == []
+
+
+def test_the_rules_folder_is_the_input_folder(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "rules.txt").touch()
+    run_job(job, here)
+    assert _seen(tmp_path)["inputs"] == ["rules.txt"]
+
+
+def test_cellprofiler_gets_one_thread_and_its_own_temporary_folder(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    run_job(job, here)
+    environ = _seen(tmp_path)["environ"]
+    assert environ["OMP_NUM_THREADS"] == "1"
+    assert SCRATCH in environ["TMPDIR"]
+
+
+def test_a_job_that_is_done_is_not_run_again(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    first = run_job(job, here)
+    second = run_job(job, here)
+    assert second.files == first.files
+    assert len(list(tmp_path.glob("P1.attempt*"))) == 1
+
+
+def test_a_done_job_that_is_planned_again_by_force_runs(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    run_job(job, here)
+    assert run_job(_again(job, here), here).done
+    assert len(list(tmp_path.glob("P1.attempt*"))) == 2
+
+
+def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    old = tmp_path / "out/P1/Old.csv"
+    run_job(job, here)
+    old.write_text("from the run before")
+    ledger = Ledger(here.storage, job.ledger)
+    ledger.record(Outcome(job, files={"Old.csv": 1}))
+    assert run_job(_again(replace(job, fingerprint="new"), here), here).done
+    assert not old.exists()
+
+
+def test_stale_markers_are_gone_after_a_new_run(here: Machine, job: Job) -> None:
+    run_job(job, here)
+    run_job(_again(replace(job, fingerprint="new"), here), here)
+    names = here.storage.sizes(f"{job.ledger}/markers")
+    assert list(names) == [f"P1~new.{State.DONE}"]
+
+
+def test_a_file_of_another_job_in_a_shared_folder_is_never_replaced(
+    here: Machine, tmp_path: Path
+) -> None:
+    one, other = (
+        replace(j, group=(*j.group, ("Metadata_Site", site)), output_structure="all")
+        for j, site in ((jobs("P1")[0], "1"), (jobs("P1")[0], "2"))
+    )
+    assert run_job(one, here).done
+    kept = (tmp_path / "out/all/Image.csv").read_text()
+    failure = run_job(other, here).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.BAD_INPUT
+    assert "was made by P1-1 already" in failure.message
+    assert (tmp_path / "out/all/Image.csv").read_text() == kept
+
+
+def test_a_place_that_cannot_be_written_is_a_storage_failure(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("a file where the folder should be")
+    failure = run_job(job, here).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.STORAGE
+    assert "out/P1" in failure.message
+
+
+def test_a_missing_pipeline_is_bad_input(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    failure = run_job(replace(job, pipeline="gone.cppipe"), here).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.BAD_INPUT
+    assert "gone.cppipe" in failure.message
+
+
+def test_an_outcome_survives_the_ledger(here: Machine, job: Job) -> None:
+    outcome = run_job(job, here)
+    assert Ledger(here.storage, job.ledger).outcome(job) == outcome
+    assert outcome.module_s == {"1 LoadData": 0.02}
+    assert outcome.wall_s > 0
+
+
+def test_scratch_of_dead_processes_is_swept_and_that_of_others_kept(
+    tmp_path: Path,
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = socket.gethostname()
+    for owner in (f"{ended.pid}@{host}", f"{os.getpid()}@{host}", "1@elsewhere"):
+        (tmp_path / f"{SCRATCH}{owner}-P1-A01-1-abc").mkdir()
+    sweep(tmp_path)
+    left = {path.name.removeprefix(SCRATCH) for path in tmp_path.iterdir()}
+    assert left == {f"{os.getpid()}@{host}-P1-A01-1-abc", "1@elsewhere-P1-A01-1-abc"}
+
+
+def test_a_scratch_folder_names_its_process(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    run_job(job, here)
+    owner = f"{SCRATCH}{os.getpid()}@{socket.gethostname()}-P1-"
+    assert owner in _seen(tmp_path)["environ"]["TMPDIR"]
