@@ -24,6 +24,9 @@ lint: .venv/ready      ## format and lint
 types: .venv/ready     ## mypy, strict on src
 	$(BIN)/mypy
 
+bench: .venv/ready     ## measure, each as a ratio against an alternative
+	$(BIN)/python benchmarks/overhead.py
+
 constraints: $(UV)     ## compile constraints.txt from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --upgrade -q -o constraints.txt

@@ -25,7 +25,7 @@ from cpengine.model import Job
 from cpengine.plan import Part, plate_of
 from cpengine.progress import views
 from cpengine.project import Project
-from cpengine.runner import Machine, sweep
+from cpengine.runner import sweep
 from cpengine.sequence import StepResult, Steps, Todo
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -184,14 +184,9 @@ def plan(
 
 def _version_or_none(project: Project) -> str:
     try:
-        return _cellprofiler(project).version
+        return project.cellprofiler().version
     except CellProfilerError:
         return ""
-
-
-def _cellprofiler(project: Project) -> CellProfiler:
-    path = project.file.cellprofiler.path
-    return find(str((project.folder / path).absolute()) if path else None)
 
 
 def _part(
@@ -246,7 +241,7 @@ def run(
 ) -> None:
     """Run steps in sequence; what is done already is not done again."""
     project = Project.load(folder)
-    cellprofiler = _cellprofiler(project)
+    cellprofiler = project.cellprofiler()
     part = _part(plate, well, site)
     todo = Steps(project, steps, part, cellprofiler.version, force)
     if dry_run:
@@ -288,24 +283,16 @@ def _run(
     quiet: bool = False,
 ) -> list[StepResult]:
     make = registry.maker(on)
-    machine = _machine(todo.project, cellprofiler)
+    machine = todo.project.machine(cellprofiler)
+    sweep(machine.scratch)
     results = []
     for result in todo.run(lambda: make(todo.project, machine, workers), views(err)):
         results.append(result)
         if not quiet:
             _show_result(result)
+    for name in todo.names[len(results) :]:
+        _print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
-
-
-def _machine(project: Project, cellprofiler: CellProfiler) -> Machine:
-    scratch = project.file.executors.local.scratch
-    folder = project.folder / scratch if scratch else Path(tempfile.gettempdir())
-    if not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"executors.local.scratch: {folder} is no folder that can be written"
-        )
-    sweep(folder)
-    return Machine(project.storage, cellprofiler, folder)
 
 
 def _show_result(result: StepResult) -> None:
@@ -321,7 +308,8 @@ def _show_result(result: StepResult) -> None:
     failed = f", {len(result.failed)} failed" if result.failed else ""
     out.print(
         f"{result.step}: {result.done} of {ran} jobs done{failed}{before}, "
-        f"{result.image_sets} image sets in {result.wall_s:.0f} s -> {result.output}",
+        f"{result.image_sets} image sets, {result.files} files in {result.wall_s:.0f} s"
+        f" -> {result.output}",
         markup=False,
     )
 
@@ -401,12 +389,7 @@ def install(
 @cellprofiler_app.command("show")
 def show(folder: Folder = Path(), as_json: Json = False) -> None:
     """Show which CellProfiler is used, and why."""
-    file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
-    configured = None
-    if file.exists():
-        project = Project.load(folder)
-        path = project.file.cellprofiler.path
-        configured = str((project.folder / path).absolute()) if path else None
+    configured = _configured(folder)
     if as_json:
         found = find(configured)
         _print_json(
@@ -425,6 +408,12 @@ def show(folder: Folder = Path(), as_json: Json = False) -> None:
             markup=False,
         )
     _show_cellprofiler(find(configured))
+
+
+def _configured(folder: Path) -> str | None:
+    """The project file's CellProfiler, if there is a file and it names one."""
+    file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
+    return Project.load(folder).configured_cellprofiler if file.exists() else None
 
 
 def _show_cellprofiler(found: CellProfiler) -> None:

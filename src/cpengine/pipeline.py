@@ -226,8 +226,10 @@ def _trap_errors(pipeline: Pipeline, cellprofiler: str) -> Iterator[str]:
 
 def _digits(version: str) -> tuple[int, ...]:
     """`428`, `4281` and `4.2.8.1` all give (4, 2, 8); dates of CellProfiler 2: ()."""
-    digits = version.replace(".", "")
-    return tuple(map(int, digits[:3])) if digits.isdigit() and len(digits) < 8 else ()
+    if "." in version:
+        return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+    digits = version[:3] if version.isdecimal() and len(version) < 8 else ""
+    return tuple(map(int, digits))
 
 
 def _image_errors(

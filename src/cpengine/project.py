@@ -1,12 +1,15 @@
 """A project: its file, its places, and the plans that can be made from them."""
 
+import os
 import posixpath
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from cpengine import batchfile, check, config, loaddata, pipeline
+from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.config import ProjectFile, StepSection
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
@@ -24,6 +27,7 @@ from cpengine.plan import (
     in_part,
     layout_groups,
 )
+from cpengine.runner import Machine
 from cpengine.steps import STEPS, Step
 from cpengine.storage import Storage
 
@@ -55,6 +59,43 @@ class Project:
         """The project's storage root."""
         root = self.file.storage.root
         return Storage(root if "://" in root else str((self.folder / root).resolve()))
+
+    def cellprofiler(self) -> CellProfiler:
+        """The CellProfiler that the project uses.
+
+        Raises
+        ------
+        CellProfilerError
+            There is none, or the project file's is none.
+        """
+        return find(self.configured_cellprofiler)
+
+    @property
+    def configured_cellprofiler(self) -> str | None:
+        """The CellProfiler that the project file names, if it does."""
+        path = self.file.cellprofiler.path
+        return str(self._beside(path)) if path else None
+
+    def machine(self, cellprofiler: CellProfiler | None = None) -> Machine:
+        """This machine, to run the project's jobs.
+
+        Raises
+        ------
+        ConfigError
+            The scratch folder cannot be written.
+        """
+        scratch = self.file.executors.local.scratch
+        folder = self._beside(scratch) if scratch else Path(tempfile.gettempdir())
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(
+                f"executors.local.scratch: {folder} is no folder that can be written: "
+                "name another"
+            )
+        return Machine(self.storage, cellprofiler or self.cellprofiler(), folder)
+
+    def _beside(self, path: str) -> Path:
+        """A path of the project file, which may be relative to it."""
+        return (self.folder / Path(path).expanduser()).absolute()
 
     @cached_property
     def layout(self) -> Layout:
@@ -208,6 +249,11 @@ class _Planner:
         found = list(by_source())
         check_part(self.part, [job.group for job in found], self.step.group)
         jobs = [job for job in found if in_part(job.group, self.part)]
+        if not jobs:
+            raise InputError(
+                f"{self.step.name}: no group is in that part: widen --plate, --well or "
+                "--site, or the plate layout"
+            )
         check_ids(jobs)
         kept = {job.data_file for job in jobs}
         derived = {key: table for key, table in self.derived.items() if key in kept}

@@ -25,6 +25,8 @@ class StepResult:
     failed: tuple[Outcome, ...]
     image_sets: int
     """Image sets of the jobs that this run did."""
+    files: int
+    """Files that this run published."""
     wall_s: float
     output: str
     derived: tuple[str, ...] = ()
@@ -97,6 +99,7 @@ class Steps:
             done=0,
             failed=(),
             image_sets=sum(job.image_sets for job in jobs),
+            files=0,
             wall_s=0.0,
             output=str(self.project.storage.path(plan.step.output)),
             notes=plan.notes,
@@ -106,13 +109,14 @@ class Steps:
         self._check(todo)
         derived = self.project.write_derived(plan)
         begun = time.monotonic()
-        done, failed = 0, []
+        done, files, failed = 0, 0, []
         with (
             make() as executor,
             watch(result.step, len(jobs), result.image_sets) as view,
         ):
             for outcome in executor.run(jobs, view.listen):
                 done += outcome.done
+                files += len(outcome.files)
                 if not outcome.done:
                     failed.append(outcome)
         return replace(
@@ -120,6 +124,7 @@ class Steps:
             derived=tuple(derived),
             done=done,
             failed=tuple(failed),
+            files=files,
             wall_s=time.monotonic() - begun,
         )
 

@@ -1,0 +1,152 @@
+"""Batch files: the pipeline and image sets in a good one, and what others are told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+
+from cpengine.batchfile import read
+from cpengine.errors import InputError
+from tests.build import batch_file, pipeline_text
+
+IMAGE = {
+    "FileName_OrigDNA": ["a.tif", "b.tif"],
+    "PathName_OrigDNA": ["/images", "/images"],
+    "URL_OrigDNA": ["file:/images/a.tif", "file:/images/b.tif"],
+    "Metadata_Plate": ["P1", "P1"],
+    "Metadata_Site": [2, 10],
+    "Group_Length": [1, 1],
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A good batch file of two image sets."""
+    place = tmp_path / "Batch_data.h5"
+    batch_file(place, IMAGE, pipeline=pipeline_text("Plate"), tags=["Plate", "Site"])
+    return place
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+    return line.removeprefix(f"{path}: ")
+
+
+def test_image_sets_are_rows_with_values_as_cellprofiler_typed_them(
+    path: Path,
+) -> None:
+    table = read(path).table
+    assert table.typed
+    assert table.header == (
+        "FileName_OrigDNA",
+        "Metadata_Plate",
+        "Metadata_Site",
+        "PathName_OrigDNA",
+    )
+    assert table.rows == (
+        ("a.tif", "P1", "2", "/images"),
+        ("b.tif", "P1", "10", "/images"),
+    )
+
+
+def test_lines_are_image_numbers(path: Path) -> None:
+    assert read(path).table.lines == (1, 2)
+
+
+def test_pipeline_is_given_as_text(path: Path) -> None:
+    assert read(path).pipeline == pipeline_text("Plate")
+
+
+def test_grouping_keys_are_those_that_the_file_names(path: Path) -> None:
+    assert read(path).grouping_keys == ("Metadata_Plate", "Metadata_Site")
+
+
+def test_last_run_of_several_is_read(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        runs = file["Measurements"]
+        runs.copy("2026-11-22-10-11-24", "2027-01-01-00-00-00")
+        del runs["2026-11-22-10-11-24/Image"]
+    assert len(read(path).table.rows) == 2
+
+
+def test_missing_file_is_told(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "a.h5") == "is not there: put the batch file there"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_truncated_file_is_refused(path: Path, share: float) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    line = refusal(path)
+    assert line.startswith("is damaged or not a batch file (")
+    assert line.endswith("): write it again with CreateBatchFiles")
+
+
+@pytest.mark.parametrize("content", [b"FileName_OrigDNA\na.tif\n", b"PK\x03\x04", b""])
+def test_file_that_is_no_hdf5_is_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert refusal(path).startswith("is damaged or not a batch file (")
+
+
+def without(name: str) -> Callable[[h5py.Group], None]:
+    def spoil(run: h5py.Group) -> None:
+        del run[name]
+
+    return spoil
+
+
+def put(name: str, value: object) -> Callable[[h5py.Group], None]:
+    def spoil(run: h5py.Group) -> None:
+        del run[name]
+        run[name] = value
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without("Image"),
+        without("Image/ImageNumber"),
+        without("Image/Metadata_Plate/index"),
+        without("Experiment"),
+        without("Experiment/Pipeline_Pipeline"),
+        put("Image/Metadata_Plate", 1),
+        put("Image/Metadata_Plate/data", [b"P1"]),
+        put("Image/Metadata_Plate/data", [b"", b"\xff", b"\xff"]),
+        put("Image/Metadata_Plate/index", [1, 2]),
+        put("Image/Metadata_Plate/index", [(1, 1, 2)]),
+        put("Experiment/Metadata_GroupingTags/data", [b"", b"Plate"]),
+        put("Experiment/Metadata_GroupingTags/data", [b"", b"1"]),
+    ],
+)
+def test_hdf5_of_another_make_is_refused(
+    path: Path, spoil: Callable[[h5py.Group], None]
+) -> None:
+    with h5py.File(path, "a") as file:
+        spoil(file["Measurements/2026-11-22-10-11-24"])
+    assert refusal(path).startswith("is damaged or not a batch file (")
+
+
+@pytest.mark.parametrize("name", ["Measurements/2026-11-22-10-11-24", "Measurements"])
+def test_hdf5_without_measurements_is_refused(path: Path, name: str) -> None:
+    with h5py.File(path, "a") as file:
+        without(name)(file)
+    assert refusal(path).startswith("is damaged or not a batch file (")
+
+
+def test_file_without_image_sets_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    batch_file(path, {name: [] for name in IMAGE}, pipeline=pipeline_text())
+    assert refusal(path).startswith("has no image sets: ")
+
+
+def test_pipeline_that_does_not_group_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    batch_file(path, IMAGE, pipeline=pipeline_text(), tags=[])
+    assert refusal(path).startswith("its pipeline does not group: choose metadata")

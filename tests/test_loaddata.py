@@ -1,0 +1,349 @@
+"""LoadData CSVs: typing, checks, groups, and the CSVs that are derived from others."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cpengine.errors import InputError
+from cpengine.loaddata import (
+    Table,
+    channels,
+    groups,
+    image_paths,
+    parse,
+    projected,
+    read_as_loaddata,
+    relocate,
+    site_errors,
+    with_illum,
+)
+
+PLATE_WELL = ["Metadata_Plate", "Metadata_Well"]
+IMAGE = "FileName_OrigDNA,PathName_OrigDNA"
+KEYS = "Metadata_Plate,Metadata_Well,Metadata_Site"
+
+
+def table(text: str) -> Table:
+    return parse(text, "f.csv")
+
+
+def column(name: str, values: Sequence[str]) -> Table:
+    return table("\n".join([f"{name},x", *(f"{value},0" for value in values), ""]))
+
+
+def message(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        table(text)
+    return str(caught.value)
+
+
+# Typing
+
+
+@pytest.mark.parametrize(
+    ("texts", "read"),
+    [
+        (["1", "02"], ["1", "2"]),
+        (["-3", "+4"], ["-3", "4"]),
+        (["1", "2.0"], ["1.0", "2.0"]),
+        (["25E5", "1E400"], ["2500000.0", "inf"]),
+        (["nan", "7"], ["nan", "7.0"]),
+        (["01", "A1"], ["01", "A1"]),
+        (["01", ""], ["01", ""]),
+        (["2147483647", "-2147483648"], ["2147483647", "-2147483648"]),
+        (["2147483648", "01"], ["2147483648", "01"]),
+        (["-2147483649", "01"], ["-2147483649", "01"]),
+        (["2147483648.0", "01"], ["2147483648.0", "1.0"]),
+        (["2147483648", "1.50"], ["2147483648", "1.50"]),
+    ],
+)
+def test_column_is_typed_as_a_whole(texts: list[str], read: list[str]) -> None:
+    assert read_as_loaddata("Metadata_Site", texts) == read
+
+
+@pytest.mark.parametrize("token", ["Col", "col", "WellColumn", "wellcol", "Column_2"])
+def test_well_columns_stay_text(token: str) -> None:
+    assert read_as_loaddata(f"Metadata_{token}", ["01", "02"]) == ["01", "02"]
+
+
+@pytest.mark.parametrize("name", ["Metadata_Well_Col", "Metadata_Cols", "Column"])
+def test_other_columns_are_typed(name: str) -> None:
+    assert read_as_loaddata(name, ["01", "02"]) == ["1", "2"]
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1))
+def test_integers_are_read_without_padding(numbers: list[int]) -> None:
+    padded = [f"{number:06d}" for number in numbers]
+    assert read_as_loaddata("Metadata_Site", padded) == list(map(str, numbers))
+
+
+@given(st.lists(st.integers() | st.floats(allow_nan=False), min_size=1))
+def test_what_loaddata_gives_it_reads_the_same_again(numbers: list[float]) -> None:
+    once = read_as_loaddata("Metadata_Dose", list(map(str, numbers)))
+    assert read_as_loaddata("Metadata_Dose", once) == once
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_a_column_with_a_word_stays_text(texts: list[str]) -> None:
+    values = [*texts, "word"]
+    assert read_as_loaddata("Metadata_Well", values) == values
+
+
+# Reading
+
+
+def test_blank_lines_are_no_rows_but_count_as_lines() -> None:
+    read = table("a,b\n\n1,2\n\n\n3,4\n")
+    assert (read.rows, read.lines) == ((("1", "2"), ("3", "4")), (3, 6))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_may_end_as_on_any_system(end: str) -> None:
+    read = table(end.join(["a,b", "1,2", "3,4", ""]))
+    assert (read.rows, read.lines) == ((("1", "2"), ("3", "4")), (2, 3))
+
+
+def test_quoted_values_may_hold_commas() -> None:
+    assert table('a,b\n"1,2",3\n').rows == (("1,2", "3"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "f.csv: has no image sets"),
+        ("a,b\n", "f.csv: has no image sets"),
+        ("\ufeffa\n1\n", "f.csv:1: starts with a byte order mark"),
+        ("a,b\n1,2\n3\n4\n", "f.csv:3: has 1 values for 2 columns (and 1 rows more)"),
+        ("a,b\n1,2,3\n", "f.csv:2: has 3 values for 2 columns: "),
+        ("a;b\n1;2\n", "f.csv:1: has no commas"),
+        ("a\tb\n1\t2\n", "f.csv:1: has no commas"),
+        ("a,,c\n1,2,3\n", "f.csv:1:column 2: has no name"),
+        ("a, ,c\n1,2,3\n", "f.csv:1:column 2: has no name"),
+        ("Unnamed: 0,a\n1,2\n", "f.csv:1:column 1: has no name"),
+        ("a, b\n1,2\n", "f.csv:1:column 2: ' b' has blanks"),
+        ("a,a\n1,2\n", "f.csv:1:column 2: a is there twice"),
+        ("FileName_A\nx\n", "f.csv:1: FileName_A without PathName_A or URL_A"),
+        ("PathName_A\nx\n", "f.csv:1: PathName_A without FileName_A"),
+        (f"{IMAGE}\nx,\n", "f.csv:2:PathName_OrigDNA: is empty: "),
+        ("URL_A,b\n,1\n,2\n", "f.csv:2:URL_A: is empty (and 1 rows more): "),
+        ('a\n"' + "x" * 140_000, "f.csv:2: is no CSV (field larger than field limit"),
+    ],
+)
+def test_wrong_csv_is_refused(text: str, said: str) -> None:
+    assert message(text).startswith(said)
+
+
+def test_every_finding_in_the_header_gets_a_line() -> None:
+    assert len(message("a,,FileName_A\n1,2,3\n").splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "FileName_A,PathName_A",
+        "URL_A,x",
+        "Image_FileName_A,Image_PathName_A",
+        "ObjectsFileName_A,ObjectsPathName_A",
+        "Image_ObjectsURL_A,x",
+    ],
+)
+def test_images_are_found_under_each_name_that_loaddata_knows(header: str) -> None:
+    assert list(table(f"{header}\n1,2\n").images) == ["A"]
+
+
+def test_to_csv_gives_what_was_read() -> None:
+    text = 'FileName_A,PathName_A\n"a,1.tif",/p\n"b""2.tif",/q\n'
+    assert table(text).to_csv() == text
+
+
+# Groups
+
+
+def test_groups_come_in_the_order_of_their_first_rows() -> None:
+    text = "Metadata_Plate,Metadata_Well\nP1,B02\nP1,A01\nP1,B02\n"
+    first, second = groups(table(text), PLATE_WELL).items()
+    assert first == ((("Metadata_Plate", "P1"), ("Metadata_Well", "B02")), [0, 2])
+    assert second == ((("Metadata_Plate", "P1"), ("Metadata_Well", "A01")), [1])
+
+
+def test_groups_keep_the_order_of_the_keys() -> None:
+    text = "Metadata_Plate,Metadata_Well\nP1,A01\n"
+    (group,) = groups(table(text), PLATE_WELL[::-1])
+    assert group == (("Metadata_Well", "A01"), ("Metadata_Plate", "P1"))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["1", "02", "03"], "f.csv:3:K: CellProfiler reads '02' as '2' (and 1 rows"),
+        (["1", "2.5"], "f.csv:2:K: CellProfiler reads '1' as '1.0': make the column"),
+        (["25E5"], "f.csv:2:K: CellProfiler reads '25E5' as '2500000.0': make"),
+        (["A", "", ""], "f.csv:3:K: is empty (and 1 rows more): fill it in"),
+        (["A", "a b"], "f.csv:3:K: 'a b' cannot name a group or folder"),
+        (["a=b"], "f.csv:2:K: 'a=b' cannot"),
+        (["a/b"], "f.csv:2:K: 'a/b' cannot"),
+        (["a\\b"], "f.csv:2:K: 'a\\\\b' cannot"),
+        (["a..b"], "f.csv:2:K: 'a..b' cannot"),
+        ([".a"], "f.csv:2:K: '.a' cannot"),
+        (['"a,b"'], "f.csv:2:K: 'a,b' cannot"),
+        (["a\x00"], "f.csv:2:K: 'a\\x00' cannot"),
+    ],
+)
+def test_value_that_cannot_name_a_group_is_refused(
+    values: list[str], said: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        groups(column("K", values), ["K"])
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["1", "2"], ["01", "A1"], ["1.0", "2.5"], ["a-b_c~d(e)"], ["2147483648", "01"]],
+)
+def test_values_that_loaddata_reads_as_written_are_taken(values: list[str]) -> None:
+    found = groups(column("K", values), ["K"])
+    assert [group[0][1] for group in found] == values
+
+
+def test_missing_group_columns_get_a_line_each() -> None:
+    with pytest.raises(InputError) as caught:
+        groups(table("a,b\n1,2\n"), PLATE_WELL)
+    assert [line.split()[4] for line in str(caught.value).splitlines()] == [
+        "Metadata_Plate,",
+        "Metadata_Well,",
+    ]
+
+
+def test_site_twice_names_both_lines() -> None:
+    rows = "P1,A01,1\nP1,A01,2\nP1,A01,1\nP1,A01,2\n"
+    (error,) = site_errors(table(f"{KEYS}\n{rows}"))
+    assert error.startswith(
+        "f.csv:4: P1-A01-1 is in line 2 already (and 1 rows more): "
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["z", "ZPlane", "PlaneID", "Timepoint", "TimepointID", "Frame", "Cycle"]
+)
+def test_planes_and_time_points_of_a_site_are_no_repetition(name: str) -> None:
+    text = f"{KEYS},Metadata_{name}\nP1,A01,1,1\nP1,A01,1,2\n"
+    assert list(site_errors(table(text))) == []
+
+
+@pytest.mark.parametrize("name", ["Dose", "Plate_Map", "Zone"])
+def test_other_metadata_does_not_tell_rows_of_a_site_apart(name: str) -> None:
+    text = f"{KEYS},Metadata_{name}\nP1,A01,1,1\nP1,A01,1,2\n"
+    assert len(list(site_errors(table(text)))) == 1
+
+
+# Moving
+
+
+def test_relocate_moves_folders_and_addresses_alone() -> None:
+    text = f"{IMAGE},URL_B,Metadata_X\na,/m/p,/m/u,/m/x\nb,/m/q,/m/v,/m/y\n"
+    moved = relocate(table(text), lambda place: place.replace("/m", "/n"))
+    assert moved.rows == (
+        ("a", "/n/p", "/n/u", "/m/x"),
+        ("b", "/n/q", "/n/v", "/m/y"),
+    )
+
+
+def test_relocate_keeps_rows_and_their_order() -> None:
+    names = [f"{i}" for i in (3, 1, 2, 1)]
+    text = f"{IMAGE}\n" + "".join(f"{name},/m\n" for name in names)
+    moved = relocate(table(text), lambda place: "/n")
+    assert moved.column("FileName_OrigDNA") == names
+
+
+def test_relocate_gives_the_same_table_where_nothing_moves() -> None:
+    given_table = table(f"{IMAGE}\na,/m\n")
+    assert relocate(given_table, lambda place: place) is given_table
+
+
+def test_image_paths_name_the_column_that_says_where_an_image_is() -> None:
+    read = table(f"{IMAGE},URL_B\na.tif,/m,https://host/b/c.tif\n")
+    assert list(image_paths(read, 0)) == [
+        ("FileName_OrigDNA", "/m", "a.tif"),
+        ("URL_B", "https://host/b", "c.tif"),
+    ]
+
+
+# Deriving
+
+
+def test_with_illum_adds_a_function_for_each_channel() -> None:
+    text = f"{IMAGE},FileName_ER,PathName_ER\na,/m,b,/m\nc,/m,d,/m\n"
+    derived = with_illum(table(text), "/illum/P1", "P1")
+    assert derived.header[4:] == (
+        "FileName_IllumDNA",
+        "PathName_IllumDNA",
+        "FileName_IllumER",
+        "PathName_IllumER",
+    )
+    functions = ("P1_IllumDNA.npy", "/illum/P1", "P1_IllumER.npy", "/illum/P1")
+    assert [row[4:] for row in derived.rows] == [functions, functions]
+
+
+def test_with_illum_keeps_what_was_there() -> None:
+    base = table(f"{IMAGE}\na,/m\nb,/n\n")
+    derived = with_illum(base, "/illum", "P1")
+    assert [row[:2] for row in derived.rows] == list(base.rows)
+    assert derived.lines == base.lines
+
+
+def test_with_illum_leaves_out_channels_without_a_function() -> None:
+    text = f"{IMAGE},FileName_OrigER,PathName_OrigER\na,/m,b,/m\n"
+    derived = with_illum(table(text), "/illum", "P1", {"P1_IllumER.npy"})
+    assert derived.header[4:] == ("FileName_IllumER", "PathName_IllumER")
+
+
+def test_functions_that_are_there_are_no_channels() -> None:
+    text = f"{IMAGE},FileName_IllumDNA,PathName_IllumDNA\na,/m,b,/m\n"
+    assert channels(table(text)) == {"OrigDNA": "DNA"}
+
+
+STACK = f"{IMAGE},{KEYS},Metadata_PlaneID\n"
+
+
+def test_projected_keeps_the_row_of_the_last_plane_of_each_site() -> None:
+    text = (
+        f"{STACK}a,/raw,P1,A01,1,9\nb,/raw,P1,A01,1,10\n"
+        "c,/raw,P1,A01,2,2\nd,/raw,P1,A01,2,1\n"
+    )
+    derived = projected(table(text), "/projected")
+    assert [row[:2] for row in derived.rows] == [
+        ("b", "/projected"),
+        ("c", "/projected"),
+    ]
+
+
+def test_projected_drops_addresses_of_the_stack() -> None:
+    text = f"URL_OrigDNA,{STACK}file:/raw/a,a,/raw,P1,A01,1,1\n"
+    derived = projected(table(text), "/projected")
+    assert derived.header == tuple(STACK.strip().split(","))
+    assert derived.rows == (("a", "/projected", "P1", "A01", "1", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{IMAGE},{KEYS}\na,/raw,P1,A01,1\n", "f.csv:1: has no column to number"),
+        (
+            f"Metadata_z,{STACK}1,a,/raw,P1,A01,1,1\n",
+            "f.csv:1: has Metadata_z and Metadata_PlaneID to number",
+        ),
+        (f"{STACK}a,/raw,P1,A01,1,top\n", "f.csv:2:Metadata_PlaneID: 'top' is not"),
+        (
+            f"URL_A,{KEYS},Metadata_z\nfile:/a,P1,A01,1,1\n",
+            "f.csv:1: has images with a URL_ column alone",
+        ),
+        (f"{IMAGE},Metadata_z\na,/raw,1\n", "f.csv:1: has no column Metadata_Plate,"),
+    ],
+)
+def test_stack_that_cannot_be_projected_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        projected(table(text), "/projected")
+    assert str(caught.value).startswith(said)

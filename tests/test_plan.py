@@ -1,0 +1,406 @@
+"""Plans: fingerprints, parts, names of jobs, layouts, and messages of DCP."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cpengine.errors import InputError
+from cpengine.model import Job
+from cpengine.plan import Part, Plan, check_ids, check_part, fingerprint, in_part
+from cpengine.steps import PLATE, SITE, WELL
+from tests import build
+from tests.build import Built, change
+
+GROUP = (("Metadata_Plate", "P1"), ("Metadata_Well", "A01"), ("Metadata_Site", "1"))
+JOB = Job(
+    step="analysis",
+    group=GROUP,
+    pipeline="a.cppipe",
+    data_file="f.csv",
+    input="rules",
+    output="out",
+)
+LAYOUT = '[steps.analysis]\ngroups = "layout"\n'
+
+
+def plan(built: Built, part: Part | None = None, version: str = "4.2.8.1") -> Plan:
+    return built.project().plan("analysis", part or Part(), cellprofiler=version)
+
+
+def ids(made: Plan) -> list[str]:
+    return [job.id for job in made.jobs]
+
+
+def part(**wanted: str) -> Part:
+    return Part(**{name: frozenset(text.split()) for name, text in wanted.items()})
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Built:
+    """A project of two wells with two sites each."""
+    return build.project(tmp_path)
+
+
+# Fingerprints
+
+
+def prints(built: Built, version: str = "4.2.8.1") -> dict[str, str]:
+    return {job.id: job.fingerprint for job in plan(built, version=version).jobs}
+
+
+def settings(text: str) -> Callable[[Built], None]:
+    return lambda built: build.write(built.toml, built.toml.read_text() + text)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda built: change(built.pipeline, "Nuclei", "Cells"),
+        lambda built: change(built.csv, "A01_1.tif", "a01_1.tif"),
+        lambda built: change(built.csv, "P1_IllumDNA", "P1_illumDNA"),
+        settings('[steps.analysis]\nplugins = "plugins"\n'),
+    ],
+    ids=["pipeline", "image", "function", "plugins"],
+)
+def test_fingerprint_changes(spoil: Callable[[Built], object], built: Built) -> None:
+    before = prints(built)
+    spoil(built)
+    assert prints(built)["P1-A01-1"] != before["P1-A01-1"]
+
+
+def test_fingerprint_changes_with_cellprofiler(built: Built) -> None:
+    assert prints(built)["P1-A01-1"] != prints(built, "4.2.9")["P1-A01-1"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda built: change(built.csv, "A02_1.tif", "a02_1.tif"),
+        lambda built: (built.images / "A01_1.tif").write_text("other"),
+        settings("[steps.analysis]\ntimeout_min = 9\n"),
+        settings("[executors.local]\nworkers = 9\n"),
+    ],
+    ids=["row_of_another_group", "image", "timeout", "executor"],
+)
+def test_fingerprint_stays(spoil: Callable[[Built], object], built: Built) -> None:
+    before = prints(built)
+    spoil(built)
+    assert prints(built)["P1-A01-1"] == before["P1-A01-1"]
+
+
+def test_fingerprint_is_the_same_for_a_part(built: Built) -> None:
+    (job,) = plan(built, part(wells="A02", sites="2")).jobs
+    assert job.fingerprint == prints(built)[job.id]
+
+
+def test_fingerprints_of_groups_differ(built: Built) -> None:
+    assert len(set(prints(built).values())) == 4
+
+
+def test_fingerprint_sees_where_one_value_ends_and_the_next_begins() -> None:
+    table = build.table(["a", "b"], ["12", "3"], ["1", "23"])
+    assert fingerprint(table, [0]) != fingerprint(table, [1])
+
+
+def test_fingerprint_sees_the_header() -> None:
+    one, other = build.table(["a"], ["1"]), build.table(["b"], ["1"])
+    assert fingerprint(one, [0]) != fingerprint(other, [0])
+
+
+def test_fingerprint_sees_the_number_of_rows() -> None:
+    table = build.table(["a"], ["1"], ["1"])
+    assert fingerprint(table, [0]) != fingerprint(table, [0, 1])
+
+
+def test_fingerprint_is_short_hex() -> None:
+    assert re.fullmatch("[0-9a-f]{12}", fingerprint(build.table(["a"], ["1"]), [0]))
+
+
+# Parts
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, ["P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2"]),
+        ({"plates": "P1"}, ["P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2"]),
+        ({"wells": "A02"}, ["P1-A02-1", "P1-A02-2"]),
+        ({"sites": "1"}, ["P1-A01-1", "P1-A02-1"]),
+        ({"wells": "A01 A02", "sites": "2"}, ["P1-A01-2", "P1-A02-2"]),
+        ({"plates": "P1", "wells": "A01", "sites": "1"}, ["P1-A01-1"]),
+    ],
+)
+def test_part_is_taken(
+    wanted: dict[str, str], expected: list[str], built: Built
+) -> None:
+    assert ids(plan(built, part(**wanted))) == expected
+
+
+def test_part_without_a_plate_leaves_its_csv_alone(tmp_path: Path) -> None:
+    built = build.project(tmp_path, plates=["P1", "P2"])
+    built.csv.write_text("broken")
+    assert {job.group[0][1] for job in plan(built, part(plates="P2")).jobs} == {"P2"}
+
+
+def test_column_that_groups_lack_does_not_matter() -> None:
+    assert in_part((("Metadata_Plate", "P1"),), part(sites="7"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"plates": "SQ1"}, "--plate SQ1: is not in the plan: it has P1, P2"),
+        ({"wells": "A1"}, "--well A1: is not in the plan: did you mean A01?"),
+        ({"sites": "001"}, "--site 001: is not in the plan: did you mean 1?"),
+        (
+            {"wells": "A01 H12"},
+            "--well H12: is not in the plan: it has A01, A02, A03, A04, A05, A06, A07, "
+            "A08 and 1 more",
+        ),
+        (
+            {"plates": "P2", "wells": "A09"},
+            "--plate P2 --well A09: no group has them all: drop one",
+        ),
+    ],
+)
+def test_part_that_no_group_belongs_to_is_refused(
+    wanted: dict[str, str], said: str
+) -> None:
+    wells = [("P1", f"A0{n}") for n in range(1, 10)] + [("P2", "A01")]
+    groups = [tuple(zip(SITE, (*well, "1"), strict=True)) for well in wells]
+    with pytest.raises(InputError) as caught:
+        check_part(part(**wanted), groups, SITE)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("keys", [PLATE, WELL])
+def test_site_is_taken_as_it_is_where_no_site_makes_groups(
+    keys: tuple[str, ...],
+) -> None:
+    group = GROUP[: len(keys)]
+    check_part(part(sites="9"), [group], keys)
+
+
+# Names
+
+
+def test_ids_of_a_plan_are_unique_over_plates(tmp_path: Path) -> None:
+    made = plan(build.project(tmp_path, plates=["P1", "P2"]))
+    assert len(set(ids(made))) == len(made.jobs) == 8
+
+
+def test_jobs_go_plate_by_plate_in_the_order_of_the_csv(tmp_path: Path) -> None:
+    built = build.project(tmp_path, plates=["P2", "P1"], wells=["B02", "A01"])
+    assert ids(plan(built, part(sites="1"))) == [
+        "P1-B02-1",
+        "P1-A01-1",
+        "P2-B02-1",
+        "P2-A01-1",
+    ]
+
+
+def test_plates_of_the_project_file_set_their_order(tmp_path: Path) -> None:
+    built = build.project(tmp_path, plates=["P1", "P2", "P3"], sites=["1"])
+    change(built.toml, "batch =", 'plates = ["P3", "P1"]\nbatch =')
+    assert [job.id[:2] for job in plan(built).jobs] == ["P3", "P3", "P1", "P1"]
+
+
+def test_two_groups_of_one_name_are_refused() -> None:
+    values = [("P", "1-A"), ("P-1", "A")]
+    jobs = [replace(JOB, group=tuple(zip(WELL, pair, strict=True))) for pair in values]
+    with pytest.raises(InputError, match="two groups are both named P-1-A: use values"):
+        check_ids(jobs)
+
+
+def test_key_that_begins_another_is_refused_in_a_structure() -> None:
+    group = (("Metadata_Site", "1"), ("Metadata_SiteName", "x"))
+    job = replace(JOB, group=group, output_structure="Metadata_Site-Metadata_SiteName")
+    with pytest.raises(InputError, match="Metadata_Site begins Metadata_SiteName"):
+        check_ids([job])
+
+
+def test_key_that_begins_another_is_taken_without_a_structure() -> None:
+    check_ids([replace(JOB, group=(("Metadata_A", "1"), ("Metadata_AB", "x")))])
+
+
+@pytest.mark.parametrize("value", ["x" * 151, "é" * 76])
+def test_name_too_long_for_a_folder_is_refused(value: str) -> None:
+    with pytest.raises(InputError, match=r"has a name longer than 150 bytes: shorten"):
+        check_ids([replace(JOB, group=(("Metadata_Plate", value),))])
+
+
+def test_longest_name_is_taken() -> None:
+    check_ids([replace(JOB, group=(("Metadata_Plate", "x" * 150),))])
+
+
+def test_plan_counts_jobs_and_image_sets_of_each_plate(tmp_path: Path) -> None:
+    built = build.project(tmp_path, plates=["P1", "P2"], tags="Plate,Well")
+    toml = '[steps.analysis]\ngroup = ["Metadata_Plate", "Metadata_Well"]\n'
+    settings(toml)(built)
+    made = plan(built)
+    assert made.per_plate() == {"P1": (2, 4), "P2": (2, 4)}
+    assert made.image_sets == 8
+
+
+# Layouts
+
+
+def test_layout_of_all_that_is_there_has_no_notes(built: Built) -> None:
+    settings(f'[plate]\nwells = ["A02", "A01"]\nsites = 2\n{LAYOUT}')(built)
+    made = plan(built)
+    assert ids(made) == ["P1-A02-1", "P1-A02-2", "P1-A01-1", "P1-A01-2"]
+    assert made.notes == ()
+
+
+def test_layout_leaves_out_what_the_csv_lacks_and_says_so(built: Built) -> None:
+    settings(f'[plate]\nwells = ["A01", "A03"]\nsites = 3\n{LAYOUT}')(built)
+    made = plan(built)
+    assert ids(made) == ["P1-A01-1", "P1-A01-2"]
+    assert made.notes == (
+        f"plate P1: 4 of 6 groups of the layout are not in {built.csv} and are left "
+        "out (first: Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=3)",
+    )
+
+
+def test_layout_leaves_out_excluded_wells(built: Built) -> None:
+    settings(f'[plate]\nexcluded_wells = ["A01"]\nformat = 96\n{LAYOUT}')(built)
+    assert ids(plan(built)) == ["P1-A02-1", "P1-A02-2"]
+
+
+def test_layout_that_the_csv_has_nothing_of_is_refused(built: Built) -> None:
+    settings(f"[plate]\npad_wells = false\n{LAYOUT}")(built)
+    with pytest.raises(InputError) as caught:
+        plan(built)
+    assert str(caught.value) == (
+        f"{built.csv}: has none of the plate layout's groups, such as "
+        "Metadata_Plate=P1,Metadata_Well=A1,Metadata_Site=1; it has "
+        "Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=1: change [plate] or use "
+        "groups = 'csv'"
+    )
+
+
+# Batch files
+
+
+def test_batch_file_gives_the_groups_of_the_csv(built: Built) -> None:
+    expected = ids(plan(built))
+    build.batch_of(built)
+    settings('[steps.analysis]\ngroups = "batch"\n')(built)
+    assert ids(plan(built)) == expected
+
+
+def test_batch_file_that_groups_otherwise_is_refused(built: Built) -> None:
+    path = build.batch_of(built, tags="Plate,Well")
+    settings('[steps.analysis]\ngroups = "batch"\n')(built)
+    with pytest.raises(InputError) as caught:
+        plan(built)
+    assert str(caught.value) == (
+        f"{path}: groups by Metadata_Plate, Metadata_Well, the step by "
+        "Metadata_Plate, Metadata_Well, Metadata_Site: set the step's `group`"
+    )
+
+
+# Messages
+
+
+MESSAGE = {
+    "Metadata": "Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=1",
+    "pipeline": "a.cppipe",
+    "output": "out",
+    "input": "rules",
+    "data_file": "f.csv",
+}
+
+
+@pytest.mark.parametrize("structure", [{}, {"output_structure": ""}])
+@pytest.mark.parametrize("metadata", [MESSAGE["Metadata"], dict(GROUP)])
+def test_message_of_dcp_is_a_job(metadata: object, structure: dict[str, str]) -> None:
+    job = Job.from_json(MESSAGE | {"Metadata": metadata} | structure)
+    assert job == replace(JOB, step="")
+
+
+@pytest.mark.parametrize("metadata", [MESSAGE["Metadata"], dict(GROUP)])
+def test_message_with_a_structure_is_a_job(metadata: object) -> None:
+    structure = {"output_structure": "Metadata_Plate"}
+    job = Job.from_json(MESSAGE | {"Metadata": metadata} | structure)
+    assert job.to_message() == MESSAGE | structure
+
+
+def test_keys_that_only_others_read_are_ignored() -> None:
+    assert Job.from_json(MESSAGE | {"_comment": "x"}) == replace(JOB, step="")
+
+
+def test_numbers_in_a_metadata_dictionary_become_text() -> None:
+    job = Job.from_json(MESSAGE | {"Metadata": {"Metadata_Site": 1}})
+    assert job.group == (("Metadata_Site", "1"),)
+
+
+@pytest.mark.parametrize("missing", MESSAGE)
+def test_message_without_a_required_key_is_refused(missing: str) -> None:
+    message = {key: value for key, value in MESSAGE.items() if key != missing}
+    with pytest.raises(InputError, match=f"^job without {missing}: add the key$"):
+        Job.from_json(message)
+
+
+@pytest.mark.parametrize("metadata", ["", "P1", "Metadata_Plate=P1,A01"])
+def test_metadata_that_is_no_list_of_pairs_is_refused(metadata: str) -> None:
+    with pytest.raises(InputError, match="write it as K=V,K=V"):
+        Job.from_json(MESSAGE | {"Metadata": metadata})
+
+
+names = st.text("abcXYZ09_-.", min_size=1)
+groups = st.dictionaries(names.map("Metadata_{}".format), names, min_size=1)
+
+
+@given(groups, st.sampled_from(["", "Metadata_Plate", "Metadata_Plate/x"]))
+def test_job_comes_back_from_its_message(group: Mapping[str, str], place: str) -> None:
+    job = replace(JOB, step="", group=tuple(group.items()), output_structure=place)
+    assert Job.from_json(job.to_message()) == job
+
+
+@given(groups, names, st.none() | st.floats(1, 9))
+def test_job_comes_back_from_its_json(
+    group: Mapping[str, str], text: str, timeout: float | None
+) -> None:
+    own: dict[str, Any] = {"ledger": text, "fingerprint": text, "plugins": text}
+    job = replace(JOB, group=tuple(group.items()), timeout_s=timeout, **own)
+    job = replace(job, image_sets=3, earlier=(text,))
+    assert Job.from_json(job.to_json()) == job
+
+
+@pytest.mark.parametrize(
+    ("structure", "place"),
+    [
+        ("", "P1-A01-1"),
+        ("Metadata_Plate", "P1"),
+        ("Metadata_Plate/Metadata_Well-Metadata_Site", "P1/A01-1"),
+        ("Metadata_Plate/analysis/Metadata_Plate-Metadata_Well", "P1/analysis/P1-A01"),
+        ("fixed", "fixed"),
+    ],
+)
+def test_place_is_the_structure_with_values_for_names(
+    structure: str, place: str
+) -> None:
+    job = replace(JOB, output_structure=structure)
+    assert (job.place, job.destination) == (place, f"out/{place}")
+
+
+@pytest.mark.parametrize(
+    ("structure", "shares"),
+    [
+        ("", False),
+        ("Metadata_Plate", True),
+        ("Metadata_Plate/Metadata_Well", True),
+        ("Metadata_Plate-Metadata_Well-Metadata_Site", False),
+    ],
+)
+def test_place_is_shared_where_the_structure_is_coarser(
+    structure: str, shares: bool
+) -> None:
+    assert replace(JOB, output_structure=structure).shares_place is shares
