@@ -6,7 +6,7 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
 
-.PHONY: demo test setup lint types bench constraints clean
+.PHONY: demo test setup lint types bench docs constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
@@ -26,6 +26,9 @@ types: .venv/ready     ## mypy, strict on src
 
 bench: .venv/ready     ## measure, each as a ratio against an alternative
 	$(BIN)/python benchmarks/overhead.py
+
+docs: .venv/ready      ## make the reference pages that repeat the code
+	$(BIN)/python docs/generate.py
 
 constraints: $(UV)     ## compile constraints.txt from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal \

@@ -113,7 +113,7 @@ def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
     run_job(job, here)
     old.write_text("from the run before")
     ledger = Ledger(here.storage, job.ledger)
-    ledger.record(Outcome(job, files={"Old.csv": 1}))
+    ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
     assert run_job(_again(replace(job, fingerprint="new"), here), here).done
     assert not old.exists()
 
@@ -122,7 +122,7 @@ def test_stale_markers_are_gone_after_a_new_run(here: Machine, job: Job) -> None
     run_job(job, here)
     run_job(_again(replace(job, fingerprint="new"), here), here)
     names = here.storage.sizes(f"{job.ledger}/markers")
-    assert list(names) == [f"P1~new.{State.DONE}"]
+    assert list(names) == [f"P1~new~0.{State.DONE}"]
 
 
 def test_a_file_of_another_job_in_a_shared_folder_is_never_replaced(
@@ -162,7 +162,7 @@ def test_a_missing_pipeline_is_bad_input(
 
 def test_an_outcome_survives_the_ledger(here: Machine, job: Job) -> None:
     outcome = run_job(job, here)
-    assert Ledger(here.storage, job.ledger).outcome(job) == outcome
+    assert Ledger(here.storage, job.ledger).outcome(job, "0") == outcome
     assert outcome.module_s == {"1 LoadData": 0.02}
     assert outcome.wall_s > 0
 

@@ -170,16 +170,11 @@ def plan(
     steps = Steps(project, [step], _part(plate, well, site), version)
     todo = steps.plan(step)
     if as_json:
-        jobs = [
-            job.to_json() | {"state": state if version else None}
-            for job, state in todo.states
-        ]
+        jobs = [job.to_json() | {"state": state} for job, state in todo.states]
         _print_json({"step": step, "notes": todo.plan.notes, "jobs": jobs})
         return
-    _show_plan(todo, known=bool(version))
-    _show_jobs(todo.plan.jobs[:first])
-    if not version:
-        _print_err("note: CellProfiler was not found, so what is done cannot be told")
+    _show_plan(todo)
+    _show_jobs(todo.states[:first])
 
 
 def _version_or_none(project: Project) -> str:
@@ -203,7 +198,7 @@ def _print_json(data: object) -> None:
     typer.echo(json.dumps(data, indent=1, default=str))
 
 
-def _show_plan(todo: Todo, *, known: bool) -> None:
+def _show_plan(todo: Todo) -> None:
     plan = todo.plan
     for note in plan.notes:
         _print_err(f"note: {note}")
@@ -212,14 +207,14 @@ def _show_plan(todo: Todo, *, known: bool) -> None:
     for column in ("jobs", "image sets", "done", "left"):
         table.add_column(column, justify="right")
     for plate, (jobs, image_sets) in plan.per_plate().items():
-        counts = (done[plate], jobs - done[plate]) if known else ("?", "?")
-        table.add_row(plate, *map(str, (jobs, image_sets, *counts)))
+        left = jobs - done[plate]
+        table.add_row(plate, *map(str, (jobs, image_sets, done[plate], left)))
     out.print(table)
 
 
-def _show_jobs(jobs: Iterable[Job]) -> None:
-    for job in jobs:
-        out.print(f"{job.id}\n  group   {job.metadata}", markup=False)
+def _show_jobs(states: Iterable[tuple[Job, State]]) -> None:
+    for job, state in states:
+        out.print(f"{job.id}  {state}\n  group   {job.metadata}", markup=False)
         out.print(f"  data    {job.data_file}", markup=False)
         out.print(f"  output  {job.destination}", markup=False)
 
@@ -324,7 +319,7 @@ def demo(
     sites: Annotated[int, typer.Option(min=1, max=36, help="Sites a well.")] = 2,
     size: Annotated[
         int, typer.Option(min=128, max=2160, help="Pixels along an image's side.")
-    ] = 512,
+    ] = 384,
     all_steps: Annotated[
         bool, typer.Option("--all-steps", help="All five steps, from a z-stack.")
     ] = False,

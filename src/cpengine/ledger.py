@@ -1,7 +1,7 @@
 """Which jobs are done: one small marker a job, beside the outputs, written last.
 
-A marker is named `<job id>~<fingerprint>.<state>`, so that "what is left" costs one
-listing and no file is opened.
+A marker is named `<job id>~<fingerprint>~<CellProfiler version>.<state>`, so that "what
+is left" costs one listing and no file is opened.
 """
 
 import json
@@ -32,32 +32,36 @@ class Ledger:
     storage: Storage
     folder: str
 
-    def states(self, jobs: Iterable[Job]) -> list[tuple[Job, State]]:
+    def states(
+        self, jobs: Iterable[Job], cellprofiler: str = ""
+    ) -> list[tuple[Job, State]]:
         """Give each job and its state, from one listing.
 
-        Jobs come back with the markers that stand for earlier runs of them.
+        Jobs come back with the markers that stand for earlier runs of them. Results
+        of another CellProfiler than the version named are stale; of none, if empty.
         """
         found = self._markers()
-        return [_with_state(job, found.get(job.id, ())) for job in jobs]
+        return [_with_state(job, found.get(job.id, ()), cellprofiler) for job in jobs]
 
     def _markers(self) -> dict[str, list[str]]:
         """Give the names of markers by job id."""
         found: dict[str, list[str]] = {}
         for name in self.storage.sizes(f"{self.folder}/markers"):
-            found.setdefault(name.rpartition("~")[0], []).append(name)
+            found.setdefault(name.rsplit("~", 2)[0], []).append(name)
         return found
 
-    def marker(self, job: Job, state: State) -> str:
+    def marker(self, job: Job, cellprofiler: str, state: State) -> str:
         """The key of a job's marker."""
-        return f"{self.folder}/markers/{job.id}~{job.fingerprint}.{state}"
+        name = f"{job.id}~{job.fingerprint}~{cellprofiler}.{state}"
+        return f"{self.folder}/markers/{name}"
 
-    def outcome(self, job: Job) -> Outcome | None:
-        """The outcome by which this job, fingerprint and all, became done.
+    def outcome(self, job: Job, cellprofiler: str) -> Outcome | None:
+        """The outcome by which this job became done with that CellProfiler.
 
         None if it is not done, or if its marker is one that `job` knows and means to
         replace.
         """
-        key = self.marker(job, State.DONE)
+        key = self.marker(job, cellprofiler, State.DONE)
         if posixpath.basename(key) in job.earlier or not self.storage.exists(key):
             return None
         data = dict(self._read(key))
@@ -77,7 +81,8 @@ class Ledger:
         """
         state = State.DONE if outcome.done else State.FAILED
         text = json.dumps(outcome.to_json(), indent=1)
-        self.storage.write(self.marker(outcome.job, state), text.encode())
+        key = self.marker(outcome.job, outcome.versions["cellprofiler"], state)
+        self.storage.write(key, text.encode())
 
     def forget(self, job: Job) -> set[str]:
         """Remove the markers of earlier runs; give the files they had published."""
@@ -106,12 +111,16 @@ class Ledger:
         return data
 
 
-def _with_state(job: Job, markers: Iterable[str]) -> tuple[Job, State]:
-    done = {name for name in markers if name.endswith(f".{State.DONE}")}
+def _with_state(
+    job: Job, markers: Iterable[str], cellprofiler: str
+) -> tuple[Job, State]:
     job = replace(job, earlier=tuple(markers))
-    if f"{job.id}~{job.fingerprint}.{State.DONE}" in done:
+    present = f"{job.id}~{job.fingerprint}~{cellprofiler}"
+    states = {
+        name.rpartition(".")[2] for name in job.earlier if name.startswith(present)
+    }
+    if State.DONE in states:
         return job, State.DONE
-    if done:
+    if any(name.endswith(f".{State.DONE}") for name in job.earlier):
         return job, State.STALE
-    failed = f"{job.id}~{job.fingerprint}.{State.FAILED}" in job.earlier
-    return job, State.FAILED if failed else State.LEFT
+    return job, State.FAILED if State.FAILED in states else State.LEFT

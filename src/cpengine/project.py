@@ -193,7 +193,7 @@ class Project:
         part
             Which plates, wells and sites to take.
         cellprofiler
-            The version that will run them; part of the fingerprints.
+            The version that will run them; a pipeline must not be newer.
 
         Raises
         ------
@@ -351,7 +351,7 @@ class _Planner:
         self, key: str, table: Table, groups: dict[Group, list[int]], text: str
     ) -> Iterator[Job]:
         step = self.step
-        about = (text, self.cellprofiler, step.plugins or "")
+        about = (text, step.plugins or "")
         for group, rows in groups.items():
             yield Job(
                 step=step.name,

@@ -72,7 +72,7 @@ def run_job(
     """
     listen(JobStarted(job, attempt))
     ledger = Ledger(machine.storage, job.ledger)
-    already = ledger.outcome(job)
+    already = ledger.outcome(job, machine.cellprofiler.version)
     if already is not None:
         return already
     record = _Record(job, machine, attempt)

@@ -57,7 +57,7 @@ class Steps:
     names: Sequence[str]
     part: Part
     cellprofiler: str
-    """The version that will run them."""
+    """The version that will run them; empty if that is not known."""
     force: bool = False
     """Run jobs that are done, too."""
 
@@ -68,7 +68,7 @@ class Steps:
     def plan(self, name: str) -> Todo:
         """Plan one step."""
         plan = self.project.plan(name, self.part, cellprofiler=self.cellprofiler)
-        states = self.project.ledger(plan.step).states(plan.jobs)
+        states = self.project.ledger(plan.step).states(plan.jobs, self.cellprofiler)
         jobs = [job for job, state in states if self.force or state is not State.DONE]
         return Todo(plan, states, jobs)
 

@@ -1,0 +1,256 @@
+"""Make the reference pages that repeat the code: `make docs`.
+
+The command line comes from typer's commands, the project file from its models.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cpengine import config, template
+from cpengine.cellprofiler.find import VARIABLE
+from cpengine.cli import app
+
+REFERENCE = Path(__file__).parent / "reference"
+MADE = (
+    "<!-- Made from the code by docs/generate.py: run `make docs` after a change. -->"
+)
+
+EXAMPLE = """\
+[project]
+name = "2015_10_05_DrugRepurposing"
+batch = "2016_04_01_a549_48hr_batch1"
+plates = ["SQ00015167", "SQ00015168"]
+
+[storage]
+root = "/data/imaging"
+
+[plate]
+format = 384
+sites = 9
+excluded_wells = ["A01", "P24"]
+
+[steps.analysis]
+pipeline = "analysis_v2.cppipe"
+groups = "layout"
+timeout_min = 120
+
+[steps.nuclei]                   # a step of your own
+pipeline = "nuclei.cppipe"
+group = ["Metadata_Plate", "Metadata_Well"]
+output = "projects/2015_10_05_DrugRepurposing/workspace/nuclei"
+
+[executors.local]
+workers = 8
+"""
+
+ENVIRONMENT = {
+    VARIABLE: "The `cellprofiler` program, or its environment's folder.",
+    "CPENGINE_HOME": "Where `cpengine cellprofiler install` keeps CellProfiler.",
+    "JAVA_HOME": "The Java that CellProfiler is built and run with.",
+    "CC": "The C compiler that it is built with.",
+    "TMPDIR": "Where scratch folders go, unless `executors.local.scratch` is set.",
+}
+
+SECTIONS = {
+    "ProjectSection": "[project]",
+    "StorageSection": "[storage]",
+    "PlateSection": "[plate]",
+    "StepSection": "[steps.NAME]",
+    "CellProfilerSection": "[cellprofiler]",
+    "LocalSection": "[executors.local]",
+}
+NOTES = {
+    "ProjectSection": "No executor reads `app_name` yet.",
+    "StepSection": "`NAME` is a [built-in step](layout.md#the-seven-steps), whose "
+    "defaults are on that page, or a name of your own. A step of your own needs "
+    "`pipeline`, `group` and `output`.",
+}
+
+
+def pages() -> dict[str, str]:
+    """Every generated page, by file name."""
+    return {
+        "cli.md": cli_page(),
+        "project-file.md": project_file_page(),
+        "cpengine.schema.json": config.schema(),
+    }
+
+
+def cli_page() -> str:
+    """The reference of the command line."""
+    root = typer.main.get_command(app)
+    lines = [
+        "# Command line",
+        "",
+        MADE,
+        "",
+        "What is asked for goes to stdout, progress and messages to stderr.",
+        "Exit codes: [errors](errors.md#exit-codes).",
+        "",
+        *(line for path, command in _commands("cpengine", root)
+          for line in _command(path, command)),
+        "## Environment variables",
+        "",
+        "| name | what it does |",
+        "|---|---|",
+        *(f"| `{name}` | {text} |" for name, text in ENVIRONMENT.items()),
+    ]  # fmt: skip
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _commands(f"{path} {name}", child)
+
+
+def _command(path: str, command: Any) -> Iterator[str]:
+    names = [_usage(p) for p in command.params if _is_argument(p)]
+    children = ["COMMAND"] if hasattr(command, "commands") else []
+    yield from (f"## `{path}`", "", command.help, "")
+    usage = " ".join([path, "[OPTIONS]", *names, *children])
+    yield from ("```", usage, "```", "")
+    for child, of in getattr(command, "commands", {}).items():
+        anchor = f"{path} {child}".replace(" ", "-")
+        yield f"- [`{child}`](#{anchor}): {of.help}"
+    if children:
+        yield ""
+    if command.params:
+        yield from ("| name | value | default | what it does |", "|---|---|---|---|")
+        yield from map(_parameter, command.params)
+        yield ""
+
+
+def _is_argument(parameter: Any) -> bool:
+    return not parameter.opts[0].startswith("-")
+
+
+def _usage(parameter: Any) -> str:
+    name = parameter.name.upper()
+    name = name if parameter.required else f"[{name}]"
+    return f"{name}..." if parameter.nargs == -1 else name
+
+
+def _parameter(parameter: Any) -> str:
+    if _is_argument(parameter):
+        names = parameter.name.upper()
+    else:
+        names = ", ".join([*parameter.opts, *parameter.secondary_opts])
+    again = ", more than once" if parameter.multiple else ""
+    default = parameter.default
+    shown = "" if default is None or default is False else f"`{default}`"
+    if parameter.required:
+        shown = "required"
+    shown = "none" if shown == "``" else shown
+    value = "" if getattr(parameter, "is_flag", False) else _value(parameter) + again
+    return f"| `{names}` | {value} | {shown} | {parameter.help} |"
+
+
+def _value(parameter: Any) -> str:
+    text = str(parameter.type_descriptor.annotation)
+    kind = "folder" if "Path" in text else "number" if "int" in text else "text"
+    if parameter.min is not None and parameter.max is not None:
+        return f"{kind}, {parameter.min} to {parameter.max}"
+    return kind if parameter.min is None else f"{kind} from {parameter.min}"
+
+
+def project_file_page() -> str:
+    """The reference of `cpengine.toml`."""
+    schema = config.ProjectFile.model_json_schema()
+    lines = [
+        *_project_file_head(),
+        *(line for name in SECTIONS for line in _section(name, schema["$defs"][name])),
+        "## The file that `cpengine init` writes",
+        "",
+        "```toml",
+        template.project_file(
+            name="my_project", batch="2026_01_01_Batch1", root="."
+        ).rstrip(),
+        "```",
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _project_file_head() -> Iterator[str]:
+    yield from ("# Project file", "", MADE, "")
+    yield (
+        "`cpengine.toml` says which images, where, and what differs from the "
+        "[defaults](layout.md). It is [TOML](https://toml.io). Only `project.name` "
+        "and `project.batch` are required. A key that is not listed here is refused."
+    )
+    yield from ("", "Paths:", "")
+    yield (
+        "- `storage.root`, `cellprofiler.path` and `executors.local.scratch` may be "
+        "relative to the project file's folder."
+    )
+    yield (
+        "- Places in `[steps.NAME]` are below `storage.root`, or absolute. "
+        "The storage root must be a local folder."
+    )
+    yield from ("", "For an editor that knows TOML schemas, start the file with:", "")
+    yield from ("```toml", "#:schema ./cpengine.schema.json", "```", "")
+    yield (
+        "and put [cpengine.schema.json](cpengine.schema.json) beside it. "
+        "`--workers` on the command line wins over `executors.local.workers`."
+    )
+    hint = config._PATTERNS[config._NAME]
+    yield from ("", f"A *name* in the tables is text: {hint}.")
+    yield from ("", "## Example", "", "```toml", EXAMPLE.rstrip(), "```", "")
+
+
+def _section(name: str, section: Mapping[str, Any]) -> Iterator[str]:
+    yield from (f"## `{SECTIONS[name]}`", "", section["description"], "")
+    if name in NOTES:
+        yield from (NOTES[name], "")
+    yield from ("| key | value | default | what it is |", "|---|---|---|---|")
+    required = section.get("required", ())
+    for key, about in section["properties"].items():
+        default = "required" if key in required else _default(about["default"])
+        text = about["description"]
+        yield f"| `{key}` | {_allowed(about)} | {default} | {text} |"
+    yield ""
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, list) and len(value) > 4:
+        return f"`[{json.dumps(value[0])}, ..., {json.dumps(value[-1])}]`"
+    return f"`{json.dumps(value)}`"
+
+
+def _allowed(about: Mapping[str, Any]) -> str:
+    """A JSON schema in words."""
+    if "anyOf" in about:
+        choices = [c for c in about["anyOf"] if c.get("type") != "null"]
+        return ", or ".join(map(_allowed, choices))
+    if "const" in about:
+        return f"`{json.dumps(about['const'])}`"
+    if "enum" in about:
+        return " or ".join(f"`{json.dumps(value)}`" for value in about["enum"])
+    if about["type"] == "array":
+        return f"list of {_allowed(about['items'])}"
+    if about["type"] == "boolean":
+        return "`true` or `false`"
+    return _scalar(about)
+
+
+def _scalar(about: Mapping[str, Any]) -> str:
+    if about["type"] == "string":
+        pattern = about.get("pattern")
+        if pattern == config._NAME:
+            return "name"
+        return f"text ({config._PATTERNS[pattern]})" if pattern else "text"
+    kind = "whole number" if about["type"] == "integer" else "number"
+    if "exclusiveMinimum" in about:
+        return f"{kind} above {about['exclusiveMinimum']:g}"
+    return f"{kind} from {about['minimum']:g}" if "minimum" in about else kind
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")

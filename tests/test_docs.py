@@ -1,0 +1,110 @@
+"""The documentation agrees with the code and with itself."""
+
+import ast
+import importlib
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cpengine import cli, config
+from cpengine.model import ATTEMPTS, FailureKind
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("backends/**/*.md")]
+)
+_LINK = re.compile(r"\]\((?P<file>[^)#:\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["cli.md", "project-file.md", "cpengine.schema.json"])
+def test_generated_pages_are_up_to_date(generate: ModuleType, name: str) -> None:
+    page = (DOCS / "reference" / name).read_text(encoding="utf-8")
+    assert page == generate.pages()[name], "run `make docs`"
+
+
+def test_the_example_project_file_is_valid(
+    generate: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / config.FILE_NAME).write_text(generate.EXAMPLE)
+    config.load(tmp_path / config.FILE_NAME)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_resolve(page: Path) -> None:
+    for link in _LINK.finditer(_prose(page)):
+        target = (page.parent / link["file"]).resolve() if link["file"] else page
+        assert target.exists(), link[0]
+        if link["anchor"]:
+            assert link["anchor"] in _anchors(target), link[0]
+
+
+def _prose(page: Path) -> str:
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """Headings as GitHub makes anchors of them."""
+    kept = (re.sub(r"[^\w\- ]", "", h.lower()) for h in _HEADING.findall(_prose(page)))
+    return {text.replace(" ", "-") for text in kept}
+
+
+def test_errors_page_has_every_exit_code() -> None:
+    page = (DOCS / "reference/errors.md").read_text()
+    for code in (cli.OK, cli.SOME_FAILED, cli.BAD_INPUT, cli.INTERRUPTED):
+        assert f"\n| {code} |" in page
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_errors_page_has_every_kind_and_how_often_it_is_tried(
+    kind: FailureKind,
+) -> None:
+    page = (DOCS / "reference/errors.md").read_text()
+    times = {1: "once", 2: "twice", 3: "three times"}[ATTEMPTS.get(kind, 1)]
+    assert re.search(rf"^\| `{kind}` \|.*\| {times} \|", page, re.MULTILINE)
+
+
+def test_readme_starts_with_demo_and_test() -> None:
+    first = re.search(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert first is not None
+    assert first[1].splitlines() == ["make demo", "make test"]
+
+
+def test_executors_have_assets_and_a_page_of_the_same_name() -> None:
+    files = (ROOT / "src/cpengine/executors").glob("[!_.]*")
+    code = {path.stem for path in files} - {"base", "registry", "inline"}
+    assets = {path.name for path in (ROOT / "backends").iterdir() if path.is_dir()}
+    assert code == assets
+    for name in code:
+        assert (DOCS / f"how-to/{name}.md").exists(), name
+
+
+def test_python_example_uses_names_that_exist() -> None:
+    page = (DOCS / "reference/python.md").read_text()
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert example is not None
+    for node in ast.walk(ast.parse(example[1])):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, name.name) for name in node.names)
+
+
+def test_every_public_name_is_on_the_python_page() -> None:
+    page = (DOCS / "reference/python.md").read_text()
+    public = importlib.import_module("cpengine").__all__
+    assert [name for name in public if f"`{name}`" not in page] == []
