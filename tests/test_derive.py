@@ -140,6 +140,7 @@ def test_users_csv_is_never_changed(built: Built) -> None:
 
 
 def test_csv_of_a_name_of_ones_own_is_never_derived(built: Built) -> None:
+    rows(built, stack(), "load_data_unprojected.csv")
     toml = build.project_file() + '[steps.analysis]\ndata_file = "mine.csv"\n'
     build.write(built.toml, toml)
     with pytest.raises(InputError, match=r"/P1/mine\.csv: is not there: put the"):
@@ -150,3 +151,13 @@ def test_error_in_the_plain_csv_names_the_plain_csv(built: Built) -> None:
     change(built.csv.with_name("load_data.csv"), "A01,1", "A01")
     with pytest.raises(InputError, match=r"/load_data\.csv:2: has 4 values for 5"):
         built.project().plan("analysis")
+
+
+def test_functions_for_other_sites_than_the_images_are_told(built: Built) -> None:
+    table = built.csv.with_name("load_data_with_illum.csv")
+    made = built.project().plan("analysis").derived
+    build.write(table, next(iter(made.values())).to_csv())
+    assert built.project().plan("analysis").notes == ()
+    change(table, ",P1,A01,1", ",P1,A01,2")
+    (note,) = built.project().plan("analysis").notes
+    assert note.startswith(f"{table} lists other sites than load_data.csv")

@@ -11,6 +11,7 @@ from cpengine.loaddata import (
     Table,
     channels,
     groups,
+    image_numbers,
     image_paths,
     parse,
     projected,
@@ -347,3 +348,12 @@ def test_stack_that_cannot_be_projected_is_refused(text: str, said: str) -> None
     with pytest.raises(InputError) as caught:
         projected(table(text), "/projected")
     assert str(caught.value).startswith(said)
+
+
+# Image numbers
+
+
+def test_image_numbers_follow_the_groups_as_text_and_then_the_file() -> None:
+    table = parse("Metadata_Plate,Metadata_Site\nP,10\nP,9\nP,10\n", "f.csv")
+    keys = ["Metadata_Plate", "Metadata_Site"]
+    assert image_numbers(table, keys) == [1, 3, 2]

@@ -13,21 +13,25 @@ from cpengine.storage import Storage
 def images(storage: Storage, table: Table, rows: Iterable[int]) -> None:
     """Refuse image sets with missing or empty files, from one listing a folder.
 
+    CellProfiler opens what a batch file names as it stands, so there no place is
+    mapped.
+
     Raises
     ------
     InputError
         A line for missing files, one for empty files, each with the first place.
     """
     sizes = cache(storage.sizes)
+    locate = str if table.typed else storage.locate
     missing: list[str] = []
     empty: list[str] = []
     for row in rows:
         for column, folder, name in image_paths(table, row):
             if "://" in folder:
                 continue
-            size = sizes(storage.locate(folder.removeprefix("file:"))).get(name)
+            size = sizes(locate(folder.removeprefix("file:"))).get(name)
             if not size:
-                place = f"{table.where(row, column)}: {storage.locate(folder)}/{name}"
+                place = f"{table.where(row, column)}: {locate(folder)}/{name}"
                 (missing if size is None else empty).append(place)
     errors = [*_told(missing, "is not there"), *_told(empty, "is empty (0 bytes)")]
     if errors:

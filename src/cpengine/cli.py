@@ -20,10 +20,11 @@ from cpengine.cellprofiler.install import install as install_cellprofiler
 from cpengine.demo import make as demo_plate
 from cpengine.errors import CellProfilerError, ConfigError, CpengineError
 from cpengine.executors import registry
+from cpengine.layout import Style
 from cpengine.ledger import State
 from cpengine.model import Job
 from cpengine.plan import Part, plate_of
-from cpengine.progress import views
+from cpengine.progress import counted, views
 from cpengine.project import Project
 from cpengine.runner import sweep
 from cpengine.sequence import StepResult, Steps, Todo
@@ -127,7 +128,7 @@ def init(
     ] = "my_project",
     batch: Annotated[str, typer.Option(help="The batch's name.")] = "2026_01_01_Batch1",
     root: Annotated[str, typer.Option(help="Stands for the bucket.")] = ".",
-    layout: Annotated[str, typer.Option(help="default or cpg.")] = "default",
+    layout: Annotated[Style, typer.Option(help="The path style.")] = "default",
     source: Annotated[str, typer.Option(help="For layout cpg: source_4.")] = "",
 ) -> None:
     """Write a commented cpengine.toml."""
@@ -203,7 +204,7 @@ def _show_plan(todo: Todo) -> None:
     for note in plan.notes:
         _print_err(f"note: {note}")
     done = Counter(plate_of(job) for job, state in todo.states if state is State.DONE)
-    table = Table("plate", title=f"{plan.step.name}: {len(plan.jobs)} jobs")
+    table = Table("plate", title=f"{plan.step.name}: {counted(len(plan.jobs), 'job')}")
     for column in ("jobs", "image sets", "done", "left"):
         table.add_column(column, justify="right")
     for plate, (jobs, image_sets) in plan.per_plate().items():
@@ -262,8 +263,8 @@ def _dry_run(todo: Steps, as_json: bool) -> None:
         plan, jobs = planned.plan, planned.jobs
         sets = sum(job.image_sets for job in jobs)
         out.print(
-            f"{plan.step.name}: would run {len(jobs)} of {len(plan.jobs)} jobs, "
-            f"{sets} image sets"
+            f"{plan.step.name}: would run {len(jobs)} of "
+            f"{counted(len(plan.jobs), 'job')}, {counted(sets, 'image set')}"
         )
         for key in plan.derived:
             out.print(f"  would make {key}", markup=False)
@@ -297,14 +298,14 @@ def _show_result(result: StepResult) -> None:
         out.print(f"{result.step}: made {key}", markup=False)
     ran = result.done + len(result.failed)
     if not ran:
-        out.print(f"{result.step}: all {result.already} jobs are done already")
+        out.print(f"{result.step}: {counted(result.already, 'job')}, all done already")
         return
     before = f", {result.already} done before" if result.already else ""
     failed = f", {len(result.failed)} failed" if result.failed else ""
     out.print(
-        f"{result.step}: {result.done} of {ran} jobs done{failed}{before}, "
-        f"{result.image_sets} image sets, {result.files} files in {result.wall_s:.0f} s"
-        f" -> {result.output}",
+        f"{result.step}: {result.done} of {counted(ran, 'job')} done{failed}{before}, "
+        f"{counted(result.image_sets, 'image set')}, {counted(result.files, 'file')} "
+        f"in {result.wall_s:.0f} s -> {result.output}",
         markup=False,
     )
 
@@ -358,7 +359,8 @@ def _show_demo(project: Project, folder: Path, results: list[StepResult]) -> Non
         out.print("everything was done already; nothing was run again")
     else:
         seconds = sum(result.wall_s for result in results)
-        out.print(f"{sum(r.done for r in results)} jobs in {seconds:.0f} s")
+        done = sum(result.done for result in results)
+        out.print(f"{counted(done, 'job')} in {seconds:.0f} s")
     out.print(f"project file:  {folder / config.FILE_NAME}", markup=False)
     for result in results:
         out.print(f"{result.step + ':':<14} {result.output}", markup=False)

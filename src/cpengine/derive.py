@@ -32,6 +32,24 @@ class Deriver:
         """
         return self._read(step.data_folder, plate, step.data_file)
 
+    def outdated(self, step: Step, plate: str) -> str | None:
+        """Say if a CSV that could be derived anew lists other sites than its source."""
+        if step.data_file != WITH_ILLUM:
+            return None
+        source = f"{step.data_folder}/{plate}/{LOAD_DATA}"
+        if not self.storage.exists(source):
+            return None
+        base, table = (
+            self._read(step.data_folder, plate, name)[0]
+            for name in (LOAD_DATA, WITH_ILLUM)
+        )
+        if set(loaddata.sites(base)) == set(loaddata.sites(table)):
+            return None
+        return (
+            f"{table.path} lists other sites than {LOAD_DATA} beside it: remove it to "
+            "have it made again"
+        )
+
     def _read(self, folder: str, plate: str, name: str) -> tuple[Table, bool]:
         key = f"{folder}/{plate}/{name}"
         if self.storage.exists(key):

@@ -72,7 +72,7 @@ class Ledger:
         return f"{self.folder}/logs/{job.id}.log"
 
     def record(self, outcome: Outcome) -> None:
-        """Write an outcome's marker.
+        """Write an outcome's marker; of a job that is done, no failed one stays.
 
         Raises
         ------
@@ -81,18 +81,23 @@ class Ledger:
         """
         state = State.DONE if outcome.done else State.FAILED
         text = json.dumps(outcome.to_json(), indent=1)
-        key = self.marker(outcome.job, outcome.versions["cellprofiler"], state)
+        version = outcome.versions["cellprofiler"]
+        key = self.marker(outcome.job, version, state)
         self.storage.write(key, text.encode())
+        if outcome.done:
+            self.storage.remove(self.marker(outcome.job, version, State.FAILED))
 
-    def forget(self, job: Job) -> set[str]:
-        """Remove the markers of earlier runs; give the files they had published."""
-        files: set[str] = set()
+    def earlier_files(self, job: Job) -> set[str]:
+        """The files that earlier runs of a job published, below its place."""
+        done = [name for name in job.earlier if name.endswith(f".{State.DONE}")]
+        keys = [f"{self.folder}/markers/{name}" for name in done]
+        there = (self._read(key) for key in keys if self.storage.exists(key))
+        return {file for marker in there for file in marker["files"]}
+
+    def forget(self, job: Job) -> None:
+        """Remove the markers of earlier runs of a job."""
         for name in job.earlier:
-            key = f"{self.folder}/markers/{name}"
-            if name.endswith(f".{State.DONE}") and self.storage.exists(key):
-                files |= set(self._read(key)["files"])
-            self.storage.remove(key)
-        return files
+            self.storage.remove(f"{self.folder}/markers/{name}")
 
     def owner(self, job: Job, file: str) -> str | None:
         """The id of another job that published a file of that name to this place.

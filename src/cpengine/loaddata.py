@@ -231,6 +231,27 @@ def groups(table: Table, keys: Sequence[str]) -> dict[Group, list[int]]:
     return found
 
 
+def image_numbers(table: Table, keys: Sequence[str]) -> list[int]:
+    """Give the ImageNumber that CellProfiler will give each row.
+
+    It numbers groups in the order of their values as text, and rows within a group in
+    the order of the file.
+
+    Parameters
+    ----------
+    keys
+        The columns by which the pipeline groups, in its order.
+    """
+    if table.typed:
+        return list(table.lines)
+    found = groups(table, keys)
+    numbers = [0] * len(table.rows)
+    ordered = (row for group in sorted(found) for row in found[group])
+    for number, row in enumerate(ordered, 1):
+        numbers[row] = number
+    return numbers
+
+
 def _missing_keys(table: Table, keys: Sequence[str]) -> Iterator[str]:
     for key in keys:
         if key not in table.index:
@@ -283,6 +304,12 @@ def site_errors(table: Table) -> Iterator[str]:
             f"{table.where(row)}: {'-'.join(of[key] for key in _SITE)} is in line "
             f"{line} already{_more(again)}: keep one row a site"
         )
+
+
+def sites(table: Table) -> list[tuple[str, ...]]:
+    """The plate, well and site of each row, as far as the table names them."""
+    keys = [key for key in _SITE if key in table.index]
+    return list(zip(*map(table.column, keys), strict=True))
 
 
 def _tells_rows_apart(name: str) -> bool:

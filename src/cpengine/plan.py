@@ -159,11 +159,17 @@ def _suggestion(value: str, known: Collection[str]) -> str:
     return f": it has {', '.join(first[:8])}{more}"
 
 
-def fingerprint(table: Table, rows: Iterable[int], *about: str) -> str:
-    """Give 12 hex digits that change with a group's rows or with `about`."""
+def fingerprint(
+    table: Table, rows: Iterable[int], numbers: Sequence[int], *about: str
+) -> str:
+    """Give 12 hex digits that change with what a group's results depend on.
+
+    Those are its rows, the image numbers they get, and what is said `about`.
+    """
     digest = hashlib.sha256("\x1f".join([*about, *table.header]).encode())
     for row in rows:
-        digest.update("\x1f".join(("\x1e", *table.rows[row])).encode())
+        line = ("\x1e", str(numbers[row]), *table.rows[row])
+        digest.update("\x1f".join(line).encode())
     return digest.hexdigest()[:12]
 
 

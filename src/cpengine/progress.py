@@ -124,8 +124,9 @@ class View:
         if self._console.is_terminal:
             self._live.start()
         else:
-            jobs, sets = self.counts.jobs, self.counts.image_sets
-            self._say(f"{self.name}: {jobs} jobs, {sets} image sets")
+            jobs = counted(self.counts.jobs, "job")
+            sets = counted(self.counts.image_sets, "image set")
+            self._say(f"{self.name}: {jobs}, {sets}")
         return self
 
     def __exit__(
@@ -167,6 +168,11 @@ class View:
         bar.update(counts.seen_image_sets)
         row.add_row(Text(self.name, style="bold"), bar, Text(str(counts)))
         return row
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _running_line(running: Running) -> Text:

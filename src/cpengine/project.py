@@ -1,5 +1,6 @@
 """A project: its file, its places, and the plans that can be made from them."""
 
+import difflib
 import os
 import posixpath
 import tempfile
@@ -58,7 +59,7 @@ class Project:
     def storage(self) -> Storage:
         """The project's storage root."""
         root = self.file.storage.root
-        return Storage(root if "://" in root else str((self.folder / root).resolve()))
+        return Storage(root if "://" in root else str(self._beside(root).resolve()))
 
     def cellprofiler(self) -> CellProfiler:
         """The CellProfiler that the project uses.
@@ -112,8 +113,12 @@ class Project:
             There is no such step.
         """
         if name not in STEPS and name not in self.file.steps:
-            known = ", ".join([*STEPS, *(s for s in self.file.steps if s not in STEPS)])
-            raise ConfigError(f"{name}: is not a step: choose from {known}")
+            known = list(dict.fromkeys([*STEPS, *self.file.steps]))
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ConfigError(
+                f"{name}: is not a step: {hint}choose from {', '.join(known)}"
+            )
         section = self.file.steps.get(name, StepSection())
         kind = STEPS.get(name)
         folder, data_file = self._data(section, name)
@@ -268,7 +273,9 @@ class _Planner:
                 table = self._table(plate)
                 self._check_pipeline(pipe, table)
                 groups = self._groups(plate, table)
-                yield from self._jobs(self.step.data_key(plate), table, groups, text)
+                numbers = loaddata.image_numbers(table, pipe.grouping_keys)
+                key = self.step.data_key(plate)
+                yield from self._jobs(key, table, groups, numbers, text)
 
     def _check_plates(self, plates: Sequence[str]) -> None:
         groups: list[Group] = [(("Metadata_Plate", plate),) for plate in plates]
@@ -276,17 +283,27 @@ class _Planner:
 
     def _pipeline(self) -> tuple[Pipeline, str]:
         key = self.step.pipeline
-        text = self.project.storage.read_text(key)
-        return pipeline.parse(text, str(self.project.storage.path(key))), text
+        storage = self.project.storage
+        if not storage.exists(key):
+            beside = storage.sizes(posixpath.dirname(key))
+            there = ", ".join(sorted(n for n in beside if n.endswith(".cppipe")))
+            raise InputError(
+                f"{storage.path(key)}: is not there (its folder has "
+                f"{there or 'no pipeline'}): put it there, or set "
+                f"steps.{self.step.name}.pipeline"
+            )
+        text = storage.read_text(key)
+        return pipeline.parse(text, str(storage.path(key))), text
 
     def _table(self, plate: str) -> Table:
-        table, derived = Deriver(self.project.storage, self.project.step).table(
-            self.step, plate
-        )
+        deriver = Deriver(self.project.storage, self.project.step)
+        table, derived = deriver.table(self.step, plate)
         key = self.step.data_key(plate)
         if derived:
             table = replace(table, path=str(self.project.storage.path(key)))
             self.derived[key] = table
+        elif outdated := deriver.outdated(self.step, plate):
+            self.notes.append(outdated)
         self._check_table(plate, table)
         return table
 
@@ -337,7 +354,8 @@ class _Planner:
                 f"step by {', '.join(self.step.group)}: set the step's `group`"
             )
         groups = self._of_plates(loaddata.groups(file.table, self.step.group))
-        yield from self._jobs(key, file.table, groups, file.pipeline)
+        numbers = loaddata.image_numbers(file.table, file.grouping_keys)
+        yield from self._jobs(key, file.table, groups, numbers, file.pipeline)
 
     def _of_plates(self, groups: dict[Group, list[int]]) -> dict[Group, list[int]]:
         plates = self.project.file.project.plates
@@ -348,7 +366,12 @@ class _Planner:
         }
 
     def _jobs(
-        self, key: str, table: Table, groups: dict[Group, list[int]], text: str
+        self,
+        key: str,
+        table: Table,
+        groups: dict[Group, list[int]],
+        numbers: Sequence[int],
+        text: str,
     ) -> Iterator[Job]:
         step = self.step
         about = (text, step.plugins or "")
@@ -362,7 +385,7 @@ class _Planner:
                 output=step.output,
                 output_structure=step.output_structure,
                 ledger=step.ledger,
-                fingerprint=fingerprint(table, rows, *about),
+                fingerprint=fingerprint(table, rows, numbers, *about),
                 image_sets=len(rows),
                 timeout_s=step.timeout_s,
                 plugins=step.plugins,

@@ -247,9 +247,10 @@ def _publish(
 ) -> dict[str, int]:
     """Put the files in place, over the job's own earlier ones but nobody else's."""
     files = _files(output)
-    own = ledger.forget(job)
+    own = ledger.earlier_files(job)
     if job.shares_place:
         _refuse_others_files(job, storage, ledger, set(files) - own)
+    ledger.forget(job)  # from here on the old results are no longer whole
     storage.publish(output.parent / "log", ledger.log(job))
     for name in files:
         storage.publish(output / name, f"{job.destination}/{name}")

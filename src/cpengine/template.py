@@ -1,21 +1,26 @@
 """The commented project file that `cpengine init` writes."""
 
 TEXT = """\
-# cpengine project file. Every key: docs/reference/project-file.md
-# Lines that begin with # show defaults; remove the # to change one.
+# cpengine project file: which images, where they are, what differs from the defaults.
+# Lines that begin with # are examples of what can be set; remove the # to set it.
 
 [project]
 name = "{name}"
 batch = "{batch}"
-plates = "all"            # or ["SQ00015167", "SQ00015168"]
-# app_name = "{name}"     # a shorter name for queues and clusters
+# Those with a folder of LoadData CSVs, or ["SQ00015167", "SQ00015168"].
+plates = "all"
+# A shorter name for queues and clusters.
+# app_name = "{name}"
 
 [storage]
-root = "{root}"           # the folder that stands for the bucket
-layout = "{layout}"       # "default": projects/<name>/..., "cpg": <name>/<source>/...
+# The folder that stands for the bucket, relative to this file.
+root = "{root}"
+# "default": projects/<name>/..., "cpg": <name>/<source>/...
+layout = "{layout}"
 {source}
 
-[plate]                   # only for steps with groups = "layout"
+# Only for steps with groups = "layout".
+[plate]
 # format = 384            # or 96; or rows and columns:
 # rows = ["A", "B"]
 # columns = [1, 2, 3]

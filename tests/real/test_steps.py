@@ -73,6 +73,6 @@ def test_a_changed_pipeline_makes_results_stale(
     pipeline = demo.storage.path(demo.step("qc").pipeline)
     pipeline.write_text(pipeline.read_text().replace("notes:['", "notes:['Again. ", 1))
     ran = cpengine("run", "qc", "-C", demo.folder)
-    assert "qc: 1 of 1 jobs done" in ran.stdout
+    assert "qc: 1 of 1 job done" in ran.stdout
     ledger = demo.storage.path(demo.step("qc").ledger)
     assert len(list((ledger / "markers").iterdir())) == 1
