@@ -449,6 +449,22 @@ ARGUMENTS = [
         plan_too=False,
     ),
     Case(
+        "empty_plate",
+        nothing,
+        ("--plate, --well or --site is empty", "name one"),
+        args=("--plate", ""),
+    ),
+    Case(
+        "remote_root",
+        swap("toml", "layout =", 'root = "s3://bucket"\nlayout ='),
+        ("storage.root: s3://bucket is not a local folder", "only those"),
+    ),
+    Case(
+        "root_that_is_not_there",
+        swap("toml", "layout =", 'root = "gone"\nlayout ='),
+        ("/gone is no folder", "make it"),
+    ),
+    Case(
         "unknown_executor",
         nothing,
         ("--on moon: is not an executor", "choose from local, inline"),

@@ -244,7 +244,10 @@ def test_longest_name_is_taken() -> None:
 
 def test_plan_counts_jobs_and_image_sets_of_each_plate(tmp_path: Path) -> None:
     built = build.project(tmp_path, plates=["P1", "P2"], tags="Plate,Well")
-    toml = '[steps.analysis]\ngroup = ["Metadata_Plate", "Metadata_Well"]\n'
+    toml = (
+        '[steps.analysis]\noutput_structure = ""\n'
+        'group = ["Metadata_Plate", "Metadata_Well"]\n'
+    )
     settings(toml)(built)
     made = plan(built)
     assert made.per_plate() == {"P1": (2, 4), "P2": (2, 4)}
@@ -296,6 +299,22 @@ def test_batch_file_gives_the_groups_of_the_csv(built: Built) -> None:
     build.batch_of(built)
     settings('[steps.analysis]\ngroups = "batch"\n')(built)
     assert ids(plan(built)) == expected
+
+
+def test_batch_file_without_a_plate_of_the_project_is_refused(built: Built) -> None:
+    build.batch_of(built)
+    settings('[steps.analysis]\ngroups = "batch"\n')(built)
+    change(built.toml, "batch =", 'plates = ["P1", "P9"]\nbatch =')
+    with pytest.raises(InputError, match=r"has no plate P9 .* it has P1"):
+        plan(built)
+
+
+def test_batch_file_of_a_newer_cellprofiler_is_refused(built: Built) -> None:
+    change(built.pipeline, "DateRevision:4281", "DateRevision:500")
+    build.batch_of(built)
+    settings('[steps.analysis]\ngroups = "batch"\n')(built)
+    with pytest.raises(InputError, match=r"saved by CellProfiler 5.0.0, 4.2.8.1 is"):
+        plan(built)
 
 
 def test_batch_file_that_groups_otherwise_is_refused(built: Built) -> None:
@@ -407,3 +426,20 @@ def test_place_is_shared_where_the_structure_is_coarser(
     structure: str, shares: bool
 ) -> None:
     assert replace(JOB, output_structure=structure).shares_place is shares
+
+
+@pytest.mark.parametrize(
+    "structure", ["../Metadata_Plate", "/Metadata_Plate", "Metadata_Batch"]
+)
+def test_structure_that_leads_out_or_names_no_key_is_refused(
+    structure: str, built: Built
+) -> None:
+    settings(f'[steps.analysis]\noutput_structure = "{structure}"\n')(built)
+    with pytest.raises(InputError, match=r"steps.analysis.output_structure: .* must"):
+        plan(built)
+
+
+def test_fingerprint_changes_with_the_output(built: Built) -> None:
+    before = prints(built)
+    settings('[steps.analysis]\noutput = "elsewhere"\n')(built)
+    assert prints(built)["P1-A01-1"] != before["P1-A01-1"]

@@ -41,9 +41,15 @@ def images(storage: Storage, table: Table, rows: Iterable[int]) -> None:
 def _told(places: list[str], what: str) -> Iterator[str]:
     if places:
         more = f" (and {len(places) - 1} files more)" if len(places) > 1 else ""
-        illum = "_Illum" in places[0] or ":FileName_Illum" in places[0]
-        cure = "run the illum step first" if illum else "put it there or drop the row"
-        yield f"{places[0]} {what}{more}: {cure}"
+        yield f"{places[0]} {what}{more}: {_cure(places[0])}"
+
+
+def _cure(place: str) -> str:
+    if ":FileName_Illum" in place:
+        return "run the illum step first"
+    if "/images_projected/" in place:
+        return "run the zproj step first"
+    return "put it there or drop the row"
 
 
 def writable(storage: Storage, key: str) -> None:

@@ -32,8 +32,8 @@ from cpengine.sequence import StepResult, Steps, Todo
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 class _Group(TyperGroup):
@@ -192,7 +192,10 @@ def _part(
 
 
 def _split(values: Iterable[str] | None) -> list[str]:
-    return [v for text in values or () for v in text.split(",") if v]
+    found = [v for text in values or () for v in text.split(",") if v]
+    if values and not found:
+        raise ConfigError("--plate, --well or --site is empty: name one, or leave it")
+    return found
 
 
 def _print_json(data: object) -> None:

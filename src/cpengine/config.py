@@ -237,7 +237,9 @@ def _check_steps(path: Path, file: ProjectFile) -> None:
     for name, step in file.steps.items():
         if name in STEPS:
             continue
-        needed = ("pipeline", "group", "output")
+        needed = ["group", "output"]
+        if step.groups != "batch":
+            needed.insert(0, "pipeline")
         missing = [key for key in needed if getattr(step, key) is None]
         if missing:
             near = difflib.get_close_matches(name, STEPS, n=1)

@@ -5,7 +5,7 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cpengine import loaddata
 from cpengine.errors import InputError
@@ -30,7 +30,9 @@ class Deriver:
         InputError
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
-        return self._read(step.data_folder, plate, step.data_file)
+        table, derived = self._read(step.data_folder, plate, step.data_file)
+        shown = str(self.storage.path(step.data_key(plate)))
+        return replace(table, path=shown), derived
 
     def outdated(self, step: Step, plate: str) -> str | None:
         """Say if a CSV that could be derived anew lists other sites than its source."""

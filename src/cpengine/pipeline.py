@@ -216,6 +216,22 @@ def _trap_errors(pipeline: Pipeline, cellprofiler: str) -> Iterator[str]:
                 f"{pipeline.path}: {module} is enabled, so CellProfiler would stop "
                 "after writing Batch_data.h5: disable it"
             )
+    yield from _revision_errors(pipeline, cellprofiler)
+
+
+def check_revision(pipeline: Pipeline, cellprofiler: str) -> None:
+    """Refuse a pipeline that a newer CellProfiler saved; `check` does so, too.
+
+    Raises
+    ------
+    InputError
+        The CellProfiler that would run it is older; one that is not named is not.
+    """
+    for error in _revision_errors(pipeline, cellprofiler):
+        raise InputError(error)
+
+
+def _revision_errors(pipeline: Pipeline, cellprofiler: str) -> Iterator[str]:
     if cellprofiler and _digits(pipeline.revision) > _digits(cellprofiler):
         yield (
             f"{pipeline.path}: was saved by CellProfiler "

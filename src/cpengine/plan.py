@@ -173,6 +173,25 @@ def fingerprint(
     return digest.hexdigest()[:12]
 
 
+def check_structure(step: Step) -> None:
+    """Refuse an output structure that leads out of the output or names no column.
+
+    Raises
+    ------
+    InputError
+        It has a part that is `..`, begins with `/`, or keeps a `Metadata_` name.
+    """
+    structure = rest = step.output_structure
+    for key in step.group:
+        rest = rest.replace(key, "")
+    leads_out = structure.startswith("/") or ".." in structure.split("/")
+    if leads_out or "Metadata_" in rest:
+        raise InputError(
+            f"steps.{step.name}.output_structure: {structure!r} must stay "
+            f"below the output and name only {', '.join(step.group)}"
+        )
+
+
 def check_ids(jobs: Sequence[Job]) -> None:
     """Refuse a plan in which two groups would have one name or one folder unseen.
 

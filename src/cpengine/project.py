@@ -4,30 +4,22 @@ import difflib
 import os
 import posixpath
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from cpengine import batchfile, check, config, loaddata, pipeline
+from cpengine import batchfile, check, config, loaddata
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.config import ProjectFile, StepSection
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
 from cpengine.layout import Layout
 from cpengine.ledger import Ledger
-from cpengine.loaddata import Group, Table
+from cpengine.loaddata import Table
 from cpengine.model import Job
-from cpengine.pipeline import Pipeline
-from cpengine.plan import (
-    Part,
-    Plan,
-    check_ids,
-    check_part,
-    fingerprint,
-    in_part,
-    layout_groups,
-)
+from cpengine.plan import Part, Plan
+from cpengine.planner import Planner
 from cpengine.runner import Machine
 from cpengine.steps import STEPS, Step
 from cpengine.storage import Storage
@@ -205,7 +197,7 @@ class Project:
         ConfigError, InputError
             The step, the part or an input file is wrong.
         """
-        return _Planner(self, self.step(name), part, cellprofiler).plan()
+        return Planner(self, self.step(name), part, cellprofiler).plan()
 
     def table(self, step: Step, data_file: str) -> Table:
         """The image sets that a job's data file lists; derived if it is missing.
@@ -234,163 +226,3 @@ class Project:
         for key, table in plan.derived.items():
             self.storage.write(key, table.to_csv().encode())
         return list(plan.derived)
-
-
-class _Planner:
-    """Makes one plan; keeps what is said along the way."""
-
-    def __init__(
-        self, project: Project, step: Step, part: Part, cellprofiler: str
-    ) -> None:
-        self.project = project
-        self.step = step
-        self.part = part
-        self.cellprofiler = cellprofiler
-        self.notes: list[str] = []
-        self.derived: dict[str, Table] = {}
-
-    def plan(self) -> Plan:
-        by_source = self._batch if self.step.source == "batch" else self._plates
-        found = list(by_source())
-        check_part(self.part, [job.group for job in found], self.step.group)
-        jobs = [job for job in found if in_part(job.group, self.part)]
-        if not jobs:
-            raise InputError(
-                f"{self.step.name}: no group is in that part: widen --plate, --well or "
-                "--site, or the plate layout"
-            )
-        check_ids(jobs)
-        kept = {job.data_file for job in jobs}
-        derived = {key: table for key, table in self.derived.items() if key in kept}
-        return Plan(self.step, tuple(jobs), derived, tuple(self.notes))
-
-    def _plates(self) -> Iterator[Job]:
-        pipe, text = self._pipeline()
-        plates = self.project.plates(self.step)
-        self._check_plates(plates)
-        for plate in plates:
-            if not self.part.plates or plate in self.part.plates:
-                table = self._table(plate)
-                self._check_pipeline(pipe, table)
-                groups = self._groups(plate, table)
-                numbers = loaddata.image_numbers(table, pipe.grouping_keys)
-                key = self.step.data_key(plate)
-                yield from self._jobs(key, table, groups, numbers, text)
-
-    def _check_plates(self, plates: Sequence[str]) -> None:
-        groups: list[Group] = [(("Metadata_Plate", plate),) for plate in plates]
-        check_part(Part(plates=self.part.plates), groups, ["Metadata_Plate"])
-
-    def _pipeline(self) -> tuple[Pipeline, str]:
-        key = self.step.pipeline
-        storage = self.project.storage
-        if not storage.exists(key):
-            beside = storage.sizes(posixpath.dirname(key))
-            there = ", ".join(sorted(n for n in beside if n.endswith(".cppipe")))
-            raise InputError(
-                f"{storage.path(key)}: is not there (its folder has "
-                f"{there or 'no pipeline'}): put it there, or set "
-                f"steps.{self.step.name}.pipeline"
-            )
-        text = storage.read_text(key)
-        return pipeline.parse(text, str(storage.path(key))), text
-
-    def _table(self, plate: str) -> Table:
-        deriver = Deriver(self.project.storage, self.project.step)
-        table, derived = deriver.table(self.step, plate)
-        key = self.step.data_key(plate)
-        if derived:
-            table = replace(table, path=str(self.project.storage.path(key)))
-            self.derived[key] = table
-        elif outdated := deriver.outdated(self.step, plate):
-            self.notes.append(outdated)
-        self._check_table(plate, table)
-        return table
-
-    def _check_table(self, plate: str, table: Table) -> None:
-        errors = list(loaddata.site_errors(table))
-        if "Metadata_Plate" in table.index:
-            values = table.column("Metadata_Plate")
-            other = [i for i, value in enumerate(values) if value != plate]
-            if other and not errors:
-                errors = [
-                    f"{table.where(other[0], 'Metadata_Plate')}: is "
-                    f"{values[other[0]]!r} in the CSV of plate {plate}: "
-                    "keep one CSV a plate, in a folder of the plate's name"
-                ]
-        if errors:
-            raise InputError("\n".join(errors))
-
-    def _check_pipeline(self, pipe: Pipeline, table: Table) -> None:
-        pipeline.check(
-            pipe, self.step.group, list(table.images), table.path, self.cellprofiler
-        )
-
-    def _groups(self, plate: str, table: Table) -> dict[Group, list[int]]:
-        found = loaddata.groups(table, self.step.group)
-        if self.step.source == "csv":
-            return found
-        wanted = list(layout_groups(plate, self.project.file.plate, self.step.group))
-        absent = [group for group in wanted if group not in found]
-        if len(absent) == len(wanted):
-            raise InputError(
-                f"{table.path}: has none of the plate layout's groups, such as "
-                f"{_shown(absent[0])}; it has {_shown(next(iter(found)))}: "
-                "change [plate] or use groups = 'csv'"
-            )
-        if absent:
-            self.notes.append(
-                f"plate {plate}: {len(absent)} of {len(wanted)} groups of the layout "
-                f"are not in {table.path} and are left out (first: {_shown(absent[0])})"
-            )
-        return {group: found[group] for group in wanted if group in found}
-
-    def _batch(self) -> Iterator[Job]:
-        key = self.step.data_file
-        file = batchfile.read(self.project.storage.path(key))
-        if set(file.grouping_keys) != set(self.step.group):
-            raise InputError(
-                f"{file.table.path}: groups by {', '.join(file.grouping_keys)}, the "
-                f"step by {', '.join(self.step.group)}: set the step's `group`"
-            )
-        groups = self._of_plates(loaddata.groups(file.table, self.step.group))
-        numbers = loaddata.image_numbers(file.table, file.grouping_keys)
-        yield from self._jobs(key, file.table, groups, numbers, file.pipeline)
-
-    def _of_plates(self, groups: dict[Group, list[int]]) -> dict[Group, list[int]]:
-        plates = self.project.file.project.plates
-        return {
-            group: rows
-            for group, rows in groups.items()
-            if plates == "all" or dict(group).get("Metadata_Plate") in {None, *plates}
-        }
-
-    def _jobs(
-        self,
-        key: str,
-        table: Table,
-        groups: dict[Group, list[int]],
-        numbers: Sequence[int],
-        text: str,
-    ) -> Iterator[Job]:
-        step = self.step
-        about = (text, step.plugins or "")
-        for group, rows in groups.items():
-            yield Job(
-                step=step.name,
-                group=group,
-                pipeline=step.pipeline,
-                data_file=key,
-                input=step.input,
-                output=step.output,
-                output_structure=step.output_structure,
-                ledger=step.ledger,
-                fingerprint=fingerprint(table, rows, numbers, *about),
-                image_sets=len(rows),
-                timeout_s=step.timeout_s,
-                plugins=step.plugins,
-            )
-
-
-def _shown(group: Group) -> str:
-    return ",".join(f"{key}={value}" for key, value in group)

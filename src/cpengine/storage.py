@@ -1,5 +1,6 @@
 """Files below a storage root, by key; every access goes through fsspec."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -21,17 +22,20 @@ class Storage:
     Raises
     ------
     ConfigError
-        The root is not a local folder. Other storage is not supported yet.
+        The root is not a local folder that exists. Other storage is not supported.
     """
 
     def __init__(self, root: str) -> None:
-        self._fs, base = fsspec.core.url_to_fs(root)
-        if "file" not in self._fs.protocol:
+        if "://" in root:
             raise ConfigError(
                 f"storage.root: {root} is not a local folder: only those can be used"
             )
-        self.root = base
-        self._base = Path(base)
+        self._fs = fsspec.filesystem("file")
+        self._base = Path(root)
+        if not self._base.is_dir():
+            raise ConfigError(
+                f"storage.root: {root} is no folder: make it, or name another"
+            )
 
     def path(self, key: str) -> Path:
         """The local path of a key."""
@@ -134,7 +138,8 @@ class Storage:
             make(temporary)
             os.replace(temporary, target)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise StorageError(
                 f"{target}: cannot be written ({error.strerror}): "
                 "free the place or change its rights"

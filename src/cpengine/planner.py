@@ -1,0 +1,200 @@
+"""Make a step's plan from the files of a project: CSVs, pipeline or batch file."""
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from cpengine import batchfile, loaddata, pipeline
+from cpengine.derive import Deriver
+from cpengine.errors import InputError
+from cpengine.loaddata import Group, Table
+from cpengine.model import Job
+from cpengine.pipeline import Pipeline
+from cpengine.plan import (
+    Part,
+    Plan,
+    check_ids,
+    check_part,
+    check_structure,
+    fingerprint,
+    in_part,
+    layout_groups,
+)
+from cpengine.steps import Step
+
+PLATE = "Metadata_Plate"
+
+if TYPE_CHECKING:
+    from cpengine.project import Project
+
+
+class Planner:
+    """Makes one plan; keeps what is said along the way."""
+
+    def __init__(
+        self, project: "Project", step: Step, part: Part, cellprofiler: str
+    ) -> None:
+        self.project = project
+        self.step = step
+        self.part = part
+        self.cellprofiler = cellprofiler
+        self.notes: list[str] = []
+        self.derived: dict[str, Table] = {}
+
+    def plan(self) -> Plan:
+        """The plan. Raises InputError where a file or the part is wrong."""
+        check_structure(self.step)
+        by_source = self._batch if self.step.source == "batch" else self._plates
+        found = list(by_source())
+        check_part(self.part, [job.group for job in found], self.step.group)
+        jobs = [job for job in found if in_part(job.group, self.part)]
+        if not jobs:
+            raise InputError(
+                f"{self.step.name}: no group is in that part: widen --plate, --well or "
+                "--site, or the plate layout"
+            )
+        check_ids(jobs)
+        kept = {job.data_file for job in jobs}
+        derived = {key: table for key, table in self.derived.items() if key in kept}
+        return Plan(self.step, tuple(jobs), derived, tuple(self.notes))
+
+    def _plates(self) -> Iterator[Job]:
+        pipe, text = self._pipeline()
+        plates = self.project.plates(self.step)
+        self._check_plates(plates)
+        for plate in plates:
+            if not self.part.plates or plate in self.part.plates:
+                table = self._table(plate)
+                self._check_pipeline(pipe, table)
+                groups = self._groups(plate, table)
+                numbers = loaddata.image_numbers(table, pipe.grouping_keys)
+                key = self.step.data_key(plate)
+                yield from self._jobs(key, table, groups, numbers, text)
+
+    def _check_plates(self, plates: Sequence[str]) -> None:
+        groups: list[Group] = [((PLATE, plate),) for plate in plates]
+        check_part(Part(plates=self.part.plates), groups, [PLATE])
+
+    def _pipeline(self) -> tuple[Pipeline, str]:
+        key = self.step.pipeline
+        storage = self.project.storage
+        if not storage.exists(key):
+            beside = storage.sizes(posixpath.dirname(key))
+            there = ", ".join(sorted(n for n in beside if n.endswith(".cppipe")))
+            raise InputError(
+                f"{storage.path(key)}: is not there (its folder has "
+                f"{there or 'no pipeline'}): put it there, or set "
+                f"steps.{self.step.name}.pipeline"
+            )
+        text = storage.read_text(key)
+        return pipeline.parse(text, str(storage.path(key))), text
+
+    def _table(self, plate: str) -> Table:
+        deriver = Deriver(self.project.storage, self.project.step)
+        table, derived = deriver.table(self.step, plate)
+        key = self.step.data_key(plate)
+        if derived:
+            self.derived[key] = table
+        elif outdated := deriver.outdated(self.step, plate):
+            self.notes.append(outdated)
+        self._check_table(plate, table)
+        return table
+
+    def _check_table(self, plate: str, table: Table) -> None:
+        errors = list(loaddata.site_errors(table))
+        if PLATE in table.index:
+            values = table.column(PLATE)
+            other = [i for i, value in enumerate(values) if value != plate]
+            if other and not errors:
+                errors = [
+                    f"{table.where(other[0], PLATE)}: is "
+                    f"{values[other[0]]!r} in the CSV of plate {plate}: "
+                    "keep one CSV a plate, in a folder of the plate's name"
+                ]
+        if errors:
+            raise InputError("\n".join(errors))
+
+    def _check_pipeline(self, pipe: Pipeline, table: Table) -> None:
+        pipeline.check(
+            pipe, self.step.group, list(table.images), table.path, self.cellprofiler
+        )
+
+    def _groups(self, plate: str, table: Table) -> dict[Group, list[int]]:
+        found = loaddata.groups(table, self.step.group)
+        if self.step.source == "csv":
+            return found
+        wanted = list(layout_groups(plate, self.project.file.plate, self.step.group))
+        absent = [group for group in wanted if group not in found]
+        if len(absent) == len(wanted):
+            raise InputError(
+                f"{table.path}: has none of the plate layout's groups, such as "
+                f"{_shown(absent[0])}; it has {_shown(next(iter(found)))}: "
+                "change [plate] or use groups = 'csv'"
+            )
+        if absent:
+            self.notes.append(
+                f"plate {plate}: {len(absent)} of {len(wanted)} groups of the layout "
+                f"are not in {table.path} and are left out (first: {_shown(absent[0])})"
+            )
+        return {group: found[group] for group in wanted if group in found}
+
+    def _batch(self) -> Iterator[Job]:
+        key = self.step.data_file
+        file = batchfile.read(self.project.storage.path(key))
+        if set(file.grouping_keys) != set(self.step.group):
+            raise InputError(
+                f"{file.table.path}: groups by {', '.join(file.grouping_keys)}, the "
+                f"step by {', '.join(self.step.group)}: set the step's `group`"
+            )
+        pipeline.check_revision(
+            pipeline.parse(file.pipeline, file.table.path), self.cellprofiler
+        )
+        groups = self._of_plates(loaddata.groups(file.table, self.step.group))
+        numbers = loaddata.image_numbers(file.table, file.grouping_keys)
+        yield from self._jobs(key, file.table, groups, numbers, file.pipeline)
+
+    def _of_plates(self, groups: dict[Group, list[int]]) -> dict[Group, list[int]]:
+        """The groups of the project's plates; all, where groups know no plates."""
+        plates = self.project.file.project.plates
+        if plates == "all" or PLATE not in self.step.group:
+            return groups
+        by_plate = {dict(group)[PLATE] for group in groups}
+        missing = [plate for plate in plates if plate not in by_plate]
+        if missing:
+            path = self.project.storage.path(self.step.data_file)
+            raise InputError(
+                f"{path}: has no plate {', '.join(missing)} of project.plates; it has "
+                f"{', '.join(sorted(by_plate))}: change one of the two"
+            )
+        return {g: rows for g, rows in groups.items() if dict(g)[PLATE] in plates}
+
+    def _jobs(
+        self,
+        key: str,
+        table: Table,
+        groups: dict[Group, list[int]],
+        numbers: Sequence[int],
+        text: str,
+    ) -> Iterator[Job]:
+        step = self.step
+        places = (step.input, step.output, step.output_structure)
+        about = (text, step.plugins or "", *places)
+        for group, rows in groups.items():
+            yield Job(
+                step=step.name,
+                group=group,
+                pipeline=step.pipeline,
+                data_file=key,
+                input=step.input,
+                output=step.output,
+                output_structure=step.output_structure,
+                ledger=step.ledger,
+                fingerprint=fingerprint(table, rows, numbers, *about),
+                image_sets=len(rows),
+                timeout_s=step.timeout_s,
+                plugins=step.plugins,
+            )
+
+
+def _shown(group: Group) -> str:
+    return ",".join(f"{key}={value}" for key, value in group)
