@@ -43,5 +43,5 @@ $(UV):
 
 .venv/ready: pyproject.toml constraints.txt | $(UV)
 	$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv
-	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -e . --group dev
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt -e . --group dev
 	@touch $@

@@ -9,11 +9,13 @@ Source: `cellprofiler_core/utilities/hdf5_dict.py` 4.2.8, the layout of measurem
 import json
 from dataclasses import dataclass
 from pathlib import Path
-
-import h5py
+from typing import TYPE_CHECKING
 
 from cpengine.errors import InputError
 from cpengine.loaddata import Table
+
+if TYPE_CHECKING:
+    import h5py
 
 _KEPT = ("Metadata_", "FileName_", "PathName_")
 _DAMAGE = (
@@ -49,6 +51,8 @@ def read(path: Path) -> BatchFile:
     InputError
         The file is damaged, or was not written by CreateBatchFiles.
     """
+    import h5py  # here, because it takes longer to import than all the rest
+
     try:
         with h5py.File(path) as file:
             return _read(file, str(path))
@@ -67,7 +71,7 @@ def _first_line(error: Exception) -> str:
     return str(error).strip("'\"").splitlines()[0] if str(error) else repr(error)
 
 
-def _read(file: h5py.File, shown: str) -> BatchFile:
+def _read(file: "h5py.File", shown: str) -> BatchFile:
     measurements = file["Measurements"]
     run = measurements[max(measurements)]
     text = _values(run["Experiment"]["Pipeline_Pipeline"])[0]
@@ -88,7 +92,7 @@ def _read(file: h5py.File, shown: str) -> BatchFile:
     return BatchFile(text, tuple(json.loads(tags)), table)
 
 
-def _values(feature: h5py.Group) -> list[str]:
+def _values(feature: "h5py.Group") -> list[str]:
     """One feature's values as text: `index` has a row (image, start, end) each."""
     data = feature["data"][()]
     return [_text(data[start]) for _, start, _ in feature["index"][()]]

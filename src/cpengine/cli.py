@@ -5,7 +5,7 @@ import os
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,6 @@ from typer.core import TyperGroup
 from cpengine import __version__, config, template
 from cpengine.cellprofiler.find import CellProfiler, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
-from cpengine.demo import make as demo_plate
 from cpengine.errors import CellProfilerError, ConfigError, CpengineError
 from cpengine.executors import registry
 from cpengine.layout import Style
@@ -330,6 +329,8 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Make a synthetic Cell Painting plate and run it through CellProfiler."""
+    from cpengine.demo import make as demo_plate  # numpy is slow to import
+
     cellprofiler = find()
     with err.status("making images") as status:
         project = demo_plate.make(
@@ -347,17 +348,21 @@ def demo(
     )
     if any(result.failed for result in results):
         raise typer.Exit(SOME_FAILED)
-    _show_demo(project, folder, results)
+    _show_cells(demo_plate.cells_per_well(project))
+    _show_demo(folder, results)
 
 
-def _show_demo(project: Project, folder: Path, results: list[StepResult]) -> None:
+def _show_cells(per_well: Mapping[tuple[str, str], int]) -> None:
     table = Table(title="cells found")
     table.add_column("plate")
     table.add_column("well")
     table.add_column("cells", justify="right")
-    for (plate, well), cells in demo_plate.cells_per_well(project).items():
+    for (plate, well), cells in per_well.items():
         table.add_row(plate, well, str(cells))
     out.print(table)
+
+
+def _show_demo(folder: Path, results: list[StepResult]) -> None:
     if all(result.done == 0 for result in results):
         out.print("everything was done already; nothing was run again")
     else:

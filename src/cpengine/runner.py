@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event as Flag
@@ -127,11 +128,16 @@ class _Record:
             files=files or {},
             host=socket.gethostname(),
             versions={
-                "cpengine": version("cpengine"),
+                "cpengine": _own_version(),
                 "cellprofiler": self.machine.cellprofiler.version,
                 "python": platform.python_version(),
             },
         )
+
+
+@cache
+def _own_version() -> str:
+    return version("cpengine")
 
 
 def _run(

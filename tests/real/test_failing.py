@@ -1,4 +1,4 @@
-"""A site that CellProfiler cannot read fails alone and is told."""
+"""What CellProfiler cannot do fails and is told, also where it says Complete."""
 
 from pathlib import Path
 
@@ -30,3 +30,23 @@ def test_a_broken_image_fails_its_job_and_the_rest_goes_on(
     assert "qc: 1 of 2 jobs done, 1 failed" in ran.stdout
     assert "Traceback" not in ran.stderr
     assert "analysis" not in ran.stdout  # gated: the step before has a failed job
+
+
+def test_a_module_that_cellprofiler_leaves_out_fails_the_job(
+    tmp_path: Path, cpengine: Cpengine
+) -> None:
+    project = small_plate(tmp_path / "plate", wells=1, sites=1)
+    pipeline = project.storage.path(project.step("qc").pipeline)
+    text = pipeline.read_text().replace("ModuleCount:3", "ModuleCount:4")
+    pipeline.write_text(
+        f"{text.rstrip()}\n\nFindNothing:[module_num:4|svn_version:'Unknown'|"
+        "variable_revision_number:1|show_window:False|notes:[]|"
+        "batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]\n"
+    )
+
+    ran = cpengine("run", "qc", "-C", project.folder)
+
+    assert ran.returncode == 1
+    failed = "qc DemoPlate1-A01 failed: cellprofiler in FindNothing:"
+    assert failed in ran.stderr
+    assert not project.storage.path(project.step("qc").output).exists()
