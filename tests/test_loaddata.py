@@ -6,19 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpengine.derive import channels, projected, with_illum
 from cpengine.errors import InputError
 from cpengine.loaddata import (
     Table,
-    channels,
     groups,
     image_numbers,
     image_paths,
     parse,
-    projected,
     read_as_loaddata,
     relocate,
     site_errors,
-    with_illum,
 )
 
 PLATE_WELL = ["Metadata_Plate", "Metadata_Well"]

@@ -4,13 +4,13 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 `load_data_with_illum.csv` after illum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from cpengine import loaddata
 from cpengine.errors import InputError
-from cpengine.loaddata import Table
-from cpengine.steps import LOAD_DATA, UNPROJECTED, WITH_ILLUM, Step
+from cpengine.loaddata import FILE, PATH, PLANE, Table
+from cpengine.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.storage import BUCKET, Storage
 
 
@@ -64,7 +64,7 @@ class Deriver:
         if name == LOAD_DATA and self.storage.exists(source):
             base, _ = self._read(folder, plate, UNPROJECTED)
             place = f"{self.step('zproj').output}/{plate}"
-            return loaddata.projected(base, self._as_in(base, place)), True
+            return projected(base, self._as_in(base, place)), True
         raise InputError(
             f"{self.storage.path(key)}: is not there: put the plate's CSV there"
         )
@@ -72,7 +72,7 @@ class Deriver:
     def _with_illum(self, base: Table, plate: str) -> Table:
         place = f"{self.step('illum').output}/{plate}"
         present = self.storage.sizes(place) or None
-        return loaddata.with_illum(base, self._as_in(base, place), plate, present)
+        return with_illum(base, self._as_in(base, place), plate, present)
 
     def _as_in(self, table: Table, key: str) -> str:
         """Write a place as the table writes its own: under DCP's mount, or locally."""
@@ -80,3 +80,93 @@ class Deriver:
         if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
             return f"{BUCKET}/{key}"
         return str(self.storage.path(key))
+
+
+def channels(table: Table) -> dict[str, str]:
+    """The channels that get an illumination function: image name to channel."""
+    return {
+        image: image.removeprefix("Orig")
+        for image in table.images
+        if not image.startswith("Illum")
+    }
+
+
+def with_illum(
+    table: Table, folder: str, plate: str, present: Collection[str] | None = None
+) -> Table:
+    """Derive `load_data_with_illum.csv` from `load_data.csv`.
+
+    For each `Orig<Channel>` it adds the columns of `Illum<Channel>`, the file
+    `<plate>_Illum<Channel>.npy` in `folder`, as pe2loaddata does.
+
+    Parameters
+    ----------
+    present
+        The files that exist; channels without one get no columns. All, if None.
+    """
+    added: dict[str, str] = {}
+    for channel in channels(table).values():
+        name = f"{plate}_Illum{channel}.npy"
+        if present is None or name in present:
+            added |= {f"{FILE}Illum{channel}": name, f"{PATH}Illum{channel}": folder}
+    values = tuple(added.values())
+    return replace(
+        table,
+        header=(*table.header, *added),
+        rows=tuple((*row, *values) for row in table.rows),
+    )
+
+
+def projected(table: Table, folder: str) -> Table:
+    """Derive the projected `load_data.csv` from `load_data_unprojected.csv`.
+
+    Keeps the row of the last plane of each site and points its images at `folder`;
+    file names stay, as the handbook has it.
+
+    Raises
+    ------
+    InputError
+        No column numbers the planes, or one holds something else.
+    """
+    loaddata.raise_any(loaddata.missing_keys(table, SITE))
+    planes = [name for name in table.header if PLANE.fullmatch(name)]
+    if len(planes) != 1:
+        raise InputError(
+            f"{table.path}:1: has {' and '.join(planes) or 'no column'} to number "
+            "the planes of a site: keep one, such as Metadata_PlaneID"
+        )
+    images = table.images.values()
+    if not all(image.file and image.path for image in images):
+        raise InputError(
+            f"{table.path}:1: has images with a URL_ column alone: add FileName_ and "
+            "PathName_, so that the projected ones can be named"
+        )
+    keep = sorted(_last_planes(table, planes[0]).values())
+    paths = {image.path for image in images}
+    names = [name for name in table.header if name not in {i.url for i in images}]
+    return replace(
+        table,
+        header=tuple(names),
+        rows=tuple(
+            tuple(
+                folder if name in paths else table.rows[row][table.index[name]]
+                for name in names
+            )
+            for row in keep
+        ),
+        lines=tuple(range(2, len(keep) + 2)),
+    )
+
+
+def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
+    numbers = table.column(plane)
+    unfit = [i for i, text in enumerate(numbers) if loaddata.kind_of(text) is str]
+    if unfit:
+        raise InputError(
+            f"{table.where(unfit[0], plane)}: {numbers[unfit[0]]!r} is not a number"
+        )
+    last: dict[tuple[str, ...], int] = {}
+    for row, site in enumerate(zip(*map(table.column, SITE), strict=True)):
+        if site not in last or float(numbers[row]) >= float(numbers[last[site]]):
+            last[site] = row
+    return last

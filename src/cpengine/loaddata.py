@@ -1,4 +1,4 @@
-"""LoadData CSVs: read them as CellProfiler does, find what is wrong, derive others.
+"""LoadData CSVs: read them as CellProfiler does, and find what is wrong with them.
 
 CellProfiler numbers image sets over the whole CSV, so a plate keeps one CSV and a
 group is picked from it with `-g`; rows are never cut out.
@@ -11,11 +11,12 @@ import io
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cpengine.errors import InputError
+from cpengine.steps import SITE
 
 FILE, PATH, URL = "FileName_", "PathName_", "URL_"
 _PLACES = tuple(
@@ -25,8 +26,7 @@ _PLACES = tuple(
 )
 _WELL_COLUMN = {"wellcol", "well_col", "wellcolumn", "well_column", "column", "col"}
 _INT32 = range(-(2**31), 2**31)
-_SITE = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
-_PLANE = re.compile(r"Metadata_(z|z?_?(plane|slice|index|stack)(_?id)?)", re.IGNORECASE)
+PLANE = re.compile(r"Metadata_(z|z?_?(plane|slice|index|stack)(_?id)?)", re.IGNORECASE)
 _REPEATED = re.compile(
     r"Metadata_.*(time|frame|cycle|round)(_?(point|index|number|id))*", re.IGNORECASE
 )
@@ -110,8 +110,8 @@ def parse(text: str, path: str) -> Table:
     table = Table(
         path, header, tuple(row for row, _ in body), tuple(line for _, line in body)
     )
-    _raise_any(_shape_errors(table))
-    _raise_any(_cell_errors(table))
+    raise_any(_shape_errors(table))
+    raise_any(_cell_errors(table))
     return table
 
 
@@ -126,7 +126,8 @@ def _numbered_rows(text: str, path: str) -> list[tuple[tuple[str, ...], int]]:
         ) from error
 
 
-def _raise_any(errors: Iterator[str]) -> None:
+def raise_any(errors: Iterator[str]) -> None:
+    """Raise an InputError with a line for each error, if there are any."""
     found = list(errors)
     if found:
         raise InputError("\n".join(found))
@@ -193,14 +194,15 @@ def read_as_loaddata(name: str, values: Sequence[str]) -> list[str]:
     """
     if name.startswith("Metadata_") and name.split("_")[1].lower() in _WELL_COLUMN:
         return list(values)
-    kinds = {_kind_of(value) for value in set(values)}
+    kinds = {kind_of(value) for value in set(values)}
     if str in kinds:
         return list(values)
     kind = float if float in kinds else int
     return [str(kind(value)) for value in values]
 
 
-def _kind_of(text: str) -> type:
+def kind_of(text: str) -> type:
+    """The type that LoadData sees in one value: int, float or str."""
     try:
         return int if int(text) in _INT32 else str
     except ValueError:
@@ -223,8 +225,8 @@ def groups(table: Table, keys: Sequence[str]) -> dict[Group, list[int]]:
     InputError
         A grouping column is missing, or a value cannot name a group.
     """
-    _raise_any(_missing_keys(table, keys))
-    _raise_any(e for key in keys for e in _value_errors(table, key))
+    raise_any(missing_keys(table, keys))
+    raise_any(e for key in keys for e in _value_errors(table, key))
     found: dict[Group, list[int]] = {}
     for row, values in enumerate(zip(*map(table.column, keys), strict=True)):
         found.setdefault(tuple(zip(keys, values, strict=True)), []).append(row)
@@ -252,7 +254,8 @@ def image_numbers(table: Table, keys: Sequence[str]) -> list[int]:
     return numbers
 
 
-def _missing_keys(table: Table, keys: Sequence[str]) -> Iterator[str]:
+def missing_keys(table: Table, keys: Sequence[str]) -> Iterator[str]:
+    """Say which columns that make groups are not there."""
     for key in keys:
         if key not in table.index:
             yield f"{table.path}:1: has no column {key}, which makes groups: add it"
@@ -281,7 +284,7 @@ def _value_errors(table: Table, key: str) -> Iterator[str]:
 
 
 def _cure(text: str, read: str) -> str:
-    if _kind_of(read) is int:
+    if kind_of(read) is int:
         return f"write {read} (no leading zeros), or make the column text (s{text})"
     return f"make the column text, for example P{text}"
 
@@ -289,7 +292,7 @@ def _cure(text: str, read: str) -> str:
 def site_errors(table: Table) -> Iterator[str]:
     """Say which (plate, well, site) stands in more than one row."""
     keys = [name for name in table.header if _tells_rows_apart(name)]
-    if not set(_SITE) <= set(keys):
+    if not set(SITE) <= set(keys):
         return
     first: dict[tuple[str, ...], int] = {}
     again: list[int] = []
@@ -301,21 +304,21 @@ def site_errors(table: Table) -> Iterator[str]:
         of = dict(zip(table.header, table.rows[row], strict=True))
         line = table.lines[first[tuple(of[key] for key in keys)]]
         yield (
-            f"{table.where(row)}: {'-'.join(of[key] for key in _SITE)} is in line "
+            f"{table.where(row)}: {'-'.join(of[key] for key in SITE)} is in line "
             f"{line} already{_more(again)}: keep one row a site"
         )
 
 
 def sites(table: Table) -> list[tuple[str, ...]]:
     """The plate, well and site of each row, as far as the table names them."""
-    keys = [key for key in _SITE if key in table.index]
+    keys = [key for key in SITE if key in table.index]
     return list(zip(*map(table.column, keys), strict=True))
 
 
 def _tells_rows_apart(name: str) -> bool:
     return (
-        name in _SITE
-        or _PLANE.fullmatch(name) is not None
+        name in SITE
+        or PLANE.fullmatch(name) is not None
         or _REPEATED.fullmatch(name) is not None
     )
 
@@ -343,96 +346,6 @@ def relocate(table: Table, move: Callable[[str], str]) -> Table:
             for row in table.rows
         ),
     )
-
-
-def channels(table: Table) -> dict[str, str]:
-    """The channels that get an illumination function: image name to channel."""
-    return {
-        image: image.removeprefix("Orig")
-        for image in table.images
-        if not image.startswith("Illum")
-    }
-
-
-def with_illum(
-    table: Table, folder: str, plate: str, present: Collection[str] | None = None
-) -> Table:
-    """Derive `load_data_with_illum.csv` from `load_data.csv`.
-
-    For each `Orig<Channel>` it adds the columns of `Illum<Channel>`, the file
-    `<plate>_Illum<Channel>.npy` in `folder`, as pe2loaddata does.
-
-    Parameters
-    ----------
-    present
-        The files that exist; channels without one get no columns. All, if None.
-    """
-    added: dict[str, str] = {}
-    for channel in channels(table).values():
-        name = f"{plate}_Illum{channel}.npy"
-        if present is None or name in present:
-            added |= {f"{FILE}Illum{channel}": name, f"{PATH}Illum{channel}": folder}
-    values = tuple(added.values())
-    return replace(
-        table,
-        header=(*table.header, *added),
-        rows=tuple((*row, *values) for row in table.rows),
-    )
-
-
-def projected(table: Table, folder: str) -> Table:
-    """Derive the projected `load_data.csv` from `load_data_unprojected.csv`.
-
-    Keeps the row of the last plane of each site and points its images at `folder`;
-    file names stay, as the handbook has it.
-
-    Raises
-    ------
-    InputError
-        No column numbers the planes, or one holds something else.
-    """
-    _raise_any(_missing_keys(table, _SITE))
-    planes = [name for name in table.header if _PLANE.fullmatch(name)]
-    if len(planes) != 1:
-        raise InputError(
-            f"{table.path}:1: has {' and '.join(planes) or 'no column'} to number "
-            "the planes of a site: keep one, such as Metadata_PlaneID"
-        )
-    images = table.images.values()
-    if not all(image.file and image.path for image in images):
-        raise InputError(
-            f"{table.path}:1: has images with a URL_ column alone: add FileName_ and "
-            "PathName_, so that the projected ones can be named"
-        )
-    keep = sorted(_last_planes(table, planes[0]).values())
-    paths = {image.path for image in images}
-    names = [name for name in table.header if name not in {i.url for i in images}]
-    return replace(
-        table,
-        header=tuple(names),
-        rows=tuple(
-            tuple(
-                folder if name in paths else table.rows[row][table.index[name]]
-                for name in names
-            )
-            for row in keep
-        ),
-        lines=tuple(range(2, len(keep) + 2)),
-    )
-
-
-def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
-    numbers = table.column(plane)
-    unfit = [i for i, text in enumerate(numbers) if _kind_of(text) is str]
-    if unfit:
-        raise InputError(
-            f"{table.where(unfit[0], plane)}: {numbers[unfit[0]]!r} is not a number"
-        )
-    last: dict[tuple[str, ...], int] = {}
-    for row, site in enumerate(zip(*map(table.column, _SITE), strict=True)):
-        if site not in last or float(numbers[row]) >= float(numbers[last[site]]):
-            last[site] = row
-    return last
 
 
 def image_paths(table: Table, row: int) -> Iterator[tuple[str, str, str]]:
