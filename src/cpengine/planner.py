@@ -1,5 +1,6 @@
 """Make a step's plan from the files of a project: CSVs, pipeline or batch file."""
 
+import hashlib
 import posixpath
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -178,7 +179,8 @@ class Planner:
     ) -> Iterator[Job]:
         step = self.step
         places = (step.input, step.output, step.output_structure)
-        about = (text, step.plugins or "", *places)
+        pipeline_hash = hashlib.sha256(text.encode()).hexdigest()
+        about = (pipeline_hash, step.plugins or "", *places)
         for group, rows in groups.items():
             yield Job(
                 step=step.name,
