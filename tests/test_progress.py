@@ -77,3 +77,13 @@ def test_a_terminal_gets_a_bar_and_a_line_a_running_job() -> None:
         console.print(view._picture())
     assert "0/3 done, 1 running" in text.getvalue()
     assert "9 MeasureTexture" in text.getvalue()
+
+
+def test_a_run_that_is_stopped_tells_where_it_stood() -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    view = View("analysis", 3, 3, console).__enter__()
+    view.listen(JobStarted(A, 1))
+    view.listen(JobEnded(Outcome(A)))
+    view.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert "analysis: 1/3 done" in text.getvalue()

@@ -408,9 +408,9 @@ def show(folder: Folder = Path(), as_json: Json = False) -> None:
         return
     for candidate in candidates(configured, os.environ):
         mark = "found" if candidate.found else "-"
+        where = "" if candidate.place in candidate.note else f"{candidate.place}, "
         out.print(
-            f"{mark:<6} {candidate.origin}: {candidate.place} {candidate.note}",
-            markup=False,
+            f"{mark:<6} {candidate.origin}: {where}{candidate.note}", markup=False
         )
     _show_cellprofiler(find(configured))
 

@@ -137,7 +137,7 @@ class View:
     ) -> None:
         if self._console.is_terminal:
             self._live.stop()
-        else:
+        if kind or not self._console.is_terminal:  # else the result says it better
             self._say(f"{self.name}: {self.counts}")
 
     def listen(self, event: Event) -> None:

@@ -62,8 +62,8 @@ def _check_folder(folder: Path, size: Size) -> None:
     made = _made_with(folder)
     if made is not None and made != (size.pixels, size.planes):
         raise ConfigError(
-            f"{folder}: holds a demo with other images (pixels, planes: {made[0]}, "
-            f"{made[1]}): name a new folder, or give --size {made[0]}"
+            f"{folder}: holds a demo with other images ({made[0]} pixels, {made[1]} "
+            "plane(s) a site): name a new folder"
         )
 
 
