@@ -151,6 +151,13 @@ def test_a_place_that_cannot_be_written_is_a_storage_failure(
     assert "out/P1" in failure.message
 
 
+def test_no_place_to_work_in_is_a_storage_failure(here: Machine, job: Job) -> None:
+    here.scratch.rmdir()
+    failure = run_job(job, here).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.STORAGE
+
+
 def test_a_missing_pipeline_is_bad_input(
     here: Machine, job: Job, tmp_path: Path
 ) -> None:

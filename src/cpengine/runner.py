@@ -77,16 +77,11 @@ def run_job(
     if already is not None:
         return already
     record = _Record(job, machine, attempt)
-    with _scratch(job, machine.scratch) as scratch:
-        try:
-            _run(job, machine, scratch, record, listen, cancelled or Flag())
-            files = _publish(job, machine.storage, ledger, scratch / "output")
-            outcome = record.outcome(files=files)
-            ledger.record(outcome)
-        except (InputError, StorageError, OSError, _AttemptError) as error:
-            outcome = record.outcome(failure=_failure(error))
-            outcome = _keep_failure(outcome, machine.storage, ledger, scratch / "log")
-    return outcome
+    try:
+        with _scratch(job, machine.scratch) as scratch:
+            return _attempt(scratch, record, ledger, listen, cancelled or Flag())
+    except OSError as error:  # there is no place to work in
+        return record.outcome(failure=_failure(error))
 
 
 @contextlib.contextmanager
@@ -140,14 +135,22 @@ def _own_version() -> str:
     return version("cpengine")
 
 
-def _run(
-    job: Job,
-    machine: Machine,
-    scratch: Path,
-    record: _Record,
-    listen: Listener,
-    cancelled: Flag,
-) -> None:
+def _attempt(
+    scratch: Path, record: _Record, ledger: Ledger, listen: Listener, cancelled: Flag
+) -> Outcome:
+    try:
+        _run(scratch, record, listen, cancelled)
+        files = _publish(record.job, ledger, scratch / "output")
+        outcome = record.outcome(files=files)
+        ledger.record(outcome)
+    except (InputError, OSError, _AttemptError) as error:
+        outcome = record.outcome(failure=_failure(error))
+        outcome = _keep_failure(outcome, ledger, scratch / "log")
+    return outcome
+
+
+def _run(scratch: Path, record: _Record, listen: Listener, cancelled: Flag) -> None:
+    job, machine = record.job, record.machine
     command = _command(job, machine, scratch)
     environment = run_environment(
         machine.cellprofiler.env, scratch / "temp", os.environ
@@ -248,14 +251,13 @@ def _files(folder: Path) -> dict[str, int]:
     }
 
 
-def _publish(
-    job: Job, storage: Storage, ledger: Ledger, output: Path
-) -> dict[str, int]:
+def _publish(job: Job, ledger: Ledger, output: Path) -> dict[str, int]:
     """Put the files in place, over the job's own earlier ones but nobody else's."""
+    storage = ledger.storage
     files = _files(output)
     own = ledger.earlier_files(job)
     if job.shares_place:
-        _refuse_others_files(job, storage, ledger, set(files) - own)
+        _refuse_others_files(job, ledger, set(files) - own)
     ledger.forget(job)  # from here on the old results are no longer whole
     storage.publish(output.parent / "log", ledger.log(job))
     for name in files:
@@ -265,11 +267,9 @@ def _publish(
     return files
 
 
-def _refuse_others_files(
-    job: Job, storage: Storage, ledger: Ledger, new: set[str]
-) -> None:
+def _refuse_others_files(job: Job, ledger: Ledger, new: set[str]) -> None:
     for name in sorted(new):
-        if storage.exists(f"{job.destination}/{name}"):
+        if ledger.storage.exists(f"{job.destination}/{name}"):
             other = ledger.owner(job, name)
             if other:
                 raise InputError(
@@ -286,9 +286,7 @@ def _failure(error: Exception) -> Failure:
     return Failure(kind, str(error))
 
 
-def _keep_failure(
-    outcome: Outcome, storage: Storage, ledger: Ledger, log: Path
-) -> Outcome:
+def _keep_failure(outcome: Outcome, ledger: Ledger, log: Path) -> Outcome:
     """Keep a failed attempt's log and marker, as far as the storage lets us."""
     failure = outcome.failure
     if failure is None or failure.kind is FailureKind.CANCELLED:
@@ -296,8 +294,8 @@ def _keep_failure(
     with contextlib.suppress(StorageError):
         if log.exists():
             key = ledger.log(outcome.job)
-            storage.publish(log, key)
-            failure = replace(failure, log=str(storage.path(key)))
+            ledger.storage.publish(log, key)
+            failure = replace(failure, log=str(ledger.storage.path(key)))
             outcome = replace(outcome, failure=failure)
         ledger.record(outcome)
     return outcome
