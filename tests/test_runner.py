@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,52 @@ def test_a_missing_pipeline_is_bad_input(
     assert failure is not None
     assert failure.kind is FailureKind.BAD_INPUT
     assert "gone.cppipe" in failure.message
+
+
+KILLED_WHILE_PUBLISHING = """
+import os, sys
+from pathlib import Path
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.runner import Machine, run_job
+from cpengine.storage import Storage
+from cpengine.testing import jobs
+
+replace, left = os.replace, [int(sys.argv[2])]
+
+def killed(*places):
+    if not left[0]:
+        os._exit(9)
+    left[0] -= 1
+    replace(*places)
+
+os.replace = killed
+folder = Path(sys.argv[1])
+tool = CellProfiler((str(folder / "cellprofiler"),), "0", "stand-in")
+run_job(jobs("P1")[0], Machine(Storage(str(folder)), tool, folder / "scratch"))
+"""
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2, 3])
+def test_a_kill_in_the_middle_of_publishing_is_mended_by_the_next_run(
+    here: Machine, job: Job, tmp_path: Path, moves: int
+) -> None:
+    code = [sys.executable, "-c", KILLED_WHILE_PUBLISHING]
+    child = subprocess.run([*code, str(tmp_path), str(moves)], check=False)
+    ((_, state),) = Ledger(here.storage, job.ledger).states([job])
+    assert (child.returncode, state) == (9, State.LEFT)
+    outcome = run_job(job, here)
+    assert outcome.done
+    sizes = {p.name: p.stat().st_size for p in (tmp_path / "out/P1").glob("[!.]*")}
+    assert sizes == outcome.files
+
+
+def test_two_copies_of_a_job_at_once_do_no_harm(here: Machine, job: Job) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lambda _: run_job(job, here), range(2)))
+    assert all(outcome.done for outcome in outcomes)
+    place = here.storage.path(job.destination)
+    assert {path.name for path in place.iterdir()} == set(outcomes[0].files)
+    assert "csv" in json.loads((place / "P1.json").read_text())
 
 
 def test_an_outcome_survives_the_ledger(here: Machine, job: Job) -> None:

@@ -33,7 +33,7 @@ Traceback (most recent call last):
   File "bioformats/formatreader.py", line 619, in __init__
     raise IOError(
 FileNotFoundError: [Errno 2] The file, "/i/missing.TIF", does not exist.: '/i/missing.TIF'
-"""  # noqa: E501
+"""  # noqa: E501 (lines as CellProfiler wrote them)
 NOT_AN_IMAGE = """\
 Exception in thread "Thread-0" loci.formats.MissingLibraryException: JAI is required
 	at loci.formats.in.TiffJAIReader.initFile(TiffJAIReader.java:111)
@@ -58,7 +58,7 @@ Traceback (most recent call last):
     raise e2
 OSError: [Errno 22] Could not load the file as an image (see log for details): b'/i/e'
 Sun Nov 22 10:24:33 2026: Image # 3, module LoadData # 1: CPU_time = 1.22 secs, Wall_time = 0.94 secs
-"""  # noqa: E501
+"""  # noqa: E501 (lines as CellProfiler wrote them)
 WRONG_KEYS = """\
 Traceback (most recent call last):
   File "bin/cellprofiler", line 10, in <module>
@@ -66,7 +66,7 @@ Traceback (most recent call last):
   File "cellprofiler_core/pipeline/_pipeline.py", line 768, in group
     raise ValueError(
 ValueError: The grouping keys specified on the command line (Metadata_Well) must be the same as those defined by the modules in the pipeline (Metadata_Position)
-"""  # noqa: E501
+"""  # noqa: E501 (lines as CellProfiler wrote them)
 NO_SUCH_GROUP = """\
 Failed to complete post_run processing for module MeasureImageQuality.
 Traceback (most recent call last):
@@ -116,7 +116,7 @@ def command(**changes: object) -> list[str]:
         "group": {"Metadata_Well": "A01", "Metadata_Site": "2"},
         "temp": Path("tmp"),
     }
-    return run_command(["cp"], **(given | changes))  # type: ignore[arg-type]
+    return run_command(["cp"], **(given | changes))  # type: ignore[arg-type]  # values of many types
 
 
 def test_command_is_the_plain_headless_one() -> None:
