@@ -318,7 +318,7 @@ def demo(
         "demo-plate"
     ),
     plates: Annotated[int, typer.Option(min=1, max=20, help="Plates.")] = 1,
-    wells: Annotated[int, typer.Option(min=1, max=96, help="Wells a plate.")] = 6,
+    wells: Annotated[int, typer.Option(min=1, max=96, help="Wells a plate.")] = 4,
     sites: Annotated[int, typer.Option(min=1, max=36, help="Sites a well.")] = 2,
     size: Annotated[
         int, typer.Option(min=128, max=2160, help="Pixels along an image's side.")
