@@ -91,6 +91,27 @@ def test_results_of_another_cellprofiler_are_stale(ledger: Ledger) -> None:
     assert state(ledger, JOB, "4.2.9") is State.STALE
 
 
+def test_a_version_that_only_begins_alike_is_another(ledger: Ledger) -> None:
+    ledger.record(outcome(JOB))
+    assert state(ledger, JOB, "4.2.8") is State.STALE
+
+
+def test_a_file_of_that_name_in_another_place_has_another_owner(
+    ledger: Ledger,
+) -> None:
+    other = replace(JOB, group=(("Metadata_Plate", "P2"),))
+    ledger.record(outcome(replace(other, output="elsewhere"), files={"a.tif": 3}))
+    assert ledger.owner(replace(JOB, output_structure="all"), "a.tif") is None
+
+
+def test_files_of_an_earlier_run_at_another_place_are_not_the_jobs_here(
+    ledger: Ledger,
+) -> None:
+    ledger.record(outcome(JOB, files={"a.tif": 3}))
+    ((job, _),) = ledger.states([replace(CHANGED, output="elsewhere")])
+    assert ledger.earlier_files(job) == set()
+
+
 def test_any_cellprofiler_will_do_where_none_is_known(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
     assert state(ledger, JOB, "") is State.DONE
@@ -180,11 +201,12 @@ def test_forget_leaves_other_jobs_alone(ledger: Ledger) -> None:
 
 
 def test_owner_is_the_other_job_that_published_a_file(ledger: Ledger) -> None:
-    other = replace(JOB, group=(("Metadata_Plate", "P2"),))
+    one = replace(JOB, output_structure="all")
+    other = replace(one, group=(("Metadata_Plate", "P2"),))
     ledger.record(outcome(other, files={"a.tif": 3}))
-    ledger.record(outcome(JOB, files={"b.tif": 3}))
+    ledger.record(outcome(one, files={"b.tif": 3}))
     files = ("a.tif", "b.tif", "c.tif")
-    assert [ledger.owner(JOB, file) for file in files] == ["P2", None, None]
+    assert [ledger.owner(one, file) for file in files] == ["P2", None, None]
 
 
 def test_marker_keeps_the_outcome(ledger: Ledger, tmp_path: Path) -> None:

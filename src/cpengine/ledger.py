@@ -6,7 +6,7 @@ is left" costs one listing and no file is opened.
 
 import json
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -88,11 +88,8 @@ class Ledger:
             self.storage.remove(self.marker(outcome.job, version, State.FAILED))
 
     def earlier_files(self, job: Job) -> set[str]:
-        """The files that earlier runs of a job published, below its place."""
-        done = [name for name in job.earlier if name.endswith(f".{State.DONE}")]
-        keys = [f"{self.folder}/markers/{name}" for name in done]
-        there = (self._read(key) for key in keys if self.storage.exists(key))
-        return {file for marker in there for file in marker["files"]}
+        """The files that earlier runs of a job published to its present place."""
+        return {file for files in self._published(job, job.earlier) for file in files}
 
     def forget(self, job: Job) -> None:
         """Remove the markers of earlier runs of a job."""
@@ -105,11 +102,19 @@ class Ledger:
         Opens every marker, so ask only when a file is in the way.
         """
         for job_id, names in self._markers().items():
-            done = [name for name in names if name.endswith(f".{State.DONE}")]
-            markers = (self._read(f"{self.folder}/markers/{name}") for name in done)
-            if job_id != job.id and any(file in marker["files"] for marker in markers):
+            published = self._published(job, names)
+            if job_id != job.id and any(file in files for files in published):
                 return job_id
         return None
+
+    def _published(self, job: Job, names: Iterable[str]) -> Iterator[Collection[str]]:
+        """The files of each done marker whose job had the same place as this one."""
+        for name in names:
+            key = f"{self.folder}/markers/{name}"
+            if name.endswith(f".{State.DONE}") and self.storage.exists(key):
+                marker = self._read(key)
+                if Job.from_json(marker["job"]).destination == job.destination:
+                    yield marker["files"]
 
     def _read(self, key: str) -> Mapping[str, Any]:
         data: Mapping[str, Any] = json.loads(self.storage.read(key))
@@ -120,10 +125,13 @@ def _with_state(
     job: Job, markers: Iterable[str], cellprofiler: str
 ) -> tuple[Job, State]:
     job = replace(job, earlier=tuple(markers))
-    present = f"{job.id}~{job.fingerprint}~{cellprofiler}"
-    states = {
-        name.rpartition(".")[2] for name in job.earlier if name.startswith(present)
-    }
+    of_this = f"{job.id}~{job.fingerprint}~"
+    states = set()
+    for name in job.earlier:
+        stem, _, state = name.rpartition(".")
+        any_version = not cellprofiler and stem.startswith(of_this)
+        if any_version or stem == f"{of_this}{cellprofiler}":
+            states.add(state)
     if State.DONE in states:
         return job, State.DONE
     if any(name.endswith(f".{State.DONE}") for name in job.earlier):

@@ -67,7 +67,8 @@ class Job:
     ledger: str = ""
     """The folder that keeps this step's markers and logs."""
     fingerprint: str = ""
-    """Changes when the pipeline, the group's rows or the plugins folder change."""
+    """Changes when the pipeline, the group's rows, their image numbers or the places
+    of input, output or plugins change."""
     image_sets: int = 0
     timeout_s: float | None = None
     plugins: str | None = None
