@@ -1,4 +1,4 @@
-"""Run one child program to its end, or end it: timeout, cancel, death of the parent."""
+"""Run one child program to its end, or end it: a limit, cancel, death of the parent."""
 
 import contextlib
 import os
@@ -14,23 +14,64 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import IO
 
+from cpengine.measure import (
+    GB,
+    PROC,
+    Meter,
+    Silence,
+    Usage,
+    exited,
+    oom_counter,
+    oom_kills,
+    own_peak,
+    usage,
+)
 from cpengine.model import FailureKind
 
 _LOOK_S = 0.2
 """How often a silent child is looked at."""
 _GRACE_S = 5.0
 """How long a child that closed its output may take to exit."""
+_SIGKILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""Exit codes of a child that SIGKILL ended, and of a shell that had waited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to end a child; None is never."""
+
+    timeout_s: float | None = None
+    """Seconds since its start."""
+    stall_s: float | None = None
+    """Seconds without output in which its tree used under 1 % of a CPU."""
+    memory_bytes: int | None = None
+    """Resident memory of its tree, looked at about once a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended."""
+    """How a child ended, and what it had used."""
 
     code: int
     """Its exit code; minus the signal's number if a signal ended it."""
     reason: FailureKind | None = None
-    """Why we ended it, if we did."""
+    """Why we or the kernel's want of memory ended it, if so."""
     why: str = ""
+    cpu_s: float = 0.0
+    """User and system time of the child and its descendants."""
+    peak_memory: int = 0
+    """Most bytes resident in its tree at one time, as far as seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """That we end a child, and why."""
+
+    reason: FailureKind
+    why: str
+
+
+_CANCELLED = _Stop(FailureKind.CANCELLED, "cancelled")
 
 
 def run(
@@ -41,13 +82,47 @@ def run(
     log: Path,
     follow: Callable[[str], None],
     cancelled: Flag,
-    timeout_s: float | None = None,
+    limits: Limits = Limits(),
+    proc: Path = PROC,
 ) -> Ended:
     """Run a program, keep its output in `log` and pass each line to `follow`.
 
-    Both its output streams go to the log, in order. It dies with this process.
+    Both its output streams go to the log, in order. It dies with this process. `proc`
+    is where the kernel tells of its kills for want of memory.
     """
-    process = subprocess.Popen(
+    counter = oom_counter(proc)
+    kills = oom_kills(counter)
+    process = _start(command, environment, folder)
+    inherited = own_peak()
+    watch = _Watch.begin(process.pid, limits)
+    stop: _Stop | None = _CANCELLED  # unless _attend comes back
+    try:
+        with log.open("wb") as kept:
+            stop = _attend(process, kept, follow, cancelled, watch)
+    finally:
+        killed = _end(process, at_once=stop is not None)
+        spent = _bury(process, inherited)
+    used = _both(spent, watch.meter)
+    if not killed and process.returncode in _SIGKILLED and oom_kills(counter) > kills:
+        had = _gb(used.peak_memory)
+        why = f"killed by the system: out of memory (its tree had {had})"
+        stop = _Stop(FailureKind.OUT_OF_MEMORY, why)
+    reason, why = (stop.reason, stop.why) if stop else (None, "")
+    return Ended(process.returncode, reason, why, used.cpu_s, used.peak_memory)
+
+
+def _both(exact: Usage, seen: Meter) -> Usage:
+    """The kernel's own numbers lack those that nobody has waited for, or their sum."""
+    return Usage(
+        cpu_s=max(exact.cpu_s, seen.cpu_s),
+        peak_memory=max(exact.peak_memory, seen.peak_memory),
+    )
+
+
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [*_dies_with_parent(), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -56,16 +131,6 @@ def run(
         env=dict(environment),
         start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
     )
-    deadline = time.monotonic() + timeout_s if timeout_s else None
-    reason: FailureKind | None = FailureKind.CANCELLED  # unless _attend comes back
-    try:
-        with log.open("wb") as kept:
-            reason = _attend(process, kept, follow, cancelled, deadline)
-    finally:
-        _end(process, at_once=reason is not None)
-    if reason is FailureKind.TIMEOUT:
-        return Ended(process.returncode, reason, f"ended after {timeout_s:g} s")
-    return Ended(process.returncode, reason, "cancelled" if reason else "")
 
 
 @cache
@@ -75,45 +140,104 @@ def _dies_with_parent() -> tuple[str, ...]:
     return (setpriv, "--pdeathsig", "KILL") if setpriv else ()
 
 
+@dataclass(slots=True)
+class _Watch:
+    """Measures a child and holds it to its limits."""
+
+    limits: Limits
+    meter: Meter
+    begun: float
+
+    @classmethod
+    def begin(cls, child: int, limits: Limits) -> "_Watch":
+        now = time.monotonic()
+        return cls(limits, Meter(child, Silence(limits.stall_s or 0.0), now), now)
+
+    def look(self) -> _Stop | None:
+        """Say why to end the child, if it is over a limit."""
+        now = time.monotonic()
+        self.meter.look(now)
+        timeout_s, stall_s = self.limits.timeout_s, self.limits.stall_s
+        allowed, used = self.limits.memory_bytes, self.meter.memory
+        if allowed and used > allowed:
+            why = f"used {_gb(used)} of {_gb(allowed)} allowed"
+            return _Stop(FailureKind.OUT_OF_MEMORY, why)
+        if timeout_s and now - self.begun > timeout_s:
+            return _Stop(FailureKind.TIMEOUT, f"ended after {timeout_s:g} s")
+        if stall_s and self.meter.silence.lasted_s >= stall_s:
+            why = f"no output and no CPU for {stall_s:g} s"
+            return _Stop(FailureKind.STALLED, why)
+        return None
+
+
+def _gb(size: int) -> str:
+    return f"{size / GB:.2f} GB"
+
+
 def _attend(
     process: subprocess.Popen[bytes],
     kept: IO[bytes],
     follow: Callable[[str], None],
     cancelled: Flag,
-    deadline: float | None,
-) -> FailureKind | None:
+    watch: _Watch,
+) -> _Stop | None:
     """Pass on output until there is no more, or say why to end the child."""
     assert process.stdout is not None
     stream = process.stdout.fileno()
     rest = b""
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
-        while True:
-            if cancelled.is_set():
-                return FailureKind.CANCELLED
-            if deadline is not None and time.monotonic() > deadline:
-                return FailureKind.TIMEOUT
+        while not cancelled.is_set():
+            stop = watch.look()
+            if stop:
+                return stop
+            gone = exited(process.pid)  # asked first, so all it has said is there
             if not selector.select(_LOOK_S):
+                if gone:
+                    return None  # others merely hold its output open
                 continue
             data = os.read(stream, 65536)
             if not data:
                 return None
+            watch.meter.heard(time.monotonic())
             kept.write(data)
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 follow(line.decode(errors="replace"))
+    return _CANCELLED
 
 
-def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
-    """Wait for a child that closed its output; kill its group if it lingers.
+def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> bool:
+    """Let a child that closed its output exit, then kill its group.
 
-    Killing is safe: an attempt writes in its scratch folder only.
+    Killing is safe: an attempt writes in its scratch folder only. Gives whether the
+    child itself was killed so.
     """
     if process.stdout:
         process.stdout.close()
-    if not at_once:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_S)
-    with contextlib.suppress(ProcessLookupError):
+    killed = at_once or not _exits(process.pid, _GRACE_S)
+    # Before it is waited for, while its number can be nobody else's. macOS does not
+    # permit to kill a group of the dead.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    return killed
+
+
+def _bury(process: subprocess.Popen[bytes], inherited: int) -> Usage:
+    """Wait for a child that ends; `inherited` as for `usage`."""
+    try:
+        _, status, spent = os.wait4(process.pid, 0)
+    except ChildProcessError:  # SIGCHLD is ignored, so the kernel has waited for it
+        process.wait()
+        return Usage()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage(spent, inherited)
+
+
+def _exits(child: int, within_s: float) -> bool:
+    end = time.monotonic() + within_s
+    while not exited(child):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
