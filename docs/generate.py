@@ -58,9 +58,12 @@ ENVIRONMENT = {
 SECTIONS = {
     "ProjectSection": "[project]",
     "StorageSection": "[storage]",
+    "S3Section": "[storage.s3]",
     "PlateSection": "[plate]",
     "StepSection": "[steps.NAME]",
+    "DcpDoneSection": "[steps.NAME.dcp_done]",
     "CellProfilerSection": "[cellprofiler]",
+    "RunSection": "[run]",
     "LocalSection": "[executors.local]",
 }
 NOTES = {
@@ -232,6 +235,8 @@ def _allowed(about: Mapping[str, Any]) -> str:
         return f"`{json.dumps(about['const'])}`"
     if "enum" in about:
         return " or ".join(f"`{json.dumps(value)}`" for value in about["enum"])
+    if "$ref" in about or about["type"] == "object":
+        return "a section"
     if about["type"] == "array":
         return f"list of {_allowed(about['items'])}"
     if about["type"] == "boolean":

@@ -11,6 +11,8 @@ import pytest
 from cpengine.cellprofiler.command import run_command, run_environment
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.demo.make import Size, make
+from cpengine.model import Job
+from cpengine.places import BUCKET
 from cpengine.project import Project
 
 Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -49,6 +51,14 @@ def plate(
 def small_plate(folder: Path, *, wells: int = 2, sites: int = 2) -> Project:
     """Make a plate of small images; nothing has run on it."""
     return make(folder, Size(1, wells, sites, 256, 1), lambda done, total: None)
+
+
+def local_csv(project: Project, job: Job, folder: Path) -> Path:
+    """A job's CSV with the places that the bucket's stand for, as a user would have."""
+    text = project.places.workspace.read_text(job.data_file)
+    path = folder / f"{job.id}.csv"
+    path.write_text(text.replace(BUCKET, str(project.folder)))
+    return path
 
 
 def plain(

@@ -455,9 +455,9 @@ ARGUMENTS = [
         args=("--plate", ""),
     ),
     Case(
-        "remote_root",
-        swap("toml", "layout =", 'root = "s3://bucket"\nlayout ='),
-        ("storage.root: s3://bucket is not a local folder", "only those"),
+        "root_that_nothing_opens",
+        swap("toml", "layout =", 'root = "nosuch://bucket"\nlayout ='),
+        ("nosuch:// is no protocol that fsspec knows", "use a folder, s3://"),
     ),
     Case(
         "root_that_is_not_there",

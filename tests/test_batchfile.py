@@ -47,10 +47,11 @@ def test_image_sets_are_rows_with_values_as_cellprofiler_typed_them(
         "Metadata_Plate",
         "Metadata_Site",
         "PathName_OrigDNA",
+        "URL_OrigDNA",
     )
     assert table.rows == (
-        ("a.tif", "P1", "2", "/images"),
-        ("b.tif", "P1", "10", "/images"),
+        ("a.tif", "P1", "2", "/images", "file:/images/a.tif"),
+        ("b.tif", "P1", "10", "/images", "file:/images/b.tif"),
     )
 
 

@@ -1,5 +1,6 @@
 """The ledger: what is left is told by the names of markers alone."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger import Ledger, State
+from cpengine.ledger import Ledger, Marker, Standing, State, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage import Storage
 
@@ -36,8 +37,17 @@ def outcome(job: Job, failure: Failure | None = None, **more: Any) -> Outcome:
 
 
 def state(ledger: Ledger, job: Job, version: str = VERSION) -> State:
-    ((_, found),) = ledger.states([job], version)
+    return standing(ledger, job, version).state
+
+
+def standing(ledger: Ledger, job: Job, version: str = VERSION) -> Standing:
+    (found,) = ledger.standings([job], version)
     return found
+
+
+def again(ledger: Ledger, job: Job) -> Job:
+    """The job as a new plan has it, with the markers it finds."""
+    return standing(ledger, job).job
 
 
 def names(ledger: Ledger) -> list[str]:
@@ -68,10 +78,12 @@ def test_failed_job_that_has_changed_is_left(ledger: Ledger) -> None:
     assert state(ledger, CHANGED) is State.LEFT
 
 
-def test_stale_job_that_failed_is_stale(ledger: Ledger) -> None:
+def test_stale_job_that_failed_is_failed(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
     ledger.record(outcome(CHANGED, FAILURE))
-    assert state(ledger, CHANGED) is State.STALE
+    found = standing(ledger, CHANGED)
+    assert (found.state, found.failure) == (State.FAILED, "cellprofiler")
+    assert "results of an earlier run are kept" in found.why
 
 
 def test_failed_job_that_is_done_later_is_done(ledger: Ledger) -> None:
@@ -82,8 +94,25 @@ def test_failed_job_that_is_done_later_is_done(ledger: Ledger) -> None:
 
 def test_no_failed_marker_stays_of_a_job_that_is_done(ledger: Ledger) -> None:
     ledger.record(outcome(JOB, FAILURE))
-    ledger.record(outcome(JOB))
+    ledger.record(outcome(again(ledger, JOB)))
     assert names(ledger) == ["P1-A01~0123456789ab~4.2.8.1.done"]
+
+
+def test_a_job_has_one_failed_marker_at_the_most(ledger: Ledger) -> None:
+    ledger.record(outcome(JOB, FAILURE))
+    crashed = outcome(again(ledger, JOB), Failure(FailureKind.CRASH, "it crashed"))
+    ledger.record(crashed)
+    assert names(ledger) == [marker_of(crashed)]
+
+
+def test_a_marker_reads_as_it_is_written() -> None:
+    marker = Marker("P~1", "a-b-0-c", VERSION, State.FAILED, "out_of_memory")
+    assert Marker.parse(str(marker)) == marker
+
+
+@pytest.mark.parametrize("name", ["x.json", "P1.done", "P1~f~4.part", ".P1~f~4.done"])
+def test_other_files_are_no_markers(name: str) -> None:
+    assert Marker.parse(name) is None
 
 
 def test_results_of_another_cellprofiler_are_stale(ledger: Ledger) -> None:
@@ -96,19 +125,11 @@ def test_a_version_that_only_begins_alike_is_another(ledger: Ledger) -> None:
     assert state(ledger, JOB, "4.2.8") is State.STALE
 
 
-def test_a_file_of_that_name_in_another_place_has_another_owner(
-    ledger: Ledger,
-) -> None:
-    other = replace(JOB, group=(("Metadata_Plate", "P2"),))
-    ledger.record(outcome(replace(other, output="elsewhere"), files={"a.tif": 3}))
-    assert ledger.owner(replace(JOB, output_structure="all"), "a.tif") is None
-
-
 def test_files_of_an_earlier_run_at_another_place_are_not_the_jobs_here(
     ledger: Ledger,
 ) -> None:
     ledger.record(outcome(JOB, files={"a.tif": 3}))
-    ((job, _),) = ledger.states([replace(CHANGED, output="elsewhere")])
+    job = again(ledger, replace(CHANGED, output="elsewhere"))
     assert ledger.earlier_files(job) == set()
 
 
@@ -126,7 +147,7 @@ def test_marker_of_one_job_says_nothing_of_another(ledger: Ledger) -> None:
 def test_states_keep_the_order_of_the_jobs(ledger: Ledger) -> None:
     jobs = [replace(JOB, group=(("Metadata_Plate", p),)) for p in ("P2", "P1", "P3")]
     ledger.record(outcome(jobs[1]))
-    assert [(job.id, found) for job, found in ledger.states(jobs)] == [
+    assert [(s.job.id, s.state) for s in ledger.standings(jobs)] == [
         ("P2", State.LEFT),
         ("P1", State.DONE),
         ("P3", State.LEFT),
@@ -143,7 +164,7 @@ def test_states_list_once_and_open_nothing(
         Storage, "sizes", lambda self, key: listed.append(key) or sizes(self, key)
     )
     monkeypatch.setattr(Storage, "read", None)
-    assert len(ledger.states([JOB] * 100)) == 100
+    assert len(ledger.standings([JOB] * 100)) == 100
     assert listed == ["ledger/markers"]
 
 
@@ -151,7 +172,7 @@ def test_states_list_once_and_open_nothing(
     ("recorded", "name"),
     [
         (outcome(JOB), "P1-A01~0123456789ab~4.2.8.1.done"),
-        (outcome(JOB, FAILURE), "P1-A01~0123456789ab~4.2.8.1.failed"),
+        (outcome(JOB, FAILURE), "P1-A01~0123456789ab~4.2.8.1.failed-cellprofiler"),
     ],
 )
 def test_marker_name_tells_job_fingerprint_version_and_state(
@@ -176,7 +197,7 @@ def test_half_written_marker_does_not_count(ledger: Ledger) -> None:
 def test_job_comes_with_the_markers_of_its_earlier_runs(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
     ledger.record(outcome(CHANGED, FAILURE))
-    ((job, _),) = ledger.states([CHANGED])
+    job = again(ledger, CHANGED)
     assert sorted(job.earlier) == names(ledger)
 
 
@@ -185,7 +206,7 @@ def test_markers_of_earlier_runs_tell_their_files_and_are_forgotten(
 ) -> None:
     ledger.record(outcome(JOB, files={"Cells.csv": 3, "a/b.png": 4}))
     ledger.record(outcome(CHANGED, FAILURE))
-    ((job, _),) = ledger.states([CHANGED])
+    job = again(ledger, CHANGED)
     assert ledger.earlier_files(job) == {"Cells.csv", "a/b.png"}
     ledger.forget(job)
     assert names(ledger) == []
@@ -194,24 +215,54 @@ def test_markers_of_earlier_runs_tell_their_files_and_are_forgotten(
 def test_forget_leaves_other_jobs_alone(ledger: Ledger) -> None:
     other = replace(JOB, group=(("Metadata_Plate", "P2"),))
     ledger.record(outcome(other, files={"Cells.csv": 3}))
-    ((job, _),) = ledger.states([JOB])
+    job = again(ledger, JOB)
     assert ledger.earlier_files(job) == set()
     ledger.forget(job)
     assert len(names(ledger)) == 1
 
 
-def test_owner_is_the_other_job_that_published_a_file(ledger: Ledger) -> None:
+def test_a_file_belongs_to_the_first_job_that_claims_it(ledger: Ledger) -> None:
     one = replace(JOB, output_structure="all")
     other = replace(one, group=(("Metadata_Plate", "P2"),))
-    ledger.record(outcome(other, files={"a.tif": 3}))
-    ledger.record(outcome(one, files={"b.tif": 3}))
-    files = ("a.tif", "b.tif", "c.tif")
-    assert [ledger.owner(one, file) for file in files] == ["P2", None, None]
+    assert ledger.claim(other, "a.tif") == "P2"
+    assert [ledger.claim(one, file) for file in ("a.tif", "b.tif")] == ["P2", JOB.id]
+    assert ledger.claim(other, "a.tif") == "P2"
+
+
+def test_a_file_that_was_given_up_can_be_claimed(ledger: Ledger) -> None:
+    one = replace(JOB, output_structure="all")
+    other = replace(one, group=(("Metadata_Plate", "P2"),))
+    ledger.claim(other, "a.tif")
+    ledger.disclaim(other, "a.tif")
+    assert ledger.claim(one, "a.tif") == JOB.id
+
+
+def test_of_many_that_claim_a_file_at_once_one_owns_it(ledger: Ledger) -> None:
+    jobs = [replace(JOB, group=(("Metadata_Plate", f"P{i}"),)) for i in range(16)]
+    jobs = [replace(job, output_structure="all") for job in jobs]
+    with ThreadPoolExecutor(16) as pool:
+        owners = set(pool.map(lambda job: ledger.claim(job, "a.tif"), jobs))
+    assert len(owners) == 1
+
+
+def test_done_jobs_whose_files_are_gone_or_cut_are_damaged(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    jobs = [replace(JOB, group=(("Metadata_Plate", p),)) for p in ("P1", "P2", "P3")]
+    for job in jobs:
+        ledger.record(outcome(job, files={"Cells.csv": 3}))
+    for place, text in (("P1", "abc"), ("P2", "ab")):
+        (tmp_path / "out" / place).mkdir(parents=True)
+        (tmp_path / "out" / place / "Cells.csv").write_text(text)
+    assert [(job.id, what) for job, what in ledger.damaged(jobs)] == [
+        ("P2", "out/P2/Cells.csv has 2 of 3 bytes"),
+        ("P3", "out/P3/Cells.csv is gone"),
+    ]
 
 
 def test_marker_keeps_the_outcome(ledger: Ledger, tmp_path: Path) -> None:
     ledger.record(outcome(JOB, FAILURE, attempt=2, wall_s=1.5))
-    text = (tmp_path / ledger.marker(JOB, VERSION, State.FAILED)).read_text()
+    text = (tmp_path / "ledger/markers" / names(ledger)[0]).read_text()
     assert '"attempt": 2' in text
     assert '"message": "it broke"' in text
     assert '"Metadata": "Metadata_Plate=P1,Metadata_Well=A01"' in text
@@ -231,11 +282,11 @@ def test_job_that_is_not_done_has_no_outcome(recorded: Outcome, ledger: Ledger) 
 
 def test_outcome_that_is_to_be_replaced_does_not_count(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
-    ((job, _),) = ledger.states([JOB])
+    job = again(ledger, JOB)
     assert ledger.outcome(job, VERSION) is None
 
 
 def test_ledger_that_cannot_be_written_is_told(ledger: Ledger, tmp_path: Path) -> None:
-    (tmp_path / ledger.marker(JOB, VERSION, State.DONE)).mkdir(parents=True)
-    with pytest.raises(StorageError, match=r"cannot be written .*: free the place"):
+    (tmp_path / "ledger/markers" / marker_of(outcome(JOB))).mkdir(parents=True)
+    with pytest.raises(StorageError, match=r"cannot be written .*: change the step"):
         ledger.record(outcome(JOB))

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from cpengine.derive import channels, projected, with_illum
 from cpengine.errors import InputError
 from cpengine.loaddata import (
+    ImageFile,
     Table,
     groups,
+    image_files,
     image_numbers,
-    image_paths,
     parse,
     read_as_loaddata,
-    relocate,
     site_errors,
+    with_urls,
 )
 
 PLATE_WELL = ["Metadata_Plate", "Metadata_Well"]
@@ -241,32 +242,39 @@ def test_other_metadata_does_not_tell_rows_of_a_site_apart(name: str) -> None:
 # Moving
 
 
-def test_relocate_moves_folders_and_addresses_alone() -> None:
-    text = f"{IMAGE},URL_B,Metadata_X\na,/m/p,/m/u,/m/x\nb,/m/q,/m/v,/m/y\n"
-    moved = relocate(table(text), lambda place: place.replace("/m", "/n"))
-    assert moved.rows == (
-        ("a", "/n/p", "/n/u", "/m/x"),
-        ("b", "/n/q", "/n/v", "/m/y"),
+def test_local_files_go_into_url_columns_and_places_stay_as_they_are() -> None:
+    given = table(f"{IMAGE},Metadata_X\na b.tif,/m/p,1\nb.tif,/m/q,2\n")
+    made = with_urls(given, {0: ["/tmp/in/a b.tif"]})
+    assert made.header == (*given.header, "URL_OrigDNA")
+    assert made.rows == (
+        ("a b.tif", "/m/p", "1", "file:/tmp/in/a%20b.tif"),
+        ("b.tif", "/m/q", "2", ""),
     )
 
 
-def test_relocate_keeps_rows_and_their_order() -> None:
+def test_a_url_that_stands_alone_is_split_as_loaddata_does() -> None:
+    made = with_urls(table("URL_A,Metadata_X\ns3://b/p/a.tif,1\n"), {0: ["/in/a.tif"]})
+    assert made.header == ("Metadata_X", "PathName_A", "FileName_A", "URL_A")
+    assert made.rows == (("1", "s3://b/p", "a.tif", "file:/in/a.tif"),)
+
+
+def test_objects_get_url_columns_of_their_own() -> None:
+    header = "Image_ObjectsFileName_Nuclei,Image_ObjectsPathName_Nuclei"
+    made = with_urls(table(f"{header}\na.tif,/m\n"), {0: ["/in/a.tif"]})
+    assert made.header[-1] == "Image_ObjectsURL_Nuclei"
+
+
+def test_rows_and_their_order_stay() -> None:
     names = [f"{i}" for i in (3, 1, 2, 1)]
     text = f"{IMAGE}\n" + "".join(f"{name},/m\n" for name in names)
-    moved = relocate(table(text), lambda place: "/n")
-    assert moved.column("FileName_OrigDNA") == names
+    assert with_urls(table(text), {}).column("FileName_OrigDNA") == names
 
 
-def test_relocate_gives_the_same_table_where_nothing_moves() -> None:
-    given_table = table(f"{IMAGE}\na,/m\n")
-    assert relocate(given_table, lambda place: place) is given_table
-
-
-def test_image_paths_name_the_column_that_says_where_an_image_is() -> None:
-    read = table(f"{IMAGE},URL_B\na.tif,/m,https://host/b/c.tif\n")
-    assert list(image_paths(read, 0)) == [
-        ("FileName_OrigDNA", "/m", "a.tif"),
-        ("URL_B", "https://host/b", "c.tif"),
+def test_an_image_is_where_loaddata_opens_it() -> None:
+    read = table(f"{IMAGE},URL_B,FileName_B,PathName_B\na.tif,/m,s3://b/c.tif,x,/y\n")
+    assert list(image_files(read, 0)) == [
+        ImageFile("FileName_OrigDNA", "/m", "a.tif"),
+        ImageFile("URL_B", "s3://b", "c.tif"),
     ]
 
 

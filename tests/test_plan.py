@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpengine.errors import InputError
+from cpengine.fingerprint import changed, of_image_sets
 from cpengine.model import Job
-from cpengine.plan import Part, Plan, check_ids, check_part, fingerprint, in_part
+from cpengine.plan import Part, Plan, check_ids, check_part, in_part
 from cpengine.steps import PLATE, SITE, WELL
 from tests import build
 from tests.build import Built, change
@@ -64,9 +65,8 @@ def settings(text: str) -> Callable[[Built], None]:
         lambda built: change(built.pipeline, "Nuclei", "Cells"),
         lambda built: change(built.csv, "A01_1.tif", "a01_1.tif"),
         lambda built: change(built.csv, "P1_IllumDNA", "P1_illumDNA"),
-        settings('[steps.analysis]\nplugins = "plugins"\n'),
     ],
-    ids=["pipeline", "image", "function", "plugins"],
+    ids=["pipeline", "image", "function"],
 )
 def test_fingerprint_changes(spoil: Callable[[Built], object], built: Built) -> None:
     before = prints(built)
@@ -95,34 +95,86 @@ def test_fingerprint_is_the_same_for_a_part(built: Built) -> None:
     assert job.fingerprint == prints(built)[job.id]
 
 
+PLUGINS = {
+    "mynuclei.py": "import numpy\nfrom helpers import area\n",
+    "helpers.py": "import shapes.round\n",
+    "shapes/__init__.py": "",
+    "shapes/round.py": "ROUND = 1\n",
+    "other.py": "import unused\n",
+    "unused.py": "",
+    "README.md": "about\n",
+}
+
+
+@pytest.fixture
+def plugged(built: Built) -> Built:
+    """The project with a plugin in its pipeline, and a folder of them."""
+    for name, text in PLUGINS.items():
+        build.write(built.root / "plugins" / name, text)
+    text = built.pipeline.read_text()
+    built.pipeline.write_text(f"{text}\n{build.module('MyNuclei', 4, {})}")
+    settings('[steps.analysis]\nplugins = "plugins"\n')(built)
+    return built
+
+
+@pytest.mark.parametrize("name", PLUGINS)
+def test_fingerprint_changes_with_the_plugins_that_the_pipeline_runs(
+    name: str, plugged: Built
+) -> None:
+    before = prints(plugged)
+    build.write(plugged.root / "plugins" / name, f"{PLUGINS[name]}# changed\n")
+    whys = {tuple(changed(before[i], now)) for i, now in prints(plugged).items()}
+    unused = name in ("other.py", "unused.py", "README.md")
+    assert whys == {() if unused else ("its plugins",)}
+
+
+def test_a_plugins_folder_that_is_not_there_is_refused(built: Built) -> None:
+    settings('[steps.analysis]\nplugins = "plugins"\n')(built)
+    with pytest.raises(InputError, match=r"plugins: is not there or empty"):
+        plan(built)
+
+
 def test_fingerprints_of_groups_differ(built: Built) -> None:
     assert len(set(prints(built).values())) == 4
 
 
 def test_fingerprint_sees_where_one_value_ends_and_the_next_begins() -> None:
     table = build.table(["a", "b"], ["12", "3"], ["1", "23"])
-    assert fingerprint(table, [0], [1, 2]) != fingerprint(table, [1], [1, 2])
+    assert of_image_sets(table, [0], [1, 2]) != of_image_sets(table, [1], [1, 2])
 
 
 def test_fingerprint_sees_the_header() -> None:
     one, other = build.table(["a"], ["1"]), build.table(["b"], ["1"])
-    assert fingerprint(one, [0], [1, 2]) != fingerprint(other, [0], [1, 2])
+    assert of_image_sets(one, [0], [1, 2]) != of_image_sets(other, [0], [1, 2])
 
 
 def test_fingerprint_sees_the_number_of_rows() -> None:
     table = build.table(["a"], ["1"], ["1"])
-    assert fingerprint(table, [0], [1, 2]) != fingerprint(table, [0, 1], [1, 2])
+    assert of_image_sets(table, [0], [1, 2]) != of_image_sets(table, [0, 1], [1, 2])
 
 
 def test_fingerprint_sees_the_image_number() -> None:
     table = build.table(["a"], ["1"])
-    assert fingerprint(table, [0], [1]) != fingerprint(table, [0], [2])
+    assert of_image_sets(table, [0], [1]) != of_image_sets(table, [0], [2])
 
 
-def test_fingerprint_is_short_hex() -> None:
-    assert re.fullmatch(
-        "[0-9a-f]{12}", fingerprint(build.table(["a"], ["1"]), [0], [1])
-    )
+def test_fingerprint_is_short_parts(built: Built) -> None:
+    for made_of in prints(built).values():
+        assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{8}-0-[0-9a-f]{8}", made_of)
+
+
+def test_fingerprint_tells_which_part_changed(built: Built) -> None:
+    before = prints(built)
+    change(built.pipeline, "Nuclei", "Kernels")
+    change(built.csv, "A01_1.tif", "A01_9.tif")
+    now = prints(built)
+    whys = {job_id: changed(before[job_id], now[job_id]) for job_id in now}
+    assert whys.pop("P1-A01-1") == ["the pipeline", "its image sets"]
+    assert set(map(tuple, whys.values())) == {("the pipeline",)}
+
+
+def test_fingerprints_of_another_make_are_not_compared() -> None:
+    assert changed("0123456789ab", "a-b-c-d") == ["the way cpengine compares"]
 
 
 # Parts

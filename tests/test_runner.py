@@ -12,16 +12,20 @@ from typing import Any
 
 import pytest
 
+from cpengine import fingerprint, loaddata
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
+from cpengine.places import BUCKET
 from cpengine.runner import SCRATCH, Machine, run_job, sweep
 from cpengine.testing import jobs, machine
+from tests import build
 
 BUCKET_CSV = (
     "FileName_OrigDNA,PathName_OrigDNA,Metadata_Plate\n"
     "b.tif,/home/ubuntu/bucket/images,P1\n"
     "a.tif,/home/ubuntu/bucket/images,P1\n"
 )
+MOUNTED = f"{BUCKET}/images"
 
 
 @pytest.fixture
@@ -43,19 +47,65 @@ def _seen(tmp_path: Path) -> dict[str, Any]:
 
 def _again(job: Job, here: Machine) -> Job:
     """The job as a new plan has it, with the markers it finds."""
-    ((again, _),) = Ledger(here.storage, job.ledger).states([job])
-    return again
+    (again,) = Ledger(here.places.outputs, job.ledger).standings([job])
+    return again.job
 
 
 def test_paths_of_the_bucket_are_given_as_local_ones(
     here: Machine, job: Job, tmp_path: Path
 ) -> None:
     (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
-    assert run_job(job, here).done
-    assert _seen(tmp_path)["csv"] == BUCKET_CSV.replace(
-        "/home/ubuntu/bucket", str(tmp_path)
-    )
+    for name in "ab":
+        build.write(tmp_path / "images" / f"{name}.tif", "image")
+    ran = run_job(job, here)
+    assert ran.done, ran.failure
+    header, b, a, _ = _seen(tmp_path)["csv"].split("\n")
+    assert header == f"{BUCKET_CSV.partition(chr(10))[0]},URL_OrigDNA"
+    assert b == f"b.tif,{MOUNTED},P1,file:{tmp_path}/images/b.tif"
+    assert a == f"a.tif,{MOUNTED},P1,file:{tmp_path}/images/a.tif"
     assert (tmp_path / "load_data.csv").read_text() == BUCKET_CSV
+
+
+@pytest.mark.parametrize(("text", "said"), [(None, "is not there"), ("", "is empty")])
+def test_an_image_that_vanished_since_the_plan_is_bad_input(
+    here: Machine, job: Job, tmp_path: Path, text: str | None, said: str
+) -> None:
+    (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
+    build.write(tmp_path / "images" / "b.tif", "image")
+    if text is not None:
+        build.write(tmp_path / "images" / "a.tif", text)
+    failure = run_job(job, here).failure
+    assert failure is not None
+    assert failure.kind is FailureKind.BAD_INPUT
+    assert failure.message.startswith(f"{tmp_path}/images/a.tif: {said}")
+    assert not list(tmp_path.glob("P1.attempt*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("any.cppipe", "CellProfiler Pipeline:\nVersion:5\n", "the pipeline"),
+        ("load_data.csv", "Metadata_Plate,Metadata_X\nP1,1\n", "its image sets"),
+    ],
+)
+def test_input_that_changed_since_the_plan_is_not_run(
+    here: Machine, job: Job, tmp_path: Path, name: str, text: str, part: str
+) -> None:
+    (made_of,) = {
+        fingerprint.of_job(
+            job,
+            (tmp_path / "any.cppipe").read_text(),
+            fingerprint.of_image_sets(
+                loaddata.parse((tmp_path / "load_data.csv").read_text(), ""), [0], [0]
+            ),
+            {},
+        )
+    }
+    planned = replace(job, fingerprint=made_of)
+    (tmp_path / name).write_text(text)
+    failure = run_job(planned, here).failure
+    assert failure is not None
+    assert f"{part} changed while the step ran" in failure.message
 
 
 def test_a_csv_with_local_paths_is_used_in_place(
@@ -113,7 +163,7 @@ def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
     old = tmp_path / "out/P1/Old.csv"
     run_job(job, here)
     old.write_text("from the run before")
-    ledger = Ledger(here.storage, job.ledger)
+    ledger = Ledger(here.places.outputs, job.ledger)
     ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
     assert run_job(_again(replace(job, fingerprint="new"), here), here).done
     assert not old.exists()
@@ -122,23 +172,20 @@ def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
 def test_stale_markers_are_gone_after_a_new_run(here: Machine, job: Job) -> None:
     run_job(job, here)
     run_job(_again(replace(job, fingerprint="new"), here), here)
-    names = here.storage.sizes(f"{job.ledger}/markers")
+    names = here.places.outputs.sizes(f"{job.ledger}/markers")
     assert list(names) == [f"P1~new~0.{State.DONE}"]
 
 
 def test_a_file_of_another_job_in_a_shared_folder_is_never_replaced(
     here: Machine, tmp_path: Path
 ) -> None:
-    one, other = (
-        replace(j, group=(*j.group, ("Metadata_Site", site)), output_structure="all")
-        for j, site in ((jobs("P1")[0], "1"), (jobs("P1")[0], "2"))
-    )
+    one, other = (replace(job, output_structure="all") for job in jobs("P1", "P2"))
     assert run_job(one, here).done
     kept = (tmp_path / "out/all/Image.csv").read_text()
     failure = run_job(other, here).failure
     assert failure is not None
     assert failure.kind is FailureKind.BAD_INPUT
-    assert "was made by P1-1 already" in failure.message
+    assert "was made by P1 already" in failure.message
     assert (tmp_path / "out/all/Image.csv").read_text() == kept
 
 
@@ -173,6 +220,8 @@ import os, sys
 from pathlib import Path
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.runner import Machine, run_job
+from cpengine.cache import Cache
+from cpengine.places import Places
 from cpengine.storage import Storage
 from cpengine.testing import jobs
 
@@ -187,7 +236,9 @@ def killed(*places):
 os.replace = killed
 folder = Path(sys.argv[1])
 tool = CellProfiler((str(folder / "cellprofiler"),), "0", "stand-in")
-run_job(jobs("P1")[0], Machine(Storage(str(folder)), tool, folder / "scratch"))
+places = Places.one(Storage(str(folder)))
+cache = Cache.below(folder / "scratch", 1)
+run_job(jobs("P1")[0], Machine(places, tool, folder / "scratch", cache))
 """
 
 
@@ -197,8 +248,8 @@ def test_a_kill_in_the_middle_of_publishing_is_mended_by_the_next_run(
 ) -> None:
     code = [sys.executable, "-c", KILLED_WHILE_PUBLISHING]
     child = subprocess.run([*code, str(tmp_path), str(moves)], check=False)
-    ((_, state),) = Ledger(here.storage, job.ledger).states([job])
-    assert (child.returncode, state) == (9, State.LEFT)
+    (found,) = Ledger(here.places.outputs, job.ledger).standings([job])
+    assert (child.returncode, found.state) == (9, State.LEFT)
     outcome = run_job(job, here)
     assert outcome.done
     sizes = {p.name: p.stat().st_size for p in (tmp_path / "out/P1").glob("[!.]*")}
@@ -209,14 +260,14 @@ def test_two_copies_of_a_job_at_once_do_no_harm(here: Machine, job: Job) -> None
     with ThreadPoolExecutor(2) as pool:
         outcomes = list(pool.map(lambda _: run_job(job, here), range(2)))
     assert all(outcome.done for outcome in outcomes)
-    place = here.storage.path(job.destination)
+    place = here.places.outputs.path(job.destination)
     assert {path.name for path in place.iterdir()} == set(outcomes[0].files)
     assert "csv" in json.loads((place / "P1.json").read_text())
 
 
 def test_an_outcome_survives_the_ledger(here: Machine, job: Job) -> None:
     outcome = run_job(job, here)
-    assert Ledger(here.storage, job.ledger).outcome(job, "0") == outcome
+    assert Ledger(here.places.outputs, job.ledger).outcome(job, "0") == outcome
     assert outcome.module_s == {"1 LoadData": 0.02}
     assert outcome.wall_s > 0
 

@@ -7,9 +7,12 @@ Source: `cellprofiler_core/utilities/hdf5_dict.py` 4.2.8, the layout of measurem
 """
 
 import json
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from cpengine.errors import InputError
 from cpengine.loaddata import Table
@@ -17,7 +20,7 @@ from cpengine.loaddata import Table
 if TYPE_CHECKING:
     import h5py
 
-_KEPT = ("Metadata_", "FileName_", "PathName_")
+_KEPT = ("Metadata_", "FileName_", "PathName_", "URL_")
 _DAMAGE = (
     OSError,
     LookupError,
@@ -43,8 +46,8 @@ class BatchFile:
     image number."""
 
 
-def read(path: Path) -> BatchFile:
-    """Read a batch file.
+def read(path: Path, shown: str = "") -> BatchFile:
+    """Read a batch file; `shown` is how messages name it.
 
     Raises
     ------
@@ -53,16 +56,17 @@ def read(path: Path) -> BatchFile:
     """
     import h5py  # here, because it takes longer to import than all the rest
 
+    shown = shown or str(path)
     try:
         with h5py.File(path) as file:
-            return _read(file, str(path))
+            return _read(file, shown)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: is not there: put the batch file there") from error
+        raise InputError(f"{shown}: is not there: put the batch file there") from error
     except InputError:
         raise
     except _DAMAGE as error:
         raise InputError(
-            f"{path}: is damaged or not a batch file ({_first_line(error)}): "
+            f"{shown}: is damaged or not a batch file ({_first_line(error)}): "
             "write it again with CreateBatchFiles"
         ) from error
 
@@ -90,6 +94,34 @@ def _read(file: "h5py.File", shown: str) -> BatchFile:
         raise InputError(f"{shown}: has no image sets: write it again")
     table = Table(shown, header, rows, tuple(numbers), typed=True)
     return BatchFile(text, tuple(json.loads(tags)), table)
+
+
+def write_with_urls(
+    source: Path, to: Path, table: Table, paths: Mapping[int, Sequence[str]]
+) -> None:
+    """Copy a batch file, with the local files that LoadData shall open for some rows.
+
+    In batch mode LoadData opens what the `URL_` measurements name.
+
+    Parameters
+    ----------
+    table
+        What `read` gave of `source`.
+    paths
+        By row of the table, from 0, the local path of each image.
+    """
+    import h5py
+
+    shutil.copyfile(source, to)
+    with h5py.File(to, "r+") as file:
+        measurements = file["Measurements"]
+        images = measurements[max(measurements)]["Image"]
+        for position, image in enumerate(table.images):
+            feature = images[f"URL_{image}"]
+            starts = {int(n): start for n, start, _ in feature["index"][()]}
+            for row, local in paths.items():
+                start = starts[table.lines[row]]
+                feature["data"][start] = f"file:{quote(local[position])}"
 
 
 def _values(feature: "h5py.Group") -> list[str]:

@@ -5,7 +5,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,12 +42,44 @@ class ProjectSection(_Section):
     )
 
 
+class S3Section(_Section):
+    """How S3 buckets are reached."""
+
+    endpoint: Key | None = Field(
+        None, description="The server's address, where it is not Amazon's."
+    )
+    profile: Key | None = Field(
+        None, description="The AWS profile. Default: as the AWS command line has it."
+    )
+    region: Key | None = Field(
+        None, description="The AWS region. Default: as the AWS command line has it."
+    )
+    anonymous: bool = Field(
+        False, description="Without credentials, for public buckets."
+    )
+    requester_pays: bool = Field(
+        False, description="Pay for requests to buckets that ask for it."
+    )
+
+
 class StorageSection(_Section):
     """Where the project is."""
 
     root: str = Field(
         ".",
-        description="The folder that stands for the bucket; relative to this file.",
+        description="What stands for the bucket: a folder, relative to this file, or "
+        "an address such as 's3://bucket/folder'.",
+    )
+    images: Key | None = Field(
+        None, description="The root of images, where that is another. Only read."
+    )
+    workspace: Key | None = Field(
+        None,
+        description="The root of pipelines, CSVs, batch files, rules and plugins, "
+        "where that is another.",
+    )
+    outputs: Key | None = Field(
+        None, description="The root of results and ledger, where that is another."
     )
     layout: Literal["default", "cpg"] = Field(
         "default",
@@ -55,6 +87,22 @@ class StorageSection(_Section):
     )
     source: str = Field(
         "", description="The folder under the project, for layout 'cpg' only."
+    )
+    map: dict[Key, Key] = Field(
+        {},
+        description="Beginnings of places in CSVs, and the folder or address that "
+        "stands for each.",
+    )
+    s3: S3Section = Field(
+        S3Section(), description="How buckets are reached, but for `buckets`."
+    )
+    buckets: dict[Key, S3Section] = Field(
+        {}, description="The same for one bucket, by its name, instead of `s3`."
+    )
+    cache_gb: Annotated[float, Field(ge=0)] = Field(
+        10.0,
+        description="How much of files that many jobs share is kept in the scratch "
+        "folder, once fetched.",
     )
 
 
@@ -81,6 +129,20 @@ class PlateSection(_Section):
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
     ) = Field(9, description="How many sites a well has, or their numbers.")
     pad_wells: bool = Field(True, description="A01 (true) or A1 (false).")
+
+
+class DcpDoneSection(_Section):
+    """When results without a marker count as done by Distributed-CellProfiler."""
+
+    expected_number_files: Annotated[int, Field(ge=1)] = Field(
+        description="EXPECTED_NUMBER_FILES: so many files, or more."
+    )
+    min_file_size_bytes: Annotated[int, Field(ge=0)] = Field(
+        1, description="MIN_FILE_SIZE_BYTES: smaller files do not count."
+    )
+    necessary_string: str = Field(
+        "", description="NECESSARY_STRING: files without it in their name do not count."
+    )
 
 
 class StepSection(_Section):
@@ -110,7 +172,21 @@ class StepSection(_Section):
     timeout_min: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Minutes after which a job is ended. Default: no limit."
     )
+    stall_min: Annotated[float, Field(ge=0)] = Field(
+        15.0,
+        description="Minutes without log line and without CPU time after which a job "
+        "is ended as stalled; 0: never.",
+    )
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Memory that one job may use; more ends it as out_of_memory. "
+        "Default: no limit.",
+    )
     plugins: Key | None = Field(None, description="CellProfiler's plugins folder.")
+    dcp_done: DcpDoneSection | None = Field(
+        None,
+        description="Take results of Distributed-CellProfiler for done, by its rule.",
+    )
 
 
 class CellProfilerSection(_Section):
@@ -135,6 +211,16 @@ class LocalSection(_Section):
     )
 
 
+class RunSection(_Section):
+    """What holds for every run."""
+
+    max_failures: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Stop a step when so many jobs have failed. Default: when the "
+        "first ten that ended have all failed.",
+    )
+
+
 class ExecutorsSection(_Section):
     """Settings of each executor."""
 
@@ -151,6 +237,7 @@ class ProjectFile(_Section):
         {}, description="Built-in steps by name, and steps of your own."
     )
     cellprofiler: CellProfilerSection = CellProfilerSection()
+    run: RunSection = RunSection()
     executors: ExecutorsSection = ExecutorsSection()
 
 
@@ -216,13 +303,19 @@ def _allowed(item: Any) -> str:
 def _nearest(loc: tuple[int | str, ...]) -> str:
     model: Any = ProjectFile
     for part in loc[:-1]:
-        field = model.model_fields.get(part)
-        model = field.annotation if field else StepSection
-        if not hasattr(model, "model_fields"):
-            model = StepSection
-    known = sorted(model.model_fields)
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else _section_in(model)
+    known = sorted(_section_in(model).model_fields)
     near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
     return f": did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section that a field holds: itself, one of several, or a named one."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    found = (_section_in(part) for part in get_args(annotation))
+    return next((section for section in found if section), None)
 
 
 def _check_plates(path: Path, file: ProjectFile) -> None:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from cpengine import loaddata
 from cpengine.errors import InputError
 from cpengine.loaddata import FILE, PATH, PLANE, Table
+from cpengine.places import BUCKET, Places
 from cpengine.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
-from cpengine.storage import BUCKET, Storage
+from cpengine.storage import as_text
 
 
 @dataclass(frozen=True, slots=True)
 class Deriver:
     """Reads a plate's CSVs, or derives them from those that are there."""
 
-    storage: Storage
+    places: Places
     step: Callable[[str], Step]
     """Gives a step by name, for the places where steps put their results."""
 
@@ -31,7 +32,7 @@ class Deriver:
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
         table, derived = self._read(step.data_folder, plate, step.data_file)
-        shown = str(self.storage.path(step.data_key(plate)))
+        shown = self.places.workspace.url(step.data_key(plate))
         return replace(table, path=shown), derived
 
     def outdated(self, step: Step, plate: str) -> str | None:
@@ -39,7 +40,7 @@ class Deriver:
         if step.data_file != WITH_ILLUM:
             return None
         source = f"{step.data_folder}/{plate}/{LOAD_DATA}"
-        if not self.storage.exists(source):
+        if not self.places.workspace.exists(source):
             return None
         base, table = (
             self._read(step.data_folder, plate, name)[0]
@@ -54,24 +55,25 @@ class Deriver:
 
     def _read(self, folder: str, plate: str, name: str) -> tuple[Table, bool]:
         key = f"{folder}/{plate}/{name}"
-        if self.storage.exists(key):
-            shown = str(self.storage.path(key))
-            return loaddata.parse(self.storage.read_text(key), shown), False
+        workspace = self.places.workspace
+        if (data := workspace.read_if_there(key)) is not None:
+            shown = workspace.url(key)
+            return loaddata.parse(as_text(data, shown), shown), False
         if name == WITH_ILLUM:
             base, _ = self._read(folder, plate, LOAD_DATA)
             return self._with_illum(base, plate), True
         source = f"{folder}/{plate}/{UNPROJECTED}"
-        if name == LOAD_DATA and self.storage.exists(source):
+        if name == LOAD_DATA and workspace.exists(source):
             base, _ = self._read(folder, plate, UNPROJECTED)
             place = f"{self.step('zproj').output}/{plate}"
             return projected(base, self._as_in(base, place)), True
         raise InputError(
-            f"{self.storage.path(key)}: is not there: put the plate's CSV there"
+            f"{workspace.url(key)}: is not there: put the plate's CSV there"
         )
 
     def _with_illum(self, base: Table, plate: str) -> Table:
         place = f"{self.step('illum').output}/{plate}"
-        present = self.storage.sizes(place) or None
+        present = self.places.outputs.sizes(place) or None
         return with_illum(base, self._as_in(base, place), plate, present)
 
     def _as_in(self, table: Table, key: str) -> str:
@@ -79,7 +81,7 @@ class Deriver:
         paths = (image.path for image in table.images.values() if image.path)
         if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
             return f"{BUCKET}/{key}"
-        return str(self.storage.path(key))
+        return self.places.outputs.url(key)
 
 
 def channels(table: Table) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from cpengine.model import Job, Outcome
 
@@ -13,6 +13,17 @@ class JobStarted:
 
     job: Job
     attempt: int
+
+
+Phase: TypeAlias = Literal["fetching", "waiting", "running", "publishing"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBegun:
+    """An attempt has come to its next phase."""
+
+    job: Job
+    phase: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,16 @@ class JobEnded:
     outcome: Outcome
 
 
-Event: TypeAlias = JobStarted | ModuleDone | JobRetried | JobEnded
+@dataclass(frozen=True, slots=True)
+class RunStopped:
+    """No more jobs are started, because too many have failed."""
+
+    why: str
+
+
+Event: TypeAlias = (
+    JobStarted | PhaseBegun | ModuleDone | JobRetried | JobEnded | RunStopped
+)
 Listener: TypeAlias = Callable[[Event], None]
 
 

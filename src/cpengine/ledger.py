@@ -1,18 +1,24 @@
 """Which jobs are done: one small marker a job, beside the outputs, written last.
 
 A marker is named `<job id>~<fingerprint>~<CellProfiler version>.<state>`, so that "what
-is left" costs one listing and no file is opened.
+is left" and why costs one listing and no file is opened. A failed job's marker has the
+kind of failure in its state: `.failed-crash`.
 """
 
 import json
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
+from cpengine import fingerprint
+from cpengine.dcp import DoneRule
 from cpengine.model import Job, Outcome
 from cpengine.storage import Storage
+
+_AT_ONCE = 16
 
 
 class State(StrEnum):
@@ -25,6 +31,59 @@ class State(StrEnum):
     LEFT = "left"
 
 
+class Standing(NamedTuple):
+    """Where one job stands."""
+
+    job: Job
+    """With the markers that stand for earlier runs of it."""
+    state: State
+    why: str
+    """One line: what the state comes from."""
+    failure: str = ""
+    """The kind of failure of a failed job."""
+
+
+class Marker(NamedTuple):
+    """What a marker's name tells."""
+
+    job_id: str
+    fingerprint: str
+    version: str
+    state: State
+    failure: str = ""
+
+    @classmethod
+    def parse(cls, name: str) -> "Marker | None":
+        """Read a marker's name; None for any other file's."""
+        stem, _, ending = name.rpartition(".")
+        state, _, failure = ending.partition("-")
+        parts = stem.rsplit("~", 2)
+        if name.startswith(".") or len(parts) != 3 or state not in _WRITTEN:
+            return None
+        job_id, made_of, version = parts
+        return cls(job_id, made_of, version, State(state), failure)
+
+    def __str__(self) -> str:
+        ending = f"{self.state}-{self.failure}" if self.failure else self.state
+        return f"{self.job_id}~{self.fingerprint}~{self.version}.{ending}"
+
+
+_WRITTEN = frozenset({State.DONE, State.FAILED})
+
+
+def marker_of(outcome: Outcome) -> str:
+    """The name of the marker that an outcome leaves."""
+    return str(
+        Marker(
+            outcome.job.id,
+            outcome.job.fingerprint,
+            outcome.versions["cellprofiler"],
+            State.DONE if outcome.done else State.FAILED,
+            outcome.failure.kind if outcome.failure else "",
+        )
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The markers and logs of one step."""
@@ -32,28 +91,49 @@ class Ledger:
     storage: Storage
     folder: str
 
-    def states(
-        self, jobs: Iterable[Job], cellprofiler: str = ""
-    ) -> list[tuple[Job, State]]:
-        """Give each job and its state, from one listing.
+    def standings(
+        self, jobs: Iterable[Job], cellprofiler: str = "", dcp: DoneRule | None = None
+    ) -> list[Standing]:
+        """Say where each job stands, from listings alone.
 
-        Jobs come back with the markers that stand for earlier runs of them. Results
-        of another CellProfiler than the version named are stale; of none, if empty.
+        Parameters
+        ----------
+        cellprofiler
+            The version that would run them: results of another are stale. Of none,
+            if empty.
+        dcp
+            How to recognise results that Distributed-CellProfiler made; jobs without
+            any marker are looked at.
         """
         found = self._markers()
-        return [_with_state(job, found.get(job.id, ()), cellprofiler) for job in jobs]
+        standings = [
+            _standing(job, found.get(job.id, ()), cellprofiler) for job in jobs
+        ]
+        if dcp is not None:
+            return list(self._recognised(standings, dcp))
+        return standings
 
-    def _markers(self) -> dict[str, list[str]]:
-        """Give the names of markers by job id."""
-        found: dict[str, list[str]] = {}
+    def _markers(self) -> dict[str, list[Marker]]:
+        """Give the markers by job id."""
+        found: dict[str, list[Marker]] = {}
         for name in self.storage.sizes(f"{self.folder}/markers"):
-            found.setdefault(name.rsplit("~", 2)[0], []).append(name)
+            if marker := Marker.parse(name):
+                found.setdefault(marker.job_id, []).append(marker)
         return found
 
-    def marker(self, job: Job, cellprofiler: str, state: State) -> str:
-        """The key of a job's marker."""
-        name = f"{job.id}~{job.fingerprint}~{cellprofiler}.{state}"
-        return f"{self.folder}/markers/{name}"
+    def _recognised(
+        self, standings: Collection[Standing], dcp: DoneRule
+    ) -> Iterator[Standing]:
+        """The same, with jobs as done whose files DCP has made."""
+        unknown = [s.job for s in standings if not s.job.earlier]
+        made = dcp.made(self.storage, unknown)
+        for standing in standings:
+            files = made.get(standing.job.id)
+            if files is None:
+                yield standing
+            else:
+                why = f"made by Distributed-CellProfiler ({files} files)"
+                yield Standing(standing.job, State.DONE, why)
 
     def outcome(self, job: Job, cellprofiler: str) -> Outcome | None:
         """The outcome by which this job became done with that CellProfiler.
@@ -61,79 +141,158 @@ class Ledger:
         None if it is not done, or if its marker is one that `job` knows and means to
         replace.
         """
-        key = self.marker(job, cellprofiler, State.DONE)
-        if posixpath.basename(key) in job.earlier or not self.storage.exists(key):
+        marker = Marker(job.id, job.fingerprint, cellprofiler, State.DONE)
+        if str(marker) in job.earlier:
             return None
-        data = dict(self._read(key))
-        return Outcome(**data | {"job": job})
+        data = self.storage.read_if_there(self._key(str(marker)))
+        return replace(Outcome.from_json(json.loads(data)), job=job) if data else None
+
+    def outcomes(self, names: Iterable[str]) -> list[Outcome]:
+        """What the markers of these names hold; those gone meanwhile are left out."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = pool.map(self.storage.read_if_there, map(self._key, names))
+            return [Outcome.from_json(json.loads(data)) for data in found if data]
 
     def log(self, job: Job) -> str:
         """The key of the log of a job's last attempt."""
         return f"{self.folder}/logs/{job.id}.log"
 
+    def _key(self, name: str) -> str:
+        return f"{self.folder}/markers/{name}"
+
     def record(self, outcome: Outcome) -> None:
-        """Write an outcome's marker; of a job that is done, no failed one stays.
+        """Write an outcome's marker.
+
+        The markers of failures that the job knows go: a job has one failed marker at
+        the most, and none once it is done.
 
         Raises
         ------
         StorageError
             The ledger cannot be written.
         """
-        state = State.DONE if outcome.done else State.FAILED
+        name = marker_of(outcome)
         text = json.dumps(outcome.to_json(), indent=1)
-        version = outcome.versions["cellprofiler"]
-        key = self.marker(outcome.job, version, state)
-        self.storage.write(key, text.encode())
-        if outcome.done:
-            self.storage.remove(self.marker(outcome.job, version, State.FAILED))
+        self.storage.write(self._key(name), text.encode())
+        for earlier in outcome.job.earlier:
+            marker = Marker.parse(earlier)
+            if marker and marker.state is State.FAILED and earlier != name:
+                self.storage.remove(self._key(earlier))
 
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
-        return {file for files in self._published(job, job.earlier) for file in files}
+        names = [n for n in job.earlier if n.endswith(f".{State.DONE}")]
+        return {
+            file
+            for outcome in self.outcomes(names)
+            if outcome.job.destination == job.destination
+            for file in outcome.files
+        }
 
     def forget(self, job: Job) -> None:
         """Remove the markers of earlier runs of a job."""
         for name in job.earlier:
-            self.storage.remove(f"{self.folder}/markers/{name}")
+            self.storage.remove(self._key(name))
 
-    def owner(self, job: Job, file: str) -> str | None:
-        """The id of another job that published a file of that name to this place.
+    def claim(self, job: Job, file: str) -> str:
+        """Make a file of a shared place this job's own; give the id of its owner.
 
-        Opens every marker, so ask only when a file is in the way.
+        That is another job's id if that one has claimed it before. Of two jobs that
+        claim a file at the same time, one owns it.
         """
-        for job_id, names in self._markers().items():
-            published = self._published(job, names)
-            if job_id != job.id and any(file in files for files in published):
-                return job_id
-        return None
+        key = self._claim(job, file)
+        if self.storage.create(key, job.id.encode()):
+            return job.id
+        return self.storage.read_text(key)
 
-    def _published(self, job: Job, names: Iterable[str]) -> Iterator[Collection[str]]:
-        """The files of each done marker whose job had the same place as this one."""
-        for name in names:
-            key = f"{self.folder}/markers/{name}"
-            if name.endswith(f".{State.DONE}") and self.storage.exists(key):
-                marker = self._read(key)
-                if Job.from_json(marker["job"]).destination == job.destination:
-                    yield marker["files"]
+    def disclaim(self, job: Job, file: str) -> None:
+        """Give up a file of a shared place."""
+        self.storage.remove(self._claim(job, file))
 
-    def _read(self, key: str) -> Mapping[str, Any]:
-        data: Mapping[str, Any] = json.loads(self.storage.read(key))
-        return data
+    def _claim(self, job: Job, file: str) -> str:
+        return posixpath.join(self.folder, "claims", job.place, file)
+
+    def damaged(self, jobs: Iterable[Job]) -> list[tuple[Job, str]]:
+        """Done jobs whose published files are not there as recorded, and what is not.
+
+        Opens every done marker and lists the outputs, so it costs more than
+        `standings`.
+        """
+        known = {job.id: job for job in jobs}
+        names = [
+            str(marker)
+            for job_id, markers in self._markers().items()
+            for marker in markers
+            if job_id in known and marker.state is State.DONE
+        ]
+        found: dict[str, Mapping[str, int]] = {}
+        told: dict[str, str] = {}
+        for outcome in self.outcomes(names):
+            output = outcome.job.output
+            if output not in found:
+                found[output] = self.storage.tree(output)
+            if wrong := _wrong(outcome, found[output]):
+                told[outcome.job.id] = wrong
+        return [(known[job_id], wrong) for job_id, wrong in sorted(told.items())]
 
 
-def _with_state(
-    job: Job, markers: Iterable[str], cellprofiler: str
-) -> tuple[Job, State]:
-    job = replace(job, earlier=tuple(markers))
-    of_this = f"{job.id}~{job.fingerprint}~"
-    states = set()
-    for name in job.earlier:
-        stem, _, state = name.rpartition(".")
-        any_version = not cellprofiler and stem.startswith(of_this)
-        if any_version or stem == f"{of_this}{cellprofiler}":
-            states.add(state)
-    if State.DONE in states:
-        return job, State.DONE
-    if any(name.endswith(f".{State.DONE}") for name in job.earlier):
-        return job, State.STALE
-    return job, State.FAILED if State.FAILED in states else State.LEFT
+def _wrong(outcome: Outcome, there: Mapping[str, int]) -> str:
+    for name, size in outcome.files.items():
+        found = there.get(f"{outcome.job.place}/{name}")
+        if found is None:
+            return f"{outcome.job.destination}/{name} is gone"
+        if found != size:
+            return f"{outcome.job.destination}/{name} has {found} of {size} bytes"
+    return ""
+
+
+def _standing(job: Job, markers: Collection[Marker], cellprofiler: str) -> Standing:
+    job = replace(job, earlier=tuple(map(str, markers)))
+    mine = [
+        marker
+        for marker in markers
+        if marker.fingerprint == job.fingerprint
+        and cellprofiler in ("", marker.version)
+    ]
+    done = [marker for marker in markers if marker.state is State.DONE]
+    failed = [marker for marker in mine if marker.state is State.FAILED]
+    if any(marker.state is State.DONE for marker in mine):
+        return Standing(job, State.DONE, "done, and nothing has changed")
+    if failed:
+        kept = "; the results of an earlier run are kept" if done else ""
+        kind = failed[-1].failure
+        return Standing(job, State.FAILED, f"its last attempt failed{kept}", kind)
+    if done:
+        return Standing(job, State.STALE, _changed(job, done[-1], cellprofiler))
+    if markers:
+        return Standing(job, State.LEFT, "it failed before something changed")
+    return Standing(job, State.LEFT, "it has not run yet")
+
+
+def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:
+    if marker.fingerprint == job.fingerprint:
+        return f"CellProfiler {marker.version} made it, {cellprofiler} would run it now"
+    parts = fingerprint.changed(marker.fingerprint, job.fingerprint)
+    return f"{' and '.join(parts)} changed since it was done"
+
+
+def states(standings: Iterable[Standing]) -> Mapping[str, State]:
+    """The state of each job, by id."""
+    return {standing.job.id: standing.state for standing in standings}
+
+
+def summary(standings: Iterable[Standing]) -> dict[str, int]:
+    """How many jobs are in each state."""
+    found: dict[str, int] = dict.fromkeys(State, 0)
+    for standing in standings:
+        found[standing.state] += 1
+    return found
+
+
+def to_json(standing: Standing) -> dict[str, Any]:
+    """A standing as `--json` prints it."""
+    return standing.job.to_json() | {
+        "state": standing.state,
+        "why": standing.why,
+        "failure": standing.failure,
+    }

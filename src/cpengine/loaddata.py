@@ -11,9 +11,10 @@ import io
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from urllib.parse import quote
 
 from cpengine.errors import InputError
 from cpengine.steps import SITE
@@ -323,41 +324,73 @@ def _tells_rows_apart(name: str) -> bool:
     )
 
 
-def relocate(table: Table, move: Callable[[str], str]) -> Table:
-    """Give the table with each folder and address passed through `move`.
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """Where the CSV says that one image of a row is."""
 
-    Rows and their order stay, so image numbers do too. The same table comes back
-    where nothing moves.
+    column: str
+    """The column that says so."""
+    folder: str
+    name: str
+
+
+def image_files(table: Table, row: int) -> Iterator[ImageFile]:
+    """Give each image of a row, from where LoadData opens it: its URL if it has one."""
+    values = table.rows[row]
+    for image in table.images.values():
+        if image.url:
+            folder, name = posixpath.split(values[table.index[image.url]])
+            yield ImageFile(image.url, folder, name)
+        elif image.file and image.path:
+            folder = values[table.index[image.path]]
+            yield ImageFile(image.file, folder, values[table.index[image.file]])
+
+
+def with_urls(table: Table, paths: Mapping[int, Sequence[str]]) -> Table:
+    """Give the table with the local files that LoadData shall open for some rows.
+
+    LoadData opens the `URL_` column and measures `PathName_` and `FileName_` as they
+    stand, so results go on naming the place that the CSV names. Rows and their order
+    stay, so image numbers do too.
+
+    Parameters
+    ----------
+    paths
+        By row, the local path of each image, in the order of `image_files`.
     """
-    columns = [
-        table.index[name]
+    said = _said_by_url(table)
+    urls = [
+        image.url or (image.file or "").replace(FILE, URL, 1)
         for image in table.images.values()
-        for name in (image.path, image.url)
-        if name
     ]
-    moved = {text: move(text) for i in columns for text in {r[i] for r in table.rows}}
-    if all(old == new for old, new in moved.items()):
-        return table
-    where = set(columns)
+    kept = [i for i, name in enumerate(table.header) if name not in urls]
     return replace(
         table,
+        header=(*(table.header[i] for i in kept), *said, *urls),
         rows=tuple(
-            tuple(moved[v] if i in where else v for i, v in enumerate(row))
-            for row in table.rows
+            (
+                *(row[i] for i in kept),
+                *(values[number] for values in said.values()),
+                *_urls(paths.get(number), len(urls)),
+            )
+            for number, row in enumerate(table.rows)
         ),
     )
 
 
-def image_paths(table: Table, row: int) -> Iterator[tuple[str, str, str]]:
-    """Give (column, folder, file) of each image of a row."""
-    values = table.rows[row]
+def _said_by_url(table: Table) -> dict[str, list[str]]:
+    """The columns that LoadData itself makes of a URL that stands alone."""
+    found: dict[str, list[str]] = {}
     for image in table.images.values():
-        if image.file and image.path:
-            yield (
-                image.file,
-                values[table.index[image.path]],
-                values[table.index[image.file]],
+        if image.url and not image.file and not image.path:
+            folders, names = zip(
+                *map(posixpath.split, table.column(image.url)), strict=True
             )
-        elif image.url:
-            folder, name = posixpath.split(values[table.index[image.url]])
-            yield image.url, folder, name
+            found[image.url.replace(URL, PATH, 1)] = list(folders)
+            found[image.url.replace(URL, FILE, 1)] = list(names)
+    return found
+
+
+def _urls(paths: Sequence[str] | None, count: int) -> list[str]:
+    """Addresses as LoadData writes them; of rows that it leaves out, none."""
+    return [f"file:{quote(path)}" for path in paths] if paths else [""] * count

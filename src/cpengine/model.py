@@ -14,18 +14,27 @@ class FailureKind(StrEnum):
     BAD_INPUT = "bad_input"
     CELLPROFILER = "cellprofiler"
     NO_OUTPUT = "no_output"
+    OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
+    STALLED = "stalled"
     CRASH = "crash"
+    NODE_LOST = "node_lost"
+    SPOT_LOST = "spot_lost"
     STORAGE = "storage"
     CANCELLED = "cancelled"
 
 
 ATTEMPTS = {
     FailureKind.CELLPROFILER: 2,
+    FailureKind.OUT_OF_MEMORY: 3,
+    FailureKind.STALLED: 2,
     FailureKind.CRASH: 2,
     FailureKind.STORAGE: 3,
 }
 """How often a job is tried in all when it fails so; every other kind: once."""
+
+UNCOUNTED = frozenset({FailureKind.NODE_LOST, FailureKind.SPOT_LOST})
+"""Kinds that say nothing of the job: it is tried again, and the try does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,17 @@ class Failure:
         where = f" in {self.module}" if self.module else ""
         log = f" (log: {self.log})" if self.log else ""
         return f"{self.kind}{where}: {self.message}{log}"
+
+
+class AttemptError(Exception):
+    """An attempt has come to a failure."""
+
+    def __init__(
+        self, kind: FailureKind, message: str, module: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.module = module
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,12 @@ class Job:
     of input, output or plugins change."""
     image_sets: int = 0
     timeout_s: float | None = None
+    stall_s: float | None = None
+    """Seconds without output and without CPU after which it is ended as stalled."""
+    memory_gb: float | None = None
+    """What CellProfiler may use, in GB of 1024^3 bytes; more ends it."""
+    share: int = 1
+    """How many slots it takes; more for one that ran out of memory before."""
     plugins: str | None = None
     earlier: tuple[str, ...] = ()
     """Names of the markers that earlier runs of this job left in the ledger."""
@@ -129,10 +155,9 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """The message plus the keys that only cpengine reads."""
-        own = ("step", "ledger", "fingerprint", "image_sets", "timeout_s", "plugins")
         return self.to_message() | {
             "id": self.id,
-            **{name: getattr(self, name) for name in own},
+            **{name: getattr(self, name) for name in _OWN},
             "earlier": list(self.earlier),
         }
 
@@ -158,6 +183,20 @@ class Job:
         )
 
 
+_OWN = (
+    "step",
+    "ledger",
+    "fingerprint",
+    "image_sets",
+    "timeout_s",
+    "stall_s",
+    "memory_gb",
+    "share",
+    "plugins",
+)
+"""The fields that only cpengine reads."""
+
+
 def _group_of(metadata: str | Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     if isinstance(metadata, Mapping):
         return tuple((key, str(value)) for key, value in metadata.items())
@@ -177,8 +216,16 @@ class Outcome:
     started: str = ""
     """UTC, ISO 8601."""
     wall_s: float = 0.0
+    phase_s: Mapping[str, float] = field(default_factory=dict)
+    """Wall seconds of each phase: fetching, waiting, CellProfiler, publishing."""
     module_s: Mapping[str, float] = field(default_factory=dict)
     """Wall seconds by module, `<number> <name>`, summed over image sets."""
+    cpu_s: float = 0.0
+    """CPU seconds of CellProfiler and its children."""
+    peak_memory: int = 0
+    """Bytes that CellProfiler and its children held at the most."""
+    fetched: int = 0
+    """Bytes that were copied to this machine."""
     files: Mapping[str, int] = field(default_factory=dict)
     """Published files below the job's place, with their sizes in bytes."""
     host: str = ""
@@ -189,8 +236,22 @@ class Outcome:
         """Whether the job's results are published."""
         return self.failure is None
 
+    @property
+    def published(self) -> int:
+        """Bytes of the published files."""
+        return sum(self.files.values())
+
     def to_json(self) -> dict[str, Any]:
         """The outcome as the ledger keeps it."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         failure = asdict(self.failure) if self.failure else None
         return data | {"job": self.job.to_json(), "failure": failure}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Outcome":
+        """Read an outcome from `to_json`; keys of other versions are left out."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        failure = known.get("failure")
+        if failure:
+            failure = Failure(**failure | {"kind": FailureKind(failure["kind"])})
+        return cls(**known | {"job": Job.from_json(data["job"]), "failure": failure})

@@ -1,7 +1,6 @@
 """Make the jobs of a step: groups that exist, or groups of the plate's layout. Pure."""
 
 import difflib
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,7 +137,7 @@ def check_part(part: Part, groups: Collection[Group], keys: Sequence[str]) -> No
         known = {dict(group)[key] for group in groups}
         for value in sorted(wanted - known):
             raise InputError(
-                f"{_option(key)} {value}: is not in the plan{_suggestion(value, known)}"
+                f"{_option(key)} {value}: is not in the plan{suggestion(value, known)}"
             )
     if taken and not any(in_part(group, part) for group in groups):
         options = [f"{_option(key)} {','.join(sorted(taken[key]))}" for key in taken]
@@ -149,7 +148,8 @@ def _option(key: str) -> str:
     return f"--{key.removeprefix('Metadata_').lower()}"
 
 
-def _suggestion(value: str, known: Collection[str]) -> str:
+def suggestion(value: str, known: Collection[str]) -> str:
+    """What to name instead of a value that is not known, to close a message."""
     same = [k for k in known if k.lstrip("0") == value.lstrip("0")]
     near = same or difflib.get_close_matches(value, known, n=1)
     if near:
@@ -157,20 +157,6 @@ def _suggestion(value: str, known: Collection[str]) -> str:
     first = sorted(known)
     more = f" and {len(first) - 8} more" if len(first) > 8 else ""
     return f": it has {', '.join(first[:8])}{more}"
-
-
-def fingerprint(
-    table: Table, rows: Iterable[int], numbers: Sequence[int], *about: str
-) -> str:
-    """Give 12 hex digits that change with what a group's results depend on.
-
-    Those are its rows, the image numbers they get, and what is said `about`.
-    """
-    digest = hashlib.sha256("\x1f".join([*about, *table.header]).encode())
-    for row in rows:
-        line = ("\x1e", str(numbers[row]), *table.rows[row])
-        digest.update("\x1f".join(line).encode())
-    return digest.hexdigest()[:12]
 
 
 def check_structure(step: Step) -> None:

@@ -1,11 +1,11 @@
 """Make a step's plan from the files of a project: CSVs, pipeline or batch file."""
 
-import hashlib
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cpengine import batchfile, loaddata, pipeline
+from cpengine import fingerprint, loaddata, pipeline, plugins
 from cpengine.derive import Deriver
 from cpengine.errors import InputError
 from cpengine.loaddata import Group, Table
@@ -17,11 +17,12 @@ from cpengine.plan import (
     check_ids,
     check_part,
     check_structure,
-    fingerprint,
     in_part,
     layout_groups,
 )
+from cpengine.sheet import Sheet
 from cpengine.steps import Step
+from cpengine.storage import as_text
 
 PLATE = "Metadata_Plate"
 
@@ -67,10 +68,9 @@ class Planner:
             if not self.part.plates or plate in self.part.plates:
                 table = self._table(plate)
                 self._check_pipeline(pipe, table)
-                groups = self._groups(plate, table)
-                numbers = loaddata.image_numbers(table, pipe.grouping_keys)
-                key = self.step.data_key(plate)
-                yield from self._jobs(key, table, groups, numbers, text)
+                sheet = Sheet.of(table, self.step.group, pipe.grouping_keys)
+                groups = self._groups(plate, sheet)
+                yield from self._jobs(self.step.data_key(plate), sheet, groups, text)
 
     def _check_plates(self, plates: Sequence[str]) -> None:
         groups: list[Group] = [((PLATE, plate),) for plate in plates]
@@ -78,20 +78,21 @@ class Planner:
 
     def _pipeline(self) -> tuple[Pipeline, str]:
         key = self.step.pipeline
-        storage = self.project.storage
-        if not storage.exists(key):
-            beside = storage.sizes(posixpath.dirname(key))
+        workspace = self.project.places.workspace
+        data = workspace.read_if_there(key)
+        if data is None:
+            beside = workspace.sizes(posixpath.dirname(key))
             there = ", ".join(sorted(n for n in beside if n.endswith(".cppipe")))
             raise InputError(
-                f"{storage.path(key)}: is not there (its folder has "
+                f"{workspace.url(key)}: is not there (its folder has "
                 f"{there or 'no pipeline'}): put it there, or set "
                 f"steps.{self.step.name}.pipeline"
             )
-        text = storage.read_text(key)
-        return pipeline.parse(text, str(storage.path(key))), text
+        text = as_text(data, workspace.url(key))
+        return pipeline.parse(text, workspace.url(key)), text
 
     def _table(self, plate: str) -> Table:
-        deriver = Deriver(self.project.storage, self.project.step)
+        deriver = Deriver(self.project.places, self.project.step)
         table, derived = deriver.table(self.step, plate)
         key = self.step.data_key(plate)
         if derived:
@@ -120,16 +121,16 @@ class Planner:
             pipe, self.step.group, list(table.images), table.path, self.cellprofiler
         )
 
-    def _groups(self, plate: str, table: Table) -> dict[Group, list[int]]:
-        found = loaddata.groups(table, self.step.group)
+    def _groups(self, plate: str, sheet: Sheet) -> list[Group]:
+        found, table = list(sheet.groups), sheet.table
         if self.step.source == "csv":
             return found
         wanted = list(layout_groups(plate, self.project.file.plate, self.step.group))
-        absent = [group for group in wanted if group not in found]
+        absent = [group for group in wanted if group not in sheet.groups]
         if len(absent) == len(wanted):
             raise InputError(
                 f"{table.path}: has none of the plate layout's groups, such as "
-                f"{_shown(absent[0])}; it has {_shown(next(iter(found)))}: "
+                f"{_shown(absent[0])}; it has {_shown(found[0])}: "
                 "change [plate] or use groups = 'csv'"
             )
         if absent:
@@ -137,11 +138,11 @@ class Planner:
                 f"plate {plate}: {len(absent)} of {len(wanted)} groups of the layout "
                 f"are not in {table.path} and are left out (first: {_shown(absent[0])})"
             )
-        return {group: found[group] for group in wanted if group in found}
+        return [group for group in wanted if group in sheet.groups]
 
     def _batch(self) -> Iterator[Job]:
         key = self.step.data_file
-        file = batchfile.read(self.project.storage.path(key))
+        file = self.project.batch_file(key)
         if set(file.grouping_keys) != set(self.step.group):
             raise InputError(
                 f"{file.table.path}: groups by {', '.join(file.grouping_keys)}, the "
@@ -150,11 +151,11 @@ class Planner:
         pipeline.check_revision(
             pipeline.parse(file.pipeline, file.table.path), self.cellprofiler
         )
-        groups = self._of_plates(loaddata.groups(file.table, self.step.group))
-        numbers = loaddata.image_numbers(file.table, file.grouping_keys)
-        yield from self._jobs(key, file.table, groups, numbers, file.pipeline)
+        sheet = Sheet.of(file.table, self.step.group, file.grouping_keys)
+        groups = self._of_plates(list(sheet.groups))
+        yield from self._jobs(key, sheet, groups, file.pipeline)
 
-    def _of_plates(self, groups: dict[Group, list[int]]) -> dict[Group, list[int]]:
+    def _of_plates(self, groups: list[Group]) -> list[Group]:
         """The groups of the project's plates; all, where groups know no plates."""
         plates = self.project.file.project.plates
         if plates == "all" or PLATE not in self.step.group:
@@ -162,27 +163,23 @@ class Planner:
         by_plate = {dict(group)[PLATE] for group in groups}
         missing = [plate for plate in plates if plate not in by_plate]
         if missing:
-            path = self.project.storage.path(self.step.data_file)
+            path = self.project.places.workspace.url(self.step.data_file)
             raise InputError(
                 f"{path}: has no plate {', '.join(missing)} of project.plates; it has "
                 f"{', '.join(sorted(by_plate))}: change one of the two"
             )
-        return {g: rows for g, rows in groups.items() if dict(g)[PLATE] in plates}
+        return [group for group in groups if dict(group)[PLATE] in plates]
 
     def _jobs(
         self,
         key: str,
-        table: Table,
-        groups: dict[Group, list[int]],
-        numbers: Sequence[int],
+        sheet: Sheet,
+        groups: Iterable[Group],
         text: str,
     ) -> Iterator[Job]:
-        step = self.step
-        places = (step.input, step.output, step.output_structure)
-        pipeline_hash = hashlib.sha256(text.encode()).hexdigest()
-        about = (pipeline_hash, step.plugins or "", *places)
-        for group, rows in groups.items():
-            yield Job(
+        step, code = self.step, self._code(text)
+        for group in groups:
+            job = Job(
                 step=step.name,
                 group=group,
                 pipeline=step.pipeline,
@@ -191,11 +188,32 @@ class Planner:
                 output=step.output,
                 output_structure=step.output_structure,
                 ledger=step.ledger,
-                fingerprint=fingerprint(table, rows, numbers, *about),
-                image_sets=len(rows),
+                image_sets=len(sheet.groups[group]),
                 timeout_s=step.timeout_s,
+                stall_s=step.stall_s,
+                memory_gb=step.memory_gb,
                 plugins=step.plugins,
             )
+            image_sets = sheet.fingerprint(group)
+            made_of = fingerprint.of_job(job, text, image_sets, code)
+            yield replace(job, fingerprint=made_of)
+
+    def _code(self, text: str) -> dict[str, bytes]:
+        """The plugin files that the pipeline runs."""
+        folder = self.step.plugins
+        if not folder:
+            return {}
+        workspace = self.project.places.workspace
+        names = workspace.tree(folder)
+        if not names:
+            raise InputError(
+                f"{workspace.url(folder)}: is not there or empty: put the plugins "
+                f"there, or change steps.{self.step.name}.plugins"
+            )
+        modules = [module.name for module in pipeline.parse(text, "").enabled]
+        return plugins.used(
+            modules, names, lambda name: workspace.read(f"{folder}/{name}")
+        )
 
 
 def _shown(group: Group) -> str:

@@ -14,10 +14,24 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
+from cpengine.events import (
+    Event,
+    JobEnded,
+    JobRetried,
+    JobStarted,
+    ModuleDone,
+    PhaseBegun,
+    RunStopped,
+)
 from cpengine.model import Failure, Job
 
 _LINE_EVERY_S = 60.0
+_PHASES = {
+    "fetching": "fetching",
+    "waiting": "waiting for a slot",
+    "running": "starting CellProfiler",
+    "publishing": "publishing",
+}
 
 
 @dataclass
@@ -61,6 +75,8 @@ class Counts:
         match event:
             case JobStarted(job, attempt):
                 self.running[job.id] = Running(job, attempt)
+            case PhaseBegun(job, phase):
+                self.running[job.id].module = _PHASES[phase]
             case ModuleDone(job, image_number, module, module_num):
                 self.running[job.id].add(image_number, f"{module_num} {module}")
             case JobRetried(outcome):
@@ -86,7 +102,7 @@ class Running:
     job: Job
     attempt: int
     image_numbers: set[int] = field(default_factory=set)
-    module: str = "starting CellProfiler"
+    module: str = "starting"
     begun: float = field(default_factory=time.monotonic)
 
     def add(self, image_number: int, module: str) -> None:
@@ -149,6 +165,8 @@ class View:
                 self._say(_failed(outcome.job, outcome.failure))
             case JobRetried(outcome) if outcome.failure:
                 self._say(f"{_failed(outcome.job, outcome.failure)}; trying again")
+            case RunStopped(why):
+                self._say(f"{self.name}: stopped: {why}")
         if not self._console.is_terminal and time.monotonic() > self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
             self._say(f"{self.name}: {self.counts}")

@@ -10,14 +10,19 @@ from functools import cached_property
 from pathlib import Path
 
 from cpengine import batchfile, check, config, loaddata
+from cpengine.access import Access, S3Options
+from cpengine.batchfile import BatchFile
+from cpengine.cache import Cache
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.config import ProjectFile, StepSection
+from cpengine.dcp import DoneRule
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
 from cpengine.layout import Layout
 from cpengine.ledger import Ledger
 from cpengine.loaddata import Table
 from cpengine.model import Job
+from cpengine.places import Places
 from cpengine.plan import Part, Plan
 from cpengine.planner import Planner
 from cpengine.runner import Machine
@@ -48,10 +53,34 @@ class Project:
         return cls(config.load(path), path.parent)
 
     @cached_property
-    def storage(self) -> Storage:
-        """The project's storage root."""
-        root = self.file.storage.root
-        return Storage(root if "://" in root else str(self._beside(root).resolve()))
+    def places(self) -> Places:
+        """The project's storage roots.
+
+        Raises
+        ------
+        ConfigError
+            A root is a folder that does not exist, or no package opens it.
+        """
+        section = self.file.storage
+        access = Access(
+            S3Options(**dict(section.s3)),
+            {name: S3Options(**dict(b)) for name, b in section.buckets.items()},
+        )
+        named = ("root", "images", "workspace", "outputs")
+        roots = {
+            name: Storage(self._place(place), access, f"storage.{name}")
+            for name in named
+            if (place := getattr(section, name))
+        }
+        images, workspace, outputs = (
+            roots.get(name, roots["root"]) for name in named[1:]
+        )
+        mapped = sorted(section.map.items(), key=lambda pair: -len(pair[0]))
+        return Places(images, workspace, outputs, tuple(mapped))
+
+    def _place(self, place: str) -> str:
+        """A folder or address of the project file."""
+        return place if "://" in place else str(self._beside(place).resolve())
 
     def cellprofiler(self) -> CellProfiler:
         """The CellProfiler that the project uses.
@@ -77,6 +106,13 @@ class Project:
         ConfigError
             The scratch folder cannot be written.
         """
+        return Machine(
+            self.places, cellprofiler or self.cellprofiler(), self.scratch, self.cache
+        )
+
+    @property
+    def scratch(self) -> Path:
+        """The folder for work in progress. Raises ConfigError if it is none."""
         scratch = self.file.executors.local.scratch
         folder = self._beside(scratch) if scratch else Path(tempfile.gettempdir())
         if not os.access(folder, os.W_OK):
@@ -84,7 +120,12 @@ class Project:
                 f"executors.local.scratch: {folder} is no folder that can be written: "
                 "name another"
             )
-        return Machine(self.storage, cellprofiler or self.cellprofiler(), folder)
+        return folder
+
+    @property
+    def cache(self) -> Cache:
+        """Where fetched files that many jobs need are kept."""
+        return Cache.below(self.scratch, self.file.storage.cache_gb)
 
     def _beside(self, path: str) -> Path:
         """A path of the project file, which may be relative to it."""
@@ -96,6 +137,11 @@ class Project:
         project, storage = self.file.project, self.file.storage
         return Layout(storage.layout, project.name, project.batch, storage.source)
 
+    @property
+    def step_names(self) -> list[str]:
+        """The steps that can be run: the built-in ones, and the project's own."""
+        return list(dict.fromkeys([*STEPS, *self.file.steps]))
+
     def step(self, name: str) -> Step:
         """A step with every name and place settled.
 
@@ -104,8 +150,8 @@ class Project:
         ConfigError
             There is no such step.
         """
-        if name not in STEPS and name not in self.file.steps:
-            known = list(dict.fromkeys([*STEPS, *self.file.steps]))
+        if name not in self.step_names:
+            known = self.step_names
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise ConfigError(
@@ -131,7 +177,10 @@ class Project:
             else section.output_structure,
             ledger=self.layout.ledger(name),
             timeout_s=section.timeout_min and section.timeout_min * 60,
+            stall_s=section.stall_min * 60 or None,
+            memory_gb=section.memory_gb,
             plugins=section.plugins,
+            dcp_done=DoneRule(**dict(dcp)) if (dcp := section.dcp_done) else None,
         )
 
     def _data(self, section: StepSection, name: str) -> tuple[str, str]:
@@ -150,11 +199,12 @@ class Project:
         kind = STEPS.get(name)
         if section.pipeline or kind is None:
             return posixpath.join(folder, section.pipeline or "")
-        plain = posixpath.join(folder, kind.pipeline)
+        return posixpath.join(folder, self._default_pipeline(folder, kind.pipeline))
+
+    def _default_pipeline(self, folder: str, plain: str) -> str:
         other = plain.replace(".cppipe", "_without_batchfile.cppipe")
-        if not self.storage.exists(plain) and self.storage.exists(other):
-            return other
-        return plain
+        there = self.places.workspace.sizes(folder)
+        return other if plain not in there and other in there else plain
 
     def plates(self, step: Step) -> list[str]:
         """The plates of the batch.
@@ -167,18 +217,18 @@ class Project:
         named = self.file.project.plates
         if named != "all":
             return list(named)
-        found = self.storage.folders(step.data_folder or self.layout.load_data)
+        folder = step.data_folder or self.layout.load_data
+        found = self.places.workspace.folders(folder)
         if not found:
-            folder = self.storage.path(step.data_folder or self.layout.load_data)
             raise InputError(
-                f"{folder}: has no plates: put one folder with {step.data_file} a "
-                "plate there, or list project.plates"
+                f"{self.places.workspace.url(folder)}: has no plates: put one folder "
+                f"with {step.data_file} a plate there, or list project.plates"
             )
         return found
 
     def ledger(self, step: Step) -> Ledger:
         """The step's ledger."""
-        return Ledger(self.storage, step.ledger)
+        return Ledger(self.places.outputs, step.ledger)
 
     def plan(
         self, name: str, part: Part = EVERYTHING, *, cellprofiler: str = ""
@@ -208,9 +258,25 @@ class Project:
             The file is missing and cannot be derived, or it is wrong.
         """
         if step.source == "batch":
-            return batchfile.read(self.storage.path(data_file)).table
+            return self.batch_file(data_file).table
         plate = posixpath.basename(posixpath.dirname(data_file))
-        return Deriver(self.storage, self.step).table(step, plate)[0]
+        return Deriver(self.places, self.step).table(step, plate)[0]
+
+    def batch_file(self, key: str) -> BatchFile:
+        """A `Batch_data.h5` of the workspace.
+
+        Raises
+        ------
+        InputError
+            It is missing or damaged.
+        """
+        workspace = self.places.workspace
+        if workspace.is_local(key):
+            return batchfile.read(workspace.path(key))
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            copy = Path(folder) / "Batch_data.h5"
+            self.cache.fetch(workspace, key, copy)
+            return batchfile.read(copy, workspace.url(key))
 
     def check_images(self, plan: Plan, jobs: Sequence[Job]) -> None:
         """Refuse jobs whose images are missing or empty. See `check.images`."""
@@ -219,10 +285,10 @@ class Project:
             table = self.table(plan.step, data_file)
             found = loaddata.groups(table, plan.step.group)
             rows = sorted(r for group in wanted & set(found) for r in found[group])
-            check.images(self.storage, table, rows)
+            check.images(self.places, table, rows)
 
     def write_derived(self, plan: Plan) -> list[str]:
         """Write the CSVs that are missing and can be made; give their keys."""
         for key, table in plan.derived.items():
-            self.storage.write(key, table.to_csv().encode())
+            self.places.workspace.write(key, table.to_csv().encode())
         return list(plan.derived)

@@ -18,43 +18,38 @@ from threading import Event as Flag
 
 import psutil
 
-from cpengine import loaddata
+from cpengine.cache import GB, Cache
 from cpengine.cellprofiler.command import (
-    error_of,
-    not_loaded,
     parse_progress,
     run_command,
     run_environment,
 )
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.errors import InputError, StorageError
-from cpengine.events import JobStarted, Listener, ModuleDone, ignore
+from cpengine.errors import ConfigError, InputError, StorageError
+from cpengine.events import JobStarted, Listener, ModuleDone, Phase, PhaseBegun, ignore
 from cpengine.ledger import Ledger
-from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.process import Ended, run
-from cpengine.storage import Storage
+from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
+from cpengine.places import Places
+from cpengine.process import Ended, Limits, run
+from cpengine.publishing import publish
+from cpengine.slots import Slots
+from cpengine.staging import Staged, Stager
+from cpengine.verify import verify
 
 SCRATCH = "cpengine-"
+_UNLIMITED = 2**30
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What a machine brings to every job it runs."""
 
-    storage: Storage
+    places: Places
     cellprofiler: CellProfiler
-    scratch: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
-
-
-class _AttemptError(Exception):
-    """An attempt has come to a failure."""
-
-    def __init__(
-        self, kind: FailureKind, message: str, module: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.module = module
+    scratch: Path
+    cache: Cache
+    slots: Slots = field(default_factory=lambda: Slots(_UNLIMITED))
+    """How many CellProfilers may run here at a time."""
 
 
 def run_job(
@@ -72,16 +67,16 @@ def run_job(
     an outcome, never an exception; a cancelled one leaves nothing.
     """
     listen(JobStarted(job, attempt))
-    ledger = Ledger(machine.storage, job.ledger)
-    already = ledger.outcome(job, machine.cellprofiler.version)
-    if already is not None:
-        return already
-    record = _Record(job, machine, attempt)
+    ledger = Ledger(machine.places.outputs, job.ledger)
+    one = _Attempt(job, machine, ledger, attempt, listen, cancelled or Flag())
     try:
+        already = ledger.outcome(job, machine.cellprofiler.version)
+        if already is not None:
+            return already
         with _scratch(job, machine.scratch) as scratch:
-            return _attempt(scratch, record, ledger, listen, cancelled or Flag())
-    except OSError as error:  # there is no place to work in
-        return record.outcome(failure=_failure(error))
+            return one.run(scratch)
+    except (OSError, ConfigError) as error:  # no ledger to ask, or no place to work in
+        return one.outcome(failure=_failure(error))
 
 
 @contextlib.contextmanager
@@ -90,7 +85,7 @@ def _scratch(job: Job, parent: Path) -> Iterator[Path]:
     prefix = f"{SCRATCH}{os.getpid()}@{socket.gethostname()}-{job.id}-"
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     try:
-        for name in ("output", "input", "temp"):
+        for name in ("output", "temp"):
             (folder / name).mkdir()
         yield folder
     finally:
@@ -98,36 +93,136 @@ def _scratch(job: Job, parent: Path) -> Iterator[Path]:
 
 
 @dataclass
-class _Record:
-    """What an attempt measures of itself."""
+class _Attempt:
+    """One try at a job, and what it measures of itself."""
 
     job: Job
     machine: Machine
-    attempt: int
+    ledger: Ledger
+    number: int
+    listen: Listener
+    cancelled: Flag
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     begun: float = field(default_factory=time.monotonic)
+    phase_s: dict[str, float] = field(default_factory=dict)
     module_s: defaultdict[str, float] = field(
         default_factory=lambda: defaultdict(float)
     )
+    fetched: int = 0
+    ended: Ended = field(default_factory=lambda: Ended(0))
+
+    def run(self, scratch: Path) -> Outcome:
+        """Stage, run, verify, publish, record."""
+        try:
+            with self._phase("fetching"):
+                staged = self._stage(scratch)
+            with self._slot(), self._phase("running"):
+                self._run(staged, scratch)
+            with self._phase("publishing"):
+                files = publish(
+                    self.job, self.ledger, scratch / "output", scratch / "log"
+                )
+            outcome = self.outcome(files=files)
+            self.ledger.record(outcome)
+        except (InputError, OSError, AttemptError) as error:
+            failed = self.outcome(failure=_failure(error))
+            return _keep_failure(failed, self.ledger, scratch / "log")
+        return outcome
+
+    @contextlib.contextmanager
+    def _phase(self, name: Phase) -> Iterator[None]:
+        self.listen(PhaseBegun(self.job, name))
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.phase_s[name] = round(time.monotonic() - begun, 3)
+
+    @contextlib.contextmanager
+    def _slot(self) -> Iterator[None]:
+        with contextlib.ExitStack() as held:
+            with self._phase("waiting"):
+                slots = self.machine.slots
+                held.enter_context(slots.take(self.job.share, self.cancelled))
+            yield
+
+    def _stage(self, scratch: Path) -> Staged:
+        places, cache = self.machine.places, self.machine.cache
+        stager = Stager(self.job, places, cache, scratch / "in", self.cancelled)
+        staged = stager.stage()
+        self.fetched = staged.fetched
+        return staged
+
+    def _run(self, staged: Staged, scratch: Path) -> None:
+        cellprofiler, job = self.machine.cellprofiler, self.job
+        self.ended = run(
+            run_command(
+                cellprofiler.command,
+                pipeline=staged.pipeline,
+                input=staged.input,
+                output=scratch / "output",
+                done_file=scratch / "done",
+                data_file=staged.data_file,
+                group=dict(job.group),
+                temp=scratch / "temp",
+                plugins=staged.plugins,
+            ),
+            environment=run_environment(cellprofiler.env, scratch / "temp"),
+            folder=scratch,
+            log=scratch / "log",
+            follow=self._follow,
+            cancelled=self.cancelled,
+            limits=Limits(
+                job.timeout_s,
+                job.stall_s,
+                int(job.memory_gb * GB) if job.memory_gb else None,
+            ),
+        )
+        verify(self.ended, scratch, job)
+
+    def _follow(self, line: str) -> None:
+        """Take in a line of CellProfiler's log."""
+        done = parse_progress(line)
+        if done:
+            self.module_s[f"{done.module_num} {done.module}"] += done.wall_s
+            self.listen(
+                ModuleDone(
+                    self.job,
+                    done.image_number,
+                    done.module,
+                    done.module_num,
+                    done.wall_s,
+                )
+            )
 
     def outcome(
         self, *, failure: Failure | None = None, files: dict[str, int] | None = None
     ) -> Outcome:
+        """What the attempt came to."""
         return Outcome(
             job=self.job,
             failure=failure,
-            attempt=self.attempt,
+            attempt=self.number,
             started=self.started.isoformat(timespec="seconds"),
             wall_s=round(time.monotonic() - self.begun, 3),
+            phase_s=dict(self.phase_s),
             module_s={name: round(s, 2) for name, s in self.module_s.items()},
+            cpu_s=round(self.ended.cpu_s, 2),
+            peak_memory=self.ended.peak_memory,
+            fetched=self.fetched,
             files=files or {},
             host=socket.gethostname(),
-            versions={
-                "cpengine": _own_version(),
-                "cellprofiler": self.machine.cellprofiler.version,
-                "python": platform.python_version(),
-            },
+            versions=versions(self.machine.cellprofiler),
         )
+
+
+def versions(cellprofiler: CellProfiler) -> dict[str, str]:
+    """What runs a job, by name."""
+    return {
+        "cpengine": _own_version(),
+        "cellprofiler": cellprofiler.version,
+        "python": platform.python_version(),
+    }
 
 
 @cache
@@ -135,151 +230,8 @@ def _own_version() -> str:
     return version("cpengine")
 
 
-def _attempt(
-    scratch: Path, record: _Record, ledger: Ledger, listen: Listener, cancelled: Flag
-) -> Outcome:
-    try:
-        _run(scratch, record, listen, cancelled)
-        files = _publish(record.job, ledger, scratch / "output")
-        outcome = record.outcome(files=files)
-        ledger.record(outcome)
-    except (InputError, OSError, _AttemptError) as error:
-        outcome = record.outcome(failure=_failure(error))
-        outcome = _keep_failure(outcome, ledger, scratch / "log")
-    return outcome
-
-
-def _run(scratch: Path, record: _Record, listen: Listener, cancelled: Flag) -> None:
-    job, machine = record.job, record.machine
-    command = _command(job, machine, scratch)
-    environment = run_environment(
-        machine.cellprofiler.env, scratch / "temp", os.environ
-    )
-
-    def follow(line: str) -> None:
-        done = parse_progress(line)
-        if done:
-            record.module_s[f"{done.module_num} {done.module}"] += done.wall_s
-            listen(
-                ModuleDone(
-                    job, done.image_number, done.module, done.module_num, done.wall_s
-                )
-            )
-
-    ended = run(
-        command,
-        environment=environment,
-        folder=scratch,
-        log=scratch / "log",
-        follow=follow,
-        cancelled=cancelled,
-        timeout_s=job.timeout_s,
-    )
-    _verify(ended, scratch, job)
-
-
-def _command(job: Job, machine: Machine, scratch: Path) -> list[str]:
-    storage = machine.storage
-    rules = storage.path(job.input)
-    return run_command(
-        machine.cellprofiler.command,
-        pipeline=_there(storage.path(job.pipeline)),
-        input=rules if rules.is_dir() else scratch / "input",
-        output=scratch / "output",
-        done_file=scratch / "done",
-        data_file=None if job.batch_file else _local_csv(job, storage, scratch),
-        group=dict(job.group),
-        temp=scratch / "temp",
-        plugins=storage.path(job.plugins) if job.plugins else None,
-    )
-
-
-def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise InputError(f"{path}: is not there: put it there")
-    return path
-
-
-def _local_csv(job: Job, storage: Storage, scratch: Path) -> Path:
-    """The plate's whole CSV; a copy with local places where it names others."""
-    path = _there(storage.path(job.data_file))
-    table = loaddata.parse(storage.read_text(job.data_file), str(path))
-    local = loaddata.relocate(table, storage.locate)
-    if local is table:
-        return path
-    copy = scratch / path.name
-    copy.write_text(local.to_csv(), encoding="utf-8")
-    return copy
-
-
-def _verify(ended: Ended, scratch: Path, job: Job) -> None:
-    """Accept a run only by done file, exit code and files together."""
-    if ended.reason is not None:
-        raise _AttemptError(ended.reason, ended.why)
-    done = scratch / "done"
-    said = done.read_text().strip() if done.exists() else ""
-    log = (scratch / "log").read_text(errors="replace")
-    if said != "Complete" or ended.code != 0 or not_loaded(log):
-        raise _broken(ended, said, log)
-    files = _files(scratch / "output")
-    if not files:
-        raise _AttemptError(
-            FailureKind.NO_OUTPUT,
-            f"CellProfiler says Complete but wrote no file for {job.metadata}: check "
-            "that the pipeline saves to the Default Output Folder",
-        )
-    empty = [name for name, size in files.items() if size == 0]
-    if empty:
-        raise _AttemptError(FailureKind.NO_OUTPUT, f"{empty[0]} is empty (0 bytes)")
-
-
-def _broken(ended: Ended, said: str, log: str) -> _AttemptError:
-    module, error = error_of(log)
-    if not said and ended.code < 0:
-        return _AttemptError(
-            FailureKind.CRASH, error or f"ended by signal {-ended.code}", module
-        )
-    message = error or f"exit code {ended.code}, done file {said or 'missing'}"
-    return _AttemptError(FailureKind.CELLPROFILER, message, module)
-
-
-def _files(folder: Path) -> dict[str, int]:
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def _publish(job: Job, ledger: Ledger, output: Path) -> dict[str, int]:
-    """Put the files in place, over the job's own earlier ones but nobody else's."""
-    storage = ledger.storage
-    files = _files(output)
-    own = ledger.earlier_files(job)
-    if job.shares_place:
-        _refuse_others_files(job, ledger, set(files) - own)
-    ledger.forget(job)  # from here on the old results are no longer whole
-    storage.publish(output.parent / "log", ledger.log(job))
-    for name in files:
-        storage.publish(output / name, f"{job.destination}/{name}")
-    for name in own - set(files):
-        storage.remove(f"{job.destination}/{name}")
-    return files
-
-
-def _refuse_others_files(job: Job, ledger: Ledger, new: set[str]) -> None:
-    for name in sorted(new):
-        if ledger.storage.exists(f"{job.destination}/{name}"):
-            other = ledger.owner(job, name)
-            if other:
-                raise InputError(
-                    f"{job.destination}/{name} was made by {other} already: give the "
-                    "pipeline's file names the well and the site"
-                )
-
-
 def _failure(error: Exception) -> Failure:
-    if isinstance(error, _AttemptError):
+    if isinstance(error, AttemptError):
         return Failure(error.kind, str(error), error.module)
     bad_input = isinstance(error, InputError)
     kind = FailureKind.BAD_INPUT if bad_input else FailureKind.STORAGE
@@ -295,7 +247,7 @@ def _keep_failure(outcome: Outcome, ledger: Ledger, log: Path) -> Outcome:
         if log.exists():
             key = ledger.log(outcome.job)
             ledger.storage.publish(log, key)
-            failure = replace(failure, log=str(ledger.storage.path(key)))
+            failure = replace(failure, log=ledger.storage.url(key))
             outcome = replace(outcome, failure=failure)
         ledger.record(outcome)
     return outcome

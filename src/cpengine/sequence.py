@@ -1,17 +1,21 @@
 """Run steps one after another, each gated on the one before."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cpengine import check
+from cpengine import ledger, provenance
+from cpengine.errors import StorageError
 from cpengine.executors.base import Executor
-from cpengine.ledger import State
+from cpengine.failures import Tally
+from cpengine.ledger import Standing, State
 from cpengine.model import Job, Outcome
 from cpengine.plan import Part, Plan
-from cpengine.progress import Watch
+from cpengine.progress import View, Watch
 from cpengine.project import Project
+from cpengine.provenance import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +23,22 @@ class StepResult:
     """What running one step came to."""
 
     step: str
+    jobs: int
+    """Jobs of the plan."""
     already: int
     """Jobs that earlier runs had done."""
-    done: int
-    failed: tuple[Outcome, ...]
-    image_sets: int
+    done: int = 0
+    failed: tuple[Outcome, ...] = ()
+    not_run: int = 0
+    """Jobs that were to run and did not, because the run was ended early."""
+    stopped: str = ""
+    """Why it was ended early, if it was."""
+    image_sets: int = 0
     """Image sets of the jobs that this run did."""
-    files: int
+    files: int = 0
     """Files that this run published."""
-    wall_s: float
-    output: str
+    wall_s: float = 0.0
+    output: str = ""
     derived: tuple[str, ...] = ()
     """CSVs made because they were missing."""
     notes: tuple[str, ...] = ()
@@ -38,15 +48,35 @@ class StepResult:
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return data | {"failed": [outcome.to_json() for outcome in self.failed]}
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What a run's record keeps of it."""
+        return {
+            "done": self.done,
+            "failed": len(self.failed),
+            "not_run": self.not_run,
+            "image_sets": self.image_sets,
+            "files": self.files,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Todo:
     """A step's plan and what is left of it."""
 
     plan: Plan
-    states: list[tuple[Job, State]]
+    standings: list[Standing]
     jobs: list[Job]
     """The jobs that would run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """Where steps run."""
+
+    name: str
+    make: Callable[[], Executor]
+    versions: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,9 @@ class Steps:
     """The version that will run them; empty if that is not known."""
     force: bool = False
     """Run jobs that are done, too."""
+    only: State | None = None
+    """Run only jobs in this state."""
+    max_failures: int | None = None
 
     def plans(self) -> list[Todo]:
         """Plan every step; raises what is wrong before anything starts."""
@@ -68,11 +101,18 @@ class Steps:
     def plan(self, name: str) -> Todo:
         """Plan one step."""
         plan = self.project.plan(name, self.part, cellprofiler=self.cellprofiler)
-        states = self.project.ledger(plan.step).states(plan.jobs, self.cellprofiler)
-        jobs = [job for job, state in states if self.force or state is not State.DONE]
-        return Todo(plan, states, jobs)
+        standings = self.project.ledger(plan.step).standings(
+            plan.jobs, self.cellprofiler, plan.step.dcp_done
+        )
+        jobs = [s.job for s in standings if self._wants(s.state)]
+        return Todo(plan, standings, jobs)
 
-    def run(self, make: Callable[[], Executor], watch: Watch) -> Iterator[StepResult]:
+    def _wants(self, state: State) -> bool:
+        if self.only is not None:
+            return state is self.only
+        return self.force or state is not State.DONE
+
+    def run(self, backend: Backend, watch: Watch) -> Iterator[StepResult]:
         """Run the steps in order; stop after a step with failed jobs.
 
         Raises
@@ -84,52 +124,89 @@ class Steps:
         for number, name in enumerate(self.names):
             if number:
                 todo = self.plan(name)  # again: the step before has made files
-            result = self._run_one(todo, make, watch)
+            result = self._run_one(todo, backend, watch)
             yield result
             if result.failed:
                 return
 
-    def _run_one(
-        self, todo: Todo, make: Callable[[], Executor], watch: Watch
-    ) -> StepResult:
+    def _run_one(self, todo: Todo, backend: Backend, watch: Watch) -> StepResult:
         plan, jobs = todo.plan, todo.jobs
         result = StepResult(
             step=plan.step.name,
-            already=len(todo.states) - len(jobs),
-            done=0,
-            failed=(),
-            image_sets=sum(job.image_sets for job in jobs),
-            files=0,
-            wall_s=0.0,
-            output=str(self.project.storage.path(plan.step.output)),
+            jobs=len(todo.standings),
+            already=0 if self.force else ledger.summary(todo.standings)[State.DONE],
+            output=self.project.places.outputs.url(plan.step.output),
             notes=plan.notes,
         )
         if not jobs:
             return result
         self._check(todo)
-        derived = self.project.write_derived(plan)
-        begun = time.monotonic()
-        done, files, failed = 0, 0, []
-        with (
-            make() as executor,
-            watch(result.step, len(jobs), result.image_sets) as view,
-        ):
-            for outcome in executor.run(jobs, view.listen):
-                done += outcome.done
-                files += len(outcome.files)
-                if not outcome.done:
-                    failed.append(outcome)
-        return replace(
-            result,
-            derived=tuple(derived),
-            done=done,
-            failed=tuple(failed),
-            files=files,
-            wall_s=time.monotonic() - begun,
-        )
+        result = replace(result, derived=tuple(self.project.write_derived(plan)))
+        book = self.project.ledger(plan.step)
+        record = self._begin(jobs, backend)
+        record.write(book)
+        running = _Running(result, len(jobs))
+        try:
+            with backend.make() as executor:
+                image_sets = sum(job.image_sets for job in jobs)
+                with watch(result.step, len(jobs), image_sets) as view:
+                    running.follow(executor, jobs, view, self.max_failures)
+        finally:
+            ended = running.result()
+            with contextlib.suppress(StorageError):  # the jobs have said so, too
+                record.ended_with(running.how, ended.counts).write(book)
+        return ended
 
     def _check(self, todo: Todo) -> None:
         """Refuse a step whose images or places cannot be used."""
         self.project.check_images(todo.plan, todo.jobs)
-        check.writable(self.project.storage, todo.plan.step.output)
-        check.writable(self.project.storage, todo.plan.step.ledger)
+        outputs = self.project.places.outputs
+        outputs.check_writable(todo.plan.step.output)
+        outputs.check_writable(todo.plan.step.ledger)
+
+    def _begin(self, jobs: Sequence[Job], backend: Backend) -> RunRecord:
+        return provenance.begin(
+            jobs[0],
+            len(jobs),
+            executor=backend.name,
+            versions=backend.versions,
+            workspace=self.project.places.workspace,
+        )
+
+
+class _Running:
+    """One step under way: what it has come to so far."""
+
+    def __init__(self, before: StepResult, jobs: int) -> None:
+        self.how = "stopped"
+        """How it ended; as long as it has not, nobody knows better."""
+        self._before = before
+        self._jobs = jobs
+        self._tally = Tally()
+        self._done: list[Outcome] = []
+        self._begun = time.monotonic()
+
+    def follow(
+        self, executor: Executor, jobs: Sequence[Job], view: View, limit: int | None
+    ) -> None:
+        """Run the jobs to their end."""
+        self._tally = Tally(limit)
+        for outcome in executor.run(jobs, view.listen, max_failures=limit):
+            self._tally.add(outcome)
+            if outcome.done:
+                self._done.append(outcome)
+        self.how = self._tally.stopped or "complete"
+
+    def result(self) -> StepResult:
+        """What the step has come to."""
+        failed = tuple(self._tally.failed)
+        return replace(
+            self._before,
+            done=len(self._done),
+            failed=failed,
+            not_run=self._jobs - len(self._done) - len(failed),
+            stopped=self._tally.stopped,
+            image_sets=sum(outcome.job.image_sets for outcome in self._done),
+            files=sum(len(outcome.files) for outcome in self._done),
+            wall_s=time.monotonic() - self._begun,
+        )

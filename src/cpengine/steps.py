@@ -6,6 +6,7 @@ Source: `run_batch_general.py` 2.2.1.
 from dataclasses import dataclass
 from typing import Literal
 
+from cpengine.dcp import DoneRule
 from cpengine.layout import OutputKind
 
 PLATE = ("Metadata_Plate",)
@@ -54,7 +55,11 @@ class Step:
     output_structure: str
     ledger: str
     timeout_s: float | None = None
+    stall_s: float | None = None
+    memory_gb: float | None = None
     plugins: str | None = None
+    dcp_done: DoneRule | None = None
+    """How results that Distributed-CellProfiler made are recognised, if they are."""
 
     def data_key(self, plate: str) -> str:
         """The key of the file that lists a plate's image sets."""

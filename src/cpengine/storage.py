@@ -1,60 +1,75 @@
 """Files below a storage root, by key; every access goes through fsspec."""
 
 import contextlib
+import errno
 import os
+import posixpath
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import fsspec
+from fsspec import Callback
+from fsspec.core import split_protocol
 
-from cpengine.errors import ConfigError, InputError, StorageError
+from cpengine.access import WHOLE, Access, is_local
+from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
 
-BUCKET = "/home/ubuntu/bucket"
-"""Where Distributed-CellProfiler mounts the bucket; CSVs made for it begin so."""
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_PART = ".part"
 
 
 class Storage:
-    """A storage root. Keys are relative to it; absolute keys stand for themselves.
+    """A storage root: a local folder, or any address that fsspec knows.
+
+    Keys are relative to it; absolute paths and addresses stand for themselves.
 
     Raises
     ------
     ConfigError
-        The root is not a local folder that exists. Other storage is not supported.
+        The root is a local folder that does not exist, or no package opens it.
     """
 
-    def __init__(self, root: str) -> None:
-        if "://" in root:
-            raise ConfigError(
-                f"storage.root: {root} is not a local folder: only those can be used"
-            )
-        self._fs = fsspec.filesystem("file")
-        self._base = Path(root)
-        if not self._base.is_dir():
-            raise ConfigError(
-                f"storage.root: {root} is no folder: make it, or name another"
-            )
+    def __init__(
+        self, root: str, access: Access | None = None, setting: str = "storage.root"
+    ) -> None:
+        self.root = root if root == "/" else root.rstrip("/")
+        self._access = access or Access()
+        if is_local(self.root):
+            self.root = self.root.removeprefix("file://")
+            if not os.path.isdir(self.root):
+                raise ConfigError(
+                    f"{setting}: {root} is no folder: make it, or name another"
+                )
+        self._filesystem(self.root)  # refuse a protocol that nothing opens
+
+    def url(self, key: str) -> str:
+        """The local path or the address of a key."""
+        if not self.root or key.startswith("/") or "://" in key:
+            return key.removeprefix("file://")
+        return posixpath.join(self.root, key) if key else self.root
+
+    def is_local(self, key: str = "") -> bool:
+        """Whether a key is a file of this machine."""
+        return is_local(self.url(key))
 
     def path(self, key: str) -> Path:
-        """The local path of a key."""
-        return self._base / key
+        """The local path of a key for which `is_local` holds."""
+        assert self.is_local(key), key
+        return Path(self.url(key))
 
-    def locate(self, place: str) -> str:
-        """Where a folder or address in a CSV is on this machine.
-
-        DCP's mount stands for the root, and relative places are below the root.
-        """
-        if place == BUCKET or place.startswith(f"{BUCKET}/"):
-            place = place.removeprefix(BUCKET).lstrip("/")
-        if place.startswith("file:") or "://" in place:
-            return place
-        return str(self.path(place))
+    def _filesystem(self, key: str) -> "AbstractFileSystem":
+        return self._access.filesystem(self.url(key))
 
     def exists(self, key: str) -> bool:
         """Whether there is a file or folder with that key."""
-        return bool(self._fs.exists(str(self.path(key))))
+        with self._telling(key, "cannot be looked up"):
+            return bool(self._filesystem(key).exists(self.url(key)))
 
     def read(self, key: str) -> bytes:
         """A file's bytes.
@@ -66,49 +81,103 @@ class Storage:
         StorageError
             It cannot be read.
         """
+        data = self.read_if_there(key)
+        if data is None:
+            raise InputError(f"{self.url(key)}: is not there: put it there")
+        return data
+
+    def read_if_there(self, key: str) -> bytes | None:
+        """A file's bytes, or None if there is no such file; one request."""
         try:
-            data: bytes = self._fs.cat_file(str(self.path(key)))
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise InputError(f"{self.path(key)}: is not there: put it there") from error
-        except OSError as error:
-            raise StorageError(f"{self.path(key)}: {error.strerror}") from error
+            with self._telling(key, "cannot be read", _ABSENT):
+                data: bytes = self._filesystem(key).cat_file(self.url(key))
+        except _ABSENT:
+            return None
         return data
 
     def read_text(self, key: str) -> str:
         """A file's text, UTF-8. Raises as `read`, and InputError for other text."""
-        try:
-            return self.read(key).decode()
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{self.path(key)}: is not UTF-8 text (byte {error.start}): "
-                "save it as UTF-8"
-            ) from error
+        return as_text(self.read(key), self.url(key))
 
-    def sizes(self, key: str) -> Mapping[str, int]:
+    def sizes(self, key: str) -> dict[str, int]:
         """Names and sizes in bytes of a folder's files, from one listing."""
-        try:
-            entries: list[dict[str, Any]] = self._fs.ls(
-                str(self.path(key)), detail=True
-            )
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        except OSError as error:
-            raise StorageError(f"{self.path(key)}: {error.strerror}") from error
         return {
-            os.path.basename(entry["name"]): int(entry["size"] or 0)
-            for entry in entries
+            posixpath.basename(entry["name"]): int(entry["size"] or 0)
+            for entry in self._listing(key)
             if entry["type"] != "directory"
         }
 
     def folders(self, key: str) -> list[str]:
         """Names of a folder's folders, sorted."""
-        try:
-            entries = self._fs.ls(str(self.path(key)), detail=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
         return sorted(
-            os.path.basename(e["name"]) for e in entries if e["type"] == "directory"
+            posixpath.basename(entry["name"].rstrip("/"))
+            for entry in self._listing(key)
+            if entry["type"] == "directory"
         )
+
+    def _listing(self, key: str) -> list[dict[str, Any]]:
+        try:
+            with self._telling(key, "cannot be listed", _ABSENT):
+                found: list[dict[str, Any]] = self._filesystem(key).ls(
+                    self.url(key), detail=True
+                )
+        except _ABSENT:
+            return []
+        return found
+
+    def tree(self, key: str) -> dict[str, int]:
+        """Sizes in bytes of all files below a folder, by their place below it.
+
+        On S3 it takes one list request for a thousand files.
+        """
+        filesystem = self._filesystem(key)
+        with self._telling(key, "cannot be listed", _ABSENT):
+            found = filesystem.find(self.url(key), detail=True)
+        start = len(filesystem._strip_protocol(self.url(key)).rstrip("/")) + 1
+        return {
+            path[start:]: int(entry["size"] or 0)
+            for path, entry in found.items()
+            if path[start:] and not path.endswith("/")
+        }
+
+    def version(self, key: str) -> str:
+        """Text that changes when a file is replaced.
+
+        Raises
+        ------
+        InputError
+            There is no such file.
+        """
+        try:
+            with self._telling(key, "cannot be looked up", _ABSENT):
+                entry = self._filesystem(key).info(self.url(key))
+        except _ABSENT as error:
+            raise _missing(self.url(key)) from error
+        named = (entry.get(name) for name in ("ETag", "etag", "mtime", "LastModified"))
+        return f"{next(filter(None, named), '')}:{entry['size']}"
+
+    def fetch(self, key: str, to: Path) -> int:
+        """Copy a file to a local path; give its size in bytes.
+
+        Raises
+        ------
+        InputError
+            There is no such file, or it is empty.
+        StorageError
+            It cannot be read whole.
+        """
+        seen = Callback()
+        try:
+            with self._telling(key, "cannot be fetched", _ABSENT):
+                self._filesystem(key).get_file(self.url(key), str(to), callback=seen)
+        except _ABSENT as error:
+            raise _missing(self.url(key)) from error
+        size = to.stat().st_size
+        if seen.size is not None and size != seen.size:
+            raise StorageError(
+                f"{self.url(key)}: came as {size} of {seen.size} bytes: run again"
+            )
+        return size
 
     def write(self, key: str, data: bytes) -> None:
         """Write a file so that readers see all of it or nothing.
@@ -118,7 +187,30 @@ class Storage:
         StorageError
             The place cannot be written.
         """
-        self._put(key, lambda temporary: temporary.write_bytes(data))
+        self._put(
+            key,
+            lambda path: path.write_bytes(data),
+            lambda files, url: files.pipe_file(url, data),
+        )
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write a small file unless it is there already; whether it was written.
+
+        Of two at the same time one writes it, on local disks and on S3.
+        """
+        with self._telling(key, "cannot be written"):
+            self._make_parent(key)
+            try:
+                self._filesystem(key).pipe_file(self.url(key), data, mode="create")
+            except OSError as error:
+                if self._exists_already(error):
+                    return False
+                raise
+        return True
+
+    def _exists_already(self, error: OSError) -> bool:
+        # s3fs gives EINVAL for a condition that is not met.
+        return isinstance(error, FileExistsError) or "condition" in str(error).lower()
 
     def publish(self, file: Path, key: str) -> None:
         """Move a local file to a key so that readers see all of it or nothing.
@@ -126,25 +218,153 @@ class Storage:
         Raises
         ------
         StorageError
-            The place cannot be written.
+            The place cannot be written, or holds another size than was sent.
         """
-        self._put(key, lambda temporary: shutil.move(file, temporary))
+        size = file.stat().st_size
+        self._put(
+            key,
+            lambda path: shutil.move(file, path),
+            lambda files, url: files.put_file(str(file), url),
+        )
+        if not self.is_local(key):
+            with self._telling(key, "cannot be looked up"):
+                there = self._filesystem(key).info(self.url(key))["size"]
+            if there != size:
+                raise StorageError(
+                    f"{self.url(key)}: has {there} of {size} bytes: run again"
+                )
 
-    def _put(self, key: str, make: Callable[[Path], object]) -> None:
-        target = self.path(key)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            make(temporary)
-            os.replace(temporary, target)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise StorageError(
-                f"{target}: cannot be written ({error.strerror}): "
-                "free the place or change its rights"
-            ) from error
+    def _put(
+        self,
+        key: str,
+        move: Callable[[Path], object],
+        send: Callable[["AbstractFileSystem", str], object],
+    ) -> None:
+        """Put a file in place by `move` on local disks, by `send` elsewhere.
+
+        Where objects do not appear whole, they get another name first.
+        """
+        url = self.url(key)
+        folder, name = posixpath.split(url)
+        temporary = f"{folder}/.{name}.{secrets.token_hex(4)}{_PART}"
+        with self._telling(key, "cannot be written"):
+            self._make_parent(key)
+            if is_local(url):
+                with _removed_if_it_fails(Path(temporary)):
+                    move(Path(temporary))
+                    os.replace(temporary, url)
+                return
+            files = self._filesystem(key)
+            if split_protocol(url)[0] in WHOLE:
+                send(files, url)
+            else:
+                send(files, temporary)
+                files.mv(temporary, url)
+
+    def _make_parent(self, key: str) -> None:
+        url = self.url(key)
+        if is_local(url):
+            os.makedirs(posixpath.dirname(url), exist_ok=True)
+        elif split_protocol(url)[0] not in WHOLE:
+            self._filesystem(key).makedirs(posixpath.dirname(url), exist_ok=True)
 
     def remove(self, key: str) -> None:
         """Remove a file; it may be gone already."""
-        self.path(key).unlink(missing_ok=True)
+        with (
+            self._telling(key, "cannot be removed", _ABSENT),
+            contextlib.suppress(FileNotFoundError),
+        ):
+            self._filesystem(key).rm_file(self.url(key))
+
+    def check_writable(self, key: str) -> None:
+        """Refuse a folder below which nothing can be written.
+
+        Raises
+        ------
+        StorageError
+            Its nearest existing parent is no folder, or it takes no file.
+        """
+        with self._telling(key, "cannot be written"):
+            if self.is_local(key):
+                place = self.path(key)
+                nearest = next(p for p in (place, *place.parents) if p.exists())
+                with tempfile.TemporaryFile(dir=nearest):
+                    return
+        probe = posixpath.join(key, f".cpengine-{secrets.token_hex(4)}{_PART}")
+        self.write(probe, b"can it be written?")
+        self.remove(probe)
+
+    @contextlib.contextmanager
+    def _telling(
+        self, key: str, what: str, passing: tuple[type[OSError], ...] = ()
+    ) -> Iterator[None]:
+        """Say in one line what a storage could not do.
+
+        Each package that opens a protocol raises errors of its own, so any error is
+        one of storage, but for those `passing`: the caller tells what they mean.
+        """
+        try:
+            yield
+        except CpengineError:
+            raise
+        except Exception as error:  # see above
+            if _no_bucket(error):
+                bucket = "/".join(self.url(key).split("/")[:3])
+                raise StorageError(
+                    f"{bucket}: there is no such bucket: check its name, or make it"
+                ) from error
+            if isinstance(error, passing):
+                raise
+            raise StorageError(_told(self.url(key), what, error)) from error
+
+
+def as_text(data: bytes, shown: str) -> str:
+    """Bytes of a file as UTF-8 text. Raises InputError for any other."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{shown}: is not UTF-8 text (byte {error.start}): save it as UTF-8"
+        ) from error
+
+
+def _no_bucket(error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) and "specified bucket" in str(error)
+
+
+def _missing(url: str) -> InputError:
+    return InputError(f"{url}: is not there: put it there")
+
+
+@contextlib.contextmanager
+def _removed_if_it_fails(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _told(url: str, what: str, error: Exception) -> str:
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    first = str(said).splitlines()[0].rstrip(".")
+    return f"{url}: {what} ({first}): {_cure(error, url)}"
+
+
+def _cure(error: Exception, url: str) -> str:
+    code = getattr(error, "errno", None)
+    name = type(error).__name__
+    if code in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: free some of it and run again"
+    if name in ("NoCredentialsError", "PartialCredentialsError"):
+        return "set storage.s3.profile, or anonymous = true for a public bucket"
+    if name in ("ProfileNotFound", "TokenRetrievalError", "UnauthorizedSSOTokenError"):
+        return "set storage.s3.profile to one of your AWS profiles, and log in to it"
+    if isinstance(error, PermissionError):
+        if is_local(url):
+            return "change its rights, or name another place"
+        return "check storage.s3 (profile, anonymous) and the bucket's policy"
+    if is_local(url):
+        return "change the step's output, free the place or change its rights"
+    return "check the network and storage.s3, and run again"

@@ -13,11 +13,30 @@ plates = "all"
 # app_name = "{name}"
 
 [storage]
-# The folder that stands for the bucket, relative to this file.
+# What stands for the bucket: a folder, relative to this file, or s3://bucket/folder.
 root = "{root}"
+# Where these are elsewhere: images are only read, outputs get results and ledger.
+# images = "s3://cellpainting-gallery"
+# workspace = "..."       # pipelines, CSVs, batch files, rules, plugins
+# outputs = "..."
 # "default": projects/<name>/..., "cpg": <name>/<source>/...
 layout = "{layout}"
 {source}
+# cache_gb = 10.0         # kept of fetched files that many jobs share
+
+# Beginnings of places in CSVs, and what stands for each. /home/ubuntu/bucket is known.
+# [storage.map]
+# "s3://cellpainting-gallery" = "/data/gallery"
+
+# How S3 buckets are reached; [storage.buckets.NAME] has the same keys for one bucket.
+[storage.s3]
+# endpoint = "https://..."  # a server that is not Amazon's
+# profile = "default"
+# region = "us-east-1"
+# anonymous = false         # true: without credentials, for public buckets
+# requester_pays = false
+# [storage.buckets.cellpainting-gallery]
+# anonymous = true
 
 # Only for steps with groups = "layout".
 [plate]
@@ -44,7 +63,17 @@ layout = "{layout}"
 # output_structure = "Metadata_Plate/Metadata_Well-Metadata_Site"
 # group = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
 # timeout_min = 120
+# stall_min = 15                        # without log line and CPU; 0: never
+# memory_gb = 8                         # more ends the job as out_of_memory
 # plugins = "..."
+# Results that Distributed-CellProfiler made count as done by its own rule:
+# [steps.analysis.dcp_done]
+# expected_number_files = 5
+# min_file_size_bytes = 1
+# necessary_string = ""
+
+[run]
+# max_failures = 100      # default: stop when the first ten have all failed
 
 [cellprofiler]
 # path = "..."            # default: the one that `cpengine cellprofiler show` names

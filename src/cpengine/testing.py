@@ -12,11 +12,13 @@ from pathlib import Path
 
 import psutil
 
+from cpengine.cache import Cache
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
-from cpengine.ledger import Ledger, State
+from cpengine.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
+from cpengine.places import Places
 from cpengine.runner import Machine
 from cpengine.storage import Storage
 
@@ -62,6 +64,10 @@ sys.exit(255 if failed else 0)
 '''
 
 
+GROUPS = ("P1", "P2", "P3", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""The groups that the stand-in's data file has."""
+
+
 def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     """Write a stand-in CellProfiler, and the pipeline that its jobs name.
 
@@ -76,7 +82,7 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     script.chmod(0o755)
     (folder / "any.cppipe").write_text("CellProfiler Pipeline:\n")
     (folder / "faults.json").write_text(json.dumps(faults))
-    (folder / "load_data.csv").write_text("Metadata_Plate\nP1\n")
+    (folder / "load_data.csv").write_text("\n".join(["Metadata_Plate", *GROUPS, ""]))
     return CellProfiler((str(script),), "0", "stand-in")
 
 
@@ -84,11 +90,13 @@ def machine(folder: Path, faults: Mapping[str, Sequence[str]]) -> Machine:
     """A machine whose storage root, scratch and stand-in are in one folder."""
     scratch = folder / "scratch"
     scratch.mkdir()
-    return Machine(Storage(str(folder)), stand_in(folder, faults), scratch)
+    places = Places.one(Storage(str(folder)))
+    tool = stand_in(folder, faults)
+    return Machine(places, tool, scratch, Cache.below(scratch, 1.0))
 
 
 def jobs(*names: str, timeout_s: float | None = None) -> list[Job]:
-    """Jobs for the stand-in, one a name."""
+    """Jobs for the stand-in, one a name; names are among `GROUPS`."""
     return [
         Job(
             step="test",
@@ -132,8 +140,9 @@ class ExecutorContract:
         assert all(outcome.done for outcome in found.values())
         assert (tmp_path / "out/B/Image.csv").read_text().endswith("Metadata_Plate=B\n")
         assert set(found["B"].files) == {"Image.csv", "B.json"}
-        states = Ledger(here.storage, "ledger").states(todo)
-        assert {state for _, state in states} == {State.DONE}
+        ledger = Ledger(here.places.outputs, "ledger")
+        states = {standing.state for standing in ledger.standings(todo)}
+        assert states == {State.DONE}
 
     def test_a_failed_job_is_told_with_module_error_and_log(
         self, tmp_path: Path
@@ -191,9 +200,9 @@ class ExecutorContract:
             run = executor.run(todo)
             first = next(run)
             run.close()
-        states = dict(Ledger(here.storage, "ledger").states(todo))
+        found = states(Ledger(here.places.outputs, "ledger").standings(todo))
         assert first.done
-        assert states[next(job for job in states if job.id == "B")] is State.LEFT
+        assert found["B"] is State.LEFT
         assert list(here.scratch.iterdir()) == []
         for seen in tmp_path.glob("B.attempt*"):
             assert not psutil.pid_exists(int(seen.read_text()))

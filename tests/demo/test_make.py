@@ -44,7 +44,7 @@ def test_a_demo_with_other_images_is_refused(
 def test_cells_are_summed_over_the_sites_of_a_well(tmp_path: Path) -> None:
     project = make(tmp_path, replace(SMALL, wells=2, sites=2), quiet)
     for count, job in enumerate(project.plan("analysis").jobs, 1):
-        place = project.storage.path(job.destination)
+        place = project.places.outputs.path(job.destination)
         place.mkdir(parents=True)
         plate, well, _ = (value for _, value in job.group)
         (place / "Image.csv").write_text(

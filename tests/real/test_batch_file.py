@@ -35,10 +35,10 @@ def batch_file(plate: Project, cellprofiler: CellProfiler, tmp_path: Path) -> Pa
     LoadData reads the CSV's header again at run time, from where the pipeline says.
     """
     (job, *_) = plate.plan("analysis").jobs
-    text = plate.storage.read_text(job.pipeline)
+    text = plate.places.outputs.read_text(job.pipeline)
     modules = int(re.search(r"ModuleCount:(\d+)", text)[1])
     text = text.replace(f"ModuleCount:{modules}", f"ModuleCount:{modules + 1}")
-    data_file = plate.storage.path(job.data_file)
+    data_file = plate.places.outputs.path(job.data_file)
     text = text.replace(
         "data file location:Default Input Folder|",
         f"data file location:Elsewhere...|{data_file.parent}",
@@ -59,7 +59,8 @@ def test_jobs_from_a_batch_file_give_the_results_of_the_csv(
     plate: Project, batch_file: Path, tmp_path: Path, cpengine: Cpengine
 ) -> None:
     (tmp_path / "cpengine.toml").write_text(
-        '[project]\nname = "demo"\nbatch = "b"\n[steps.analysis]\ngroups = "batch"\n'
+        f'[project]\nname = "demo"\nbatch = "b"\n[storage]\nimages = "{plate.folder}"\n'
+        '[steps.analysis]\ngroups = "batch"\n'
         f'batch_path = "{batch_file.parent}"\nbatch_file = "{batch_file.name}"\n'
     )
     ran = cpengine("run", "analysis", "-C", tmp_path, "--well", "A02", "--site", "2")
@@ -70,5 +71,5 @@ def test_jobs_from_a_batch_file_give_the_results_of_the_csv(
     ]
     for name in ("Cells.csv", "Nuclei.csv", "Cytoplasm.csv"):
         ours = tmp_path / job.destination / name
-        theirs = plate.storage.path(other.destination) / name
+        theirs = plate.places.outputs.path(other.destination) / name
         assert ours.read_bytes() == theirs.read_bytes()

@@ -9,7 +9,7 @@ import pytest
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.model import Job
 from cpengine.project import Project
-from tests.conftest import plain
+from tests.conftest import local_csv, plain
 
 pytestmark = pytest.mark.cellprofiler
 
@@ -23,8 +23,8 @@ def _alone(
     return plain(
         cellprofiler,
         folder / job.id,
-        pipeline=project.storage.path(job.pipeline),
-        data_file=project.storage.path(job.data_file),
+        pipeline=project.places.outputs.path(job.pipeline),
+        data_file=local_csv(project, job, folder),
         group=dict(job.group),
     )
 
@@ -40,7 +40,7 @@ def pairs(
     jobs = plate.plan("analysis").jobs
     with ThreadPoolExecutor(2) as pool:
         outputs = pool.map(lambda job: _alone(cellprofiler, plate, job, folder), jobs)
-    ours = [plate.storage.path(job.destination) for job in jobs]
+    ours = [plate.places.outputs.path(job.destination) for job in jobs]
     return list(zip(jobs, ours, outputs, strict=True))
 
 
@@ -82,7 +82,7 @@ def test_illumination_functions_are_identical(
 ) -> None:
     (job,) = plate.plan("illum").jobs
     theirs = _alone(cellprofiler, plate, job, tmp_path)
-    ours = plate.storage.path(job.destination)
+    ours = plate.places.outputs.path(job.destination)
     assert len(_names(ours)) == 5
     assert _names(ours) == _names(theirs)
     for name in _names(ours):

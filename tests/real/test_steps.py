@@ -23,7 +23,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine) -> Projec
 
 
 def _csv(project: Project, name: str) -> list[dict[str, str]]:
-    path = project.storage.path(f"{project.layout.load_data}/DemoPlate1/{name}")
+    path = project.places.outputs.path(f"{project.layout.load_data}/DemoPlate1/{name}")
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -35,22 +35,24 @@ def test_the_projected_csv_keeps_the_last_plane_of_each_site(demo: Project) -> N
         ("2", "3"),
     ]
     for row in rows:
-        assert Path(row["PathName_OrigDNA"], row["FileName_OrigDNA"]).is_file()
+        folder = demo.places.locate(row["PathName_OrigDNA"])
+        assert Path(folder, row["FileName_OrigDNA"]).is_file()
         assert "images_projected" in row["PathName_OrigDNA"]
 
 
 def test_the_illum_csv_names_functions_that_exist(demo: Project) -> None:
     for row in _csv(demo, "load_data_with_illum.csv"):
-        assert Path(row["PathName_IllumER"], row["FileName_IllumER"]).is_file()
+        folder = demo.places.locate(row["PathName_IllumER"])
+        assert Path(folder, row["FileName_IllumER"]).is_file()
 
 
 def test_all_sites_of_a_plate_share_the_projection_folder(demo: Project) -> None:
-    folder = demo.storage.path(f"{demo.step('zproj').output}/DemoPlate1")
+    folder = demo.places.outputs.path(f"{demo.step('zproj').output}/DemoPlate1")
     assert len(list(folder.iterdir())) == 2 * 5
 
 
 def test_results_are_where_the_handbook_has_them(demo: Project) -> None:
-    base = demo.storage.path("projects/demo")
+    base = demo.places.outputs.path("projects/demo")
     batch = "2026_01_01_Batch1"
     for place in (
         f"{batch}/illum/DemoPlate1/DemoPlate1_IllumDNA.npy",
@@ -70,9 +72,9 @@ def test_a_second_demo_finds_everything_done(demo: Project, cpengine: Cpengine) 
 def test_a_changed_pipeline_makes_results_stale(
     demo: Project, cpengine: Cpengine
 ) -> None:
-    pipeline = demo.storage.path(demo.step("qc").pipeline)
+    pipeline = demo.places.outputs.path(demo.step("qc").pipeline)
     pipeline.write_text(pipeline.read_text().replace("notes:['", "notes:['Again. ", 1))
     ran = cpengine("run", "qc", "-C", demo.folder)
     assert "qc: 1 of 1 job done" in ran.stdout
-    ledger = demo.storage.path(demo.step("qc").ledger)
+    ledger = demo.places.outputs.path(demo.step("qc").ledger)
     assert len(list((ledger / "markers").iterdir())) == 1

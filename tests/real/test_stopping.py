@@ -42,7 +42,7 @@ def running(illuminated: Project, tmp_path: Path) -> Iterator[subprocess.Popen[b
 
 
 def _markers(project: Project) -> dict[str, int]:
-    folder = project.storage.path(project.step("analysis").ledger) / "markers"
+    folder = project.places.outputs.path(project.step("analysis").ledger) / "markers"
     found = folder.glob(f"*.{State.DONE}")
     return {path.name: path.stat().st_mtime_ns for path in found}
 
@@ -65,7 +65,7 @@ def _in_the_middle(project: Project, running: subprocess.Popen[bytes]) -> None:
 
 def _outputs(project: Project) -> dict[str, set[str]]:
     jobs = project.plan("analysis").jobs
-    places = {job.id: project.storage.path(job.destination) for job in jobs}
+    places = {job.id: project.places.outputs.path(job.destination) for job in jobs}
     return {name: {p.name for p in place.rglob("*")} for name, place in places.items()}
 
 

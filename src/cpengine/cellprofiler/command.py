@@ -31,6 +31,9 @@ _PROGRESS = re.compile(
     r"CPU_time = (?P<cpu>[\d.]+) secs, Wall_time = (?P<wall>[\d.]+) secs"
 )
 _FAILED = re.compile(r"(?:Error detected|Failed) .*\bmodule (?P<module>\w+)")
+_NO_MEMORY = re.compile(
+    r"MemoryError|Unable to allocate|Cannot allocate memory|OutOfMemoryError|bad_alloc"
+)
 _UNLOADABLE = "Failed to load pipeline"
 _UNKNOWN = re.compile(r"Could not find the (?P<module>\w+) module")
 _HARMLESS = "MySQL could not be loaded."  # said at every start without MySQLdb
@@ -113,6 +116,11 @@ def not_loaded(log: str) -> bool:
     It drops that module and all after it, runs the rest and says Complete.
     """
     return any(line.startswith(_UNLOADABLE) for line in log.splitlines())
+
+
+def lacks_memory(error: str) -> bool:
+    """Whether an error means that there was no memory to be had."""
+    return _NO_MEMORY.search(error) is not None
 
 
 def error_of(log_tail: str) -> tuple[str | None, str | None]:

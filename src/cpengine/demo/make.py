@@ -1,6 +1,7 @@
 """The demo project: its plate, its file, and what CellProfiler found in it."""
 
 import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +83,9 @@ def cells_per_well(project: Project) -> dict[tuple[str, str], int]:
     """Cells that the analysis step counted, by (plate, well)."""
     cells: dict[tuple[str, str], int] = {}
     for job in project.plan("analysis").jobs:
-        path = project.storage.path(f"{job.destination}/Image.csv")
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                well = (row["Metadata_Plate"], row["Metadata_Well"])
-                count = int(float(row["Count_Cells"]))
-                cells[well] = cells.get(well, 0) + count
+        text = project.places.outputs.read_text(f"{job.destination}/Image.csv")
+        for row in csv.DictReader(io.StringIO(text)):
+            well = (row["Metadata_Plate"], row["Metadata_Well"])
+            count = int(float(row["Count_Cells"]))
+            cells[well] = cells.get(well, 0) + count
     return cells

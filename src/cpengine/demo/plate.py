@@ -12,6 +12,7 @@ import tifffile
 
 from cpengine.demo.images import CHANNELS, Images, site_images
 from cpengine.errors import ConfigError
+from cpengine.places import BUCKET
 
 ROWS, COLUMNS = "ABCDEFGH", 12
 PIPELINES = Path(__file__).parent / "pipelines"
@@ -124,7 +125,8 @@ def _tiff(image: Images) -> bytes:
 def _write_load_data(
     layout: _Layout, plate: str, sites: Sequence[_Site], planes: int
 ) -> None:
-    rows = list(_rows(layout.images(plate), sites, planes))
+    images = layout.images(plate).relative_to(layout.root.resolve())
+    rows = list(_rows(f"{BUCKET}/{images.as_posix()}", sites, planes))
     text = io.StringIO()
     table = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     table.writeheader()
@@ -133,7 +135,7 @@ def _write_load_data(
 
 
 def _rows(
-    folder: Path, sites: Sequence[_Site], planes: int
+    folder: str, sites: Sequence[_Site], planes: int
 ) -> Iterator[dict[str, str | int]]:
     """One row a site, or one a plane where there are several."""
     for site in sites:
@@ -141,7 +143,7 @@ def _rows(
             row: dict[str, str | int] = {}
             for channel in CHANNELS:
                 row[f"FileName_Orig{channel}"] = site.file_name(channel, plane, planes)
-                row[f"PathName_Orig{channel}"] = str(folder)
+                row[f"PathName_Orig{channel}"] = folder
             row["Metadata_Plate"] = site.plate
             row["Metadata_Well"] = site.well
             row["Metadata_Site"] = site.number

@@ -1,13 +1,17 @@
 """The seam: an executor takes jobs and yields outcomes as they end."""
 
+import heapq
+import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from itertools import count
 from types import TracebackType
 from typing import Self
 
-from cpengine.events import JobEnded, JobRetried, Listener, ignore
-from cpengine.model import ATTEMPTS, Job, Outcome
+from cpengine.events import JobEnded, JobRetried, Listener, RunStopped, ignore
+from cpengine.failures import Retry, Tally, next_try
+from cpengine.model import Job, Outcome
 
 
 class Executor(ABC):
@@ -19,6 +23,8 @@ class Executor(ABC):
 
     window: int
     """How many jobs may be submitted and not yet ended."""
+    storage_pause_s: float = 5.0
+    """Seconds before a job whose storage failed is tried for the second time."""
 
     def __init__(self) -> None:
         self.listen: Listener = ignore
@@ -49,32 +55,75 @@ class Executor(ABC):
     ) -> None:
         self.close()
 
-    def run(self, jobs: Iterable[Job], listen: Listener = ignore) -> Generator[Outcome]:
+    def run(
+        self,
+        jobs: Iterable[Job],
+        listen: Listener = ignore,
+        *,
+        max_failures: int | None = None,
+    ) -> Generator[Outcome]:
         """Run jobs and yield each one's outcome as it ends.
 
-        Attempts under way are cancelled when the caller stops early, by Ctrl-C too.
+        Attempts under way are cancelled when the caller stops early, by Ctrl-C too,
+        and when so many jobs have failed that going on is not worth it.
+
+        Parameters
+        ----------
+        max_failures
+            See `Tally.limit`.
         """
         self.listen = listen
-        waiting = deque((job, 1) for job in jobs)
+        tally = Tally(max_failures)
+        waiting = _Waiting(jobs)
         under_way = 0
         try:
-            while waiting or under_way:
-                while waiting and under_way < self.window:
-                    self.submit(*waiting.popleft())
+            while (waiting or under_way) and not tally.stopped:
+                for ready in waiting.take(self.window - under_way):
+                    self.submit(ready.job, ready.attempt)
                     under_way += 1
+                if not under_way:
+                    waiting.sleep()
+                    continue
                 for outcome in self.wait():
                     under_way -= 1
-                    if _try_again(outcome):
+                    again = next_try(outcome, self.storage_pause_s)
+                    if again is not None:
                         listen(JobRetried(outcome))
-                        waiting.append((outcome.job, outcome.attempt + 1))
+                        waiting.add(again)
                     else:
+                        tally.add(outcome)
                         listen(JobEnded(outcome))
                         yield outcome
+            if tally.stopped:
+                listen(RunStopped(tally.stopped))
         finally:
             if under_way:
                 self.cancel()
 
 
-def _try_again(outcome: Outcome) -> bool:
-    failure = outcome.failure
-    return failure is not None and outcome.attempt < ATTEMPTS.get(failure.kind, 1)
+class _Waiting:
+    """Jobs to start, in order; those that failed come again when their time is up."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = deque(Retry(job, 1) for job in jobs)
+        self._later: list[tuple[float, int, Retry]] = []
+        self._count = count()
+
+    def __bool__(self) -> bool:
+        return bool(self._jobs or self._later)
+
+    def add(self, again: Retry) -> None:
+        due = time.monotonic() + again.after_s
+        heapq.heappush(self._later, (due, next(self._count), again))
+
+    def take(self, room: int) -> Iterator[Retry]:
+        """What can start now, as far as there is room; new jobs before old ones."""
+        for _ in range(room):
+            if self._jobs:
+                yield self._jobs.popleft()
+            elif self._later and self._later[0][0] <= time.monotonic():
+                yield heapq.heappop(self._later)[2]
+
+    def sleep(self) -> None:
+        """Wait until the next one is due."""
+        time.sleep(max(0.0, self._later[0][0] - time.monotonic()))

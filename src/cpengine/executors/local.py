@@ -2,19 +2,20 @@
 
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from threading import Event as Flag
 
 import psutil
 
+from cpengine.cache import GB
 from cpengine.executors.base import Executor
 from cpengine.model import Job, Outcome
 from cpengine.runner import Machine, run_job
-
-GB = 1024**3
+from cpengine.slots import Slots
 
 
 class LocalExecutor(Executor):
-    """Runs jobs in slots, each a thread that attends one CellProfiler process.
+    """Runs jobs in threads, of which so many at a time attend a CellProfiler process.
 
     Parameters
     ----------
@@ -28,8 +29,10 @@ class LocalExecutor(Executor):
         self, machine: Machine, workers: int | None = None, *, memory_gb: float = 2.0
     ) -> None:
         super().__init__()
-        self.window = workers or default_workers(memory_gb)
-        self._machine = machine
+        workers = workers or default_workers(memory_gb)
+        # Twice as many jobs where files travel: half fetch or publish meanwhile.
+        self.window = workers if machine.places.local else 2 * workers
+        self._machine = replace(machine, slots=Slots(workers))
         self._cancelled = Flag()
         self._pool = ThreadPoolExecutor(self.window, "slot")
         self._running: set[Future[Outcome]] = set()

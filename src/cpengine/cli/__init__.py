@@ -1,0 +1,58 @@
+"""The command line: reads options, calls the library, prints; no logic of its own."""
+
+import signal
+from typing import Annotated
+
+import typer
+
+from cpengine import __version__
+from cpengine.cli import cellprofiler, plan, run, status
+from cpengine.cli.base import (
+    BAD_INPUT,
+    INTERRUPTED,
+    OK,
+    SOME_FAILED,
+    Commands,
+    out,
+)
+
+__all__ = ["BAD_INPUT", "INTERRUPTED", "OK", "SOME_FAILED", "app", "main"]
+
+app = typer.Typer(
+    cls=Commands,
+    help="Run CellProfiler on whole plates: one plan, any machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (plan.init, plan.plan, run.run, status.status, status.logs, run.demo):
+    app.command()(command)
+app.add_typer(cellprofiler.app, name="cellprofiler")
+
+
+def main() -> None:
+    """Run the command line; SIGTERM stops it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    app()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"cpengine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,96 @@
+"""What all commands share: options, consoles, and errors as lines with an exit code."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from cpengine.errors import CellProfilerError, ConfigError, CpengineError
+from cpengine.plan import Part
+from cpengine.project import Project
+
+OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_MOST_LINES = 10
+
+out = Console(soft_wrap=True, highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+Folder = Annotated[
+    Path, typer.Option("-C", "--project", help="The project's folder, or its file.")
+]
+Plates = Annotated[
+    list[str] | None, typer.Option("--plate", help="Take these plates (a,b or again).")
+]
+Wells = Annotated[
+    list[str] | None, typer.Option("--well", help="Take these wells (a,b or again).")
+]
+Sites = Annotated[
+    list[str] | None, typer.Option("--site", help="Take these sites (a,b or again).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Jobs at a time. Default: from cores and memory."),
+]
+
+
+class Commands(TyperGroup):
+    """Turns what a user can mend into lines and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CpengineError as error:
+            _complain(str(error).splitlines())
+            raise typer.Exit(BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            print_err("stopped: what is done is recorded; run again for the rest")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+def _complain(lines: list[str]) -> None:
+    for line in lines[:_MOST_LINES]:
+        print_err(f"error: {line}")
+    if len(lines) > _MOST_LINES:
+        print_err(f"error: and {len(lines) - _MOST_LINES} more")
+
+
+def print_err(line: str) -> None:
+    """Say something on stderr, as it stands."""
+    err.print(line, markup=False, soft_wrap=True)
+
+
+def print_out(line: str) -> None:
+    """Print a result, as it stands."""
+    out.print(line, markup=False)
+
+
+def print_json(data: object) -> None:
+    """Print a result as JSON."""
+    typer.echo(json.dumps(data, indent=1, default=str))
+
+
+def part_of(
+    plates: list[str] | None, wells: list[str] | None, sites: list[str] | None
+) -> Part:
+    """The part that the options name."""
+    return Part(*(frozenset(_split(values)) for values in (plates, wells, sites)))
+
+
+def _split(values: Iterable[str] | None) -> list[str]:
+    found = [v for text in values or () for v in text.split(",") if v]
+    if values and not found:
+        raise ConfigError("--plate, --well or --site is empty: name one, or leave it")
+    return found
+
+
+def version_or_none(project: Project) -> str:
+    """The version of the project's CellProfiler; empty if there is none."""
+    try:
+        return project.cellprofiler().version
+    except CellProfilerError:
+        return ""

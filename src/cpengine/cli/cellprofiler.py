@@ -1,0 +1,66 @@
+"""The commands that find and install CellProfiler."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cpengine import config
+from cpengine.cellprofiler.find import CellProfiler, candidates, find
+from cpengine.cellprofiler.install import install as install_cellprofiler
+from cpengine.cli.base import Folder, Json, print_err, print_json, print_out
+from cpengine.errors import CellProfilerError
+from cpengine.project import Project
+
+app = typer.Typer(help="Find or install CellProfiler.", no_args_is_help=True)
+
+
+@app.command()
+def install(
+    version: Annotated[str, typer.Option(help="Which CellProfiler.")] = "4.2.8.1",
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Only if none is found.")
+    ] = False,
+) -> None:
+    """Make an environment with CellProfiler; needs a JDK and a C compiler."""
+    if if_missing:
+        try:
+            _show(find())
+            return
+        except CellProfilerError:
+            pass
+    _show(install_cellprofiler(version, say=print_err))
+
+
+@app.command()
+def show(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Show which CellProfiler is used, and why."""
+    configured = _configured(folder)
+    if as_json:
+        found = find(configured)
+        print_json(
+            {
+                "command": found.command,
+                "version": found.version,
+                "origin": found.origin,
+                "env": dict(found.env),
+            }
+        )
+        return
+    for candidate in candidates(configured, os.environ):
+        mark = "found" if candidate.found else "-"
+        where = "" if candidate.place in candidate.note else f"{candidate.place}, "
+        print_out(f"{mark:<6} {candidate.origin}: {where}{candidate.note}")
+    _show(find(configured))
+
+
+def _configured(folder: Path) -> str | None:
+    """The project file's CellProfiler, if there is a file and it names one."""
+    file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
+    return Project.load(folder).configured_cellprofiler if file.exists() else None
+
+
+def _show(found: CellProfiler) -> None:
+    command = " ".join(found.command)
+    print_out(f"CellProfiler {found.version}: {command} ({found.origin})")

@@ -1,0 +1,138 @@
+"""The commands that come before a run: `init` and `plan`."""
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cpengine import config, ledger, template
+from cpengine.cli.base import (
+    Folder,
+    Json,
+    Plates,
+    Sites,
+    Wells,
+    out,
+    part_of,
+    print_err,
+    print_json,
+    print_out,
+    version_or_none,
+)
+from cpengine.errors import ConfigError
+from cpengine.layout import Style
+from cpengine.ledger import Standing, State
+from cpengine.plan import plate_of
+from cpengine.progress import counted
+from cpengine.project import Project
+from cpengine.sequence import Steps, Todo
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
+    name: Annotated[
+        str, typer.Option(help="The project's folder name.")
+    ] = "my_project",
+    batch: Annotated[str, typer.Option(help="The batch's name.")] = "2026_01_01_Batch1",
+    root: Annotated[str, typer.Option(help="Stands for the bucket.")] = ".",
+    layout: Annotated[Style, typer.Option(help="The path style.")] = "default",
+    source: Annotated[str, typer.Option(help="For layout cpg: source_4.")] = "",
+) -> None:
+    """Write a commented cpengine.toml."""
+    path = folder / config.FILE_NAME
+    if path.exists():
+        raise ConfigError(f"{path}: is there already: change it, or remove it first")
+    text = template.project_file(
+        name=name, batch=batch, root=root, layout=layout, source=source
+    )
+    _check_text(text)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    out.print(f"wrote {path}")
+
+
+def _check_text(text: str) -> None:
+    """Refuse options that would make a project file that cannot be read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / config.FILE_NAME
+        path.write_text(text, encoding="utf-8")
+        try:
+            config.load(path)
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(f"{path}: ", "")) from error
+
+
+def plan(
+    step: Annotated[str, typer.Argument(help="The step.")],
+    folder: Folder = Path(),
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    first: Annotated[int, typer.Option(min=0, help="How many jobs to show.")] = 5,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Say of every job why it would run or not."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a step's jobs: counts a plate and the first of them."""
+    project = Project.load(folder)
+    version = version_or_none(project)
+    steps = Steps(project, [step], part_of(plate, well, site), version)
+    todo = steps.plan(step)
+    if as_json:
+        jobs = [ledger.to_json(standing) for standing in todo.standings]
+        print_json({"step": step, "notes": todo.plan.notes, "jobs": jobs})
+        return
+    _show_plan(todo)
+    if explain:
+        _explain(todo.standings)
+    else:
+        _show_jobs(todo.standings[:first])
+
+
+def _show_plan(todo: Todo) -> None:
+    plan = todo.plan
+    for note in plan.notes:
+        print_err(f"note: {note}")
+    done = Counter(
+        plate_of(standing.job)
+        for standing in todo.standings
+        if standing.state is State.DONE
+    )
+    table = Table("plate", title=f"{plan.step.name}: {counted(len(plan.jobs), 'job')}")
+    for column in ("jobs", "image sets", "done", "left"):
+        table.add_column(column, justify="right")
+    for plate, (jobs, image_sets) in plan.per_plate().items():
+        left = jobs - done[plate]
+        table.add_row(plate, *map(str, (jobs, image_sets, done[plate], left)))
+    out.print(table)
+
+
+def _explain(standings: Sequence[Standing]) -> None:
+    """One line a job, and how many jobs there are for each reason."""
+    reasons: defaultdict[str, int] = defaultdict(int)
+    for standing in standings:
+        line = f"{'no' if standing.state is State.DONE else 'runs'}, {reason(standing)}"
+        reasons[line] += 1
+        print_out(f"{standing.job.id}  {line}")
+    for line, count in reasons.items():
+        print_out(f"{counted(count, 'job')}: {line}")
+
+
+def reason(standing: Standing) -> str:
+    """A standing in one line."""
+    kind = f" ({standing.failure})" if standing.failure else ""
+    return f"{standing.state}{kind}: {standing.why}"
+
+
+def _show_jobs(standings: Iterable[Standing]) -> None:
+    for standing in standings:
+        job = standing.job
+        print_out(f"{job.id}  {standing.state}\n  group   {job.metadata}")
+        print_out(f"  data    {job.data_file}")
+        print_out(f"  output  {job.destination}")

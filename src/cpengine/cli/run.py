@@ -1,0 +1,219 @@
+"""The commands that run steps: `run` and `demo`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from cpengine import config
+from cpengine.cellprofiler.find import CellProfiler, find
+from cpengine.cli.base import (
+    OK,
+    SOME_FAILED,
+    Folder,
+    Json,
+    Plates,
+    Sites,
+    Wells,
+    Workers,
+    err,
+    out,
+    part_of,
+    print_err,
+    print_json,
+    print_out,
+)
+from cpengine.errors import ConfigError
+from cpengine.executors import registry
+from cpengine.failures import causes
+from cpengine.ledger import State
+from cpengine.plan import Part
+from cpengine.progress import counted, views
+from cpengine.project import Project
+from cpengine.runner import sweep, versions
+from cpengine.sequence import Backend, StepResult, Steps
+
+Only = Literal["failed", "stale", "left"]
+
+
+def run(
+    steps: Annotated[list[str], typer.Argument(help="Steps, in order.")],
+    folder: Folder = Path(),
+    on: Annotated[str, typer.Option(help="Executor: local or inline.")] = "local",
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    workers: Workers = None,
+    force: Annotated[bool, typer.Option("--force", help="Run what is done, too.")] = (
+        False
+    ),
+    only: Annotated[
+        Only | None, typer.Option(help="Run only jobs that stand so.")
+    ] = None,
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Stop a step when so many jobs have failed. "
+            "Default: when the first ten have all failed.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run; start nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run steps in sequence; what is done already is not done again."""
+    if force and only:
+        raise ConfigError("--force and --only: each chooses jobs: give one of them")
+    project = Project.load(folder)
+    cellprofiler = project.cellprofiler()
+    todo = Steps(
+        project,
+        steps,
+        part_of(plate, well, site),
+        cellprofiler.version,
+        force,
+        State(only) if only else None,
+        max_failures or project.file.run.max_failures,
+    )
+    if dry_run:
+        _dry_run(todo, as_json)
+        return
+    results = _run(todo, cellprofiler, on, workers, quiet=as_json)
+    if as_json:
+        print_json([result.to_json() for result in results])
+    raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
+
+
+def _dry_run(todo: Steps, as_json: bool) -> None:
+    plans = todo.plans()
+    if as_json:
+        print_json(
+            [
+                {"step": p.plan.step.name, "jobs": [job.to_json() for job in p.jobs]}
+                for p in plans
+            ]
+        )
+        return
+    for planned in plans:
+        plan, jobs = planned.plan, planned.jobs
+        sets = sum(job.image_sets for job in jobs)
+        out.print(
+            f"{plan.step.name}: would run {len(jobs)} of "
+            f"{counted(len(plan.jobs), 'job')}, {counted(sets, 'image set')}"
+        )
+        for key in plan.derived:
+            print_out(f"  would make {key}")
+
+
+def _run(
+    todo: Steps,
+    cellprofiler: CellProfiler,
+    on: str,
+    workers: int | None,
+    *,
+    quiet: bool = False,
+) -> list[StepResult]:
+    make = registry.maker(on)
+    machine = todo.project.machine(cellprofiler)
+    sweep(machine.scratch)
+    backend = Backend(
+        on, lambda: make(todo.project, machine, workers), versions(cellprofiler)
+    )
+    results = []
+    for result in todo.run(backend, views(err)):
+        results.append(result)
+        if not quiet:
+            _show_result(result)
+    for name in todo.names[len(results) :]:
+        print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
+    return results
+
+
+def _show_result(result: StepResult) -> None:
+    for note in result.notes:
+        print_err(f"note: {note}")
+    for key in result.derived:
+        print_out(f"{result.step}: made {key}")
+    ran = result.done + len(result.failed)
+    if not ran:
+        print_out(_nothing_ran(result))
+        return
+    before = f", {result.already} done before" if result.already else ""
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    not_run = f", {result.not_run} not run" if result.not_run else ""
+    print_out(
+        f"{result.step}: {result.done} of {counted(ran + result.not_run, 'job')} done"
+        f"{failed}{not_run}{before}, {counted(result.image_sets, 'image set')}, "
+        f"{counted(result.files, 'file')} in {result.wall_s:.0f} s -> {result.output}"
+    )
+    for cause in causes(result.failed):
+        print_err(f"{counted(cause.times, 'job')} failed: {cause}")
+        print_err(f"  what to do: {cause.cure}")
+        print_err(f"  its log: cpengine logs {result.step} {cause.first.job.id}")
+
+
+def _nothing_ran(result: StepResult) -> str:
+    if result.already == result.jobs:
+        return f"{result.step}: {counted(result.jobs, 'job')}, all done already"
+    return f"{result.step}: no job stands so; see cpengine status {result.step}"
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make it.")] = Path(
+        "demo-plate"
+    ),
+    plates: Annotated[int, typer.Option(min=1, max=20, help="Plates.")] = 1,
+    wells: Annotated[int, typer.Option(min=1, max=96, help="Wells a plate.")] = 4,
+    sites: Annotated[int, typer.Option(min=1, max=36, help="Sites a well.")] = 2,
+    size: Annotated[
+        int, typer.Option(min=128, max=2160, help="Pixels along an image's side.")
+    ] = 384,
+    all_steps: Annotated[
+        bool, typer.Option("--all-steps", help="All five steps, from a z-stack.")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Make a synthetic Cell Painting plate and run it through CellProfiler."""
+    from cpengine.demo import make as demo_plate  # numpy is slow to import
+
+    cellprofiler = find()
+    with err.status("making images") as status:
+        project = demo_plate.make(
+            folder,
+            demo_plate.Size(plates, wells, sites, size, 3 if all_steps else 1),
+            lambda done, total: status.update(f"making images: {done} of {total}"),
+        )
+    names = ["zproj", "qc", "illum", "assaydev", "analysis"]
+    steps = names if all_steps else ["illum", "analysis"]
+    todo = Steps(project, steps, Part(), cellprofiler.version)
+    results = _run(todo, cellprofiler, "local", workers)
+    if any(result.failed for result in results):
+        raise typer.Exit(SOME_FAILED)
+    _show_cells(demo_plate.cells_per_well(project))
+    _show_demo(folder, results)
+
+
+def _show_cells(per_well: Mapping[tuple[str, str], int]) -> None:
+    table = Table(title="cells found")
+    table.add_column("plate")
+    table.add_column("well")
+    table.add_column("cells", justify="right")
+    for (plate, well), cells in per_well.items():
+        table.add_row(plate, well, str(cells))
+    out.print(table)
+
+
+def _show_demo(folder: Path, results: list[StepResult]) -> None:
+    if all(result.done == 0 for result in results):
+        out.print("everything was done already; nothing was run again")
+    else:
+        seconds = sum(result.wall_s for result in results)
+        done = sum(result.done for result in results)
+        out.print(f"{counted(done, 'job')} in {seconds:.0f} s")
+    print_out(f"project file:  {folder / config.FILE_NAME}")
+    for result in results:
+        print_out(f"{result.step + ':':<14} {result.output}")

@@ -1,0 +1,262 @@
+"""The commands that look back: `status` and `logs`."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cpengine import ledger, provenance
+from cpengine.cli.base import (
+    OK,
+    SOME_FAILED,
+    Folder,
+    Json,
+    Plates,
+    Sites,
+    Wells,
+    err,
+    out,
+    part_of,
+    print_err,
+    print_json,
+    print_out,
+    version_or_none,
+)
+from cpengine.errors import InputError
+from cpengine.failures import causes
+from cpengine.ledger import State
+from cpengine.model import Job, Outcome
+from cpengine.plan import Part, plate_of, suggestion
+from cpengine.progress import counted
+from cpengine.project import Project
+from cpengine.sequence import Steps, Todo
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    """Where one step stands."""
+
+    todo: Todo
+    run: dict[str, Any] | None
+    """The record of its last run."""
+    failed: Sequence[Outcome] = ()
+    """What the markers of its failed jobs hold, if they were opened."""
+    damaged: Sequence[tuple[Job, str]] = ()
+    """Done jobs whose files are not as recorded, if that was looked at."""
+
+    @property
+    def step(self) -> str:
+        return self.todo.plan.step.name
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return ledger.summary(self.todo.standings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "jobs": len(self.todo.standings),
+            **self.counts,
+            "run": self.run,
+            "failures": [outcome.to_json() for outcome in self.failed],
+            "damaged": [{"job": job.id, "what": what} for job, what in self.damaged],
+        }
+
+
+def status(
+    steps: Annotated[
+        list[str] | None,
+        typer.Argument(help="Steps. Default: those that have run.", show_default=False),
+    ] = None,
+    folder: Folder = Path(),
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List the failed jobs and why.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Check that the files of done jobs are there and whole."
+        ),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again until nothing is left to do.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option(min=1, help="Seconds between looks with --watch.")
+    ] = 10,
+    as_json: Json = False,
+) -> None:
+    """Show what is done, failed, stale and left, from the ledger alone."""
+    project = Project.load(folder)
+    names = steps or _steps_that_ran(project)
+    part = part_of(plate, well, site)
+    look = _Look(project, names, part, failed, verify)
+    found = _watched(look, every) if watch else look()
+    if as_json:
+        print_json({"steps": [one.to_json() for one in found]})
+    elif not watch or not err.is_terminal:
+        _show(found)
+    raise typer.Exit(SOME_FAILED if any(one.damaged for one in found) else OK)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Looks at the ledger of some steps, each time it is called."""
+
+    project: Project
+    names: Sequence[str]
+    part: Part
+    failed: bool
+    verify: bool
+
+    def __call__(self) -> list[_Status]:
+        version = version_or_none(self.project)
+        steps = Steps(self.project, self.names, self.part, version)
+        return [self._one(steps.plan(name)) for name in self.names]
+
+    def _one(self, todo: Todo) -> _Status:
+        book = self.project.ledger(todo.plan.step)
+        markers = [
+            name
+            for standing in todo.standings
+            if standing.state is State.FAILED
+            for name in standing.job.earlier
+            if f".{State.FAILED}" in name
+        ]
+        jobs = [standing.job for standing in todo.standings]
+        return _Status(
+            todo,
+            provenance.last_run(book),
+            book.outcomes(markers) if self.failed else (),
+            book.damaged(jobs) if self.verify else (),
+        )
+
+
+def _steps_that_ran(project: Project) -> list[str]:
+    """The steps that have a ledger, in the order of the handbook."""
+    places, layout = project.places, project.layout
+    there = places.outputs.folders(layout.ledger(""))
+    known = [name for name in project.step_names if name in there]
+    if not known:
+        raise InputError(
+            f"{places.outputs.url(layout.ledger('')).rstrip('/')}: nothing has run "
+            "yet: run a step, or name one"
+        )
+    return known
+
+
+def _watched(look: _Look, every: float) -> list[_Status]:
+    """Look again and again; a live table on a terminal, else a line a step."""
+    with Live(console=err, auto_refresh=False) as live:
+        while True:
+            found = look()
+            if err.is_terminal:
+                live.update(_picture(found), refresh=True)
+            else:
+                for one in found:
+                    print_err(_line(one))
+            if not any(
+                one.counts[s] for one in found for s in (State.LEFT, State.STALE)
+            ):
+                return found
+            time.sleep(every)
+
+
+def _line(one: _Status) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in one.counts.items())
+    return f"{one.step}: {counted(len(one.todo.standings), 'job')}: {counts}"
+
+
+def _show(found: Sequence[_Status]) -> None:
+    out.print(_picture(found))
+    for one in found:
+        for note in one.todo.plan.notes:
+            print_err(f"note: {note}")
+        for line in (*_stale(one), *_failed(one), *_damaged(one)):
+            print_out(line)
+
+
+def _picture(found: Sequence[_Status]) -> RenderableType:
+    table = Table("step", "plate")
+    for name in ("jobs", *State):
+        table.add_column(name, justify="right")
+    for one in found:
+        by_plate: dict[str, Counter[State]] = {}
+        for standing in one.todo.standings:
+            plate = plate_of(standing.job)
+            by_plate.setdefault(plate, Counter())[standing.state] += 1
+        for plate, counts in by_plate.items():
+            numbers = (counts.total(), *(counts[state] for state in State))
+            table.add_row(one.step, plate, *map(str, numbers))
+    runs = [Text(f"{one.step}: {_run(one.run)}") for one in found if one.run]
+    return Group(table, *runs)
+
+
+def _run(run: dict[str, Any]) -> str:
+    counts = ", ".join(
+        f"{n} {name.replace('_', ' ')}" for name, n in run["counts"].items()
+    )
+    end = (
+        f"until {run['ended']}, {run['result']}: {counts}"
+        if run["ended"]
+        else ("with no end yet, or it was killed")
+    )
+    return f"last run by {run['user']} on {run['host']} from {run['started']} {end}"
+
+
+def _stale(one: _Status) -> Iterator[str]:
+    whys = Counter(s.why for s in one.todo.standings if s.state is State.STALE)
+    for why, count in whys.items():
+        yield f"{one.step}: {counted(count, 'job')} stale: {why}"
+
+
+def _failed(one: _Status) -> Iterator[str]:
+    """Kinds from the markers' names; causes and jobs if the markers were opened."""
+    kinds = Counter(s.failure for s in one.todo.standings if s.state is State.FAILED)
+    if not one.failed:
+        for kind, count in kinds.items():
+            yield f"{one.step}: {counted(count, 'job')} failed: {kind} (see --failed)"
+        return
+    for outcome in one.failed:
+        yield f"{outcome.job.id}  {outcome.failure}"
+    for cause in causes(one.failed):
+        yield f"{counted(cause.times, 'job')} failed: {cause}"
+        yield f"  what to do: {cause.cure}"
+
+
+def _damaged(one: _Status) -> Iterator[str]:
+    for job, what in one.damaged:
+        yield f"{job.id}  is done, but {what}: run it again with --force"
+
+
+def logs(
+    step: Annotated[str, typer.Argument(help="The step.")],
+    job: Annotated[str, typer.Argument(help="The job's id, such as P1-A01-1.")],
+    folder: Folder = Path(),
+) -> None:
+    """Print CellProfiler's log of a job's last attempt."""
+    project = Project.load(folder)
+    settled = project.step(step)
+    book = project.ledger(settled)
+    text = book.storage.read_if_there(f"{book.folder}/logs/{job}.log")
+    if text is None:
+        raise InputError(_no_log(book, step, job))
+    typer.echo(text.decode(errors="replace"), nl=False)
+
+
+def _no_log(book: ledger.Ledger, step: str, job: str) -> str:
+    known = [name[: -len(".log")] for name in book.storage.sizes(f"{book.folder}/logs")]
+    if not known:
+        return f"{step}: has no logs yet: run it first"
+    return f"{step}: has no log of {job}{suggestion(job, known)}"

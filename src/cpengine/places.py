@@ -1,0 +1,65 @@
+"""Where a project's files are: three roots, and the path map of its CSVs."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from cpengine.storage import Storage
+
+BUCKET = "/home/ubuntu/bucket"
+"""Where Distributed-CellProfiler mounts the bucket; CSVs made for it begin so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The roots of one project; they may be one and the same.
+
+    They are Distributed-CellProfiler's SOURCE_BUCKET, WORKSPACE_BUCKET and
+    DESTINATION_BUCKET.
+    """
+
+    images: Storage
+    workspace: Storage
+    """Pipelines, CSVs, batch files, rules and plugins."""
+    outputs: Storage
+    """Results, and the ledger beside them."""
+    map: tuple[tuple[str, str], ...] = ()
+    """Beginnings of places in CSVs, and what stands for each; the first that fits."""
+
+    @classmethod
+    def one(cls, storage: Storage) -> "Places":
+        """One root for everything."""
+        return cls(storage, storage, storage)
+
+    @property
+    def local(self) -> bool:
+        """Whether all of them are on this machine."""
+        return all(s.is_local() for s in (self.images, self.workspace, self.outputs))
+
+    def locate(self, place: str) -> str:
+        """Where a folder or an address in a CSV really is: a local path, or a URL.
+
+        DCP's mount and relative places stand for what is below the roots: what the
+        project's own steps have made is in `outputs`, anything else in `images`.
+        """
+        place = self._mapped(without_file_scheme(place))
+        if place == BUCKET or place.startswith(f"{BUCKET}/"):
+            place = place.removeprefix(BUCKET).lstrip("/")
+        if place.startswith("/") or "://" in place:
+            return place
+        if self.outputs.root != self.images.root and self.outputs.exists(place):
+            return self.outputs.url(place)
+        return self.images.url(place)
+
+    def _mapped(self, place: str) -> str:
+        for start, real in self.map:
+            rest = place.removeprefix(start.rstrip("/\\"))
+            if rest != place and rest[:1] in ("", "/", "\\"):
+                return real.rstrip("/") + rest.replace("\\", "/")
+        return place
+
+
+def without_file_scheme(place: str) -> str:
+    """A `file:` address as LoadData reads it; with any number of slashes."""
+    if not place.lower().startswith("file:"):
+        return place
+    return "/" + unquote(place[len("file:") :]).lstrip("/")

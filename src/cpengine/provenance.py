@@ -1,0 +1,126 @@
+"""One record a run and step: who asked for what, with which versions, what came of it.
+
+It is written when the step starts and again when it ends, so that a run that was killed
+leaves a record without an end.
+"""
+
+import getpass
+import hashlib
+import json
+import os
+import platform
+import secrets
+import shlex
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+
+from cpengine.ledger import Ledger
+from cpengine.model import Job
+from cpengine.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is kept of one run of one step."""
+
+    id: str
+    """Begins with the time of its start, so that names sort by it."""
+    step: str
+    user: str
+    host: str
+    command: str
+    """How cpengine was called."""
+    executor: str
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any]
+    pipeline: str
+    pipeline_sha256: str
+    plugins: str | None
+    jobs: int
+    """How many it set out to run."""
+    started: str
+    """UTC, ISO 8601."""
+    ended: str = ""
+    """Empty while it runs, and for ever if it was killed."""
+    result: str = "running"
+    """`running`, `complete`, `stopped`, or why it ended early."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Jobs `done`, `failed` and `not_run`, `image_sets` and `files`."""
+
+    def ended_with(self, result: str, counts: Mapping[str, int]) -> "RunRecord":
+        """The record of the run when it has ended."""
+        return replace(self, ended=_now(), result=result, counts=counts)
+
+    def write(self, ledger: Ledger) -> None:
+        """Keep it in the step's ledger. Raises StorageError if that is not possible."""
+        text = json.dumps(asdict(self), indent=1)
+        ledger.storage.write(f"{ledger.folder}/runs/{self.id}.json", text.encode())
+
+
+def begin(
+    job: Job,
+    jobs: int,
+    *,
+    executor: str,
+    versions: Mapping[str, str],
+    workspace: Storage,
+) -> RunRecord:
+    """The record of a run that starts now.
+
+    Parameters
+    ----------
+    job
+        One of its jobs; they have pipeline and plugins in common.
+    """
+    return RunRecord(
+        id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        step=job.step,
+        user=_user(),
+        host=socket.gethostname(),
+        command=shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        executor=executor,
+        versions=versions,
+        machine=machine(),
+        pipeline=job.pipeline,
+        pipeline_sha256=hashlib.sha256(workspace.read(job.pipeline)).hexdigest(),
+        plugins=job.plugins,
+        jobs=jobs,
+        started=_now(),
+    )
+
+
+def last_run(ledger: Ledger) -> dict[str, Any] | None:
+    """The newest record of a step, if it has any."""
+    names = ledger.storage.sizes(f"{ledger.folder}/runs")
+    if not names:
+        return None
+    data = ledger.storage.read(f"{ledger.folder}/runs/{max(names)}")
+    record: dict[str, Any] = json.loads(data)
+    return record
+
+
+def machine() -> dict[str, Any]:
+    """This machine, as far as it matters to a run."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory": psutil.virtual_memory().total,
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return str(os.getuid())
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

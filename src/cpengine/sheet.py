@@ -1,0 +1,62 @@
+"""One data file, made ready once for all jobs that it lists."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from cpengine import fingerprint, loaddata
+from cpengine.loaddata import Group, ImageFile, Table
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The image sets of a data file, by group and with their image numbers."""
+
+    table: Table
+    groups: dict[Group, list[int]]
+    """The rows of each group, from 0."""
+    numbers: Sequence[int]
+    """The ImageNumber of each row."""
+
+    @classmethod
+    def of(
+        cls, table: Table, group_keys: Sequence[str], pipeline_keys: Sequence[str]
+    ) -> "Sheet":
+        """Make a sheet for groups by these columns.
+
+        Parameters
+        ----------
+        pipeline_keys
+            The columns by which the pipeline groups, which order image numbers.
+
+        Raises
+        ------
+        InputError
+            A column is missing, or a value cannot name a group.
+        """
+        groups = loaddata.groups(table, group_keys)
+        return cls(table, groups, loaddata.image_numbers(table, pipeline_keys))
+
+    def fingerprint(self, group: Group) -> str:
+        """The part of a job's fingerprint that stands for its image sets."""
+        rows = self.groups[group]
+        return fingerprint.of_image_sets(self.table, rows, self.numbers)
+
+    def files(self, group: Group) -> dict[int, list[ImageFile]]:
+        """The images of a group, by row."""
+        rows = self.groups.get(group, ())
+        return {row: list(loaddata.image_files(self.table, row)) for row in rows}
+
+    def is_shared(self, file: ImageFile) -> bool:
+        """Whether other groups have this file, too, as illumination functions are."""
+        return self._uses[file.folder, file.name] > 1
+
+    @cached_property
+    def _uses(self) -> Counter[tuple[str, str]]:
+        """How many groups each file is in."""
+        uses: Counter[tuple[str, str]] = Counter()
+        for group in self.groups:
+            files = {f for of_row in self.files(group).values() for f in of_row}
+            uses.update({(file.folder, file.name) for file in files})
+        return uses

@@ -1,0 +1,52 @@
+"""Whether CellProfiler's run over a group can be believed."""
+
+from pathlib import Path
+
+from cpengine.cellprofiler.command import error_of, lacks_memory, not_loaded
+from cpengine.model import AttemptError, FailureKind, Job
+from cpengine.process import Ended
+from cpengine.publishing import files_of
+
+
+def verify(ended: Ended, scratch: Path, job: Job) -> None:
+    """Accept a run only by done file, exit code, log and files together.
+
+    Parameters
+    ----------
+    scratch
+        The attempt's folder, with `done`, `log` and `output`.
+
+    Raises
+    ------
+    AttemptError
+        It is not accepted, with the kind of failure.
+    """
+    if ended.reason is not None:
+        raise AttemptError(ended.reason, ended.why)
+    done = scratch / "done"
+    said = done.read_text().strip() if done.exists() else ""
+    log = (scratch / "log").read_text(errors="replace")
+    if said != "Complete" or ended.code != 0 or not_loaded(log):
+        raise _broken(ended, said, log)
+    files = files_of(scratch / "output")
+    if not files:
+        raise AttemptError(
+            FailureKind.NO_OUTPUT,
+            f"CellProfiler says Complete but wrote no file for {job.metadata}: check "
+            "that the pipeline saves to the Default Output Folder",
+        )
+    empty = [name for name, size in files.items() if size == 0]
+    if empty:
+        raise AttemptError(FailureKind.NO_OUTPUT, f"{empty[0]} is empty (0 bytes)")
+
+
+def _broken(ended: Ended, said: str, log: str) -> AttemptError:
+    module, error = error_of(log)
+    if lacks_memory(error or ""):
+        return AttemptError(FailureKind.OUT_OF_MEMORY, error or "", module)
+    if not said and ended.code < 0:
+        return AttemptError(
+            FailureKind.CRASH, error or f"ended by signal {-ended.code}", module
+        )
+    message = error or f"exit code {ended.code}, done file {said or 'missing'}"
+    return AttemptError(FailureKind.CELLPROFILER, message, module)
