@@ -1,6 +1,7 @@
 """What tests of the real CellProfiler share: one CellProfiler, one analysed plate."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from cpengine.demo.make import Size, make
 from cpengine.model import Job
 from cpengine.places import BUCKET
 from cpengine.project import Project
+from tests.s3.bucket_server import S3Server
 
 Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = (sys.executable, "-m", "cpengine")
@@ -35,6 +37,33 @@ def cpengine() -> Cpengine:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """An S3 server over real HTTP, in a process of its own."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """The server without faults and counts, with the credentials that it takes."""
+    for name, value in s3_server.environ.items():
+        monkeypatch.setenv(name, value)
+    s3_server.faults()
+    s3_server.reset_counts()
+    yield s3_server
+    s3_server.faults()
+
+
+@pytest.fixture
+def bucket(s3: S3Server) -> Iterator[str]:
+    """A bucket of the test's own."""
+    name = f"lab-{secrets.token_hex(4)}"
+    s3.make(name)
+    yield name
+    s3.delete(name)
 
 
 @pytest.fixture(scope="session")

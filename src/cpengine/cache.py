@@ -83,6 +83,8 @@ def _given(source: Path, to: Path) -> bool:
     except FileExistsError:
         pass
     except OSError:  # a file system without links
+        if not source.exists():
+            return False
         part = to.with_name(f"{to.name}.part")
         shutil.copyfile(source, part)
         part.replace(to)

@@ -100,7 +100,8 @@ class Tally:
         if not reached:
             return ""
         common = causes(self.failed)[0]
-        return f"{count} jobs failed, {common.times} of them so: {common}"
+        jobs = "1 job" if count == 1 else f"{count} jobs"
+        return f"{jobs} failed, {common.times} of them so: {common}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,8 @@ class Outcome:
     cpu_s: float = 0.0
     """CPU seconds of CellProfiler and its children."""
     peak_memory: int = 0
-    """Bytes that CellProfiler and its children held at the most."""
+    """Bytes that CellProfiler and its children held at the most, looked at about once a
+    second; 0 if it was gone before."""
     fetched: int = 0
     """Bytes that were copied to this machine."""
     files: Mapping[str, int] = field(default_factory=dict)

@@ -46,9 +46,9 @@ class Places:
             place = place.removeprefix(BUCKET).lstrip("/")
         if place.startswith("/") or "://" in place:
             return place
-        if self.outputs.root != self.images.root and self.outputs.exists(place):
-            return self.outputs.url(place)
-        return self.images.url(place)
+        one_root = self.outputs.root == self.images.root
+        made = place and not one_root and self.outputs.exists(place)
+        return (self.outputs if made else self.images).url(place)
 
     def _mapped(self, place: str) -> str:
         for start, real in self.map:

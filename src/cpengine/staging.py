@@ -103,7 +103,8 @@ class Stager:
         workspace = self.places.workspace
         if workspace.is_local(key):
             return _there(workspace.path(key))
-        return self._bring(workspace.url(key), self.folder / "shared", shared=True)
+        url = workspace.url(key)
+        return _there(self._bring(url, self.folder / "shared", shared=True), url)
 
     def _tree(self, key: str, name: str) -> Path | None:
         """A folder of the workspace with all that is below it, if it is there."""
@@ -132,7 +133,7 @@ class Stager:
             size = storage.fetch(url, path)
         with self._counting:
             self._fetched += size
-        return _there(path, url)
+        return path
 
     def _check_unchanged(self, read: "_Read", code: Path | None) -> None:
         """Refuse input that is not what the job's fingerprint was made of."""
@@ -167,7 +168,8 @@ class Stager:
             if is_local(url):
                 return _there(Path(url))
             to = self.folder / "images" / numbers[file.folder]
-            return self._bring(url, to, shared=sheet.is_shared(file))
+            shared = sheet.is_shared(file)
+            return _there(self._bring(url, to, shared=shared), url)
 
         brought = dict(zip(files, self._each(bring, files), strict=True))
         if all(_opens(folder, place) for folder, place in places.items()):

@@ -1,0 +1,89 @@
+"""The flow that all executors share, with an executor that fails as told."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from cpengine.events import Event, JobRetried, RunStopped
+from cpengine.executors.base import Executor
+from cpengine.failures import HOPELESS
+from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.testing import GROUPS, jobs
+
+
+class Told(Executor):
+    """Gives each attempt at a job the next outcome told for it; `None` is done."""
+
+    window = 2
+    storage_pause_s = 0.05
+
+    def __init__(self, told: dict[str, Sequence[FailureKind | None]]) -> None:
+        super().__init__()
+        self.told = {name: deque(kinds) for name, kinds in told.items()}
+        self.tries: list[tuple[Job, int, float]] = []
+        self.cancelled = 0
+        self._under_way: deque[tuple[Job, int]] = deque()
+
+    def submit(self, job: Job, attempt: int) -> None:
+        self.tries.append((job, attempt, time.monotonic()))
+        self._under_way.append((job, attempt))
+
+    def wait(self) -> list[Outcome]:
+        job, attempt = self._under_way.popleft()
+        told = self.told.get(job.id)
+        kind = told.popleft() if told else None
+        failure = Failure(kind, "it broke") if kind else None
+        return [Outcome(job, failure, attempt, versions={"cellprofiler": "4"})]
+
+    def cancel(self) -> None:
+        self.cancelled += len(self._under_way)
+
+
+def run(executor: Told, *names: str, **more: int) -> tuple[list[Outcome], list[Event]]:
+    events: list[Event] = []
+    return list(executor.run(jobs(*names), events.append, **more)), events
+
+
+def test_lost_machines_do_not_count_as_attempts() -> None:
+    lost = [FailureKind.NODE_LOST, FailureKind.SPOT_LOST] * 3
+    executor = Told({"A": [*lost, FailureKind.CRASH, None]})
+    (outcome,), events = run(executor, "A")
+    assert outcome.done
+    assert [attempt for _, attempt, _ in executor.tries] == [1] * 7 + [2]
+    assert sum(isinstance(event, JobRetried) for event in events) == 7
+
+
+def test_storage_failures_wait_before_the_next_try() -> None:
+    executor = Told({"A": [FailureKind.STORAGE, FailureKind.STORAGE, None]})
+    (outcome,), _ = run(executor, "A")
+    assert outcome.done
+    first, second, third = (at for _, _, at in executor.tries)
+    assert second - first >= 0.05
+    assert third - second >= 0.2
+
+
+def test_other_jobs_run_while_one_waits_for_its_next_try() -> None:
+    executor = Told({"A": [FailureKind.STORAGE, None]})
+    outcomes, _ = run(executor, "A", "B", "C")
+    assert [outcome.job.id for outcome in outcomes] == ["B", "C", "A"]
+
+
+def test_out_of_memory_comes_again_with_more() -> None:
+    executor = Told({"A": [FailureKind.OUT_OF_MEMORY] * 2})
+    run(executor, "A")
+    assert [job.share for job, _, _ in executor.tries] == [1, 2, 4]
+
+
+def test_a_hopeless_run_ends_early_and_names_the_common_cause() -> None:
+    executor = Told({name: [FailureKind.NO_OUTPUT] for name in GROUPS})
+    outcomes, events = run(executor, *GROUPS)
+    assert len(outcomes) == HOPELESS
+    assert executor.cancelled == 1
+    (stopped,) = [event for event in events if isinstance(event, RunStopped)]
+    assert stopped.why.startswith(f"{HOPELESS} jobs failed, {HOPELESS} of them so: no_")
+
+
+def test_a_run_with_a_limit_ends_when_it_is_reached() -> None:
+    executor = Told({name: [FailureKind.NO_OUTPUT] for name in "BDF"})
+    outcomes, _ = run(executor, *"ABCDEFG", max_failures=2)
+    assert [outcome.job.id for outcome in outcomes] == list("ABCD")

@@ -1,0 +1,106 @@
+"""The cache: fetched once a machine, within bounds, never taken from under a job."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cpengine.cache import Cache
+from cpengine.errors import InputError
+from cpengine.storage import Storage
+
+SIZE = 1000
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    """A root with the files a to e, of 1000 bytes each."""
+    (tmp_path / "root").mkdir()
+    for name in "abcde":
+        (tmp_path / "root" / name).write_bytes(name.encode() * SIZE)
+    return Storage(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache", 2 * SIZE)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    """A job's folder."""
+    (tmp_path / "job").mkdir()
+    return tmp_path / "job"
+
+
+def kept(cache: Cache) -> set[bytes]:
+    """The first bytes of the files in the cache."""
+    files = (p for p in cache.folder.iterdir() if p.suffix != ".lock")
+    return {path.read_bytes()[:1] for path in files}
+
+
+def test_a_file_is_fetched_once(cache: Cache, storage: Storage, job: Path) -> None:
+    fetched = [cache.fetch(storage, "a", job / str(i)) for i in range(3)]
+    assert fetched == [SIZE, 0, 0]
+    assert {(job / str(i)).read_bytes() for i in range(3)} == {b"a" * SIZE}
+
+
+def test_many_at_once_fetch_it_once(cache: Cache, storage: Storage, job: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        fetched = list(
+            pool.map(lambda i: cache.fetch(storage, "a", job / str(i)), range(64))
+        )
+    assert sum(fetched) == SIZE
+
+
+def test_a_file_that_was_replaced_is_fetched_again(
+    cache: Cache, storage: Storage, job: Path
+) -> None:
+    cache.fetch(storage, "a", job / "old")
+    storage.write("a", b"new")
+    assert cache.fetch(storage, "a", job / "new") == 3
+    assert (job / "old").read_bytes() == b"a" * SIZE
+    assert (job / "new").read_bytes() == b"new"
+
+
+def test_what_was_used_longest_ago_goes_first(
+    cache: Cache, storage: Storage, job: Path
+) -> None:
+    for number, name in enumerate("abac"):
+        cache.fetch(storage, name, job / str(number))
+        (job / str(number)).unlink()
+    assert kept(cache) == {b"a", b"c"}
+
+
+def test_files_in_use_are_never_removed(
+    cache: Cache, storage: Storage, job: Path
+) -> None:
+    for name in "abcde":
+        cache.fetch(storage, name, job / name)
+    assert kept(cache) == {b"a", b"b", b"c", b"d", b"e"}
+    for name in "abcd":
+        (job / name).unlink()
+    storage.write("f", b"f")
+    cache.fetch(storage, "f", job / "f")
+    assert b"e" in kept(cache)
+    assert (job / "e").read_bytes() == b"e" * SIZE
+    assert sum(p.stat().st_size for p in cache.folder.iterdir()) <= 2 * SIZE
+
+
+def test_without_links_files_are_copied(
+    cache: Cache, storage: Storage, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:  # as file systems without links do
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert [cache.fetch(storage, "a", job / n) for n in "12"] == [SIZE, 0]
+    assert (job / "2").read_bytes() == b"a" * SIZE
+
+
+def test_a_file_that_is_not_there_is_bad_input(
+    cache: Cache, storage: Storage, job: Path
+) -> None:
+    with pytest.raises(InputError, match="gone: is not there"):
+        cache.fetch(storage, "gone", job / "x")

@@ -1,0 +1,79 @@
+"""How many requests it takes on S3 to know what is left of a large batch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cpengine.ledger import Marker, State, summary
+from cpengine.plan import Part
+from cpengine.project import Project
+from cpengine.sequence import Steps
+from tests import build
+from tests.s3.bucket_server import S3Server
+
+PLATES, WELLS, SITES = 29, 384, 9
+JOBS = PLATES * WELLS * SITES
+VERSION = "4.2.8.1"
+ROWS = "ABCDEFGHIJKLMNOP"
+
+
+@pytest.fixture
+def large(s3: S3Server, bucket: str, tmp_path: Path) -> Project:
+    """29 plates of 384 wells with 9 sites: 100,224 jobs. The images are not there."""
+    wells = [f"{row}{column:02d}" for row in ROWS for column in range(1, 25)]
+    sites = [str(site) for site in range(1, SITES + 1)]
+    (tmp_path / "few").mkdir()
+    built = build.project(tmp_path / "few", plates=["P0"])
+    s3.upload(bucket, built.root / "projects", "projects/")
+    base = built.csv.parent.parent.relative_to(built.root)
+    for number in range(PLATES):
+        rows = build.image_sets(f"P{number}", f"{build.MOUNT}/i", wells, sites)
+        key = f"{base}/P{number}/{built.csv.name}"
+        s3.put(bucket, key, build.csv_text(rows).encode())
+    text = built.toml.read_text().replace(
+        "[storage]\n", f'[storage]\nroot = "s3://{bucket}"\n'
+    )
+    place = tmp_path / "large/cpengine.toml"
+    build.write(place, f'{text}[storage.s3]\nendpoint = "{s3.url}"\n')
+    return Project.load(place)
+
+
+def markers(steps: Steps) -> Iterator[str]:
+    """The markers that a run would have left: one job in ten has none."""
+    for number, job in enumerate(steps.project.plan("analysis").jobs):
+        done = Marker(job.id, job.fingerprint, VERSION, State.DONE)
+        stale = done._replace(fingerprint="0-0-0-0")
+        failed = done._replace(state=State.FAILED, failure="crash")
+        if number % 10:
+            yield str({1: stale, 2: failed}.get(number % 10, done))
+
+
+def test_what_is_left_of_100_000_jobs_takes_lists_alone(
+    large: Project, s3: S3Server, bucket: str
+) -> None:
+    steps = Steps(large, ["analysis"], Part(), VERSION)
+    step = large.step("analysis")
+    names = list(markers(steps))
+    s3.fill(bucket, names, prefix=f"{step.ledger}/markers/")
+
+    s3.reset_counts()
+    plan = large.plan("analysis", cellprofiler=VERSION)
+    planning = s3.counts()
+    s3.reset_counts()
+    standings = large.ledger(step).standings(plan.jobs, VERSION)
+    asking = s3.counts()
+
+    assert len(plan.jobs) == JOBS == 100_224
+    assert summary(standings) == {
+        State.DONE: sum("0-0-0-0" not in n and n.endswith(".done") for n in names),
+        State.FAILED: sum(n.endswith(".failed-crash") for n in names),
+        State.STALE: sum("~0-0-0-0~" in n for n in names),
+        State.LEFT: JOBS - len(names),
+    }
+    print(f"\nplanning {JOBS} jobs: {dict(planning)}; what is left: {dict(asking)}")
+    assert dict(asking) == {"list": -(-len(names) // 1000)}
+    # The plan itself reads its files, once each: 29 CSVs and the pipeline.
+    assert planning["get"] == PLATES + 1
+    assert planning["put"] == planning["delete"] == 0
+    assert planning["list"] + planning["head"] <= 3 * (PLATES + 1)

@@ -1,0 +1,223 @@
+"""Staging: a job gets what its group needs; what is local stays where it is."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from cpengine.cache import Cache
+from cpengine.errors import InputError, StorageError
+from cpengine.model import Job
+from cpengine.places import Places
+from cpengine.project import Project
+from cpengine.staging import Staged, Stager
+from cpengine.storage import Storage
+from tests import build
+from tests.build import Built
+from tests.s3.bucket_server import S3Server
+
+ENDPOINT = '\n[storage.s3]\nendpoint = "{url}"\n'
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Built:
+    """A project of two wells with two sites each, rules and plugins."""
+    built = build.project(
+        tmp_path / "project", toml='[steps.analysis]\nplugins = "py"\n'
+    )
+    build.write(built.root / "py/mynuclei.py", "import helpers\n")
+    build.write(built.root / "py/helpers.py", "")
+    build.write(built.root / "projects/proj/workspace/qc/B1/rules/deep/r.txt", "rule")
+    return built
+
+
+@pytest.fixture
+def remote(built: Built, s3: S3Server, bucket: str, tmp_path: Path) -> Project:
+    """The same project with its root on S3."""
+    s3.upload(bucket, built.root)
+    s3.reset_counts()
+    text = built.toml.read_text().replace(
+        "[storage]\n", f'[storage]\nroot = "s3://{bucket}"\n'
+    )
+    build.write(tmp_path / "remote/cpengine.toml", text + ENDPOINT.format(url=s3.url))
+    return Project.load(tmp_path / "remote")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    (tmp_path / "scratch").mkdir()
+    return Cache.below(tmp_path / "scratch", 1)
+
+
+def stage(project: Project, job: Job, cache: Cache, name: str = "in") -> Staged:
+    return Stager(job, project.places, cache, cache.folder.parent / name).stage()
+
+
+def rows(staged: Staged) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(staged.data_file.read_text())))
+
+
+def opened(row: dict[str, str]) -> list[str]:
+    """What the files hold that LoadData opens."""
+    names = [name for name in row if name.startswith("URL_")]
+    return [Path(row[name].removeprefix("file:")).read_text() for name in names]
+
+
+def test_local_files_are_used_in_place(built: Built, cache: Cache) -> None:
+    project = built.project()
+    (job, *_) = project.plan("analysis").jobs
+    staged = stage(project, job, cache)
+    assert staged.fetched == 0
+    assert staged.pipeline == built.pipeline
+    assert staged.plugins == built.root / "py"
+    (first, *_) = rows(staged)
+    assert first["URL_OrigDNA"] == f"file:{built.images}/A01_1.tif"
+
+
+def test_a_csv_whose_places_are_local_is_not_copied(built: Built, cache: Cache) -> None:
+    build.change(built.csv, build.MOUNT, str(built.root))
+    text = built.csv.read_text().replace(build.MOUNT, str(built.root))
+    built.csv.write_text(text)
+    project = built.project()
+    staged = stage(project, project.plan("analysis").jobs[0], cache)
+    assert staged.data_file == built.csv
+
+
+def test_a_job_fetches_what_its_group_needs_and_nothing_else(
+    remote: Project, built: Built, cache: Cache, s3: S3Server
+) -> None:
+    (*_, job) = remote.plan("analysis").jobs
+    s3.reset_counts()
+    staged = stage(remote, job, cache)
+    wanted = [
+        built.pipeline,
+        built.csv,
+        built.images / "A02_2.tif",
+        built.illum / "P1_IllumDNA.npy",
+        built.root / "py/mynuclei.py",
+        built.root / "py/helpers.py",
+        built.root / "projects/proj/workspace/qc/B1/rules/deep/r.txt",
+    ]
+    assert staged.fetched == sum(path.stat().st_size for path in wanted)
+    assert s3.counts()["get"] == sum(path.stat().st_size > 0 for path in wanted) + 1
+    assert staged.pipeline.read_text() == built.pipeline.read_text()
+    assert (staged.input / "deep/r.txt").read_text() == "rule"
+    assert staged.plugins is not None
+    assert (staged.plugins / "mynuclei.py").is_file()
+
+
+def test_the_csv_keeps_its_rows_places_and_order(
+    remote: Project, built: Built, cache: Cache
+) -> None:
+    (*_, job) = remote.plan("analysis").jobs
+    staged = rows(stage(remote, job, cache))
+    given = list(csv.DictReader(io.StringIO(built.csv.read_text())))
+    kept = [{key: row[key] for key in given[0]} for row in staged]
+    assert kept == given
+    *others, mine = staged
+    assert opened(mine) == ["image", "function"]
+    assert {row["URL_OrigDNA"] for row in others} == {""}
+
+
+def test_files_that_jobs_share_are_fetched_once(
+    remote: Project, cache: Cache, s3: S3Server
+) -> None:
+    jobs = remote.plan("analysis").jobs
+    s3.reset_counts()
+    fetched = [stage(remote, j, cache, f"in{n}").fetched for n, j in enumerate(jobs)]
+    assert fetched[1:] == [len("image")] * 3
+    assert s3.counts()["get"] == 7 + 3
+
+
+def test_a_project_without_rules_gives_an_empty_folder(
+    built: Built, cache: Cache
+) -> None:
+    build.change(built.toml, "[steps.analysis]", '[steps.analysis]\ninput = "none"')
+    project = built.project()
+    staged = stage(project, project.plan("analysis").jobs[0], cache)
+    assert list(staged.input.iterdir()) == []
+
+
+@pytest.mark.parametrize("fault", ["truncate", "reset", "slow_down"])
+def test_faults_on_the_way_change_nothing(
+    fault: str, remote: Project, cache: Cache, s3: S3Server
+) -> None:
+    (job, *_) = remote.plan("analysis").jobs
+    s3.faults(**{fault: 1.0}, times=3)
+    staged = stage(remote, job, cache)
+    assert opened(rows(staged)[0]) == ["image", "function"]
+    assert sum(s3.injected().values()) == 3
+
+
+def test_an_image_that_is_gone_is_named_by_its_address(
+    remote: Project, s3: S3Server, bucket: str, cache: Cache
+) -> None:
+    (job, *_) = remote.plan("analysis").jobs
+    Storage(f"s3://{bucket}", remote.places.images._access).remove(
+        "projects/proj/B1/images/P1/A01_1.tif"
+    )
+    with pytest.raises(InputError) as caught:
+        stage(remote, job, cache)
+    place = f"s3://{bucket}/projects/proj/B1/images/P1/A01_1.tif"
+    assert str(caught.value) == f"{place}: is not there: put it there"
+
+
+def test_an_image_that_is_empty_is_bad_input(
+    remote: Project, s3: S3Server, bucket: str, cache: Cache
+) -> None:
+    (job, *_) = remote.plan("analysis").jobs
+    s3.put(bucket, "projects/proj/B1/images/P1/A01_1.tif", b"")
+    with pytest.raises(InputError, match=r"A01_1.tif: is empty \(0 bytes\)"):
+        stage(remote, job, cache)
+
+
+def test_a_vanished_bucket_is_a_storage_error(
+    remote: Project, s3: S3Server, bucket: str, cache: Cache
+) -> None:
+    (job, *_) = remote.plan("analysis").jobs
+    s3.delete(bucket)
+    with pytest.raises(StorageError, match="there is no such bucket"):
+        stage(remote, job, cache)
+    s3.make(bucket)
+
+
+def test_a_url_that_stands_alone_is_fetched(
+    built: Built, s3: S3Server, bucket: str, cache: Cache
+) -> None:
+    s3.put(bucket, "x/A01.tif", b"from s3")
+    text = f"URL_OrigDNA,Metadata_Plate\ns3://{bucket}/x/A01.tif,P1\n"
+    build.write(built.root / "only_urls.csv", text)
+    build.write(built.root / "any.cppipe", "CellProfiler Pipeline:\n")
+    text = built.toml.read_text().partition("[steps.analysis]")[0]
+    built.toml.write_text(text + ENDPOINT.format(url=s3.url))
+    job = Job(
+        step="x",
+        group=(("Metadata_Plate", "P1"),),
+        pipeline="any.cppipe",
+        data_file="only_urls.csv",
+        input="none",
+        output="out",
+    )
+    staged = stage(built.project(), job, cache)
+    (row,) = rows(staged)
+    assert (row["PathName_OrigDNA"], row["FileName_OrigDNA"]) == (
+        f"s3://{bucket}/x",
+        "A01.tif",
+    )
+    assert opened(row) == ["from s3"]
+
+
+def test_a_group_that_is_not_in_the_csv_is_bad_input(
+    built: Built, cache: Cache
+) -> None:
+    project = built.project()
+    (job, *_) = project.plan("analysis").jobs
+    build.change(built.csv, "P1,A01,1", "P1,A09,1")
+    with pytest.raises(InputError, match=r"has no image set of .*Well=A01.*: plan"):
+        stage(project, job, cache)
+
+
+def test_places_of_one_root_are_one(tmp_path: Path) -> None:
+    places = Places.one(Storage(str(tmp_path)))
+    assert places.local

@@ -1,0 +1,284 @@
+"""Looking back: status, logs, why jobs would run, and the record of runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpengine.failures import CURES
+from cpengine.model import FailureKind
+from tests.build import Built, change
+from tests.test_cli import built, call, faults
+
+__all__ = ["built"]
+
+BROKEN = ["module_error"] * 9
+
+
+def status(built: Built, *more: str) -> dict[str, Any]:
+    result = call("status", "-C", built.root, "--json", *more)
+    assert result.exit_code == 0, result.stderr
+    (step,) = json.loads(result.stdout)["steps"]
+    found: dict[str, Any] = step
+    return found
+
+
+def counts(built: Built) -> dict[str, int]:
+    step = status(built)
+    return {name: step[name] for name in ("done", "failed", "stale", "left")}
+
+
+@pytest.fixture
+def ran(built: Built) -> Built:
+    """The project after a run in which one job of four failed."""
+    faults(built, {"P1-A01-2": BROKEN})
+    assert call("run", "analysis", "-C", built.root).exit_code == 1
+    return built
+
+
+def explained(built: Built) -> dict[str, str]:
+    lines = call("plan", "analysis", "-C", built.root, "--explain").stdout.splitlines()
+    pairs = (line.split("  ", 1) for line in lines if line.startswith("P1-"))
+    return {job: why for job, why in pairs}
+
+
+# status
+
+
+def test_nothing_has_run_yet(built: Built) -> None:
+    result = call("status", "-C", built.root)
+    assert result.exit_code == 2
+    assert "nothing has run yet: run a step, or name one" in result.stderr
+
+
+def test_a_step_that_has_not_run_is_all_left(built: Built) -> None:
+    assert status(built, "analysis")["left"] == 4
+
+
+def test_status_counts_each_state(ran: Built) -> None:
+    assert counts(ran) == {"done": 3, "failed": 1, "stale": 0, "left": 0}
+    shown = call("status", "-C", ran.root).stdout
+    assert "analysis: 1 job failed: cellprofiler (see --failed)" in shown
+    assert "analysis: last run by" in shown
+    assert "3 done, 1 failed, 0 not run" in shown
+
+
+def test_failed_jobs_come_with_class_module_error_log_and_cure(ran: Built) -> None:
+    shown = call("status", "-C", ran.root, "--failed").stdout
+    assert "P1-A01-2  cellprofiler in Crop: ValueError: no such thing (log: " in shown
+    assert "1 job failed: cellprofiler in Crop: ValueError: no such thing\n" in shown
+    assert f"what to do: {CURES[FailureKind.CELLPROFILER]}" in shown
+    (failure,) = status(ran, "--failed")["failures"]
+    assert failure["job"]["id"] == "P1-A01-2"
+    assert failure["failure"]["module"] == "Crop"
+    assert Path(failure["failure"]["log"]).is_file()
+
+
+def test_a_part_can_be_asked_for(ran: Built) -> None:
+    assert status(ran, "analysis", "--well", "A02")["jobs"] == 2
+
+
+def test_a_changed_pipeline_makes_done_jobs_stale_and_says_so(ran: Built) -> None:
+    change(ran.pipeline, "Nuclei", "Kernels")
+    assert counts(ran) == {"done": 0, "failed": 0, "stale": 3, "left": 1}
+    shown = call("status", "-C", ran.root).stdout
+    assert "analysis: 3 jobs stale: the pipeline changed since it was done" in shown
+
+
+def test_done_files_that_are_gone_are_found_by_verify(ran: Built) -> None:
+    assert call("status", "-C", ran.root, "--verify").exit_code == 0
+    outputs = ran.root / "projects/proj/workspace/analysis/B1/P1/analysis"
+    (outputs / "P1-A01-1/Image.csv").unlink()
+    (outputs / "P1-A02-1/Image.csv").write_text("cut")
+    result = call("status", "-C", ran.root, "--verify")
+    assert result.exit_code == 1
+    assert "P1-A01-1  is done, but " in result.stdout
+    assert "P1-A01-1/Image.csv is gone: run it again with --force" in result.stdout
+    assert "P1-A02-1/Image.csv has 3 of " in result.stdout
+
+
+def test_watch_ends_when_nothing_is_left(ran: Built) -> None:
+    result = call("status", "-C", ran.root, "--watch", "--every", "1")
+    assert result.exit_code == 0
+    assert "analysis: 4 jobs: 3 done, 1 failed, 0 stale, 0 left" in result.stderr
+
+
+# plan --explain
+
+
+def test_every_job_is_told_why_it_would_run(ran: Built) -> None:
+    assert explained(ran) == {
+        "P1-A01-1": "no, done: done, and nothing has changed",
+        "P1-A01-2": "runs, failed (cellprofiler): its last attempt failed",
+        "P1-A02-1": "no, done: done, and nothing has changed",
+        "P1-A02-2": "no, done: done, and nothing has changed",
+    }
+
+
+def test_a_changed_row_makes_its_job_alone_stale(ran: Built) -> None:
+    change(ran.csv, "A02_1.tif", "A01_1.tif")
+    whys = explained(ran)
+    assert whys["P1-A02-1"] == "runs, stale: its image sets changed since it was done"
+    assert sum("stale" in why for why in whys.values()) == 1
+
+
+def test_a_changed_plugin_makes_its_jobs_stale(ran: Built) -> None:
+    plugin = ran.root / "plugins/identifyprimaryobjects.py"
+    plugin.parent.mkdir()
+    plugin.write_text("# mine\n")
+    text = f'[steps.analysis]\nplugins = "{plugin.parent}"\n'
+    ran.toml.write_text(ran.toml.read_text() + text)
+    faults(ran, {})
+    call("run", "analysis", "-C", ran.root)
+    assert counts(ran)["done"] == 4
+    plugin.write_text("# mine, mended\n")
+    why = "runs, stale: its plugins changed since it was done"
+    assert set(explained(ran).values()) == {why}
+
+
+# run --only
+
+
+def test_only_failed_jobs_run_again(ran: Built) -> None:
+    faults(ran, {})
+    change(ran.csv, "A02_1.tif", "A01_1.tif")
+    result = call("run", "analysis", "-C", ran.root, "--only", "failed")
+    assert "analysis: 1 of 1 job done, 2 done before" in result.stdout
+    assert counts(ran) == {"done": 3, "failed": 0, "stale": 1, "left": 0}
+
+
+def test_only_stale_jobs_run_again(ran: Built) -> None:
+    change(ran.csv, "A02_1.tif", "A01_1.tif")
+    result = call("run", "analysis", "-C", ran.root, "--only", "stale")
+    assert result.exit_code == 0
+    assert counts(ran) == {"done": 3, "failed": 1, "stale": 0, "left": 0}
+
+
+def test_nothing_to_run_is_told(ran: Built) -> None:
+    result = call("run", "analysis", "-C", ran.root, "--only", "stale")
+    assert result.exit_code == 0
+    assert "no job stands so" in result.stdout
+
+
+def test_only_and_force_exclude_each_other(ran: Built) -> None:
+    result = call("run", "analysis", "-C", ran.root, "--only", "failed", "--force")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: --force and --only")
+
+
+# A hopeless run
+
+
+def test_a_run_stops_at_its_limit_and_names_the_common_cause(built: Built) -> None:
+    faults(built, {name: ["zero"] for name in ("P1-A01-1", "P1-A01-2")})
+    result = call(
+        *("run", "analysis", "-C", built.root, "--workers", "1", "--max-failures", "1")
+    )
+    assert result.exit_code == 1
+    cause = "no_output: Image.csv is empty (0 bytes)"
+    assert f"stopped: 1 job failed, 1 of them so: {cause}" in result.stderr
+    assert "0 of 4 jobs done, 1 failed, 3 not run" in result.stdout
+    run = status(built)["run"]
+    assert run["result"].startswith("1 job failed")
+    assert run["counts"]["not_run"] == 3
+
+
+# logs
+
+
+def test_logs_prints_the_log_of_the_last_attempt(ran: Built) -> None:
+    result = call("logs", "analysis", "P1-A01-2", "-C", ran.root)
+    assert result.stdout.endswith("ValueError: no such thing\n")
+
+
+def test_a_log_that_is_not_there_is_told_its_nearest(ran: Built) -> None:
+    result = call("logs", "analysis", "P1-A01-3", "-C", ran.root)
+    assert result.exit_code == 2
+    assert "has no log of P1-A01-3: did you mean P1-A01-" in result.stderr
+
+
+def test_logs_before_a_run_is_told(built: Built) -> None:
+    result = call("logs", "analysis", "P1-A01-1", "-C", built.root)
+    assert "analysis: has no logs yet: run it first" in result.stderr
+
+
+# Records
+
+
+def test_each_run_leaves_a_record(ran: Built) -> None:
+    run = status(ran)["run"]
+    assert run["executor"] == "local"
+    assert run["result"] == "complete"
+    assert run["versions"]["cellprofiler"] == "4.2.8.1"
+    assert len(run["pipeline_sha256"]) == 64
+    assert run["counts"] == {
+        "done": 3,
+        "failed": 1,
+        "not_run": 0,
+        "image_sets": 3,
+        "files": 6,
+    }
+    call("run", "analysis", "-C", ran.root)
+    runs = ran.root / "projects/proj/workspace/cpengine/B1/analysis/runs"
+    assert len(list(runs.iterdir())) == 2
+
+
+def test_a_marker_tells_what_the_job_took(ran: Built) -> None:
+    folder = ran.root / "projects/proj/workspace/cpengine/B1/analysis/markers"
+    (marker,) = folder.glob("P1-A01-1~*.done")
+    told = json.loads(marker.read_text())
+    assert set(told["phase_s"]) == {"fetching", "waiting", "running", "publishing"}
+    assert told["cpu_s"] > 0
+    assert told["module_s"] == {"1 LoadData": 0.02}
+    assert told["job"]["image_sets"] == 1
+    assert set(told["files"]) == {"Image.csv", "P1-A01-1.json"}
+
+
+# Results of Distributed-CellProfiler
+
+DCP_DONE = "[steps.analysis.dcp_done]\nexpected_number_files = 2\n"
+
+
+def dcp_outputs(built: Built, job: str, **files: int) -> None:
+    folder = built.root / "projects/proj/workspace/analysis/B1/P1/analysis" / job
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, size in files.items():
+        (folder / f"{name}.csv").write_bytes(bytes(size))
+
+
+def test_results_of_dcp_are_recognised_by_its_rule(built: Built) -> None:
+    rule = 'min_file_size_bytes = 5\nnecessary_string = "csv"\n'
+    built.toml.write_text(built.toml.read_text() + DCP_DONE + rule)
+    dcp_outputs(built, "P1-A01-1", Image=9, Cells=9)
+    dcp_outputs(built, "P1-A01-2", Image=9, Cells=4)
+    dcp_outputs(built, "P1-A02-1", Image=9)
+    whys = explained(built)
+    assert whys.pop("P1-A01-1") == (
+        "no, done: made by Distributed-CellProfiler (2 files)"
+    )
+    assert set(whys.values()) == {"runs, left: it has not run yet"}
+    result = call("run", "analysis", "-C", built.root)
+    assert "3 of 3 jobs done, 1 done before" in result.stdout
+
+
+def test_a_job_of_ours_is_never_taken_for_one_of_dcp(ran: Built) -> None:
+    ran.toml.write_text(ran.toml.read_text() + DCP_DONE)
+    dcp_outputs(ran, "P1-A01-2", Image=9, Cells=9)
+    assert counts(ran)["failed"] == 1
+
+
+def test_many_jobs_of_dcp_are_recognised_from_one_listing(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from cpengine.dcp import DoneRule
+    from cpengine.storage import Storage
+    from cpengine.testing import jobs
+
+    storage = Storage(str(tmp_path))
+    names = [*"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    many = [replace(j, output_structure="x/Metadata_Plate") for j in jobs(*names)]
+    for name in names[:9]:
+        for file in ("Image.csv", "outlines/a.png"):
+            storage.write(f"out/x/{name}/{file}", b"1")
+    assert DoneRule(2).made(storage, many) == dict.fromkeys(names[:9], 2)
