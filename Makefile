@@ -26,6 +26,7 @@ types: .venv/ready     ## mypy, strict on src
 
 bench: .venv/ready     ## measure, each as a ratio against an alternative
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python -m benchmarks.staging
 
 docs: .venv/ready      ## make the reference pages that repeat the code
 	$(BIN)/python docs/generate.py

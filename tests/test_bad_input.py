@@ -455,6 +455,15 @@ ARGUMENTS = [
         args=("--plate", ""),
     ),
     Case(
+        "dcp_done_of_shared_folders",
+        add(
+            "toml",
+            '[steps.analysis]\noutput_structure = "Metadata_Plate"\n'
+            "[steps.analysis.dcp_done]\nexpected_number_files = 5\n",
+        ),
+        ("steps.analysis.dcp_done: jobs of this step share folders", "remove it"),
+    ),
+    Case(
         "root_that_nothing_opens",
         swap("toml", "layout =", 'root = "nosuch://bucket"\nlayout ='),
         ("nosuch:// is no protocol that fsspec knows", "use a folder, s3://"),

@@ -206,3 +206,18 @@ def check_ids(jobs: Sequence[Job]) -> None:
                 f"{one} begins {other}, so output_structure cannot tell them apart: "
                 "rename one"
             )
+
+
+def check_dcp_done(step: Step, jobs: Iterable[Job]) -> None:
+    """Refuse to count files a job where jobs share folders.
+
+    Raises
+    ------
+    InputError
+        DCP's results are to be recognised, and a job has no folder of its own.
+    """
+    if step.dcp_done and any(job.shares_place for job in jobs):
+        raise InputError(
+            f"steps.{step.name}.dcp_done: jobs of this step share folders, so that "
+            "files cannot be counted for one: remove it"
+        )

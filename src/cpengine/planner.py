@@ -14,6 +14,7 @@ from cpengine.pipeline import Pipeline
 from cpengine.plan import (
     Part,
     Plan,
+    check_dcp_done,
     check_ids,
     check_part,
     check_structure,
@@ -56,6 +57,7 @@ class Planner:
                 "--site, or the plate layout"
             )
         check_ids(jobs)
+        check_dcp_done(self.step, jobs)
         kept = {job.data_file for job in jobs}
         derived = {key: table for key, table in self.derived.items() if key in kept}
         return Plan(self.step, tuple(jobs), derived, tuple(self.notes))
