@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cpengine.measure import GB
 from cpengine.storage import Storage
-
-GB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from threading import Event as Flag
 
 import psutil
 
-from cpengine.cache import GB, Cache
+from cpengine.cache import Cache
 from cpengine.cellprofiler.command import (
     parse_progress,
     run_command,
@@ -28,6 +28,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.errors import ConfigError, InputError, StorageError
 from cpengine.events import JobStarted, Listener, ModuleDone, Phase, PhaseBegun, ignore
 from cpengine.ledger import Ledger
+from cpengine.measure import GB
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
 from cpengine.places import Places
 from cpengine.process import Ended, Limits, run

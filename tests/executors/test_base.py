@@ -28,7 +28,7 @@ class Told(Executor):
         self.tries.append((job, attempt, time.monotonic()))
         self._under_way.append((job, attempt))
 
-    def wait(self) -> list[Outcome]:
+    def wait(self, timeout_s: float | None) -> list[Outcome]:
         job, attempt = self._under_way.popleft()
         told = self.told.get(job.id)
         kind = told.popleft() if told else None

@@ -34,8 +34,8 @@ class Executor(ABC):
         """Start an attempt at a job; return at once."""
 
     @abstractmethod
-    def wait(self) -> list[Outcome]:
-        """Wait until attempts have ended; give their outcomes."""
+    def wait(self, timeout_s: float | None) -> list[Outcome]:
+        """Wait until attempts have ended, or time is up; give their outcomes."""
 
     @abstractmethod
     def cancel(self) -> None:
@@ -81,10 +81,11 @@ class Executor(ABC):
                 for ready in waiting.take(self.window - under_way):
                     self.submit(ready.job, ready.attempt)
                     under_way += 1
+                room = under_way < self.window
                 if not under_way:
-                    waiting.sleep()
+                    time.sleep(waiting.due_in() or 0.0)
                     continue
-                for outcome in self.wait():
+                for outcome in self.wait(waiting.due_in() if room else None):
                     under_way -= 1
                     again = next_try(outcome, self.storage_pause_s)
                     if again is not None:
@@ -124,6 +125,6 @@ class _Waiting:
             elif self._later and self._later[0][0] <= time.monotonic():
                 yield heapq.heappop(self._later)[2]
 
-    def sleep(self) -> None:
-        """Wait until the next one is due."""
-        time.sleep(max(0.0, self._later[0][0] - time.monotonic()))
+    def due_in(self) -> float | None:
+        """Seconds until the next job that comes again is due, if there is one."""
+        return max(0.0, self._later[0][0] - time.monotonic()) if self._later else None

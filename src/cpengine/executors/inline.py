@@ -29,7 +29,7 @@ class InlineExecutor(Executor):
             )
         )
 
-    def wait(self) -> list[Outcome]:
+    def wait(self, timeout_s: float | None) -> list[Outcome]:
         ended, self._ended = self._ended, []
         return ended
 

@@ -7,8 +7,8 @@ from threading import Event as Flag
 
 import psutil
 
-from cpengine.cache import GB
 from cpengine.executors.base import Executor
+from cpengine.measure import GB
 from cpengine.model import Job, Outcome
 from cpengine.runner import Machine, run_job
 from cpengine.slots import Slots
@@ -49,8 +49,8 @@ class LocalExecutor(Executor):
             )
         )
 
-    def wait(self) -> list[Outcome]:
-        ended, self._running = wait(self._running, return_when=FIRST_COMPLETED)
+    def wait(self, timeout_s: float | None) -> list[Outcome]:
+        ended, self._running = wait(self._running, timeout_s, FIRST_COMPLETED)
         return [future.result() for future in ended]
 
     def cancel(self) -> None:
