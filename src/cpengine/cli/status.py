@@ -1,5 +1,6 @@
 """The commands that look back: `status` and `logs`."""
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -157,20 +158,30 @@ def _steps_that_ran(project: Project) -> list[str]:
 
 
 def _watched(look: _Look, every: float) -> list[_Status]:
-    """Look again and again; a live table on a terminal, else a line a step."""
-    with Live(console=err, auto_refresh=False) as live:
+    """Look again and again, until nothing is left or Ctrl-C.
+
+    A live table on a terminal, else a line a step.
+    """
+    found = look()
+    with (
+        Live(console=err, auto_refresh=False) as live,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         while True:
-            found = look()
             if err.is_terminal:
                 live.update(_picture(found), refresh=True)
             else:
                 for one in found:
                     print_err(_line(one))
-            if not any(
-                one.counts[s] for one in found for s in (State.LEFT, State.STALE)
-            ):
-                return found
+            if not any(_left(one) for one in found):
+                break
             time.sleep(every)
+            found = look()
+    return found
+
+
+def _left(one: _Status) -> int:
+    return one.counts[State.LEFT] + one.counts[State.STALE]
 
 
 def _line(one: _Status) -> str:
