@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cpengine import fingerprint, loaddata
+from cpengine.events import Event, PhaseBegun
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import BUCKET
@@ -263,6 +264,19 @@ def test_two_copies_of_a_job_at_once_do_no_harm(here: Machine, job: Job) -> None
     place = here.places.outputs.path(job.destination)
     assert {path.name for path in place.iterdir()} == set(outcomes[0].files)
     assert "csv" in json.loads((place / "P1.json").read_text())
+
+
+def test_a_job_that_another_copy_has_done_meanwhile_publishes_nothing(
+    here: Machine, job: Job, tmp_path: Path
+) -> None:
+    elsewhere = Outcome(job, files={"x": 1}, versions={"cellprofiler": "0"})
+
+    def listen(event: Event) -> None:
+        if event == PhaseBegun(job, "publishing"):
+            Ledger(here.places.outputs, job.ledger).record(elsewhere)
+
+    assert run_job(job, here, listen=listen).files == {"x": 1}
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_outcome_survives_the_ledger(here: Machine, job: Job) -> None:

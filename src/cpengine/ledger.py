@@ -8,7 +8,6 @@ kind of failure in its state: `.failed-crash`.
 import json
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -16,9 +15,8 @@ from typing import Any, NamedTuple
 from cpengine import fingerprint
 from cpengine.dcp import DoneRule
 from cpengine.model import Job, Outcome
+from cpengine.parallel import each
 from cpengine.storage import Storage
-
-_AT_ONCE = 16
 
 
 class State(StrEnum):
@@ -149,9 +147,8 @@ class Ledger:
 
     def outcomes(self, names: Iterable[str]) -> list[Outcome]:
         """What the markers of these names hold; those gone meanwhile are left out."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = pool.map(self.storage.read_if_there, map(self._key, names))
-            return [Outcome.from_json(json.loads(data)) for data in found if data]
+        found = each(self.storage.read_if_there, map(self._key, names))
+        return [Outcome.from_json(json.loads(data)) for data in found if data]
 
     def log(self, job: Job) -> str:
         """The key of the log of a job's last attempt."""

@@ -1,14 +1,12 @@
 """Put a job's files in their final place, in parallel, and nobody else's in danger."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
 
 from cpengine.errors import InputError
 from cpengine.ledger import Ledger
 from cpengine.model import Job
-
-_AT_ONCE = 8
+from cpengine.parallel import each
 
 
 def files_of(folder: Path) -> dict[str, int]:
@@ -40,23 +38,16 @@ def publish(job: Job, ledger: Ledger, output: Path, log: Path) -> dict[str, int]
         _claim(job, ledger, files)
     ledger.forget(job)
     storage.publish(log, ledger.log(job))
-    _each(lambda name: storage.publish(output / name, _key(job, name)), files)
+    each(lambda name: storage.publish(output / name, _key(job, name)), files)
     gone = own - set(files)
-    _each(lambda name: storage.remove(_key(job, name)), gone)
+    each(lambda name: storage.remove(_key(job, name)), gone)
     if job.shares_place:
-        _each(lambda name: ledger.disclaim(job, name), gone)
+        each(lambda name: ledger.disclaim(job, name), gone)
     return files
 
 
 def _key(job: Job, name: str) -> str:
     return f"{job.destination}/{name}"
-
-
-def _each(put: Callable[[str], object], names: Iterable[str]) -> None:
-    """Do it for each file, several at a time; the first failure is raised."""
-    with ThreadPoolExecutor(_AT_ONCE, "publish") as pool:
-        for done in [pool.submit(put, name) for name in names]:
-            done.result()
 
 
 def _claim(job: Job, ledger: Ledger, names: Iterable[str]) -> None:

@@ -71,7 +71,7 @@ def run_job(
     ledger = Ledger(machine.places.outputs, job.ledger)
     one = _Attempt(job, machine, ledger, attempt, listen, cancelled or Flag())
     try:
-        already = ledger.outcome(job, machine.cellprofiler.version)
+        already = one.done_elsewhere()
         if already is not None:
             return already
         with _scratch(job, machine.scratch) as scratch:
@@ -120,6 +120,9 @@ class _Attempt:
             with self._slot(), self._phase("running"):
                 self._run(staged, scratch)
             with self._phase("publishing"):
+                already = self.done_elsewhere()
+                if already is not None:
+                    return already
                 files = publish(
                     self.job, self.ledger, scratch / "output", scratch / "log"
                 )
@@ -129,6 +132,13 @@ class _Attempt:
             failed = self.outcome(failure=_failure(error))
             return _keep_failure(failed, self.ledger, scratch / "log")
         return outcome
+
+    def done_elsewhere(self) -> Outcome | None:
+        """What another copy of the job came to, if one is done meanwhile.
+
+        Then nothing more is published, so that the files stay those of its marker.
+        """
+        return self.ledger.outcome(self.job, self.machine.cellprofiler.version)
 
     @contextlib.contextmanager
     def _phase(self, name: Phase) -> Iterator[None]:

@@ -1,14 +1,11 @@
 """Bring to this machine what one job needs; what is local stays where it is."""
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
-from typing import TypeVar
 
 from cpengine import batchfile, fingerprint, loaddata, pipeline, plugins
 from cpengine.access import is_local
@@ -16,13 +13,10 @@ from cpengine.cache import Cache
 from cpengine.errors import InputError
 from cpengine.loaddata import ImageFile, Table
 from cpengine.model import AttemptError, FailureKind, Job
+from cpengine.parallel import each
 from cpengine.places import Places, without_file_scheme
 from cpengine.sheet import Sheet
 from cpengine.storage import as_text
-
-_T = TypeVar("_T")
-_AT_ONCE = 16
-"""Files fetched at a time for one job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,7 @@ class Stager:
         job = self.job
         self.folder.mkdir()
         (self.folder / "empty").mkdir()
-        pipe, data = self._each(self._shared_file, [job.pipeline, job.data_file])
+        pipe, data = each(self._shared_file, [job.pipeline, job.data_file])
         rules = self._tree(job.input, "rules")
         code = self._tree(job.plugins, "plugins") if job.plugins else None
         read = _read(pipe, data, job)
@@ -87,16 +81,6 @@ class Stager:
             plugins=code,
             fetched=self._fetched,
         )
-
-    def _each(self, bring: Callable[[_T], Path], wanted: Iterable[_T]) -> list[Path]:
-        """Bring several files at a time; the first that fails ends it."""
-        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
-            coming = [pool.submit(bring, key) for key in wanted]
-            try:
-                return [one.result() for one in coming]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
     def _shared_file(self, key: str) -> Path:
         """A file of the workspace, which other jobs need, too."""
@@ -117,7 +101,7 @@ class Stager:
             parent = (self.folder / name / file).parent
             return self._bring(f"{workspace.url(key)}/{file}", parent, shared=True)
 
-        self._each(bring, files)
+        each(bring, files)
         return self.folder / name if files else None
 
     def _bring(self, url: str, to: Path, *, shared: bool) -> Path:
@@ -171,7 +155,7 @@ class Stager:
             shared = sheet.is_shared(file)
             return _there(self._bring(url, to, shared=shared), url)
 
-        brought = dict(zip(files, self._each(bring, files), strict=True))
+        brought = dict(zip(files, each(bring, files), strict=True))
         if all(_opens(folder, place) for folder, place in places.items()):
             return {}
         return {n: [str(brought[file]) for file in row] for n, row in rows.items()}
