@@ -17,7 +17,7 @@ def places(tmp_path: Path) -> Places:
         (tmp_path / name).mkdir()
     images, outputs = (Storage(str(tmp_path / n)) for n in ("images", "outputs"))
     mapped = (("s3://gallery", "/data/gallery"), ("D:\\screen", "s3://lab/screen"))
-    return Places(images, images, outputs, mapped)
+    return Places(images, images, outputs, ("illum",), mapped)
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,11 @@ def test_a_place_stands_for(
 def test_what_the_project_made_is_taken_from_its_outputs(
     places: Places, tmp_path: Path
 ) -> None:
-    (tmp_path / "outputs/illum/P1").mkdir(parents=True)
+    for name in ("illum/P1", "images/P1"):
+        (tmp_path / "outputs" / name).mkdir(parents=True)
     assert places.locate(f"{BUCKET}/illum/P1") == f"{tmp_path}/outputs/illum/P1"
     assert places.locate(f"{BUCKET}/illum/P2") == f"{tmp_path}/images/illum/P2"
+    assert places.locate(f"{BUCKET}/images/P1") == f"{tmp_path}/images/images/P1"
 
 
 def test_one_root_is_asked_nothing() -> None:
@@ -72,6 +74,7 @@ def test_roots_of_the_project_file(tmp_path: Path) -> None:
     assert places.workspace.root == str(built.root)
     assert places.outputs.root == str(built.root / "out")
     assert places.map == (("X:", "/x"),)
+    assert "projects/proj/B1/illum" in places.made
     assert not places.local
 
 

@@ -209,7 +209,7 @@ def test_logs_before_a_run_is_told(built: Built) -> None:
 def test_each_run_leaves_a_record(ran: Built) -> None:
     run = status(ran)["run"]
     assert run["executor"] == "local"
-    assert run["result"] == "complete"
+    assert run["result"] == "ended"
     assert run["versions"]["cellprofiler"] == "4.2.8.1"
     assert len(run["pipeline_sha256"]) == 64
     assert run["counts"] == {

@@ -87,6 +87,7 @@ def s3_arguments(options: S3Options) -> dict[str, Any]:
             "read_timeout": 60,
             "max_pool_connections": _CONNECTIONS,
         },
+        "max_concurrency": 1,  # of one file; else each read asks for its size first
         "use_listings_cache": False,
         "skip_instance_cache": True,
     }

@@ -12,7 +12,7 @@ HOPELESS = 10
 """So many failures before the first success end a run that sets no limit."""
 
 CURES: Mapping[FailureKind, str] = {
-    FailureKind.BAD_INPUT: "put the file in place or mend it, and run again",
+    FailureKind.BAD_INPUT: "do as it says and run again: only what is left runs",
     FailureKind.CELLPROFILER: "read the log; try one group with --well and --site",
     FailureKind.NO_OUTPUT: "let the pipeline save to the Default Output Folder, and "
     "check that its modules find something",
@@ -26,8 +26,7 @@ CURES: Mapping[FailureKind, str] = {
     "in CellProfiler itself",
     FailureKind.NODE_LOST: "nothing: it is run again elsewhere",
     FailureKind.SPOT_LOST: "nothing: it is run again elsewhere",
-    FailureKind.STORAGE: "free the disk, or check the network, the bucket and its "
-    "rights; then run again",
+    FailureKind.STORAGE: "do as it says and run again: only what is left runs",
     FailureKind.CANCELLED: "run again for the rest",
 }
 """What a user can do about each kind of failure."""
@@ -114,6 +113,12 @@ class Cause:
     def __str__(self) -> str:
         assert self.first.failure is not None
         return str(replace(self.first.failure, log=None))
+
+    @property
+    def has_log(self) -> bool:
+        """Whether CellProfiler got so far as to write one."""
+        assert self.first.failure is not None
+        return self.first.failure.log is not None
 
     @property
     def cure(self) -> str:

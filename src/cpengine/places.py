@@ -22,6 +22,8 @@ class Places:
     """Pipelines, CSVs, batch files, rules and plugins."""
     outputs: Storage
     """Results, and the ledger beside them."""
+    made: tuple[str, ...] = ()
+    """Places where the project's steps put their results, below `outputs`."""
     map: tuple[tuple[str, str], ...] = ()
     """Beginnings of places in CSVs, and what stands for each; the first that fits."""
 
@@ -38,17 +40,22 @@ class Places:
     def locate(self, place: str) -> str:
         """Where a folder or an address in a CSV really is: a local path, or a URL.
 
-        DCP's mount and relative places stand for what is below the roots: what the
-        project's own steps have made is in `outputs`, anything else in `images`.
+        DCP's mount and relative places stand for what is below the roots: results of
+        the project's own steps are in `outputs` if they are there, else, like anything
+        else, in `images`.
         """
         place = self._mapped(without_file_scheme(place))
         if place == BUCKET or place.startswith(f"{BUCKET}/"):
             place = place.removeprefix(BUCKET).lstrip("/")
         if place.startswith("/") or "://" in place:
             return place
-        one_root = self.outputs.root == self.images.root
-        made = place and not one_root and self.outputs.exists(place)
-        return (self.outputs if made else self.images).url(place)
+        return (self.outputs if self._is_made(place) else self.images).url(place)
+
+    def _is_made(self, place: str) -> bool:
+        if self.outputs.root == self.images.root:
+            return False
+        below = any(place == key or place.startswith(f"{key}/") for key in self.made)
+        return below and self.outputs.exists(place)
 
     def _mapped(self, place: str) -> str:
         for start, real in self.map:

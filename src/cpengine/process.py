@@ -97,7 +97,7 @@ def run(
     watch = _Watch.begin(process.pid, limits)
     stop: _Stop | None = _CANCELLED  # unless _attend comes back
     try:
-        with log.open("wb") as kept:
+        with log.open("wb", buffering=0) as kept:
             stop = _attend(process, kept, follow, cancelled, watch)
     finally:
         killed = _end(process, at_once=stop is not None)

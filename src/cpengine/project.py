@@ -76,7 +76,13 @@ class Project:
             roots.get(name, roots["root"]) for name in named[1:]
         )
         mapped = sorted(section.map.items(), key=lambda pair: -len(pair[0]))
-        return Places(images, workspace, outputs, tuple(mapped))
+        return Places(images, workspace, outputs, self._made(), tuple(mapped))
+
+    def _made(self) -> tuple[str, ...]:
+        """Where the steps put their results."""
+        built_in = (self.layout.output(kind.output) for kind in STEPS.values())
+        changed = (step.output for step in self.file.steps.values() if step.output)
+        return tuple(dict.fromkeys([*built_in, *changed]))
 
     def _place(self, place: str) -> str:
         """A folder or address of the project file."""

@@ -49,7 +49,7 @@ class RunRecord:
     ended: str = ""
     """Empty while it runs, and for ever if it was killed."""
     result: str = "running"
-    """`running`, `complete`, `stopped`, or why it ended early."""
+    """`running`, `ended`, `stopped` (by a person), or why it ended early."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Jobs `done`, `failed` and `not_run`, `image_sets` and `files`."""
 

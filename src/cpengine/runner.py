@@ -254,12 +254,14 @@ def _keep_failure(outcome: Outcome, ledger: Ledger, log: Path) -> Outcome:
     failure = outcome.failure
     if failure is None or failure.kind is FailureKind.CANCELLED:
         return outcome
+    key = ledger.log(outcome.job)
     with contextlib.suppress(StorageError):
         if log.exists():
-            key = ledger.log(outcome.job)
             ledger.storage.publish(log, key)
+        if "running" in outcome.phase_s:
             failure = replace(failure, log=ledger.storage.url(key))
             outcome = replace(outcome, failure=failure)
+    with contextlib.suppress(StorageError):
         ledger.record(outcome)
     return outcome
 

@@ -195,7 +195,7 @@ class _Running:
             self._tally.add(outcome)
             if outcome.done:
                 self._done.append(outcome)
-        self.how = self._tally.stopped or "complete"
+        self.how = self._tally.stopped or "ended"
 
     def result(self) -> StepResult:
         """What the step has come to."""

@@ -1,5 +1,6 @@
 """Whether CellProfiler's run over a group can be believed."""
 
+import signal
 from pathlib import Path
 
 from cpengine.cellprofiler.command import error_of, lacks_memory, not_loaded
@@ -45,8 +46,8 @@ def _broken(ended: Ended, said: str, log: str) -> AttemptError:
     if lacks_memory(error or ""):
         return AttemptError(FailureKind.OUT_OF_MEMORY, error or "", module)
     if not said and ended.code < 0:
-        return AttemptError(
-            FailureKind.CRASH, error or f"ended by signal {-ended.code}", module
-        )
+        named = {s.value: s.name for s in signal.Signals}
+        by = named.get(-ended.code, f"signal {-ended.code}")
+        return AttemptError(FailureKind.CRASH, error or f"ended by {by}", module)
     message = error or f"exit code {ended.code}, done file {said or 'missing'}"
     return AttemptError(FailureKind.CELLPROFILER, message, module)

@@ -88,6 +88,7 @@ def run_environment(
         **cp_env,
         **dict.fromkeys(THREADS, "1"),
         "MPLBACKEND": "agg",
+        "PYTHONUNBUFFERED": "1",  # the last words before a crash are in the log
         "TMPDIR": str(temp),
     }
 

@@ -153,7 +153,8 @@ def _show_result(result: StepResult) -> None:
     for cause in causes(result.failed):
         print_err(f"{counted(cause.times, 'job')} failed: {cause}")
         print_err(f"  what to do: {cause.cure}")
-        print_err(f"  its log: cpengine logs {result.step} {cause.first.job.id}")
+        if cause.has_log:
+            print_err(f"  its log: cpengine logs {result.step} {cause.first.job.id}")
 
 
 def _nothing_ran(result: StepResult) -> str:

@@ -1,0 +1,41 @@
+"""What CellProfiler wrote in two runs, without what differs from run to run."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+TIMES, PLACES = ("ExecutionTime_",), ("PathName_", "URL_")
+TIMESTAMP = "Run_Timestamp"
+
+
+def image_row(data: bytes) -> dict[str, str]:
+    """The row of an Image.csv that has one image set."""
+    (row,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
+    return row
+
+
+def without(row: Mapping[str, str], beginnings: tuple[str, ...]) -> dict[str, str]:
+    """A row but for the columns that begin so."""
+    return {key: text for key, text in row.items() if not key.startswith(beginnings)}
+
+
+def experiment(data: bytes) -> dict[str, str]:
+    """The keys and values of an Experiment.csv."""
+    header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
+    assert header == ["Key", "Value"]
+    return dict(rows)
+
+
+def lasting(name: str, data: bytes) -> object:
+    """What two runs have in common that differ in time and in where the images are.
+
+    An Image.csv without execution times and addresses, its PathName_ columns included;
+    an Experiment.csv without the time of the run; every other file byte for byte.
+    """
+    match PurePosixPath(name).name:
+        case "Image.csv":
+            return without(image_row(data), (*TIMES, "URL_"))
+        case "Experiment.csv":
+            return without(experiment(data), (TIMESTAMP,))
+    return data
