@@ -6,13 +6,16 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
 
-.PHONY: demo test setup lint types bench docs constraints clean
+.PHONY: demo test chaos setup lint types bench docs constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
 
 test: setup            ## run the whole suite, real CellProfiler included
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
+	CPENGINE_CHAOS_KILLS=120 $(BIN)/python -m pytest tests/chaos -s $(PYTEST_ARGS)
 
 setup: .venv/ready     ## Python environment and CellProfiler
 	@$(BIN)/cpengine cellprofiler install --if-missing

@@ -1,0 +1,147 @@
+"""What must hold at every moment of the chaos, and what must hold when it is over."""
+
+import csv
+import io
+import json
+import posixpath
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.roots import Files, Seen
+
+VARYING = ("ExecutionTime_", "URL_")
+"""Beginnings of the columns of Image.csv that differ between two runs."""
+LEDGER = ("claims", "logs", "markers", "runs")
+
+
+@dataclass(slots=True)
+class Promises:
+    """Compares what is seen with the undisturbed run, and with what was seen before."""
+
+    undisturbed: Seen
+    _done: Files = field(default_factory=dict)
+
+    def hold(self, seen: Seen) -> None:
+        """Check what must hold at every moment."""
+        no_marker_lacks_its_files(seen)
+        self.no_done_job_ran_again(seen)
+        self.no_visible_file_is_half_or_foreign(seen)
+
+    def no_done_job_ran_again(self, seen: Seen) -> None:
+        self._done |= {n: d for n, d in seen.done.items() if n not in self._done}
+        for name, data in self._done.items():
+            assert seen.done.get(name) == data, f"{name}: was not left as it was"
+
+    def no_visible_file_is_half_or_foreign(self, seen: Seen) -> None:
+        expected = self.undisturbed.output
+        for name, data in _published(seen).items():
+            assert name in expected, f"{name}: the undisturbed run has no such file"
+            assert same(name, data, expected[name]), f"{name}: has other content"
+
+    def hold_at_the_end(self, seen: Seen) -> None:
+        """Check what must hold once the last resume is through."""
+        self.hold(seen)
+        self.every_job_is_done_once(seen)
+        self.no_file_is_missing(seen)
+        self.every_file_has_its_claim(seen)
+        nothing_else_is_in_the_ledger(seen)
+
+    def every_job_is_done_once(self, seen: Seen) -> None:
+        assert set(seen.done) == set(self.undisturbed.done)
+        assert len({name.partition("~")[0] for name in seen.done}) == len(seen.done)
+
+    def no_file_is_missing(self, seen: Seen) -> None:
+        assert set(_published(seen)) == set(self.undisturbed.output)
+
+    def every_file_has_its_claim(self, seen: Seen) -> None:
+        assert _claims(seen) == _claims(self.undisturbed)
+
+
+def no_marker_lacks_its_files(seen: Seen) -> None:
+    for marker, data in seen.done.items():
+        for name, size in files_of_marker(data).items():
+            assert name in seen.output, f"{marker}: {name} is not there"
+            there = len(seen.output[name])
+            assert there == size, f"{marker}: {name} has {there} of {size} bytes"
+
+
+def nothing_else_is_in_the_ledger(seen: Seen) -> None:
+    other = [
+        key
+        for key in seen.ledger
+        if key.partition("/")[0] not in LEDGER and not is_part(key)
+    ]
+    assert not other
+
+
+def status_is_clean(status: dict[str, Any]) -> None:
+    """What `cpengine status --verify --json` must say of the step."""
+    (step,) = status["steps"]
+    assert step["done"] == step["jobs"]
+    assert not step["damaged"]
+
+
+def only_the_cache_is_left(scratch: Path) -> None:
+    left = {path.name for path in scratch.iterdir()}
+    assert not {name for name in left if not name.startswith("cpengine-cache-")}
+
+
+def files_of_marker(data: bytes) -> dict[str, int]:
+    """The files that a done marker names, below the output, with their sizes."""
+    outcome = json.loads(data)
+    place = _place(outcome["job"])
+    return {posixpath.join(place, name): n for name, n in outcome["files"].items()}
+
+
+def _place(job: dict[str, Any]) -> str:
+    place = job.get("output_structure") or job["id"]
+    for pair in job["Metadata"].split(","):
+        place = place.replace(*pair.split("="))
+    return place
+
+
+def is_part(key: str) -> bool:
+    """Whether it is a file in the making, which a killed run may leave."""
+    name = posixpath.basename(key)
+    return name.startswith(".") and name.endswith(".part")
+
+
+def parts(seen: Seen) -> list[str]:
+    """The files in the making that are to be seen."""
+    return [
+        key for files in (seen.ledger, seen.output) for key in files if is_part(key)
+    ]
+
+
+def _published(seen: Seen) -> Files:
+    return {name: data for name, data in seen.output.items() if not is_part(name)}
+
+
+def _claims(seen: Seen) -> Files:
+    return {key: data for key, data in seen.ledger.items() if key.startswith("claims/")}
+
+
+def same(name: str, one: bytes, other: bytes) -> bool:
+    """Whether two files are equal, but for what no two runs have in common."""
+    lasting = _LASTING.get(posixpath.basename(name))
+    if one == other or lasting is None:
+        return one == other
+    return lasting(one.decode()) == lasting(other.decode())
+
+
+def _of_images(text: str) -> list[list[str]]:
+    """Image.csv without the columns of times and of places on this machine."""
+    rows = list(csv.reader(io.StringIO(text)))
+    kept = [i for i, name in enumerate(rows[0]) if not name.startswith(VARYING)]
+    return [[row[i] for i in kept] for row in rows]
+
+
+def _of_experiment(text: str) -> list[list[str]]:
+    """Experiment.csv without the row that tells when it was made."""
+    rows = csv.reader(io.StringIO(text))
+    return [row for row in rows if row[0] != "Run_Timestamp"]
+
+
+_LASTING = {"Image.csv": _of_images, "Experiment.csv": _of_experiment}
+"""What two runs have in common, for the files that differ in more than that."""

@@ -1,0 +1,146 @@
+"""The storage roots that the chaos test runs on, and what can be seen there."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tests.s3.bucket_server import S3Server
+
+Files = dict[str, bytes]
+FAULTS = {
+    "latency_s": 0.03,
+    "reset": 0.02,
+    "lost": 0.02,
+    "slow_down": 0.02,
+    "error_500": 0.02,
+    "truncate": 0.05,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A step's ledger and its output; the ledger is not newer than the output."""
+
+    ledger: Files
+    output: Files
+
+    @property
+    def done(self) -> Files:
+        """The done markers by name."""
+        return dict(self._markers(".done"))
+
+    @property
+    def failed(self) -> Files:
+        """The markers of failures by name."""
+        return dict(self._markers(".failed"))
+
+    def _markers(self, ending: str) -> Iterator[tuple[str, bytes]]:
+        for key, data in self.ledger.items():
+            folder, _, name = key.partition("/")
+            if folder == "markers" and ending in name and not name.startswith("."):
+                yield name, data
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a step's ledger and output are below the root."""
+
+    name: str
+    ledger: str
+    output: str
+
+
+class Root(Protocol):
+    """A storage root of one round."""
+
+    step: Step
+
+    @property
+    def settings(self) -> str:
+        """How a project file names it, from inside its section `storage`."""
+
+    def fill(self, files: Files) -> None:
+        """Put files there."""
+
+    def see(self) -> Seen:
+        """What is there now."""
+
+    def storm(self, seed: int) -> None:
+        """Begin to fail now and then."""
+
+    def calm(self) -> "Counter[str]":
+        """End that; how often which fault struck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A root on this machine, which never fails."""
+
+    folder: Path
+    step: Step
+
+    @property
+    def settings(self) -> str:
+        return f'root = "{self.folder}"\n'
+
+    def fill(self, files: Files) -> None:
+        for key, data in files.items():
+            path = self.folder / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    def see(self) -> Seen:
+        ledger = files_below(self.folder / self.step.ledger)
+        return Seen(ledger, files_below(self.folder / self.step.output))
+
+    def storm(self, seed: int) -> None:
+        pass
+
+    def calm(self) -> "Counter[str]":
+        return Counter()
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A root on the S3 server; looking at it passes by the faults."""
+
+    name: str
+    server: S3Server
+    step: Step
+
+    @property
+    def settings(self) -> str:
+        endpoint = f'endpoint = "{self.server.url}"\n'
+        return f'root = "s3://{self.name}"\n\n[storage.s3]\n{endpoint}'
+
+    def fill(self, files: Files) -> None:
+        self.server.make(self.name)
+        for key, data in files.items():
+            self.server.put(self.name, key, data)
+
+    def see(self) -> Seen:
+        ledger = self._objects(f"{self.step.ledger}/")
+        return Seen(ledger, self._objects(f"{self.step.output}/"))
+
+    def _objects(self, prefix: str) -> Files:
+        found = self.server.objects(self.name, prefix)
+        return {key.removeprefix(prefix): data for key, data in found.items()}
+
+    def storm(self, seed: int) -> None:
+        self.server.faults(**FAULTS, bucket=self.name, seed=seed)
+
+    def calm(self) -> "Counter[str]":
+        self.server.faults()
+        return self.server.injected(self.name)
+
+
+def files_below(folder: Path) -> Files:
+    """All files below a folder; one that is renamed while we look is left out."""
+    found: Files = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    return found

@@ -1,0 +1,79 @@
+"""A plate whose jobs a stand-in CellProfiler runs: quick, and the same every time."""
+
+import random
+import sys
+from pathlib import Path
+
+from tests import build
+from tests.chaos.roots import Files, Step, files_below
+
+STEP = Step(
+    "analysis",
+    ledger="projects/proj/workspace/cpengine/B1/analysis",
+    output="projects/proj/workspace/analysis/B1",
+)
+SLOWEST = "CHAOS_SLOWEST_S"
+"""The variable with the seconds that the stand-in sleeps at the most."""
+_SITES = ("1", "2", "3", "4")
+_SCRIPT = '''\
+#!{python} -IS
+"""Takes CellProfiler's options; its output tells the images and nothing else."""
+import csv, hashlib, os, random, sys, time
+from pathlib import Path
+from urllib.request import url2pathname
+
+argv = sys.argv[1:]
+if argv == ["--version"]:
+    sys.exit(print("4.2.8.1"))
+option = dict(zip(argv, argv[1:]))
+group = dict(pair.split("=") for pair in option["-g"].split(","))
+job, out = "-".join(group.values()), Path(option["-o"])
+nap = random.uniform(0, float(os.environ.get("CHAOS_SLOWEST_S", "0"))) / 2
+data = next(a.partition("=")[2] for a in argv if a.startswith("--data-file="))
+with open(data, newline="") as file:
+    rows = [r for r in csv.DictReader(file) if group.items() <= r.items()]
+(row,) = rows
+seen = hashlib.sha256(job.encode())
+for name in ("URL_OrigDNA", "URL_IllumDNA"):
+    seen.update(Path(url2pathname(row[name].removeprefix("file:"))).read_bytes())
+print("Image # 1, module LoadData # 1: CPU_time = 0.01 secs, Wall_time = 0.02 secs")
+sys.stdout.flush()
+time.sleep(nap)
+(out / "outlines").mkdir()
+for number, name in enumerate(("Image", "Cells", "Cytoplasm", "Nuclei")):
+    line = job + "," + seen.hexdigest() + "," + name + "\\n"
+    (out / (job + "_" + name + ".csv")).write_text(line * (20 + 60 * number))
+for number in range(12):
+    place = out / "outlines" / (job + "--" + str(number) + ".png")
+    place.write_bytes(random.Random(line + str(number)).randbytes(3000))
+time.sleep(nap)
+Path(option["-d"]).write_text("Complete\\n")
+'''
+
+
+def program(folder: Path) -> Path:
+    """Write the stand-in."""
+    script = folder / "cellprofiler"
+    script.write_text(_SCRIPT.format(python=sys.executable))
+    script.chmod(0o755)
+    return script
+
+
+def inputs(folder: Path, jobs: int) -> Files:
+    """The files of a plate with so many sites, each image another."""
+    wells = [f"A{number:02d}" for number in range(1, jobs // len(_SITES) + 1)]
+    built = build.project(folder, wells=wells, sites=_SITES)
+    chance = random.Random(0)
+    for image in sorted((*built.images.iterdir(), *built.illum.iterdir())):
+        image.write_bytes(chance.randbytes(20_000))
+    built.toml.unlink()
+    return files_below(folder)
+
+
+def project_file(storage: str, script: Path, structure: str) -> str:
+    """The project file, with what it says of the storage root."""
+    output = f'output_structure = "{structure}"\n' if structure else ""
+    return (
+        f"{build.project_file().rstrip()}\n{storage}\n"
+        f'[cellprofiler]\npath = "{script}"\n\n[steps.analysis]\n{output}'
+    )
