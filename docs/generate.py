@@ -187,12 +187,13 @@ def _project_file_head() -> Iterator[str]:
     )
     yield from ("", "Paths:", "")
     yield (
-        "- `storage.root`, `cellprofiler.path` and `executors.local.scratch` may be "
-        "relative to the project file's folder."
+        "- The roots in `[storage]`, `cellprofiler.path` and "
+        "`executors.local.scratch` may be relative to the project file's folder."
     )
     yield (
-        "- Places in `[steps.NAME]` are below `storage.root`, or absolute. "
-        "The storage root must be a local folder."
+        "- Places in `[steps.NAME]` are below `storage.root` (`workspace`, `outputs`), "
+        "or absolute paths, or addresses such as `s3://bucket/folder`. See "
+        "[storage](../how-to/storage.md)."
     )
     yield from ("", "For an editor that knows TOML schemas, start the file with:", "")
     yield from ("```toml", "#:schema ./cpengine.schema.json", "```", "")
