@@ -200,6 +200,8 @@ class Storage:
         """
         with self._telling(key, "cannot be written"):
             self._make_parent(key)
+            if self.is_local(key):
+                return _created(self.path(key), data)
             try:
                 self._filesystem(key).pipe_file(self.url(key), data, mode="create")
             except OSError as error:
@@ -334,6 +336,23 @@ def _no_bucket(error: Exception) -> bool:
 
 def _missing(url: str) -> InputError:
     return InputError(f"{url}: is not there: put it there")
+
+
+def _created(path: Path, data: bytes) -> bool:
+    """Make a file with all that is in it at once, unless there is one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
+    try:
+        temporary.write_bytes(data)
+        try:
+            os.link(temporary, path)
+        except PermissionError:  # a file system without links
+            with path.open("xb") as plain:
+                plain.write(data)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 @contextlib.contextmanager
