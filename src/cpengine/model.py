@@ -237,11 +237,6 @@ class Outcome:
         """Whether the job's results are published."""
         return self.failure is None
 
-    @property
-    def published(self) -> int:
-        """Bytes of the published files."""
-        return sum(self.files.values())
-
     def to_json(self) -> dict[str, Any]:
         """The outcome as the ledger keeps it."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}

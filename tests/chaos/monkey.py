@@ -181,7 +181,7 @@ class Monkey:
         engine.kill()
         if engine.wait() != -signal.SIGKILL:
             return False
-        _, alive = psutil.wait_procs(self.cage.at_work(), timeout=10)
+        _, alive = psutil.wait_procs(self.cage.at_work(), timeout=5)
         assert not alive, f"outlived cpengine: {alive}"
         self.figures.killed(CPENGINE, self._phases(engine.pid))
         return True
