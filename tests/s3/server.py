@@ -59,7 +59,10 @@ class KeepAlive(MotoRequestHandler):
         if environ.pop("HTTP_TRANSFER_ENCODING", ""):
             body = stream.read()  # werkzeug's stream of chunks, which knows its end
         else:
-            body = stream.read(int(environ.get("CONTENT_LENGTH") or 0))
+            promised = int(environ.get("CONTENT_LENGTH") or 0)
+            body = stream.read(promised)
+            if len(body) < promised:  # S3 keeps nothing of what a dead client sent
+                raise ConnectionError("the client is gone")
         length = str(len(body))
         return environ | {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": length}
 

@@ -103,6 +103,19 @@ def _answers(port: int) -> bool:
         return client.connect_ex((HOST, port)) == 0
 
 
+def test_nothing_is_kept_of_what_a_client_that_died_has_sent(
+    server: S3Server, bucket: str
+) -> None:
+    head = f"PUT /{bucket}/a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000\r\n"
+    signed = f"Authorization: {SIGNED}\r\n\r\n"
+    for sent in (b"", bytes(999)):
+        with socket.create_connection((HOST, server.port)) as client:
+            client.sendall(f"{head}{signed}".encode() + sent)
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(100) == b""  # the server has hung up
+    assert server.objects(bucket) == {}
+
+
 def test_one_connection_serves_many_requests(
     connection: http.client.HTTPConnection, bucket: str
 ) -> None:
