@@ -201,23 +201,28 @@ def test_job_comes_with_the_markers_of_its_earlier_runs(ledger: Ledger) -> None:
     assert sorted(job.earlier) == names(ledger)
 
 
-def test_markers_of_earlier_runs_tell_their_files_and_are_forgotten(
+def test_markers_of_earlier_runs_tell_their_files_until_they_are_replaced(
     ledger: Ledger,
 ) -> None:
     ledger.record(outcome(JOB, files={"Cells.csv": 3, "a/b.png": 4}))
     ledger.record(outcome(CHANGED, FAILURE))
     job = again(ledger, CHANGED)
     assert ledger.earlier_files(job) == {"Cells.csv", "a/b.png"}
-    ledger.forget(job)
-    assert names(ledger) == []
+    ledger.set_aside(job)
+    assert state(ledger, CHANGED) is State.FAILED
+    assert not any(name.endswith(".done") for name in names(ledger))
+    assert ledger.earlier_files(again(ledger, CHANGED)) == {"Cells.csv", "a/b.png"}
+    done = outcome(job)
+    ledger.record(done)
+    assert names(ledger) == [marker_of(done)]
 
 
-def test_forget_leaves_other_jobs_alone(ledger: Ledger) -> None:
+def test_setting_aside_leaves_other_jobs_alone(ledger: Ledger) -> None:
     other = replace(JOB, group=(("Metadata_Plate", "P2"),))
     ledger.record(outcome(other, files={"Cells.csv": 3}))
     job = again(ledger, JOB)
     assert ledger.earlier_files(job) == set()
-    ledger.forget(job)
+    ledger.set_aside(job)
     assert len(names(ledger)) == 1
 
 

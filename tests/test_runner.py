@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from cpengine import fingerprint, loaddata
 from cpengine.events import Event, PhaseBegun
+from cpengine.failures import next_try
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import BUCKET
@@ -168,6 +170,26 @@ def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
     ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
     assert run_job(_again(replace(job, fingerprint="new"), here), here).done
     assert not old.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_they_are_removed_also_after_a_run_that_could_not_publish(
+    here: Machine, job: Job, tmp_path: Path, killed: bool
+) -> None:
+    old, in_the_way = tmp_path / "out/P1/Old.csv", tmp_path / "out/P1/Image.csv/x"
+    build.write(old, "from the run before")
+    build.write(in_the_way, "")
+    ledger = Ledger(here.places.outputs, job.ledger)
+    ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
+    changed = _again(replace(job, fingerprint="new"), here)
+    failed = run_job(changed, here)
+    again = next_try(failed, 0)
+    assert again is not None
+    assert old.exists()
+    shutil.rmtree(in_the_way.parent)
+    assert run_job(_again(changed, here) if killed else again.job, here).done
+    assert not old.exists()
+    assert list(here.places.outputs.sizes(f"{job.ledger}/markers")) == ["P1~new~0.done"]
 
 
 def test_stale_markers_are_gone_after_a_new_run(here: Machine, job: Job) -> None:

@@ -29,6 +29,16 @@ class State(StrEnum):
     LEFT = "left"
 
 
+class Kept(StrEnum):
+    """What a marker stands for."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REPLACED = "replaced"
+    """Results that a run is replacing, or was when it was killed: it keeps their names,
+    so that those which are made no more can be removed."""
+
+
 class Standing(NamedTuple):
     """Where one job stands."""
 
@@ -47,7 +57,7 @@ class Marker(NamedTuple):
     job_id: str
     fingerprint: str
     version: str
-    state: State
+    state: Kept
     failure: str = ""
 
     @classmethod
@@ -56,17 +66,14 @@ class Marker(NamedTuple):
         stem, _, ending = name.rpartition(".")
         state, _, failure = ending.partition("-")
         parts = stem.rsplit("~", 2)
-        if name.startswith(".") or len(parts) != 3 or state not in _WRITTEN:
+        if name.startswith(".") or len(parts) != 3 or state not in set(Kept):
             return None
         job_id, made_of, version = parts
-        return cls(job_id, made_of, version, State(state), failure)
+        return cls(job_id, made_of, version, Kept(state), failure)
 
     def __str__(self) -> str:
         ending = f"{self.state}-{self.failure}" if self.failure else self.state
         return f"{self.job_id}~{self.fingerprint}~{self.version}.{ending}"
-
-
-_WRITTEN = frozenset({State.DONE, State.FAILED})
 
 
 def marker_of(outcome: Outcome) -> str:
@@ -76,7 +83,7 @@ def marker_of(outcome: Outcome) -> str:
             outcome.job.id,
             outcome.job.fingerprint,
             outcome.versions["cellprofiler"],
-            State.DONE if outcome.done else State.FAILED,
+            Kept.DONE if outcome.done else Kept.FAILED,
             outcome.failure.kind if outcome.failure else "",
         )
     )
@@ -139,7 +146,7 @@ class Ledger:
         None if it is not done, or if its marker is one that `job` knows and means to
         replace.
         """
-        marker = Marker(job.id, job.fingerprint, cellprofiler, State.DONE)
+        marker = Marker(job.id, job.fingerprint, cellprofiler, Kept.DONE)
         if str(marker) in job.earlier:
             return None
         data = self.storage.read_if_there(self._key(str(marker)))
@@ -158,10 +165,10 @@ class Ledger:
         return f"{self.folder}/markers/{name}"
 
     def record(self, outcome: Outcome) -> None:
-        """Write an outcome's marker.
+        """Write an outcome's marker, and remove those that it stands for.
 
-        The markers of failures that the job knows go: a job has one failed marker at
-        the most, and none once it is done.
+        Of the markers that the job knows: a job has one failed marker at the most, and
+        once it is done no other one.
 
         Raises
         ------
@@ -171,25 +178,34 @@ class Ledger:
         name = marker_of(outcome)
         text = json.dumps(outcome.to_json(), indent=1)
         self.storage.write(self._key(name), text.encode())
-        for earlier in outcome.job.earlier:
-            marker = Marker.parse(earlier)
-            if marker and marker.state is State.FAILED and earlier != name:
-                self.storage.remove(self._key(earlier))
+        for marker in filter(None, map(Marker.parse, outcome.job.earlier)):
+            if marker.state is Kept.DONE:
+                marker = marker._replace(state=Kept.REPLACED)
+            over = outcome.done or marker.state is Kept.FAILED
+            if over and str(marker) != name:
+                self.storage.remove(self._key(str(marker)))
 
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
-        names = [n for n in job.earlier if n.endswith(f".{State.DONE}")]
+        markers = filter(None, map(Marker.parse, job.earlier))
+        done = [m for m in markers if m.state is not Kept.FAILED]
+        aside = [marker._replace(state=Kept.REPLACED) for marker in done]
         return {
             file
-            for outcome in self.outcomes(names)
+            for outcome in self.outcomes({str(marker) for marker in (*done, *aside)})
             if outcome.job.destination == job.destination
             for file in outcome.files
         }
 
-    def forget(self, job: Job) -> None:
-        """Remove the markers of earlier runs of a job."""
-        for name in job.earlier:
-            self.storage.remove(self._key(name))
+    def set_aside(self, job: Job) -> None:
+        """Take back that earlier runs of a job are done; their files stay known."""
+        for marker in filter(None, map(Marker.parse, job.earlier)):
+            if marker.state is Kept.DONE:
+                key = self._key(str(marker))
+                if data := self.storage.read_if_there(key):
+                    aside = str(marker._replace(state=Kept.REPLACED))
+                    self.storage.write(self._key(aside), data)
+                self.storage.remove(key)
 
     def claim(self, job: Job, file: str) -> str:
         """Make a file of a shared place this job's own; give the id of its owner.
@@ -220,7 +236,7 @@ class Ledger:
             str(marker)
             for job_id, markers in self._markers().items()
             for marker in markers
-            if job_id in known and marker.state is State.DONE
+            if job_id in known and marker.state is Kept.DONE
         ]
         found: dict[str, Mapping[str, int]] = {}
         told: dict[str, str] = {}
@@ -251,9 +267,9 @@ def _standing(job: Job, markers: Collection[Marker], cellprofiler: str) -> Stand
         if marker.fingerprint == job.fingerprint
         and cellprofiler in ("", marker.version)
     ]
-    done = [marker for marker in markers if marker.state is State.DONE]
-    failed = [marker for marker in mine if marker.state is State.FAILED]
-    if any(marker.state is State.DONE for marker in mine):
+    done = [marker for marker in markers if marker.state is Kept.DONE]
+    failed = [marker for marker in mine if marker.state is Kept.FAILED]
+    if any(marker.state is Kept.DONE for marker in mine):
         return Standing(job, State.DONE, "done, and nothing has changed")
     if failed:
         kept = "; the results of an earlier run are kept" if done else ""
@@ -261,6 +277,8 @@ def _standing(job: Job, markers: Collection[Marker], cellprofiler: str) -> Stand
         return Standing(job, State.FAILED, f"its last attempt failed{kept}", kind)
     if done:
         return Standing(job, State.STALE, _changed(job, done[-1], cellprofiler))
+    if any(marker.state is Kept.REPLACED for marker in markers):
+        return Standing(job, State.LEFT, "a run that replaced its results was ended")
     if markers:
         return Standing(job, State.LEFT, "it failed before something changed")
     return Standing(job, State.LEFT, "it has not run yet")

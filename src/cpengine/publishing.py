@@ -21,8 +21,8 @@ def files_of(folder: Path) -> dict[str, int]:
 def publish(job: Job, ledger: Ledger, output: Path, log: Path) -> dict[str, int]:
     """Put the files in place, over the job's own earlier ones but nobody else's.
 
-    The markers of earlier runs go first: from then on the old results are no longer
-    whole. The done marker is for the caller to write, last.
+    The markers of earlier runs are set aside first: from then on the old results are
+    no longer whole. The done marker is for the caller to write, last.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def publish(job: Job, ledger: Ledger, output: Path, log: Path) -> dict[str, int]
     own = ledger.earlier_files(job)
     if job.shares_place:
         _claim(job, ledger, files)
-    ledger.forget(job)
+    ledger.set_aside(job)
     storage.publish(log, ledger.log(job))
     each(lambda name: storage.publish(output / name, _key(job, name)), files)
     gone = own - set(files)

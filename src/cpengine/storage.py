@@ -345,7 +345,9 @@ def _created(path: Path, data: bytes) -> bool:
         temporary.write_bytes(data)
         try:
             os.link(temporary, path)
-        except PermissionError:  # a file system without links
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
             with path.open("xb") as plain:
                 plain.write(data)
     except FileExistsError:

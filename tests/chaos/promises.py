@@ -119,7 +119,8 @@ def _published(seen: Seen) -> Files:
 
 
 def _claims(seen: Seen) -> Files:
-    return {key: data for key, data in seen.ledger.items() if key.startswith("claims/")}
+    claims = {key: data for key, data in seen.ledger.items() if not is_part(key)}
+    return {key: data for key, data in claims.items() if key.startswith("claims/")}
 
 
 def same(name: str, one: bytes, other: bytes) -> bool:
