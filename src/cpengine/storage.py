@@ -204,15 +204,9 @@ class Storage:
                 return _created(self.path(key), data)
             try:
                 self._filesystem(key).pipe_file(self.url(key), data, mode="create")
-            except OSError as error:
-                if self._exists_already(error):
-                    return False
-                raise
+            except FileExistsError:
+                return False
         return True
-
-    def _exists_already(self, error: OSError) -> bool:
-        # s3fs gives EINVAL for a condition that is not met.
-        return isinstance(error, FileExistsError) or "condition" in str(error).lower()
 
     def publish(self, file: Path, key: str) -> None:
         """Move a local file to a key so that readers see all of it or nothing.

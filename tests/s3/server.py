@@ -49,7 +49,7 @@ class KeepAlive(MotoRequestHandler):
             return ask(self.server.app, environ)
         except Reset:
             raise
-        except Exception:
+        except Exception:  # as any server: it answers 500 and goes on
             traceback.print_exc()
             return ERROR_500
 
