@@ -1,5 +1,7 @@
 """LoadData CSVs: typing, checks, groups, and the CSVs that are derived from others."""
 
+import csv
+import io
 from collections.abc import Sequence
 
 import pytest
@@ -11,6 +13,7 @@ from cpengine.errors import InputError
 from cpengine.loaddata import (
     ImageFile,
     Table,
+    _numbered_rows,
     groups,
     image_files,
     image_numbers,
@@ -156,6 +159,18 @@ def test_images_are_found_under_each_name_that_loaddata_knows(header: str) -> No
 def test_to_csv_gives_what_was_read() -> None:
     text = 'FileName_A,PathName_A\n"a,1.tif",/p\n"b""2.tif",/q\n'
     assert table(text).to_csv() == text
+
+
+@given(st.text("ab,\n \x00é\u2028\x0b"))
+def test_csv_without_quotes_reads_as_the_csv_module_reads_it(text: str) -> None:
+    reader = csv.reader(io.StringIO(text, newline=None))
+    expected = [(tuple(row), reader.line_num) for row in reader if row]
+    assert _numbered_rows(text, "f.csv") == expected
+
+
+def test_cell_that_is_too_long_for_the_csv_module_is_refused() -> None:
+    with pytest.raises(InputError, match=r"f.csv:2: is no CSV \(field larger than"):
+        table(f"a,b\n1,{'x' * (csv.field_size_limit() + 1)}\n")
 
 
 # Groups
@@ -362,4 +377,4 @@ def test_stack_that_cannot_be_projected_is_refused(text: str, said: str) -> None
 def test_image_numbers_follow_the_groups_as_text_and_then_the_file() -> None:
     table = parse("Metadata_Plate,Metadata_Site\nP,10\nP,9\nP,10\n", "f.csv")
     keys = ["Metadata_Plate", "Metadata_Site"]
-    assert image_numbers(table, keys) == [1, 3, 2]
+    assert image_numbers(table, groups(table, keys)) == [1, 3, 2]

@@ -268,30 +268,30 @@ def test_plates_of_the_project_file_set_their_order(tmp_path: Path) -> None:
 
 def test_two_groups_of_one_name_are_refused() -> None:
     values = [("P", "1-A"), ("P-1", "A")]
-    jobs = [replace(JOB, group=tuple(zip(WELL, pair, strict=True))) for pair in values]
+    groups = [tuple(zip(WELL, pair, strict=True)) for pair in values]
     with pytest.raises(InputError, match="two groups are both named P-1-A: use values"):
-        check_ids(jobs)
+        check_ids(groups)
 
 
 def test_key_that_begins_another_is_refused_in_a_structure() -> None:
     group = (("Metadata_Site", "1"), ("Metadata_SiteName", "x"))
-    job = replace(JOB, group=group, output_structure="Metadata_Site-Metadata_SiteName")
+    structure = "Metadata_Site-Metadata_SiteName"
     with pytest.raises(InputError, match="Metadata_Site begins Metadata_SiteName"):
-        check_ids([job])
+        check_ids([group], structure)
 
 
 def test_key_that_begins_another_is_taken_without_a_structure() -> None:
-    check_ids([replace(JOB, group=(("Metadata_A", "1"), ("Metadata_AB", "x")))])
+    check_ids([(("Metadata_A", "1"), ("Metadata_AB", "x"))])
 
 
 @pytest.mark.parametrize("value", ["x" * 151, "é" * 76])
 def test_name_too_long_for_a_folder_is_refused(value: str) -> None:
     with pytest.raises(InputError, match=r"has a name longer than 150 bytes: shorten"):
-        check_ids([replace(JOB, group=(("Metadata_Plate", value),))])
+        check_ids([(("Metadata_Plate", value),)])
 
 
 def test_longest_name_is_taken() -> None:
-    check_ids([replace(JOB, group=(("Metadata_Plate", "x" * 150),))])
+    check_ids([(("Metadata_Plate", "x" * 150),)])
 
 
 def test_plan_counts_jobs_and_image_sets_of_each_plate(tmp_path: Path) -> None:

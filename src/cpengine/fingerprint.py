@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from cpengine.loaddata import Table
 from cpengine.model import Job
@@ -24,9 +26,25 @@ def of_job(job: Job, pipeline: str, image_sets: str, code: Mapping[str, bytes]) 
     code
         The plugin files that the pipeline runs, by name.
     """
+    return of_all(job, pipeline, code).with_image_sets(image_sets)
+
+
+class Shared(NamedTuple):
+    """The parts of a fingerprint that all jobs of a data file have in common."""
+
+    pipeline: str
+    code: str
+    places: str
+
+    def with_image_sets(self, part: str) -> str:
+        """The fingerprint of one of the jobs; `of_image_sets` gives the part."""
+        return _SEPARATOR.join((self.pipeline, part, self.code, self.places))
+
+
+def of_all(job: Job, pipeline: str, code: Mapping[str, bytes]) -> Shared:
+    """What `of_job` takes from any one job, whatever its group."""
     places = (job.input, job.output, job.output_structure, job.plugins or "")
-    parts = (of_text(pipeline), image_sets, of_files(code), of_text(*places))
-    return _SEPARATOR.join(parts)
+    return Shared(of_text(pipeline), of_files(code), of_text(*places))
 
 
 def comparable(one: str, other: str) -> bool:
@@ -42,6 +60,7 @@ def changed(old: str, new: str) -> list[str]:
     return [name for name, before, now in parts if before != now]
 
 
+@lru_cache(maxsize=16)  # they are the same in job after job
 def of_text(*texts: str) -> str:
     """One part: changes with any of the texts."""
     return _short("\x1f".join(texts).encode())
@@ -49,11 +68,17 @@ def of_text(*texts: str) -> str:
 
 def of_image_sets(table: Table, rows: Iterable[int], numbers: Sequence[int]) -> str:
     """One part: changes with a group's rows, the header, and their image numbers."""
-    digest = hashlib.sha256("\x1f".join(table.header).encode())
+    digest = _of_header(table.header).copy()
     for row in rows:
         line = ("\x1e", str(numbers[row]), *table.rows[row])
         digest.update("\x1f".join(line).encode())
     return digest.hexdigest()[:_DIGITS]
+
+
+@lru_cache(maxsize=8)
+def _of_header(header: tuple[str, ...]) -> "hashlib._Hash":
+    """Where the digests of all groups of a table begin."""
+    return hashlib.sha256("\x1f".join(header).encode())
 
 
 def of_files(files: Mapping[str, bytes]) -> str:

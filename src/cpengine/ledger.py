@@ -7,13 +7,15 @@ kind of failure in its state: `.failed-crash`.
 
 import json
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from cpengine import fingerprint
 from cpengine.dcp import DoneRule
+from cpengine.jobs import Lazy, ids
 from cpengine.model import Job, Outcome
 from cpengine.parallel import each
 from cpengine.storage import Storage
@@ -39,16 +41,53 @@ class Kept(StrEnum):
     so that those which are made no more can be removed."""
 
 
+_KEPT = frozenset(Kept)
+
+
+class Verdict(NamedTuple):
+    """What the ledger says of a job, and of many others in the same words."""
+
+    state: State
+    why: str
+    failure: str = ""
+
+
+_NEVER_RUN = Verdict(State.LEFT, "it has not run yet")
+
+
 class Standing(NamedTuple):
     """Where one job stands."""
 
-    job: Job
-    """With the markers that stand for earlier runs of it."""
-    state: State
-    why: str
-    """One line: what the state comes from."""
-    failure: str = ""
-    """The kind of failure of a failed job."""
+    jobs: Sequence[Job]
+    """All that were asked about."""
+    number: int
+    """Which of them it is."""
+    verdict: Verdict
+    earlier: tuple[str, ...] = ()
+    """Names of the markers that stand for earlier runs of the job."""
+
+    @property
+    def job(self) -> Job:
+        """The job, with the markers that stand for earlier runs of it."""
+        job = self.jobs[self.number]
+        if job.earlier == self.earlier:
+            return job
+        return replace(job, earlier=self.earlier)
+
+    @property
+    def state(self) -> State:
+        """Whether it is done."""
+        return self.verdict.state
+
+    @property
+    def why(self) -> str:
+        """One line: what the state comes from."""
+        return self.verdict.why
+
+    @property
+    def failure(self) -> str:
+        """The kind of failure of a failed job."""
+        return self.verdict.failure
 
 
 class Marker(NamedTuple):
@@ -66,7 +105,7 @@ class Marker(NamedTuple):
         stem, _, ending = name.rpartition(".")
         state, _, failure = ending.partition("-")
         parts = stem.rsplit("~", 2)
-        if name.startswith(".") or len(parts) != 3 or state not in set(Kept):
+        if name.startswith(".") or len(parts) != 3 or state not in _KEPT:
             return None
         job_id, made_of, version = parts
         return cls(job_id, made_of, version, Kept(state), failure)
@@ -97,8 +136,8 @@ class Ledger:
     folder: str
 
     def standings(
-        self, jobs: Iterable[Job], cellprofiler: str = "", dcp: DoneRule | None = None
-    ) -> list[Standing]:
+        self, jobs: Sequence[Job], cellprofiler: str = "", dcp: DoneRule | None = None
+    ) -> Sequence[Standing]:
         """Say where each job stands, from listings alone.
 
         Parameters
@@ -111,34 +150,44 @@ class Ledger:
             any marker are looked at.
         """
         found = self._markers()
-        standings = [
-            _standing(job, found.get(job.id, ()), cellprofiler) for job in jobs
-        ]
+        earlier = [found.get(job_id, ()) for job_id in ids(jobs)]
+        said = (
+            _verdict(jobs[number], names, cellprofiler) if names else _NEVER_RUN
+            for number, names in enumerate(earlier)
+        )
+        known: dict[Verdict, Verdict] = {}
+        verdicts = [known.setdefault(verdict, verdict) for verdict in said]
         if dcp is not None:
-            return list(self._recognised(standings, dcp))
-        return standings
+            self._recognise(dcp, jobs, earlier, verdicts)
 
-    def _markers(self) -> dict[str, list[Marker]]:
-        """Give the markers by job id."""
-        found: dict[str, list[Marker]] = {}
+        def standing(number: int) -> Standing:
+            return Standing(jobs, number, verdicts[number], earlier[number])
+
+        return Lazy(standing, range(len(jobs)))
+
+    def _markers(self) -> dict[str, tuple[str, ...]]:
+        """Give the names of markers by job id."""
+        found: dict[str, tuple[str, ...]] = {}
         for name in self.storage.sizes(f"{self.folder}/markers"):
             if marker := Marker.parse(name):
-                found.setdefault(marker.job_id, []).append(marker)
+                found[marker.job_id] = (*found.get(marker.job_id, ()), name)
         return found
 
-    def _recognised(
-        self, standings: Collection[Standing], dcp: DoneRule
-    ) -> Iterator[Standing]:
-        """The same, with jobs as done whose files DCP has made."""
-        unknown = [s.job for s in standings if not s.job.earlier]
-        made = dcp.made(self.storage, unknown)
-        for standing in standings:
-            files = made.get(standing.job.id)
-            if files is None:
-                yield standing
-            else:
+    def _recognise(
+        self,
+        dcp: DoneRule,
+        jobs: Sequence[Job],
+        earlier: Sequence[Collection[str]],
+        verdicts: list[Verdict],
+    ) -> None:
+        """Call jobs done whose files DCP has made."""
+        unknown = array("L", (n for n, names in enumerate(earlier) if not names))
+        made = dcp.made(self.storage, Lazy(jobs.__getitem__, unknown))
+        for number in unknown if made else ():
+            files = made.get(jobs[number].id)
+            if files is not None:
                 why = f"made by Distributed-CellProfiler ({files} files)"
-                yield Standing(standing.job, State.DONE, why)
+                verdicts[number] = Verdict(State.DONE, why)
 
     def outcome(self, job: Job, cellprofiler: str) -> Outcome | None:
         """The outcome by which this job became done with that CellProfiler.
@@ -176,8 +225,7 @@ class Ledger:
             The ledger cannot be written.
         """
         name = marker_of(outcome)
-        text = json.dumps(outcome.to_json(), indent=1)
-        self.storage.write(self._key(name), text.encode())
+        self.storage.write(self._key(name), _text(outcome).encode())
         for marker in filter(None, map(Marker.parse, outcome.job.earlier)):
             if marker.state is Kept.DONE:
                 marker = marker._replace(state=Kept.REPLACED)
@@ -233,10 +281,10 @@ class Ledger:
         """
         known = {job.id: job for job in jobs}
         names = [
-            str(marker)
-            for job_id, markers in self._markers().items()
-            for marker in markers
-            if job_id in known and marker.state is Kept.DONE
+            name
+            for job_id, names in self._markers().items()
+            for name in names
+            if job_id in known and name.endswith(f".{Kept.DONE}")
         ]
         found: dict[str, Mapping[str, int]] = {}
         told: dict[str, str] = {}
@@ -249,6 +297,13 @@ class Ledger:
         return [(known[job_id], wrong) for job_id, wrong in sorted(told.items())]
 
 
+def _text(outcome: Outcome) -> str:
+    """An outcome as JSON with a line a field; Python is slow to indent all of it."""
+    fields = outcome.to_json().items()
+    lines = (f' "{name}": {json.dumps(value)}' for name, value in fields)
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def _wrong(outcome: Outcome, there: Mapping[str, int]) -> str:
     for name, size in outcome.files.items():
         found = there.get(f"{outcome.job.place}/{name}")
@@ -259,8 +314,8 @@ def _wrong(outcome: Outcome, there: Mapping[str, int]) -> str:
     return ""
 
 
-def _standing(job: Job, markers: Collection[Marker], cellprofiler: str) -> Standing:
-    job = replace(job, earlier=tuple(map(str, markers)))
+def _verdict(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
+    markers = [marker for name in names if (marker := Marker.parse(name))]
     mine = [
         marker
         for marker in markers
@@ -270,18 +325,16 @@ def _standing(job: Job, markers: Collection[Marker], cellprofiler: str) -> Stand
     done = [marker for marker in markers if marker.state is Kept.DONE]
     failed = [marker for marker in mine if marker.state is Kept.FAILED]
     if any(marker.state is Kept.DONE for marker in mine):
-        return Standing(job, State.DONE, "done, and nothing has changed")
+        return Verdict(State.DONE, "done, and nothing has changed")
     if failed:
         kept = "; the results of an earlier run are kept" if done else ""
         kind = failed[-1].failure
-        return Standing(job, State.FAILED, f"its last attempt failed{kept}", kind)
+        return Verdict(State.FAILED, f"its last attempt failed{kept}", kind)
     if done:
-        return Standing(job, State.STALE, _changed(job, done[-1], cellprofiler))
+        return Verdict(State.STALE, _changed(job, done[-1], cellprofiler))
     if any(marker.state is Kept.REPLACED for marker in markers):
-        return Standing(job, State.LEFT, "a run that replaced its results was ended")
-    if markers:
-        return Standing(job, State.LEFT, "it failed before something changed")
-    return Standing(job, State.LEFT, "it has not run yet")
+        return Verdict(State.LEFT, "a run that replaced its results was ended")
+    return Verdict(State.LEFT, "it failed before something changed")
 
 
 def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:

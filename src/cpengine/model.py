@@ -1,6 +1,6 @@
 """The nouns of cpengine: jobs, outcomes and failures, frozen, JSON in and out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -66,6 +66,11 @@ class AttemptError(Exception):
         self.module = module
 
 
+def id_of(group: Iterable[tuple[str, str]]) -> str:
+    """The name of a group's job."""
+    return "-".join([value for _, value in group])
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One CellProfiler run over one group.
@@ -104,7 +109,7 @@ class Job:
     @property
     def id(self) -> str:
         """The job's name, unique in its plan: the group's values joined by `-`."""
-        return "-".join(value for _, value in self.group)
+        return id_of(self.group)
 
     @property
     def metadata(self) -> str:

@@ -2,14 +2,15 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
 from cpengine.config import PlateSection
 from cpengine.errors import InputError
+from cpengine.jobs import Jobs
 from cpengine.loaddata import Group, Table
-from cpengine.model import Job
+from cpengine.model import Job, id_of
 from cpengine.steps import SITE, Step
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
@@ -32,12 +33,31 @@ class Part:
         return {key: wanted for key, wanted in values if wanted}
 
 
+class Derived(Mapping[str, Table]):
+    """CSVs that are missing and can be made, by key; each is made when looked at."""
+
+    def __init__(self, keys: Collection[str], make: Callable[[str], Table]) -> None:
+        self._keys = dict.fromkeys(keys)
+        self._make = make
+
+    def __getitem__(self, key: str) -> Table:
+        if key not in self._keys:
+            raise KeyError(key)
+        return self._make(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The jobs of one step, in order, and what it took to make them."""
 
     step: Step
-    jobs: tuple[Job, ...]
+    jobs: Jobs
     derived: Mapping[str, Table] = field(default_factory=dict)
     """CSVs that are missing and can be made, by key."""
     notes: tuple[str, ...] = ()
@@ -46,22 +66,27 @@ class Plan:
     @property
     def image_sets(self) -> int:
         """How many image sets the jobs hold in all."""
-        return sum(job.image_sets for job in self.jobs)
+        return sum(sum(file.image_sets) for file in self.jobs.files)
 
     def per_plate(self) -> dict[str, tuple[int, int]]:
         """(jobs, image sets) of each plate."""
         jobs: Counter[str] = Counter()
         image_sets: Counter[str] = Counter()
-        for job in self.jobs:
-            plate = plate_of(job)
-            jobs[plate] += 1
-            image_sets[plate] += job.image_sets
+        for file in self.jobs.files:
+            for group, count in zip(file.groups, file.image_sets, strict=True):
+                plate = _plate_of(group)
+                jobs[plate] += 1
+                image_sets[plate] += count
         return {plate: (jobs[plate], image_sets[plate]) for plate in jobs}
 
 
 def plate_of(job: Job) -> str:
     """A job's plate; empty for steps that do not group by plate."""
-    return dict(job.group).get("Metadata_Plate", "")
+    return _plate_of(job.group)
+
+
+def _plate_of(group: Group) -> str:
+    return dict(group).get("Metadata_Plate", "")
 
 
 def layout_groups(
@@ -84,8 +109,7 @@ def layout_groups(
         raise InputError(
             f"the plate layout has no {', '.join(unknown)}: use groups = 'csv'"
         )
-    for combination in product(*(values[key] for key in keys)):
-        yield tuple(zip(keys, combination, strict=True))
+    yield from product(*([(key, value) for value in values[key]] for key in keys))
 
 
 def wells(layout: PlateSection) -> list[str]:
@@ -113,6 +137,13 @@ def _columns(layout: PlateSection) -> Sequence[int]:
 
 def _sites(layout: PlateSection) -> Iterable[int]:
     return range(1, layout.sites + 1) if isinstance(layout.sites, int) else layout.sites
+
+
+def chosen(groups: Sequence[Group], part: Part) -> Sequence[Group]:
+    """The groups that belong to a part."""
+    if part == Part():
+        return groups
+    return [group for group in groups if in_part(group, part)]
 
 
 def in_part(group: Group, part: Part) -> bool:
@@ -178,8 +209,13 @@ def check_structure(step: Step) -> None:
         )
 
 
-def check_ids(jobs: Sequence[Job]) -> None:
+def check_ids(groups: Collection[Group], structure: str = "") -> None:
     """Refuse a plan in which two groups would have one name or one folder unseen.
+
+    Parameters
+    ----------
+    structure
+        The step's output structure.
 
     Raises
     ------
@@ -187,36 +223,42 @@ def check_ids(jobs: Sequence[Job]) -> None:
         Two jobs share an id, an id is too long to name a folder, or a grouping
         column's name begins another's.
     """
-    twice = [job_id for job_id, n in Counter(job.id for job in jobs).items() if n > 1]
+    times = Counter(map(id_of, groups))
+    twice = [job_id for job_id, n in times.items() if n > 1]
     if twice:
         raise InputError(
             f"two groups are both named {twice[0]}: use values without '-' where they "
             "could be confused"
         )
-    long = [job.id for job in jobs if len(job.id.encode()) > _LONGEST_ID]
+    long = [job_id for job_id in times if len(job_id.encode()) > _LONGEST_ID]
     if long:
         raise InputError(
             f"group {long[0][:20]}... has a name longer than {_LONGEST_ID} bytes: "
             "shorten its metadata values"
         )
-    keys = [key for key, _ in jobs[0].group] if jobs else []
+    keys = [key for key, _ in next(iter(groups), ())]
     for one, other in product(keys, keys):
-        if jobs[0].output_structure and one != other and other.startswith(one):
+        if structure and one != other and other.startswith(one):
             raise InputError(
                 f"{one} begins {other}, so output_structure cannot tell them apart: "
                 "rename one"
             )
 
 
-def check_dcp_done(step: Step, jobs: Iterable[Job]) -> None:
+def check_dcp_done(step: Step, job: Job) -> None:
     """Refuse to count files a job where jobs share folders.
+
+    Parameters
+    ----------
+    job
+        Any of the step's.
 
     Raises
     ------
     InputError
         DCP's results are to be recognised, and a job has no folder of its own.
     """
-    if step.dcp_done and any(job.shares_place for job in jobs):
+    if step.dcp_done and job.shares_place:
         raise InputError(
             f"steps.{step.name}.dcp_done: jobs of this step share folders, so that "
             "files cannot be counted for one: remove it"

@@ -1,24 +1,27 @@
 """Make a step's plan from the files of a project: CSVs, pipeline or batch file."""
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from array import array
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cpengine import fingerprint, loaddata, pipeline, plugins
 from cpengine.derive import Deriver
 from cpengine.errors import InputError
+from cpengine.jobs import FileJobs, Jobs
 from cpengine.loaddata import Group, Table
 from cpengine.model import Job
 from cpengine.pipeline import Pipeline
 from cpengine.plan import (
+    Derived,
     Part,
     Plan,
     check_dcp_done,
     check_ids,
     check_part,
     check_structure,
-    in_part,
+    chosen,
     layout_groups,
 )
 from cpengine.sheet import Sheet
@@ -42,37 +45,46 @@ class Planner:
         self.part = part
         self.cellprofiler = cellprofiler
         self.notes: list[str] = []
-        self.derived: dict[str, Table] = {}
+        self.derived: list[str] = []
+        """The keys of CSVs that are missing and can be made."""
+        self.groups: list[Group] = []
+        """All groups of the files, those that are not in the part, too."""
 
     def plan(self) -> Plan:
         """The plan. Raises InputError where a file or the part is wrong."""
         check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
-        found = list(by_source())
-        check_part(self.part, [job.group for job in found], self.step.group)
-        jobs = [job for job in found if in_part(job.group, self.part)]
-        if not jobs:
+        files = [file for file in by_source() if file.groups]
+        check_part(self.part, self.groups, self.step.group)
+        if not files:
             raise InputError(
                 f"{self.step.name}: no group is in that part: widen --plate, --well or "
                 "--site, or the plate layout"
             )
-        check_ids(jobs)
-        check_dcp_done(self.step, jobs)
-        kept = {job.data_file for job in jobs}
-        derived = {key: table for key, table in self.derived.items() if key in kept}
-        return Plan(self.step, tuple(jobs), derived, tuple(self.notes))
+        jobs = Jobs(files)
+        check_ids(list(jobs.groups), self.step.output_structure)
+        check_dcp_done(self.step, jobs[0])
+        kept = {file[0].data_file for file in files}
+        derived = Derived(
+            [key for key in self.derived if key in kept],
+            partial(self.project.table, self.step),
+        )
+        return Plan(self.step, jobs, derived, tuple(self.notes))
 
-    def _plates(self) -> Iterator[Job]:
+    def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
         plates = self.project.plates(self.step)
         self._check_plates(plates)
         for plate in plates:
             if not self.part.plates or plate in self.part.plates:
-                table = self._table(plate)
-                self._check_pipeline(pipe, table)
-                sheet = Sheet.of(table, self.step.group, pipe.grouping_keys)
-                groups = self._groups(plate, sheet)
-                yield from self._jobs(self.step.data_key(plate), sheet, groups, text)
+                yield self._plate(plate, pipe, text)
+
+    def _plate(self, plate: str, pipe: Pipeline, text: str) -> FileJobs:
+        table = self._table(plate)
+        self._check_pipeline(pipe, table)
+        sheet = Sheet.of(table, self.step.group, pipe.grouping_keys)
+        groups = self._groups(plate, sheet)
+        return self._jobs(self.step.data_key(plate), sheet, groups, text)
 
     def _check_plates(self, plates: Sequence[str]) -> None:
         groups: list[Group] = [((PLATE, plate),) for plate in plates]
@@ -98,7 +110,7 @@ class Planner:
         table, derived = deriver.table(self.step, plate)
         key = self.step.data_key(plate)
         if derived:
-            self.derived[key] = table
+            self.derived.append(key)
         elif outdated := deriver.outdated(self.step, plate):
             self.notes.append(outdated)
         self._check_table(plate, table)
@@ -142,7 +154,7 @@ class Planner:
             )
         return [group for group in wanted if group in sheet.groups]
 
-    def _batch(self) -> Iterator[Job]:
+    def _batch(self) -> Iterator[FileJobs]:
         key = self.step.data_file
         file = self.project.batch_file(key)
         if set(file.grouping_keys) != set(self.step.group):
@@ -155,7 +167,7 @@ class Planner:
         )
         sheet = Sheet.of(file.table, self.step.group, file.grouping_keys)
         groups = self._of_plates(list(sheet.groups))
-        yield from self._jobs(key, sheet, groups, file.pipeline)
+        yield self._jobs(key, sheet, groups, file.pipeline)
 
     def _of_plates(self, groups: list[Group]) -> list[Group]:
         """The groups of the project's plates; all, where groups know no plates."""
@@ -173,32 +185,32 @@ class Planner:
         return [group for group in groups if dict(group)[PLATE] in plates]
 
     def _jobs(
-        self,
-        key: str,
-        sheet: Sheet,
-        groups: Iterable[Group],
-        text: str,
-    ) -> Iterator[Job]:
-        step, code = self.step, self._code(text)
-        for group in groups:
-            job = Job(
-                step=step.name,
-                group=group,
-                pipeline=step.pipeline,
-                data_file=key,
-                input=step.input,
-                output=step.output,
-                output_structure=step.output_structure,
-                ledger=step.ledger,
-                image_sets=len(sheet.groups[group]),
-                timeout_s=step.timeout_s,
-                stall_s=step.stall_s,
-                memory_gb=step.memory_gb,
-                plugins=step.plugins,
-            )
-            image_sets = sheet.fingerprint(group)
-            made_of = fingerprint.of_job(job, text, image_sets, code)
-            yield replace(job, fingerprint=made_of)
+        self, key: str, sheet: Sheet, groups: Sequence[Group], text: str
+    ) -> FileJobs:
+        """The jobs of those groups that are in the part."""
+        self.groups += groups
+        step, kept = self.step, chosen(groups, self.part)
+        make = partial(
+            Job,
+            step=step.name,
+            pipeline=step.pipeline,
+            data_file=key,
+            input=step.input,
+            output=step.output,
+            output_structure=step.output_structure,
+            ledger=step.ledger,
+            timeout_s=step.timeout_s,
+            stall_s=step.stall_s,
+            memory_gb=step.memory_gb,
+            plugins=step.plugins,
+        )
+        return FileJobs(
+            make,
+            fingerprint.of_all(make(group=()), text, self._code(text)),
+            kept,
+            [sheet.fingerprint(group) for group in kept],
+            array("L", (len(sheet.groups[group]) for group in kept)),
+        )
 
     def _code(self, text: str) -> dict[str, bytes]:
         """The plugin files that the pipeline runs."""

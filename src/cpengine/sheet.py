@@ -36,7 +36,9 @@ class Sheet:
             A column is missing, or a value cannot name a group.
         """
         groups = loaddata.groups(table, group_keys)
-        return cls(table, groups, loaddata.image_numbers(table, pipeline_keys))
+        same = tuple(group_keys) == tuple(pipeline_keys)
+        ordered = groups if same else loaddata.groups(table, pipeline_keys)
+        return cls(table, groups, loaddata.image_numbers(table, ordered))
 
     def fingerprint(self, group: Group) -> str:
         """The part of a job's fingerprint that stands for its image sets."""
