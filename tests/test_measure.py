@@ -21,14 +21,7 @@ from cpengine.measure import (
     sample,
     usage,
 )
-
-MOUNTS = """\
-23 1 254:0 / / rw,relatime - ext4 /dev/root rw
-31 23 0:28 / {tmp} rw,relatime - tmpfs tmpfs rw,mode=755
-32 31 0:29 / {tmp}/cpu rw,relatime - cgroup cgroup rw,cpu
-"""
-V1 = "35 31 0:32 {root} {tmp}/memory rw,relatime - cgroup cgroup rw,memory\n"
-V2 = "41 31 0:38 {root} {tmp} rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+from tests import kernel
 
 
 def test_a_sample_of_ourselves() -> None:
@@ -165,15 +158,6 @@ def test_our_own_peak_is_in_bytes() -> None:
     assert 0.9 * rss <= own_peak() < 100 * rss
 
 
-def _proc(tmp: Path, cgroup: str, mounts: str, root: str = "/") -> Path:
-    proc = tmp / "proc"
-    (proc / "self").mkdir(parents=True)
-    (proc / "self/cgroup").write_text(cgroup)
-    (proc / "self/mountinfo").write_text((MOUNTS + mounts).format(tmp=tmp, root=root))
-    (proc / "vmstat").write_text("nr_free_pages 5\noom_kill 7\nnuma_hit 2\n")
-    return proc
-
-
 def _counter(file: Path, kills: int) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     before = "low 0\nmax 4\n" if file.name == "memory.events" else "under_oom 0\n"
@@ -182,7 +166,7 @@ def _counter(file: Path, kills: int) -> Path:
 
 
 def test_the_counter_of_cgroup_v2(tmp_path: Path) -> None:
-    proc = _proc(tmp_path, "0::/user.slice/job_5\n", V2)
+    proc = kernel.proc(tmp_path, "0::/user.slice/job_5\n", kernel.V2)
     file = _counter(tmp_path / "user.slice/job_5/memory.events", 2)
     _counter(tmp_path / "user.slice/memory.events", 3)
     assert oom_counter(proc) == file
@@ -190,13 +174,17 @@ def test_the_counter_of_cgroup_v2(tmp_path: Path) -> None:
 
 
 def test_the_counter_above_where_memory_is_not_left_to_us(tmp_path: Path) -> None:
-    proc = _proc(tmp_path, "0::/user.slice/app/job_5\n", V2)
+    proc = kernel.proc(tmp_path, "0::/user.slice/app/job_5\n", kernel.V2)
     file = _counter(tmp_path / "user.slice/memory.events", 3)
     assert oom_counter(proc) == file
 
 
 def test_the_counter_of_cgroup_v1(tmp_path: Path) -> None:
-    proc = _proc(tmp_path, "8:pids:/\n4:hugetlb,memory:/slurm/job:5\n0::/\n", V1 + V2)
+    proc = kernel.proc(
+        tmp_path,
+        "8:pids:/\n4:hugetlb,memory:/slurm/job:5\n0::/\n",
+        kernel.V1 + kernel.V2,
+    )
     file = _counter(tmp_path / "memory/slurm/job:5/memory.oom_control", 1)
     _counter(tmp_path / "memory/memory.oom_control", 3)
     assert oom_counter(proc) == file
@@ -205,20 +193,22 @@ def test_the_counter_of_cgroup_v1(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/docker/abc", "/"])
 def test_the_counter_in_a_container(tmp_path: Path, path: str) -> None:
-    proc = _proc(tmp_path, f"4:memory:{path}\n", V1, root="/docker/abc")
+    proc = kernel.proc(tmp_path, f"4:memory:{path}\n", kernel.V1, root="/docker/abc")
     file = _counter(tmp_path / "memory/memory.oom_control", 1)
     assert oom_counter(proc) == file
 
 
 def test_the_counter_below_a_container(tmp_path: Path) -> None:
-    proc = _proc(tmp_path, "4:memory:/docker/abc/own\n", V1, root="/docker/abc")
+    proc = kernel.proc(
+        tmp_path, "4:memory:/docker/abc/own\n", kernel.V1, root="/docker/abc"
+    )
     _counter(tmp_path / "memory/memory.oom_control", 3)
     file = _counter(tmp_path / "memory/own/memory.oom_control", 1)
     assert oom_counter(proc) == file
 
 
 def test_the_counter_of_the_machine_if_there_is_no_other(tmp_path: Path) -> None:
-    proc = _proc(tmp_path, "0::/\n", V2)
+    proc = kernel.proc(tmp_path, "0::/\n", kernel.V2)
     (tmp_path / "memory.events").write_text("low 0\n")  # a kernel before 4.13
     assert oom_counter(proc) == proc / "vmstat"
     assert oom_kills(proc / "vmstat") == 7

@@ -195,6 +195,27 @@ class CellProfilerSection(_Section):
     path: Key | None = Field(
         None, description="A cellprofiler program. Default: see the how-to."
     )
+    image: Key | None = Field(
+        None,
+        description="Instead of path: a container image, or the path of a .sif file.",
+    )
+    runtime: Literal["docker", "podman", "apptainer", "singularity"] | None = Field(
+        None, description="What runs the image. Default: the first of them on PATH."
+    )
+    mounts: list[Key] = Field(
+        [],
+        description="Folders outside the storage roots that a container gets to read.",
+    )
+    jobs_per_process: Annotated[int, Field(ge=1)] = Field(
+        200,
+        description="A CellProfiler process is replaced after so many jobs. 1: each "
+        "job starts a process of its own.",
+    )
+    process_memory_gb: Annotated[float, Field(gt=0)] = Field(
+        2.0,
+        description="A CellProfiler process that holds more than this after a job is "
+        "replaced.",
+    )
 
 
 class LocalSection(_Section):
@@ -204,7 +225,9 @@ class LocalSection(_Section):
         None, description="Jobs at a time. Default: from cores and memory."
     )
     memory_gb: Annotated[float, Field(gt=0)] = Field(
-        2.0, description="Memory one job is expected to need, for that default."
+        2.0,
+        description="Memory one job is expected to need until some have ended, for "
+        "that default.",
     )
     scratch: Key | None = Field(
         None, description="Folder for work in progress. Default: the system's."
@@ -264,6 +287,10 @@ def load(path: Path) -> ProjectFile:
         raise ConfigError("\n".join(_lines(path, error))) from error
     _check_plates(path, file)
     _check_steps(path, file)
+    if file.cellprofiler.path and file.cellprofiler.image:
+        raise ConfigError(
+            f"{path}: cellprofiler.image: cellprofiler.path is set, too: remove one"
+        )
     return file
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from cpengine.cgroups import folders, lines
+
 GB = 1024**3
 """As in every `memory_gb`."""
 PROC = Path("/proc")
@@ -184,7 +186,7 @@ def oom_counter(proc: Path = PROC) -> Path:
     A child starts in our memory cgroup: the file is that of cgroup v2, else of v1. It
     is the whole machine's where there is none, and absent where Linux is not.
     """
-    for folder in _memory_cgroups(proc):
+    for folder in folders("memory", proc):
         for name in ("memory.events", "memory.oom_control"):
             if _oom_kills(folder / name) is not None:
                 return folder / name
@@ -197,51 +199,8 @@ def oom_kills(counter: Path) -> int:
 
 
 def _oom_kills(counter: Path) -> int | None:
-    for line in _lines(counter):
+    for line in lines(counter):
         name, _, number = line.partition(" ")
         if name == "oom_kill" and number.isdigit():
             return int(number)
     return None
-
-
-def _memory_cgroups(proc: Path) -> Iterator[Path]:
-    """The folders of our memory cgroup and those above it, cgroups(7).
-
-    Those above count too in v2, where memory may be left to them to control.
-    """
-    ours = dict(_cgroups(proc))
-    for version in ("cgroup2", "cgroup"):
-        for root, mount in _memory_mounts(proc, version):
-            if version in ours:
-                # In a container the mount shows its own part of the whole only.
-                below = Path(ours[version].removeprefix(root).strip("/"))
-                yield from (mount / part for part in (below, *below.parents))
-
-
-def _cgroups(proc: Path) -> Iterator[tuple[str, str]]:
-    """Kind of hierarchy and our path in it, from lines `4:memory:/path`, `0::/path`."""
-    for line in _lines(proc / "self/cgroup"):
-        number, controllers, path = line.split(":", 2)
-        if number == "0":
-            yield "cgroup2", path
-        elif "memory" in controllers.split(","):
-            yield "cgroup", path
-
-
-def _memory_mounts(proc: Path, version: str) -> Iterator[tuple[str, Path]]:
-    """Root and place of each mount that may show memory cgroups, mountinfo(5)."""
-    for line in _lines(proc / "self/mountinfo"):
-        before, _, after = line.partition(" - ")
-        kind, _, options = after.split(" ", 2)
-        if kind == version == "cgroup2" or (
-            kind == version and "memory" in options.split(",")
-        ):
-            root, mount = before.split(" ")[3:5]
-            yield root, Path(mount)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()
-    except OSError:
-        return []

@@ -22,7 +22,11 @@ import psutil
 
 from cpengine.ledger import Ledger
 from cpengine.model import Job
+from cpengine.parallel import each
 from cpengine.storage import Storage
+
+_RECENT_RUNS = 8
+"""So many records are read for known times: a plate may have run in parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,19 @@ class RunRecord:
     """`running`, `ended`, `stopped` (by a person), or why it ended early."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Jobs `done`, `failed` and `not_run`, `image_sets` and `files`."""
+    plate_s: Mapping[str, float] = field(default_factory=dict)
+    """Mean wall seconds that CellProfiler took for a job, by plate."""
 
-    def ended_with(self, result: str, counts: Mapping[str, int]) -> "RunRecord":
+    def ended_with(
+        self,
+        result: str,
+        counts: Mapping[str, int],
+        plate_s: Mapping[str, float] | None = None,
+    ) -> "RunRecord":
         """The record of the run when it has ended."""
-        return replace(self, ended=_now(), result=result, counts=counts)
+        return replace(
+            self, ended=_now(), result=result, counts=counts, plate_s=plate_s or {}
+        )
 
     def write(self, ledger: Ledger) -> None:
         """Keep it in the step's ledger. Raises StorageError if that is not possible."""
@@ -103,6 +116,25 @@ def last_run(ledger: Ledger) -> dict[str, Any] | None:
     data = ledger.storage.read(f"{ledger.folder}/runs/{max(names)}")
     record: dict[str, Any] = json.loads(data)
     return record
+
+
+def known_times(ledger: Ledger) -> dict[str, float]:
+    """Seconds that a job of a step took, by plate, from the newest records.
+
+    One listing and a few reads. What a newer run says of a plate counts.
+
+    Raises
+    ------
+    StorageError
+        The ledger cannot be read.
+    """
+    names = sorted(ledger.storage.sizes(f"{ledger.folder}/runs"))[-_RECENT_RUNS:]
+    keys = [f"{ledger.folder}/runs/{name}" for name in names]
+    found: dict[str, float] = {}
+    for data in each(ledger.storage.read_if_there, keys):
+        record = json.loads(data) if data else {}
+        found |= record.get("plate_s", {})  # older ones lack it
+    return found
 
 
 def machine() -> dict[str, Any]:

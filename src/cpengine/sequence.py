@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +11,10 @@ from cpengine import ledger, provenance
 from cpengine.errors import StorageError
 from cpengine.executors.base import Executor
 from cpengine.failures import Tally
+from cpengine.jobs import Lazy
 from cpengine.ledger import Standing, State
 from cpengine.model import Job, Outcome
+from cpengine.order import PlateTimes, longest_first
 from cpengine.plan import Part, Plan
 from cpengine.progress import View, Watch
 from cpengine.project import Project
@@ -65,9 +68,9 @@ class Todo:
     """A step's plan and what is left of it."""
 
     plan: Plan
-    standings: list[Standing]
-    jobs: list[Job]
-    """The jobs that would run."""
+    standings: Sequence[Standing]
+    jobs: Sequence[Job]
+    """The jobs that would run; each is made when it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,10 @@ class Steps:
         standings = self.project.ledger(plan.step).standings(
             plan.jobs, self.cellprofiler, plan.step.dcp_done
         )
-        jobs = [s.job for s in standings if self._wants(s.state)]
+        wanted = array(
+            "L", (n for n, s in enumerate(standings) if self._wants(s.state))
+        )
+        jobs = Lazy(lambda number: standings[number].job, wanted)
         return Todo(plan, standings, jobs)
 
     def _wants(self, state: State) -> bool:
@@ -120,7 +126,7 @@ class Steps:
         CpengineError
             Something is wrong before a step starts; nothing of it was started.
         """
-        todo, *_ = self.plans()
+        todo = self.plans()[0]
         for number, name in enumerate(self.names):
             if number:
                 todo = self.plan(name)  # again: the step before has made files
@@ -143,6 +149,7 @@ class Steps:
         self._check(todo)
         result = replace(result, derived=tuple(self.project.write_derived(plan)))
         book = self.project.ledger(plan.step)
+        jobs = longest_first(jobs, provenance.known_times(book))
         record = self._begin(jobs, backend)
         record.write(book)
         running = _Running(result, len(jobs))
@@ -154,7 +161,8 @@ class Steps:
         finally:
             ended = running.result()
             with contextlib.suppress(StorageError):  # the jobs have said so, too
-                record.ended_with(running.how, ended.counts).write(book)
+                times = running.times.mean_s
+                record.ended_with(running.how, ended.counts, times).write(book)
         return ended
 
     def _check(self, todo: Todo) -> None:
@@ -180,10 +188,12 @@ class _Running:
     def __init__(self, before: StepResult, jobs: int) -> None:
         self.how = "stopped"
         """How it ended; as long as it has not, nobody knows better."""
+        self.times = PlateTimes()
         self._before = before
         self._jobs = jobs
         self._tally = Tally()
-        self._done: list[Outcome] = []
+        self._image_sets = 0
+        self._files = 0
         self._begun = time.monotonic()
 
     def follow(
@@ -193,8 +203,10 @@ class _Running:
         self._tally = Tally(limit)
         for outcome in executor.run(jobs, view.listen, max_failures=limit):
             self._tally.add(outcome)
-            if outcome.done:
-                self._done.append(outcome)
+            self.times.add(outcome)
+            if outcome.done:  # counted, not kept: there may be a million
+                self._image_sets += outcome.job.image_sets
+                self._files += len(outcome.files)
         self.how = self._tally.stopped or "ended"
 
     def result(self) -> StepResult:
@@ -202,11 +214,11 @@ class _Running:
         failed = tuple(self._tally.failed)
         return replace(
             self._before,
-            done=len(self._done),
+            done=self._tally.done,
             failed=failed,
-            not_run=self._jobs - len(self._done) - len(failed),
+            not_run=self._jobs - self._tally.done - len(failed),
             stopped=self._tally.stopped,
-            image_sets=sum(outcome.job.image_sets for outcome in self._done),
-            files=sum(len(outcome.files) for outcome in self._done),
+            image_sets=self._image_sets,
+            files=self._files,
             wall_s=time.monotonic() - self._begun,
         )

@@ -53,6 +53,21 @@ def test_lost_machines_do_not_count_as_attempts() -> None:
     assert sum(isinstance(event, JobRetried) for event in events) == 7
 
 
+def test_jobs_are_made_when_there_is_room_for_them() -> None:
+    made: list[str] = []
+
+    def make(name: str) -> Job:
+        made.append(name)
+        (job,) = jobs(name)
+        return job
+
+    executor = Told({})
+    ended = executor.run(map(make, GROUPS))
+    assert next(ended).done
+    assert len(made) <= executor.window + 1
+    assert len(list(ended)) + 1 == len(made) == len(GROUPS)
+
+
 def test_storage_failures_wait_before_the_next_try() -> None:
     executor = Told({"A": [FailureKind.STORAGE, FailureKind.STORAGE, None]})
     (outcome,), _ = run(executor, "A")

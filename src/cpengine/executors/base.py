@@ -3,7 +3,6 @@
 import heapq
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from itertools import count
 from types import TracebackType
@@ -106,12 +105,13 @@ class _Waiting:
     """Jobs to start, in order; those that failed come again when their time is up."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
-        self._jobs = deque(Retry(job, 1) for job in jobs)
+        self._jobs = iter(jobs)  # a plan makes each when it is asked for
+        self._next = next(self._jobs, None)
         self._later: list[tuple[float, int, Retry]] = []
         self._count = count()
 
     def __bool__(self) -> bool:
-        return bool(self._jobs or self._later)
+        return self._next is not None or bool(self._later)
 
     def add(self, again: Retry) -> None:
         due = time.monotonic() + again.after_s
@@ -120,8 +120,9 @@ class _Waiting:
     def take(self, room: int) -> Iterator[Retry]:
         """What can start now, as far as there is room; new jobs before old ones."""
         for _ in range(room):
-            if self._jobs:
-                yield self._jobs.popleft()
+            if self._next is not None:
+                job, self._next = self._next, next(self._jobs, None)
+                yield Retry(job, 1)
             elif self._later and self._later[0][0] <= time.monotonic():
                 yield heapq.heappop(self._later)[2]
 

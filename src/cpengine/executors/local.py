@@ -1,17 +1,16 @@
 """The `local` executor: CellProfiler processes on this machine, N at a time."""
 
-import os
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event as Flag
 
-import psutil
-
+from cpengine.capacity import MemoryLeft, lately, usable_cores
 from cpengine.executors.base import Executor
 from cpengine.measure import GB
 from cpengine.model import Job, Outcome
 from cpengine.runner import Machine, run_job
-from cpengine.slots import Slots
+from cpengine.slots import MemoryRule, Slots
 
 
 class LocalExecutor(Executor):
@@ -20,22 +19,41 @@ class LocalExecutor(Executor):
     Parameters
     ----------
     workers
-        Jobs at a time; from cores and memory if None.
+        Jobs at a time. If None, at most one a core, as far as memory reaches for what
+        jobs need by those that have ended.
     memory_gb
-        The memory that one job is expected to need, for that default.
+        What a job is expected to need until some have ended, in GB of 1024^3 bytes.
+    memory_left
+        Says how many bytes of memory can be had. Those of this machine by default.
     """
 
     def __init__(
-        self, machine: Machine, workers: int | None = None, *, memory_gb: float = 2.0
+        self,
+        machine: Machine,
+        workers: int | None = None,
+        *,
+        memory_gb: float = 2.0,
+        memory_left: Callable[[], int] | None = None,
     ) -> None:
         super().__init__()
-        workers = workers or default_workers(memory_gb)
-        # Twice as many jobs where files travel: half fetch or publish meanwhile.
-        self.window = workers if machine.places.local else 2 * workers
-        self._machine = replace(machine, slots=Slots(workers))
+        rule = MemoryRule.of(
+            memory_left or lately(MemoryLeft.here()),
+            expected=int(memory_gb * GB),
+            admits=not workers,
+        )
+        self._slots = Slots(workers or usable_cores(), rule)
+        self._machine = replace(machine, slots=self._slots)
         self._cancelled = Flag()
-        self._pool = ThreadPoolExecutor(self.window, "slot")
+        self._pool = ThreadPoolExecutor(2 * self._slots.count, "slot")
         self._running: set[Future[Outcome]] = set()
+        self._fit_window("")
+
+    def _fit_window(self, step: str) -> None:
+        """Have twice as many jobs under way as can run.
+
+        So a staged job waits for each slot, and no slot waits for publishing.
+        """
+        self.window = 2 * self._slots.fitting(step)
 
     def submit(self, job: Job, attempt: int) -> None:
         self._running.add(
@@ -51,7 +69,10 @@ class LocalExecutor(Executor):
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
         ended, self._running = wait(self._running, timeout_s, FIRST_COMPLETED)
-        return [future.result() for future in ended]
+        outcomes = [future.result() for future in ended]
+        for step in {outcome.job.step for outcome in outcomes}:
+            self._fit_window(step)
+        return outcomes
 
     def cancel(self) -> None:
         self._cancelled.set()
@@ -59,10 +80,3 @@ class LocalExecutor(Executor):
 
     def close(self) -> None:
         self._pool.shutdown()
-
-
-def default_workers(memory_gb: float) -> int:
-    """One job a core that we may use, as far as the free memory reaches."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    fitting = int(psutil.virtual_memory().available / (memory_gb * GB))
-    return max(1, min(cores or os.cpu_count() or 1, fitting))
