@@ -5,6 +5,7 @@ PYTHON ?= python3
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
+BENCH_ARGS ?= --short
 
 .PHONY: demo test chaos setup lint types bench docs constraints clean
 
@@ -27,9 +28,14 @@ lint: .venv/ready      ## format and lint
 types: .venv/ready     ## mypy, strict on src
 	$(BIN)/mypy
 
-bench: .venv/ready     ## measure, each as a ratio against an alternative
-	$(BIN)/python benchmarks/overhead.py
+bench: setup           ## measure, each as a ratio against an alternative
+	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.staging
+	$(BIN)/python -m benchmarks.plan 100000
+	$(BIN)/python -m benchmarks.plate $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.efficiency $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.snakemake $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.remote $(BENCH_ARGS)
 
 docs: .venv/ready      ## make the reference pages that repeat the code
 	$(BIN)/python docs/generate.py

@@ -8,7 +8,6 @@ sides copy the same images; cpengine does so job by job, as a run does.
 """
 
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -16,9 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
+from benchmarks.common import header
 from cpengine.access import Access, S3Options
 from cpengine.cache import Cache
 from cpengine.model import Job
@@ -35,6 +34,7 @@ AWS = [".tools/uv/bin/uv", "tool", "run", "--quiet", "--from", "awscli", "aws"]
 
 def main() -> None:
     """Measure both sides in turn and print medians and their ratio."""
+    print(*header(), sep="\n")
     with S3Server() as server, _scratch() as scratch:
         os.environ.update(server.environ)
         _fill(server)
@@ -112,19 +112,12 @@ def _timed(side: Callable[[Path], None], scratch: Path) -> float:
 
 def _report(medians: dict[str, float]) -> None:
     size = JOBS * CHANNELS * len(IMAGE) / 1e6
-    print(f"date     {date.today()}, commit {_commit()}")
-    print(f"machine  {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{JOBS} jobs of {CHANNELS} images, {size:.0f} MB; median of {ROUNDS} rounds")
     ours, *others = medians.values()
     for name, seconds in medians.items():
         print(f"{name:<32} {seconds:7.2f} s {size / seconds:7.0f} MB/s")
     for name, theirs in zip(list(medians)[1:], others, strict=True):
         print(f"cpengine is {theirs / ours:.2f} times as fast as {name}")
-
-
-def _commit() -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":
