@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from cpengine import config, template
-from cpengine.cellprofiler.find import VARIABLE
+from cpengine.cellprofiler.find import IMAGE_VARIABLE, VARIABLE
 from cpengine.cli import app
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -49,6 +49,7 @@ workers = 8
 
 ENVIRONMENT = {
     VARIABLE: "The `cellprofiler` program, or its environment's folder.",
+    IMAGE_VARIABLE: "A container image with CellProfiler, instead.",
     "CPENGINE_HOME": "Where `cpengine cellprofiler install` keeps CellProfiler.",
     "JAVA_HOME": "The Java that CellProfiler is built and run with.",
     "CC": "The C compiler that it is built with.",

@@ -83,8 +83,8 @@ def test_misspelt_section_is_told_its_nearest(section: str, path: Path) -> None:
 
 
 def test_key_like_no_other_is_told_all_that_are_known(path: Path) -> None:
-    (line,) = refusal(path, f"{GOOD}[cellprofiler]\nxyz = 1\n")
-    assert line == "cellprofiler.xyz: unknown key (known: path)"
+    (line,) = refusal(path, f"{GOOD}[run]\nxyz = 1\n")
+    assert line == "run.xyz: unknown key (known: max_failures)"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,10 @@ def test_key_like_no_other_is_told_all_that_are_known(path: Path) -> None:
         (
             '[storage]\nlayout = "s3"',
             "storage.layout: \"s3\" is not allowed: input should be 'default' or 'cpg'",
+        ),
+        (
+            '[cellprofiler]\npath = "cp"\nimage = "lab/cp"',
+            "cellprofiler.image: cellprofiler.path is set, too: remove one",
         ),
         ('[storage]\nlayout = "cpg"', "storage.source: is missing: layout 'cpg'"),
         ("[plate]\nformat = 1536", "plate.format: 1536 is not allowed: input should"),

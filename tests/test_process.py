@@ -13,7 +13,7 @@ from threading import Event, Timer
 import psutil
 import pytest
 
-from cpengine.measure import PROC, oom_counter, oom_kills, own_peak
+from cpengine.measure import PROC, Sample, oom_counter, oom_kills, own_peak
 from cpengine.model import FailureKind
 from cpengine.process import Ended, Limits, run
 
@@ -284,6 +284,59 @@ def test_the_child_dies_when_we_are_killed(tmp_path: Path) -> None:
         assert psutil.pid_exists(child)
         parent.kill()
     assert not _alive(child)
+
+
+class Elsewhere:
+    """Stands for a container's processes, which hold 2 MB and have used 7 s."""
+
+    ended = 0
+
+    def read(self, leader: int) -> Sample:
+        return Sample(7.0, 2 * MB, whole=True)
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+def _run_apart(
+    folder: Path, code: str, limits: Limits = Limits()
+) -> tuple[Ended, Elsewhere]:
+    apart = Elsewhere()
+    ended = run(
+        [sys.executable, "-c", code],
+        environment=dict(os.environ),
+        folder=folder,
+        log=folder / "log",
+        follow=lambda line: None,
+        cancelled=Event(),
+        limits=limits,
+        apart=apart,
+    )
+    return ended, apart
+
+
+def test_processes_apart_are_measured_and_end_with_the_child(tmp_path: Path) -> None:
+    limits = Limits(memory_bytes=MB)
+    ended, apart = _run_apart(tmp_path, "import time; time.sleep(60)", limits)
+    assert (ended.reason, apart.ended) == (FailureKind.OUT_OF_MEMORY, 1)
+    assert ended.cpu_s == 7.0
+
+
+def test_processes_apart_that_have_ended_are_left_alone(tmp_path: Path) -> None:
+    ended, apart = _run_apart(tmp_path, "raise SystemExit(3)")
+    assert (ended.code, apart.ended) == (3, 0)
+
+
+def test_a_signal_that_ended_processes_apart_is_told(tmp_path: Path) -> None:
+    assert _run_apart(tmp_path, "raise SystemExit(139)")[0].code == -11
+    assert _run_apart(tmp_path, "raise SystemExit(255)")[0].code == 255
+
+
+def test_processes_apart_can_see_by_their_input_that_we_are_gone(
+    tmp_path: Path,
+) -> None:
+    code = "import select, sys; sys.exit(len(select.select([sys.stdin], [], [], 0)[0]))"
+    assert _run_apart(tmp_path, code)[0].code == 0  # not at its end
 
 
 def _burn(seconds: float) -> str:

@@ -19,7 +19,8 @@ from cpengine.failures import next_try
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import BUCKET
-from cpengine.runner import SCRATCH, Machine, run_job, sweep
+from cpengine.runner import Machine, run_job
+from cpengine.scratch import PREFIX, sweep
 from cpengine.testing import jobs, machine
 from tests import build
 
@@ -140,7 +141,7 @@ def test_cellprofiler_gets_one_thread_and_its_own_temporary_folder(
     run_job(job, here)
     environ = _seen(tmp_path)["environ"]
     assert environ["OMP_NUM_THREADS"] == "1"
-    assert SCRATCH in environ["TMPDIR"]
+    assert PREFIX in environ["TMPDIR"]
 
 
 def test_a_job_that_is_done_is_not_run_again(
@@ -315,9 +316,9 @@ def test_scratch_of_dead_processes_is_swept_and_that_of_others_kept(
     ended.wait()
     host = socket.gethostname()
     for owner in (f"{ended.pid}@{host}", f"{os.getpid()}@{host}", "1@elsewhere"):
-        (tmp_path / f"{SCRATCH}{owner}-P1-A01-1-abc").mkdir()
+        (tmp_path / f"{PREFIX}{owner}-P1-A01-1-abc").mkdir()
     sweep(tmp_path)
-    left = {path.name.removeprefix(SCRATCH) for path in tmp_path.iterdir()}
+    left = {path.name.removeprefix(PREFIX) for path in tmp_path.iterdir()}
     assert left == {f"{os.getpid()}@{host}-P1-A01-1-abc", "1@elsewhere-P1-A01-1-abc"}
 
 
@@ -325,5 +326,5 @@ def test_a_scratch_folder_names_its_process(
     here: Machine, job: Job, tmp_path: Path
 ) -> None:
     run_job(job, here)
-    owner = f"{SCRATCH}{os.getpid()}@{socket.gethostname()}-P1-"
+    owner = f"{PREFIX}{os.getpid()}@{socket.gethostname()}-P1-"
     assert owner in _seen(tmp_path)["environ"]["TMPDIR"]

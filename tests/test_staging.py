@@ -54,8 +54,9 @@ def stage(project: Project, job: Job, cache: Cache, name: str = "in") -> Staged:
     return Stager(job, project.places, cache, cache.folder.parent / name).stage()
 
 
-def rows(staged: Staged) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(staged.data_file.read_text())))
+def rows(staged: Staged, cache: Cache) -> list[dict[str, str]]:
+    text = staged.localised(cache.folder.parent).read_text()
+    return list(csv.DictReader(io.StringIO(text)))
 
 
 def opened(row: dict[str, str]) -> list[str]:
@@ -71,7 +72,7 @@ def test_local_files_are_used_in_place(built: Built, cache: Cache) -> None:
     assert staged.fetched == 0
     assert staged.pipeline == built.pipeline
     assert staged.plugins == built.root / "py"
-    (first, *_) = rows(staged)
+    (first, *_) = rows(staged, cache)
     assert first["URL_OrigDNA"] == f"file:{built.images}/A01_1.tif"
 
 
@@ -111,7 +112,7 @@ def test_the_csv_keeps_its_rows_places_and_order(
     remote: Project, built: Built, cache: Cache
 ) -> None:
     (*_, job) = remote.plan("analysis").jobs
-    staged = rows(stage(remote, job, cache))
+    staged = rows(stage(remote, job, cache), cache)
     given = list(csv.DictReader(io.StringIO(built.csv.read_text())))
     kept = [{key: row[key] for key in given[0]} for row in staged]
     assert kept == given
@@ -146,7 +147,7 @@ def test_faults_on_the_way_change_nothing(
     (job, *_) = remote.plan("analysis").jobs
     s3.faults(**{fault: 1.0}, times=3)
     staged = stage(remote, job, cache)
-    assert opened(rows(staged)[0]) == ["image", "function"]
+    assert opened(rows(staged, cache)[0]) == ["image", "function"]
     assert sum(s3.injected().values()) == 3
 
 
@@ -200,7 +201,7 @@ def test_a_url_that_stands_alone_is_fetched(
         output="out",
     )
     staged = stage(built.project(), job, cache)
-    (row,) = rows(staged)
+    (row,) = rows(staged, cache)
     assert (row["PathName_OrigDNA"], row["FileName_OrigDNA"]) == (
         f"s3://{bucket}/x",
         "A01.tif",

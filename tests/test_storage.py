@@ -1,5 +1,6 @@
 """Storage: the same promises on local folders, on S3 and on any other fsspec root."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -109,6 +110,23 @@ def test_addresses_and_absolute_paths_stand_for_themselves(storage: Storage) -> 
     assert storage.url("s3://other/a") == "s3://other/a"
     assert storage.url("/data/a") == "/data/a"
     assert storage.url("a") == f"{storage.root}/a"
+
+
+def test_a_file_comes_whole_from_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+
+    def on_one_disk(source: Path | str, to: str) -> None:
+        if not str(source).endswith(".part"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", on_one_disk)
+    (tmp_path / "made").write_bytes(b"1")
+    storage = Storage(str(tmp_path))
+    storage.publish(tmp_path / "made", "out/a")
+    assert storage.tree("") == {"out/a": 1}
 
 
 # What S3 refuses

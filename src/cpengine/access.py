@@ -67,7 +67,7 @@ class Access:
 
 def is_local(url: str) -> bool:
     """Whether a place is on this machine, where CellProfiler can open it."""
-    return split_protocol(url)[0] in LOCAL
+    return ":" not in url or split_protocol(url)[0] in LOCAL
 
 
 def s3_arguments(options: S3Options) -> dict[str, Any]:

@@ -27,6 +27,13 @@ class PhaseBegun:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessEachJob:
+    """CellProfiler cannot be kept running, so a job starts one of its own."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleDone:
     """CellProfiler has finished one module on one image set."""
 
@@ -59,7 +66,13 @@ class RunStopped:
 
 
 Event: TypeAlias = (
-    JobStarted | PhaseBegun | ModuleDone | JobRetried | JobEnded | RunStopped
+    JobStarted
+    | PhaseBegun
+    | ProcessEachJob
+    | ModuleDone
+    | JobRetried
+    | JobEnded
+    | RunStopped
 )
 Listener: TypeAlias = Callable[[Event], None]
 

@@ -13,6 +13,9 @@ def each(do: Callable[[T], R], items: Iterable[T], at_once: int = 16) -> list[R]
 
     The first failure is raised; what has not begun by then is left undone.
     """
+    items = list(items)
+    if min(len(items), at_once) < 2:  # threads would only cost time
+        return list(map(do, items))
     with ThreadPoolExecutor(at_once, getattr(do, "__name__", "each")) as pool:
         doing = [pool.submit(do, item) for item in items]
         try:

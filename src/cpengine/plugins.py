@@ -8,6 +8,36 @@ Source: `cellprofiler_core/utilities/core/modules/__init__.py` 4.2.8.
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A folder's Python files, the same as long as none is replaced; links are, too."""
+
+    stamps: tuple[tuple[str | int, ...], ...]
+    """Of each file its place below the folder, and what changes with it."""
+    folder: Path = field(compare=False)
+
+    @classmethod
+    def below(cls, folder: Path) -> "Code":
+        """Look at all files, but do not read them."""
+        found = []
+        for path in sorted(folder.rglob("*.py")):
+            seen, name = path.stat(), path.relative_to(folder).as_posix()
+            stamp = seen.st_dev, seen.st_ino, seen.st_mtime_ns, seen.st_size
+            found.append((name, *stamp))
+        return cls(tuple(found), folder)
+
+    @property
+    def names(self) -> set[str]:
+        """The files, by their place below the folder."""
+        return {str(name) for name, *_ in self.stamps}
+
+    def read(self, name: str) -> bytes:
+        """What is in one of them."""
+        return (self.folder / name).read_bytes()
 
 
 def used(

@@ -12,18 +12,20 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event as Flag
-from typing import IO
+from typing import IO, Protocol
 
 from cpengine.measure import (
     GB,
     PROC,
     Meter,
+    Sample,
     Silence,
     Usage,
     exited,
     oom_counter,
     oom_kills,
     own_peak,
+    sample,
     usage,
 )
 from cpengine.model import FailureKind
@@ -32,8 +34,14 @@ _LOOK_S = 0.2
 """How often a silent child is looked at."""
 _GRACE_S = 5.0
 """How long a child that closed its output may take to exit."""
+_LAST_SIGNAL = 31
+"""The highest number of those that end programs which fail."""
 _SIGKILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Exit codes of a child that SIGKILL ended, and of a shell that had waited for it."""
+
+
+def no_objection(memory: int) -> str | None:
+    """Ends nothing, whatever memory a child has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,13 @@ class Limits:
     """Seconds without output in which its tree used under 1 % of a CPU."""
     memory_bytes: int | None = None
     """Resident memory of its tree, looked at about once a second."""
+    objection: Callable[[int], str | None] = no_objection
+    """Told that memory; says why the child must make room for others, if it must."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended, and what it had used."""
+    """How a run ended, and what it had used."""
 
     code: int
     """Its exit code; minus the signal's number if a signal ended it."""
@@ -61,17 +71,40 @@ class Ended:
     """User and system time of the child and its descendants."""
     peak_memory: int = 0
     """Most bytes resident in its tree at one time, as far as seen."""
+    error: str | None = None
+    """The first exception that it told of, if it tells of them."""
+    module: str | None = None
+    """The CellProfiler module that raised that, if one did."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Stop:
+class Stop:
     """That we end a child, and why."""
 
     reason: FailureKind
     why: str
 
 
-_CANCELLED = _Stop(FailureKind.CANCELLED, "cancelled")
+CANCELLED = Stop(FailureKind.CANCELLED, "cancelled")
+
+
+class Apart(Protocol):
+    """Processes that do a child's work and are not below it, such as a container's."""
+
+    def read(self, leader: int) -> Sample:
+        """What they hold and have used; `leader` is the child."""
+
+    def end(self) -> None:
+        """End them, if they have not ended with the child."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started for a run."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    apart: Apart | None = None
 
 
 def run(
@@ -80,6 +113,7 @@ def run(
     environment: Mapping[str, str],
     folder: Path,
     log: Path,
+    apart: Apart | None = None,
     follow: Callable[[str], None],
     cancelled: Flag,
     limits: Limits = Limits(),
@@ -90,25 +124,103 @@ def run(
     Both its output streams go to the log, in order. It dies with this process. `proc`
     is where the kernel tells of its kills for want of memory.
     """
-    counter = oom_counter(proc)
-    kills = oom_kills(counter)
-    process = _start(command, environment, folder)
-    inherited = own_peak()
-    watch = _Watch.begin(process.pid, limits)
-    stop: _Stop | None = _CANCELLED  # unless _attend comes back
+    child = Child.start(
+        command,
+        environment,
+        folder,
+        input=subprocess.PIPE if apart else subprocess.DEVNULL,  # by it they see us end
+        error=subprocess.STDOUT,
+        proc=proc,
+        apart=apart,
+    )
+    watch = child.watch(limits)
+    stop: Stop | None = CANCELLED  # unless _attend comes back
     try:
         with log.open("wb", buffering=0) as kept:
-            stop = _attend(process, kept, follow, cancelled, watch)
+            stop = _attend(child.process, kept, follow, cancelled, watch)
     finally:
-        killed = _end(process, at_once=stop is not None)
-        spent = _bury(process, inherited)
-    used = _both(spent, watch.meter)
-    if not killed and process.returncode in _SIGKILLED and oom_kills(counter) > kills:
-        had = _gb(used.peak_memory)
-        why = f"killed by the system: out of memory (its tree had {had})"
-        stop = _Stop(FailureKind.OUT_OF_MEMORY, why)
-    reason, why = (stop.reason, stop.why) if stop else (None, "")
-    return Ended(process.returncode, reason, why, used.cpu_s, used.peak_memory)
+        ended = child.end(stop, watch.meter)
+    return ended
+
+
+@dataclass(slots=True)
+class Child:
+    """A program in a process group of its own, from its start to its end."""
+
+    process: subprocess.Popen[bytes]
+    counter: Path
+    """The file that counts the kernel's kills for want of memory."""
+    kills: int
+    """What it said before the run that is under way."""
+    inherited: int = 0
+    apart: Apart | None = None
+
+    @classmethod
+    def start(
+        cls,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        error: int,
+        input: int = subprocess.DEVNULL,
+        proc: Path = PROC,
+        apart: Apart | None = None,
+    ) -> "Child":
+        """Start a program whose output we read; it dies with the thread that does so.
+
+        Parameters
+        ----------
+        error, input
+            As Popen takes them.
+        """
+        counter = oom_counter(proc)
+        kills = oom_kills(counter)
+        process = subprocess.Popen(
+            [*_dies_with_parent(), *command],
+            stdin=input,
+            stdout=subprocess.PIPE,
+            stderr=error,
+            cwd=folder,
+            env=dict(environment),
+            start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
+        )
+        return cls(process, counter, kills, own_peak(), apart)
+
+    @property
+    def pid(self) -> int:
+        """Its process number, which is that of its group, too."""
+        return self.process.pid
+
+    def watch(self, limits: Limits) -> "Watch":
+        """Begin to measure it, and to hold it to limits."""
+        now = time.monotonic()
+        read = self.apart.read if self.apart else sample
+        meter = Meter(self.pid, Silence(limits.stall_s or 0.0), now, read)
+        return Watch(limits, meter, now)
+
+    def begin(self) -> None:
+        """Take note that another run begins in it."""
+        self.kills = oom_kills(self.counter)
+
+    def end(self, stop: Stop | None, seen: Meter) -> Ended:
+        """End the whole group, at once if `stop` says why, and tell how it ended."""
+        killed = _end(self.process, at_once=stop is not None)
+        spent = _both(_bury(self.process, self.inherited), seen)
+        code = self.process.returncode
+        if self.apart and 128 < code <= 128 + _LAST_SIGNAL:
+            code = 128 - code  # so a container's end by a signal is told
+        if self.process.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.process.stdin.close()
+        if self.apart and (killed or code < 0):
+            self.apart.end()
+        if not killed and code in _SIGKILLED and oom_kills(self.counter) > self.kills:
+            had = _gb(spent.peak_memory)
+            why = f"killed by the system: out of memory (its tree had {had})"
+            stop = Stop(FailureKind.OUT_OF_MEMORY, why)
+        reason, why = (stop.reason, stop.why) if stop else (None, "")
+        return Ended(code, reason, why, spent.cpu_s, spent.peak_memory)
 
 
 def _both(exact: Usage, seen: Meter) -> Usage:
@@ -116,20 +228,6 @@ def _both(exact: Usage, seen: Meter) -> Usage:
     return Usage(
         cpu_s=max(exact.cpu_s, seen.cpu_s),
         peak_memory=max(exact.peak_memory, seen.peak_memory),
-    )
-
-
-def _start(
-    command: Sequence[str], environment: Mapping[str, str], folder: Path
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*_dies_with_parent(), *command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=folder,
-        env=dict(environment),
-        start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
     )
 
 
@@ -141,19 +239,14 @@ def _dies_with_parent() -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class _Watch:
+class Watch:
     """Measures a child and holds it to its limits."""
 
     limits: Limits
     meter: Meter
     begun: float
 
-    @classmethod
-    def begin(cls, child: int, limits: Limits) -> "_Watch":
-        now = time.monotonic()
-        return cls(limits, Meter(child, Silence(limits.stall_s or 0.0), now), now)
-
-    def look(self) -> _Stop | None:
+    def look(self) -> Stop | None:
         """Say why to end the child, if it is over a limit."""
         now = time.monotonic()
         self.meter.look(now)
@@ -161,12 +254,14 @@ class _Watch:
         allowed, used = self.limits.memory_bytes, self.meter.memory
         if allowed and used > allowed:
             why = f"used {_gb(used)} of {_gb(allowed)} allowed"
-            return _Stop(FailureKind.OUT_OF_MEMORY, why)
+            return Stop(FailureKind.OUT_OF_MEMORY, why)
+        if why := self.limits.objection(used) or "":
+            return Stop(FailureKind.OUT_OF_MEMORY, why)
         if timeout_s and now - self.begun > timeout_s:
-            return _Stop(FailureKind.TIMEOUT, f"ended after {timeout_s:g} s")
+            return Stop(FailureKind.TIMEOUT, f"ended after {timeout_s:g} s")
         if stall_s and self.meter.silence.lasted_s >= stall_s:
             why = f"no output and no CPU for {stall_s:g} s"
-            return _Stop(FailureKind.STALLED, why)
+            return Stop(FailureKind.STALLED, why)
         return None
 
 
@@ -179,8 +274,8 @@ def _attend(
     kept: IO[bytes],
     follow: Callable[[str], None],
     cancelled: Flag,
-    watch: _Watch,
-) -> _Stop | None:
+    watch: Watch,
+) -> Stop | None:
     """Pass on output until there is no more, or say why to end the child."""
     assert process.stdout is not None
     stream = process.stdout.fileno()
@@ -204,7 +299,7 @@ def _attend(
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 follow(line.decode(errors="replace"))
-    return _CANCELLED
+    return CANCELLED
 
 
 def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> bool:

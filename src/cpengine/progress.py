@@ -21,6 +21,7 @@ from cpengine.events import (
     JobStarted,
     ModuleDone,
     PhaseBegun,
+    ProcessEachJob,
     RunStopped,
 )
 from cpengine.model import Failure, Job
@@ -29,7 +30,7 @@ _LINE_EVERY_S = 60.0
 _PHASES = {
     "fetching": "fetching",
     "waiting": "waiting for a slot",
-    "running": "starting CellProfiler",
+    "running": "in CellProfiler",
     "publishing": "publishing",
 }
 
@@ -127,6 +128,7 @@ class View:
         self.name = name
         self.counts = Counts(jobs, image_sets)
         self._console = console
+        self._is_terminal = console.is_terminal  # asking for it takes long
         self._lock = threading.Lock()
         self._live = Live(
             get_renderable=self._picture,
@@ -135,9 +137,10 @@ class View:
             transient=True,
         )
         self._next_line = time.monotonic() + _LINE_EVERY_S
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._is_terminal:
             self._live.start()
         else:
             jobs = counted(self.counts.jobs, "job")
@@ -151,9 +154,9 @@ class View:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._console.is_terminal:
+        if self._is_terminal:
             self._live.stop()
-        if kind or not self._console.is_terminal:  # else the result says it better
+        if kind or not self._is_terminal:  # else the result says it better
             self._say(f"{self.name}: {self.counts}")
 
     def listen(self, event: Event) -> None:
@@ -167,9 +170,18 @@ class View:
                 self._say(f"{_failed(outcome.job, outcome.failure)}; trying again")
             case RunStopped(why):
                 self._say(f"{self.name}: stopped: {why}")
-        if not self._console.is_terminal and time.monotonic() > self._next_line:
+            case ProcessEachJob(why):
+                self._say_once(
+                    f"note: each job starts a CellProfiler of its own, because {why}"
+                )
+        if not self._is_terminal and time.monotonic() > self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
             self._say(f"{self.name}: {self.counts}")
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._say(line)
 
     def _say(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -5,22 +5,26 @@ import os
 import posixpath
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from cpengine import batchfile, check, config, loaddata
+from cpengine import access, batchfile, check, config, loaddata
 from cpengine.access import Access, S3Options
 from cpengine.batchfile import BatchFile
 from cpengine.cache import Cache
-from cpengine.cellprofiler.find import CellProfiler, find
+from cpengine.cellprofiler import container
+from cpengine.cellprofiler.container import Mount
+from cpengine.cellprofiler.find import CellProfiler, Wanted, find
 from cpengine.config import ProjectFile, StepSection
 from cpengine.dcp import DoneRule
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
+from cpengine.hosts import Hosts, Recycling
 from cpengine.layout import Layout
 from cpengine.ledger import Ledger
 from cpengine.loaddata import Table
+from cpengine.measure import GB
 from cpengine.model import Job
 from cpengine.places import Places
 from cpengine.plan import Part, Plan
@@ -96,13 +100,17 @@ class Project:
         CellProfilerError
             There is none, or the project file's is none.
         """
-        return find(self.configured_cellprofiler)
+        return find(self.wanted_cellprofiler)
 
     @property
-    def configured_cellprofiler(self) -> str | None:
+    def wanted_cellprofiler(self) -> Wanted:
         """The CellProfiler that the project file names, if it does."""
-        path = self.file.cellprofiler.path
-        return str(self._beside(path)) if path else None
+        named = self.file.cellprofiler
+        path = str(self._beside(named.path)) if named.path else None
+        image = named.image
+        if image and container.is_file(image):
+            image = str(self._beside(image))
+        return Wanted(path, image, named.runtime)
 
     def machine(self, cellprofiler: CellProfiler | None = None) -> Machine:
         """This machine, to run the project's jobs.
@@ -112,9 +120,33 @@ class Project:
         ConfigError
             The scratch folder cannot be written.
         """
-        return Machine(
-            self.places, cellprofiler or self.cellprofiler(), self.scratch, self.cache
-        )
+        used, scratch = cellprofiler or self.cellprofiler(), self.scratch
+        if used.container:
+            with_mounts = replace(used.container, mounts=self._mounts())
+            used = replace(used, container=with_mounts)
+        settings = self.file.cellprofiler
+        hosts = None
+        if settings.jobs_per_process > 1:
+            memory = int(settings.process_memory_gb * GB)
+            recycling = Recycling(settings.jobs_per_process, memory)
+            hosts = Hosts(used, scratch, recycling)
+        return Machine(self.places, used, scratch, self.cache, hosts=hosts)
+
+    def _mounts(self) -> tuple[Mount, ...]:
+        """The folders that CellProfiler needs; only the scratch folder to write in."""
+        places, named = self.places, self.file.cellprofiler.mounts
+        roots = (places.images, places.workspace, places.outputs)
+        folders = [Path(storage.root) for storage in roots if storage.is_local()]
+        mapped = (Path(real) for _, real in places.map if access.is_local(real))
+        folders += [path for path in mapped if path.is_dir()]
+        folders += [self._beside(path) for path in named]
+        for path in folders:
+            if not path.is_dir():
+                raise ConfigError(
+                    f"cellprofiler.mounts: {path} is no folder: name another"
+                )
+        read = [Mount(path) for path in folders]
+        return (*read, Mount(self.scratch, writable=True))
 
     @property
     def scratch(self) -> Path:

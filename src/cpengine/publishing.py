@@ -1,5 +1,6 @@
 """Put a job's files in their final place, in parallel, and nobody else's in danger."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,18 +12,28 @@ from cpengine.parallel import each
 
 def files_of(folder: Path) -> dict[str, int]:
     """The files below a folder with their sizes in bytes."""
-    return {
-        path.relative_to(folder).as_posix(): path.stat().st_size
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    start = len(f"{folder}/")
+    paths = (
+        os.path.join(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+    )
+    files = sorted(filter(os.path.isfile, paths))
+    return {path[start:]: os.path.getsize(path) for path in files}
 
 
-def publish(job: Job, ledger: Ledger, output: Path, log: Path) -> dict[str, int]:
-    """Put the files in place, over the job's own earlier ones but nobody else's.
+def publish(
+    job: Job, ledger: Ledger, output: Path, names: Iterable[str], log: Path
+) -> None:
+    """Put files in place, over the job's own earlier ones but nobody else's.
 
     The markers of earlier runs are set aside first: from then on the old results are
     no longer whole. The done marker is for the caller to write, last.
+
+    Parameters
+    ----------
+    names
+        The files, as `files_of` gave them for `output`.
 
     Raises
     ------
@@ -32,18 +43,22 @@ def publish(job: Job, ledger: Ledger, output: Path, log: Path) -> dict[str, int]
         A file cannot be put in place.
     """
     storage = ledger.storage
-    files = files_of(output)
+    files = list(names)
     own = ledger.earlier_files(job)
     if job.shares_place:
         _claim(job, ledger, files)
     ledger.set_aside(job)
     storage.publish(log, ledger.log(job))
-    each(lambda name: storage.publish(output / name, _key(job, name)), files)
+    at_once = storage.at_once(job.destination)
+
+    def put(name: str) -> None:
+        storage.publish(output / name, _key(job, name))
+
+    each(put, files, at_once)
     gone = own - set(files)
-    each(lambda name: storage.remove(_key(job, name)), gone)
+    each(lambda name: storage.remove(_key(job, name)), gone, at_once)
     if job.shares_place:
-        each(lambda name: ledger.disclaim(job, name), gone)
-    return files
+        each(lambda name: ledger.disclaim(job, name), gone, at_once)
 
 
 def _key(job: Job, name: str) -> str:

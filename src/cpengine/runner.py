@@ -1,43 +1,49 @@
 """Run one job on this machine: the one way, used by every executor."""
 
 import contextlib
-import os
 import platform
 import shutil
 import socket
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event as Flag
+from typing import Self
 
-import psutil
-
+from cpengine import scratch
 from cpengine.cache import Cache
 from cpengine.cellprofiler.command import (
+    ModuleLine,
     parse_progress,
     run_command,
-    run_environment,
 )
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.errors import ConfigError, InputError, StorageError
-from cpengine.events import JobStarted, Listener, ModuleDone, Phase, PhaseBegun, ignore
+from cpengine.events import (
+    JobStarted,
+    Listener,
+    ModuleDone,
+    Phase,
+    PhaseBegun,
+    ProcessEachJob,
+    ignore,
+)
+from cpengine.hosts import Host, Hosts, NoHostError, Request
 from cpengine.ledger import Ledger
 from cpengine.measure import GB
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
 from cpengine.places import Places
 from cpengine.process import Ended, Limits, run
 from cpengine.publishing import publish
-from cpengine.slots import Slots
+from cpengine.slots import Seat, Slots
 from cpengine.staging import Staged, Stager
 from cpengine.verify import verify
 
-SCRATCH = "cpengine-"
 _UNLIMITED = 2**30
 
 
@@ -51,6 +57,19 @@ class Machine:
     cache: Cache
     slots: Slots = field(default_factory=lambda: Slots(_UNLIMITED))
     """How many CellProfilers may run here at a time."""
+    hosts: Hosts | None = None
+    """Long-lived CellProfilers; without them each job starts one of its own."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the CellProfilers that wait for jobs."""
+        if self.hosts is not None:
+            self.hosts.close()
 
 
 def run_job(
@@ -74,17 +93,16 @@ def run_job(
         already = one.done_elsewhere()
         if already is not None:
             return already
-        with _scratch(job, machine.scratch) as scratch:
-            return one.run(scratch)
+        with _scratch(job, machine.scratch) as folder:
+            return one.run(folder)
     except (OSError, ConfigError) as error:  # no ledger to ask, or no place to work in
         return one.outcome(failure=_failure(error))
 
 
 @contextlib.contextmanager
 def _scratch(job: Job, parent: Path) -> Iterator[Path]:
-    """A fresh folder of the attempt's own; its name says which process owns it."""
-    prefix = f"{SCRATCH}{os.getpid()}@{socket.gethostname()}-{job.id}-"
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    """A fresh folder of the attempt's own."""
+    folder = scratch.fresh(parent, job.id)
     try:
         for name in ("output", "temp"):
             (folder / name).mkdir()
@@ -112,25 +130,24 @@ class _Attempt:
     fetched: int = 0
     ended: Ended = field(default_factory=lambda: Ended(0))
 
-    def run(self, scratch: Path) -> Outcome:
+    def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
         try:
             with self._phase("fetching"):
-                staged = self._stage(scratch)
-            with self._slot(), self._phase("running"):
-                self._run(staged, scratch)
+                staged = self._stage(folder)
+            with self._seat() as seat, self._phase("running"):
+                files = self._run(staged, folder, seat)
             with self._phase("publishing"):
                 already = self.done_elsewhere()
                 if already is not None:
                     return already
-                files = publish(
-                    self.job, self.ledger, scratch / "output", scratch / "log"
-                )
+                output, log = folder / "output", folder / "log"
+                publish(self.job, self.ledger, output, files, log)
             outcome = self.outcome(files=files)
             self.ledger.record(outcome)
         except (InputError, OSError, AttemptError) as error:
             failed = self.outcome(failure=_failure(error))
-            return _keep_failure(failed, self.ledger, scratch / "log")
+            return _keep_failure(failed, self.ledger, folder / "log")
         return outcome
 
     def done_elsewhere(self) -> Outcome | None:
@@ -150,61 +167,122 @@ class _Attempt:
             self.phase_s[name] = round(time.monotonic() - begun, 3)
 
     @contextlib.contextmanager
-    def _slot(self) -> Iterator[None]:
+    def _seat(self) -> Iterator[Seat]:
         with contextlib.ExitStack() as held:
             with self._phase("waiting"):
                 slots = self.machine.slots
-                held.enter_context(slots.take(self.job.share, self.cancelled))
-            yield
+                seat = held.enter_context(slots.take(self.job, self.cancelled))
+            yield seat
 
-    def _stage(self, scratch: Path) -> Staged:
+    def _stage(self, folder: Path) -> Staged:
         places, cache = self.machine.places, self.machine.cache
-        stager = Stager(self.job, places, cache, scratch / "in", self.cancelled)
+        stager = Stager(self.job, places, cache, folder, self.cancelled)
         staged = stager.stage()
         self.fetched = staged.fetched
+        _check_seen(staged, self.machine.cellprofiler)
         return staged
 
-    def _run(self, staged: Staged, scratch: Path) -> None:
-        cellprofiler, job = self.machine.cellprofiler, self.job
-        self.ended = run(
-            run_command(
-                cellprofiler.command,
-                pipeline=staged.pipeline,
-                input=staged.input,
-                output=scratch / "output",
-                done_file=scratch / "done",
-                data_file=staged.data_file,
-                group=dict(job.group),
-                temp=scratch / "temp",
-                plugins=staged.plugins,
-            ),
-            environment=run_environment(cellprofiler.env, scratch / "temp"),
-            folder=scratch,
-            log=scratch / "log",
+    def _run(self, staged: Staged, folder: Path, seat: Seat) -> dict[str, int]:
+        limits = self._limits(seat)
+        try:
+            self.ended = self._in_host(staged, folder, limits)
+        except NoHostError as error:
+            self.listen(ProcessEachJob(str(error)))
+            self.ended = self._by_command(staged, folder, limits)
+        if self.ended.reason is not FailureKind.CANCELLED:
+            short = self.ended.reason is FailureKind.OUT_OF_MEMORY
+            seat.ended(self.ended.peak_memory, out_of_memory=short)
+        return verify(self.ended, folder, self.job)
+
+    def _limits(self, seat: Seat) -> Limits:
+        job = self.job
+        allowed = int(job.memory_gb * GB) if job.memory_gb else None
+        return Limits(job.timeout_s, job.stall_s, allowed, seat.look)
+
+    def _in_host(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
+        """Run in a CellProfiler that has run other jobs before."""
+        hosts = self.machine.hosts
+        if hosts is None:
+            return self._by_command(staged, folder, limits)
+        with hosts.lend(staged.plugins, self.cancelled, self.job.stall_s) as host:
+            return host.run(
+                self._request(staged, folder, host),
+                follow=self._module_done,
+                cancelled=self.cancelled,
+                limits=limits,
+            )
+
+    def _request(self, staged: Staged, folder: Path, host: Host) -> Request:
+        batch = self.job.batch_file
+        code = host.folder / "plugins" if staged.plugins else None
+        _, *argv = self._command(
+            [""],
+            staged,
+            folder,
+            staged.localised(folder) if batch else staged.data_file,
+            code,
+        )
+        return Request(
+            argv=argv,
+            folder=str(folder),
+            log=str(folder / "log"),
+            environ={"TMPDIR": str(folder / "temp")},
+            columns={} if batch else staged.columns,
+        )
+
+    def _by_command(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
+        """Run in a CellProfiler of its own."""
+        cellprofiler = self.machine.cellprofiler
+        data_file = staged.localised(folder)
+        command = self._command(
+            cellprofiler.command, staged, folder, data_file, staged.plugins
+        )
+        program = cellprofiler.program(command, folder, folder / "temp")
+        return run(
+            program.command,
+            environment=program.environment,
+            folder=folder,
+            log=folder / "log",
+            apart=program.apart,
             follow=self._follow,
             cancelled=self.cancelled,
-            limits=Limits(
-                job.timeout_s,
-                job.stall_s,
-                int(job.memory_gb * GB) if job.memory_gb else None,
-            ),
+            limits=limits,
         )
-        verify(self.ended, scratch, job)
+
+    def _command(
+        self,
+        cellprofiler: Sequence[str],
+        staged: Staged,
+        folder: Path,
+        data_file: Path,
+        plugins: Path | None,
+    ) -> list[str]:
+        batch = self.job.batch_file
+        return run_command(
+            cellprofiler,
+            pipeline=data_file if batch else staged.pipeline,
+            input=staged.input,
+            output=folder / "output",
+            done_file=folder / "done",
+            data_file=staged.header(folder) if batch else data_file,
+            group=dict(self.job.group),
+            temp=folder / "temp",
+            plugins=plugins,
+        )
 
     def _follow(self, line: str) -> None:
         """Take in a line of CellProfiler's log."""
         done = parse_progress(line)
         if done:
-            self.module_s[f"{done.module_num} {done.module}"] += done.wall_s
-            self.listen(
-                ModuleDone(
-                    self.job,
-                    done.image_number,
-                    done.module,
-                    done.module_num,
-                    done.wall_s,
-                )
+            self._module_done(done)
+
+    def _module_done(self, done: ModuleLine) -> None:
+        self.module_s[f"{done.module_num} {done.module}"] += done.wall_s
+        self.listen(
+            ModuleDone(
+                self.job, done.image_number, done.module, done.module_num, done.wall_s
             )
+        )
 
     def outcome(
         self, *, failure: Failure | None = None, files: dict[str, int] | None = None
@@ -241,6 +319,17 @@ def _own_version() -> str:
     return version("cpengine")
 
 
+def _check_seen(staged: Staged, cellprofiler: CellProfiler) -> None:
+    """Refuse files that CellProfiler's container would not have."""
+    container = cellprofiler.container
+    for path in staged.files if container else ():
+        if container and not container.sees(path):
+            raise InputError(
+                f"{path}: is not in the container: add its real folder, "
+                f"{Path(path).resolve().parent}, to cellprofiler.mounts"
+            )
+
+
 def _failure(error: Exception) -> Failure:
     if isinstance(error, AttemptError):
         return Failure(error.kind, str(error), error.module)
@@ -264,11 +353,3 @@ def _keep_failure(outcome: Outcome, ledger: Ledger, log: Path) -> Outcome:
     with contextlib.suppress(StorageError):
         ledger.record(outcome)
     return outcome
-
-
-def sweep(scratch: Path) -> None:
-    """Remove scratch folders that killed processes of this machine left behind."""
-    for folder in scratch.glob(f"{SCRATCH}*@{socket.gethostname()}-*"):
-        owner = folder.name.removeprefix(SCRATCH).partition("@")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)

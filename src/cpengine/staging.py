@@ -1,11 +1,13 @@
 """Bring to this machine what one job needs; what is local stays where it is."""
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
+from typing import TypeVar
 
 from cpengine import batchfile, fingerprint, loaddata, pipeline, plugins
 from cpengine.access import is_local
@@ -18,6 +20,10 @@ from cpengine.places import Places, without_file_scheme
 from cpengine.sheet import Sheet
 from cpengine.storage import as_text
 
+P = TypeVar("P", Path, str)
+
+_NAMES_IMAGES = ("URL_", "PathName_", "FileName_")
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -25,11 +31,54 @@ class Staged:
 
     pipeline: Path
     data_file: Path
+    """As it is in the workspace: it may name images that are not on this machine."""
     input: Path
     """The rules folder; an empty one if the step has none."""
     plugins: Path | None
     fetched: int
     """Bytes that were copied to this machine."""
+    table: Table
+    """The data file's rows."""
+    images: Mapping[int, list[str]]
+    """The local path of each image of the group, by row; none at all if CellProfiler
+    itself opens what the data file says."""
+    files: Sequence[Path | str] = ()
+    """What CellProfiler will open, folders of such things included."""
+
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """What LoadData should read, for the group's rows in order, to open them."""
+        rows = sorted(self.images)
+        part = replace(self.table, rows=tuple(self.table.rows[row] for row in rows))
+        paths = {number: self.images[row] for number, row in enumerate(rows)}
+        named = loaddata.with_urls(part, paths) if rows else part
+        return {
+            name: list(named.column(name))
+            for name in named.header
+            if rows and name.startswith(_NAMES_IMAGES)
+        }
+
+    def localised(self, folder: Path) -> Path:
+        """The data file, or a copy in a folder that names local files."""
+        if not self.images:
+            return self.data_file
+        copy = folder / f"local_{self.data_file.name}"
+        if self.data_file.suffix == ".h5":
+            batchfile.write_with_urls(self.data_file, copy, self.table, self.images)
+        else:
+            named = loaddata.with_urls(self.table, self.images)
+            copy.write_text(named.to_csv(), "utf-8")
+        return copy
+
+    def header(self, folder: Path) -> Path:
+        """A CSV of a batch file's image sets.
+
+        LoadData asks it for the names of columns, also where it loads from the batch
+        file; the CSV that the pipeline names may be on another machine.
+        """
+        path = folder / "load_data.csv"
+        path.write_text(self.table.to_csv(), "utf-8")
+        return path
 
 
 @dataclass
@@ -39,7 +88,7 @@ class Stager:
     Parameters
     ----------
     folder
-        A folder to be made, of the attempt's own, for what is not local.
+        The attempt's own folder, which gets what is not local.
     """
 
     job: Job
@@ -48,6 +97,7 @@ class Stager:
     folder: Path
     cancelled: Flag = field(default_factory=Flag)
     _fetched: int = 0
+    _opened: list[Path | str] = field(default_factory=list)
     _counting: Lock = field(default_factory=Lock)
 
     def stage(self) -> Staged:
@@ -63,23 +113,25 @@ class Stager:
             It was cancelled.
         """
         job = self.job
-        self.folder.mkdir()
-        (self.folder / "empty").mkdir()
-        pipe, data = each(self._shared_file, [job.pipeline, job.data_file])
+        shared = [job.pipeline, job.data_file]
+        at_once = self.places.workspace.at_once(job.data_file)
+        pipe, data = each(self._shared_file, shared, at_once)
         rules = self._tree(job.input, "rules")
         code = self._tree(job.plugins, "plugins") if job.plugins else None
         read = _read(pipe, data, job)
         if job.plugins and code is None:
             raise InputError(f"{job.plugins}: is not there: put the plugins there")
         self._check_unchanged(read, code)
-        if paths := self._images(read.sheet):
-            data = self._localised(read.sheet, data, paths)
+        images = self._images(read.sheet)
         return Staged(
-            pipeline=data if job.batch_file else pipe,
-            data_file=self._header(read.sheet.table) if job.batch_file else data,
-            input=rules or self.folder / "empty",
+            pipeline=pipe,
+            data_file=data,
+            input=rules or self._empty(),
             plugins=code,
             fetched=self._fetched,
+            table=read.sheet.table,
+            images=images,
+            files=[pipe, data, *filter(None, (rules, code)), *self._opened],
         )
 
     def _shared_file(self, key: str) -> Path:
@@ -104,6 +156,12 @@ class Stager:
         each(bring, files)
         return self.folder / name if files else None
 
+    def _empty(self) -> Path:
+        """An empty folder."""
+        folder = self.folder / "empty"
+        folder.mkdir(parents=True)
+        return folder
+
     def _bring(self, url: str, to: Path, *, shared: bool) -> Path:
         """Fetch one file into a folder, through the cache if other jobs need it."""
         if self.cancelled.is_set():
@@ -127,9 +185,9 @@ class Stager:
                 f"{read.sheet.table.path}: has no image set of {job.metadata}: "
                 "plan again"
             )
-        now = fingerprint.of_job(
-            job, read.text, read.sheet.fingerprint(job.group), _code(read.text, code)
-        )
+        used = _code(read.text, plugins.Code.below(code)) if code else {}
+        image_sets = read.sheet.fingerprint(job.group)
+        now = fingerprint.of_job(job, read.text, image_sets, used)
         if not fingerprint.comparable(now, job.fingerprint):
             return  # a job of another program
         if parts := fingerprint.changed(job.fingerprint, now):
@@ -147,37 +205,21 @@ class Stager:
         places = {f: self.places.locate(f) for f in {file.folder for file in files}}
         numbers = {folder: str(number) for number, folder in enumerate(places)}
 
-        def bring(file: ImageFile) -> Path:
+        def bring(file: ImageFile) -> str:
             url = f"{places[file.folder]}/{file.name}"
             if is_local(url):
-                return _there(Path(url))
+                return _there(url)
             to = self.folder / "images" / numbers[file.folder]
             shared = sheet.is_shared(file)
-            return _there(self._bring(url, to, shared=shared), url)
+            return str(_there(self._bring(url, to, shared=shared), url))
 
-        brought = dict(zip(files, each(bring, files), strict=True))
+        images = self.places.images
+        at_once = max(map(images.at_once, places.values()), default=1)
+        brought = dict(zip(files, each(bring, files, at_once), strict=True))
+        self._opened = list(brought.values())
         if all(_opens(folder, place) for folder, place in places.items()):
             return {}
-        return {n: [str(brought[file]) for file in row] for n, row in rows.items()}
-
-    def _localised(self, sheet: Sheet, data: Path, paths: dict[int, list[str]]) -> Path:
-        """A copy of the data file that names local files."""
-        copy = self.folder / f"local_{data.name}"
-        if self.job.batch_file:
-            batchfile.write_with_urls(data, copy, sheet.table, paths)
-        else:
-            copy.write_text(loaddata.with_urls(sheet.table, paths).to_csv(), "utf-8")
-        return copy
-
-    def _header(self, table: Table) -> Path:
-        """A CSV of a batch file's image sets.
-
-        LoadData asks it for the names of columns, also where it loads from the batch
-        file; the CSV that the pipeline names may be on another machine.
-        """
-        path = self.folder / "load_data.csv"
-        path.write_text(table.to_csv(), "utf-8")
-        return path
+        return {n: [brought[file] for file in row] for n, row in rows.items()}
 
 
 def _opens(folder: str, place: str) -> bool:
@@ -185,10 +227,10 @@ def _opens(folder: str, place: str) -> bool:
     return is_local(place) and place == without_file_scheme(folder)
 
 
-def _there(path: Path, url: str = "") -> Path:
+def _there(path: P, url: str = "") -> P:
     """A path, if there is a file that holds something."""
     try:
-        size = path.stat().st_size
+        size = os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{url or path}: is not there: put it there") from None
     if not size:
@@ -237,13 +279,18 @@ def _read_once(pipe: _Source, data: _Source, keys: tuple[str, ...]) -> _Read:
         text = as_text(pipe.path.read_bytes(), pipe.shown)
         table = loaddata.parse(as_text(data.path.read_bytes(), data.shown), data.shown)
         pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
-    return _Read(text, Sheet.of(table, keys, pipeline_keys))
+    return _Read(text, Sheet.of(_slim(table), keys, pipeline_keys))
 
 
-def _code(text: str, folder: Path | None) -> dict[str, bytes]:
-    """The files of a plugins folder that a pipeline runs."""
-    if folder is None:
-        return {}
+def _slim(table: Table) -> Table:
+    """The table with equal texts kept once: folders and plates stand in every row."""
+    known: dict[str, str] = {}
+    rows = (tuple(known.setdefault(text, text) for text in row) for row in table.rows)
+    return replace(table, rows=tuple(rows))
+
+
+@lru_cache(maxsize=8)
+def _code(text: str, code: plugins.Code) -> dict[str, bytes]:
+    """The files of a plugins folder that a pipeline runs, looked up once."""
     modules = [module.name for module in pipeline.parse(text, "").enabled]
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
-    return plugins.used(modules, names, lambda name: (folder / name).read_bytes())
+    return plugins.used(modules, code.names, code.read)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART = ".part"
+_AT_ONCE = 16
 
 
 class Storage:
@@ -58,6 +59,13 @@ class Storage:
         """Whether a key is a file of this machine."""
         return is_local(self.url(key))
 
+    def at_once(self, key: str = "") -> int:
+        """How many files are worth having under way: one where nothing is waited for.
+
+        On local disks a thread costs more than what it would do.
+        """
+        return 1 if self.is_local(key) else _AT_ONCE
+
     def path(self, key: str) -> Path:
         """The local path of a key for which `is_local` holds."""
         assert self.is_local(key), key
@@ -90,7 +98,11 @@ class Storage:
         """A file's bytes, or None if there is no such file; one request."""
         try:
             with self._telling(key, "cannot be read", _ABSENT):
-                data: bytes = self._filesystem(key).cat_file(self.url(key))
+                url = self.url(key)
+                if is_local(url):
+                    with open(url, "rb") as file:
+                        return file.read()
+                data: bytes = self._filesystem(key).cat_file(url)
         except _ABSENT:
             return None
         return data
@@ -189,7 +201,7 @@ class Storage:
         """
         self._put(
             key,
-            lambda path: path.write_bytes(data),
+            lambda url: _written(data, url),
             lambda files, url: files.pipe_file(url, data),
         )
 
@@ -219,7 +231,7 @@ class Storage:
         size = file.stat().st_size
         self._put(
             key,
-            lambda path: shutil.move(file, path),
+            lambda url: _moved(file, url),
             lambda files, url: files.put_file(str(file), url),
         )
         if not self.is_local(key):
@@ -233,27 +245,28 @@ class Storage:
     def _put(
         self,
         key: str,
-        move: Callable[[Path], object],
+        put: Callable[[str], object],
         send: Callable[["AbstractFileSystem", str], object],
     ) -> None:
-        """Put a file in place by `move` on local disks, by `send` elsewhere.
+        """Put a file in place by `put` on local disks, by `send` elsewhere.
 
         Where objects do not appear whole, they get another name first.
         """
         url = self.url(key)
-        folder, name = posixpath.split(url)
-        temporary = f"{folder}/.{name}.{secrets.token_hex(4)}{_PART}"
         with self._telling(key, "cannot be written"):
-            self._make_parent(key)
             if is_local(url):
-                with _removed_if_it_fails(Path(temporary)):
-                    move(Path(temporary))
-                    os.replace(temporary, url)
+                try:
+                    put(url)
+                except FileNotFoundError:  # mostly its folder is there
+                    self._make_parent(key)
+                    put(url)
                 return
+            self._make_parent(key)
             files = self._filesystem(key)
             if split_protocol(url)[0] in WHOLE:
                 send(files, url)
             else:
+                temporary = _beside(url)
                 send(files, temporary)
                 files.mv(temporary, url)
 
@@ -332,9 +345,37 @@ def _missing(url: str) -> InputError:
     return InputError(f"{url}: is not there: put it there")
 
 
+def _beside(url: str) -> str:
+    """Another name in the same folder, for what is not whole yet."""
+    folder, name = posixpath.split(url)
+    return f"{folder}/.{name}.{secrets.token_hex(4)}{_PART}"
+
+
+def _written(data: bytes, url: str) -> None:
+    """Write a local file whole, or not at all."""
+    temporary = _beside(url)
+    with _removed_if_it_fails(temporary):
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, url)
+
+
+def _moved(file: Path, url: str) -> None:
+    """Move a local file whole, or not at all."""
+    try:
+        os.replace(file, url)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        temporary = _beside(url)
+        with _removed_if_it_fails(temporary):
+            shutil.move(file, temporary)
+            os.replace(temporary, url)
+
+
 def _created(path: Path, data: bytes) -> bool:
     """Make a file with all that is in it at once, unless there is one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_PART}")
+    temporary = Path(_beside(str(path)))
     try:
         temporary.write_bytes(data)
         try:
@@ -352,12 +393,12 @@ def _created(path: Path, data: bytes) -> bool:
 
 
 @contextlib.contextmanager
-def _removed_if_it_fails(path: Path) -> Iterator[None]:
+def _removed_if_it_fails(path: str) -> Iterator[None]:
     try:
         yield
     except OSError:
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+            os.unlink(path)
         raise
 
 

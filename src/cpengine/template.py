@@ -77,10 +77,15 @@ layout = "{layout}"
 
 [cellprofiler]
 # path = "..."            # default: the one that `cpengine cellprofiler show` names
+# or image = "..."        # a container image, or the path of a .sif file
+# runtime = "docker"      # or podman, apptainer, singularity; default: the first found
+# mounts = ["/data"]      # folders outside the storage roots that it gets to read
+# jobs_per_process = 200  # then a fresh process; 1: a process for each job
+# process_memory_gb = 2.0 # one that holds more than this after a job is replaced
 
 [executors.local]
 # workers = 4             # default: from cores and memory
-# memory_gb = 2.0         # what one job is expected to need, for that default
+# memory_gb = 2.0         # what one job is expected to need until some have ended
 # scratch = "..."         # default: the system's temporary folder
 """
 

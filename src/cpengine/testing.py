@@ -6,7 +6,6 @@ promise of the seam against it. The stand-in misbehaves as told, by job and atte
 
 import json
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cpengine.cache import Cache
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
+from cpengine.hosts import PROGRAM, Hosts
 from cpengine.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import Places
@@ -24,43 +24,91 @@ from cpengine.storage import Storage
 
 _STAND_IN = '''\
 #!{python}
-"""Takes CellProfiler's options and does what faults.json says for this attempt."""
+"""Does what faults.json says for this attempt: as the command, or in a host."""
 import json, os, signal, sys, time
 from pathlib import Path
 
-argv = sys.argv[1:]
-if argv == ["--version"]:
-    sys.exit(print("4.2.8.1"))
-option = dict(zip(argv, argv[1:]))
-group = dict(pair.split("=") for pair in option["-g"].split(","))
-job = "-".join(group.values())
-home = Path(option["-p"]).parent
-attempt = len(list(home.glob(job + ".attempt*"))) + 1
-(home / (job + ".attempt" + str(attempt))).write_text(str(os.getpid()))
-faults = json.loads((home / "faults.json").read_text()).get(job, [])
-act = faults[attempt - 1] if attempt <= len(faults) else "ok"
-out = Path(option["-o"])
-line = "now: Image # 1, module {{}} # {{}}: CPU_time = 0.01 secs, Wall_time = 0.02 secs"
-print(line.format("LoadData", 1), file=sys.stderr, flush=True)
-if act == "hang":
-    time.sleep(600)
-if act == "crash":
-    os.kill(os.getpid(), signal.SIGSEGV)
-if act == "module_error":
-    print("Error detected during run of module Crop", file=sys.stderr)
-    print("Traceback (most recent call last):", file=sys.stderr)
-    print("ValueError: no such thing", file=sys.stderr)
-failed = act in ("module_error", "failure")
-if act == "zero":
-    (out / "Image.csv").touch()
-elif act != "empty":
-    data = next((a.partition("=")[2] for a in argv if a.startswith("--data-")), "")
-    seen = dict(argv=argv, environ=dict(os.environ), inputs=os.listdir(option["-i"]))
-    seen["csv"] = Path(data).read_text() if data else ""
-    (out / "Image.csv").write_text("Metadata\\n" + option["-g"] + "\\n")
-    (out / (job + ".json")).write_text(json.dumps(seen))
-Path(option["-d"]).write_text("Failure\\n" if failed else "Complete\\n")
-sys.exit(255 if failed else 0)
+
+def run(argv, tell, **seen):
+    """Run a job by CellProfiler's options; give the exit code."""
+    option = dict(zip(argv, argv[1:]))
+    group = dict(pair.split("=") for pair in option["-g"].split(","))
+    job = "-".join(group.values())
+    home = Path(option["-p"]).parent
+    attempt = len(list(home.glob(job + ".attempt*"))) + 1
+    (home / (job + ".attempt" + str(attempt))).write_text(str(os.getpid()))
+    faults = json.loads((home / "faults.json").read_text()).get(job, [])
+    act = faults[attempt - 1] if attempt <= len(faults) else "ok"
+    out = Path(option["-o"])
+    line = "now: Image # 1, module LoadData # 1: "
+    line += "CPU_time = 0.01 secs, Wall_time = 0.02 secs"
+    print(line, file=sys.stderr, flush=True)
+    ended = dict(module="LoadData", module_num=1, cpu_s=0.01, wall_s=0.02)
+    tell("module", image_number=1, **ended)
+    if act == "hang":
+        time.sleep(600)
+    if act == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if act == "module_error":
+        said = "Error detected during run of module Crop"
+        error = "ValueError: no such thing"
+        trace = "Traceback (most recent call last):\\n" + error
+        print(said, trace, sep="\\n", file=sys.stderr)
+        tell("error", message=said, module="Crop", error=error, traceback=trace)
+    failed = act in ("module_error", "failure")
+    if act == "zero":
+        (out / "Image.csv").touch()
+    elif act != "empty":
+        data = next((a.partition("=")[2] for a in argv if a.startswith("--data-")), "")
+        seen.update(argv=argv, environ=dict(os.environ))
+        seen["inputs"] = os.listdir(option["-i"])
+        seen["csv"] = Path(data).read_text() if data else ""
+        (out / "Image.csv").write_text("Metadata\\n" + option["-g"] + "\\n")
+        (out / (job + ".json")).write_text(json.dumps(seen))
+    Path(option["-d"]).write_text("Failure\\n" if failed else "Complete\\n")
+    return 255 if failed else 0
+
+
+class Run:
+    """Stands for CellProfiler's `main` in the host."""
+
+    status = ""
+
+    def __init__(self, request, channel, sheets):
+        self.request, self.channel = request, channel
+
+    def __call__(self):
+        os.chdir(self.request["folder"])
+        os.environ.update(self.request["environ"])
+        told = self.channel.tell
+        return run(self.request["argv"], told, columns=self.request["columns"])
+
+
+class State:
+    """Nothing stays from one run to the next."""
+
+    def reset(self):
+        pass
+
+    def tidy(self):
+        return []
+
+
+def serve():
+    """Be the real host, but for CellProfiler."""
+    sys.path.append({hosts!r})
+    import host
+
+    host.boot, host.Run, host.State = lambda plugins, temp: None, Run, State
+    host.main()
+
+
+if sys.argv[1:] == ["--version"]:
+    print("4.2.8.1")
+elif sys.argv[1] == "--log":
+    serve()
+else:
+    sys.exit(run(sys.argv[1:], lambda event, **details: None))
 '''
 
 
@@ -71,6 +119,8 @@ GROUPS = ("P1", "P2", "P3", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     """Write a stand-in CellProfiler, and the pipeline that its jobs name.
 
+    What its command starts serves as the program of hosts, too.
+
     Parameters
     ----------
     faults
@@ -78,21 +128,32 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
         `hang`, `empty` or `zero`. Attempts not listed are `ok`.
     """
     script = folder / "cellprofiler"
-    script.write_text(textwrap.dedent(_STAND_IN).format(python=sys.executable))
+    hosts = str(PROGRAM.parent)
+    script.write_text(_STAND_IN.format(python=sys.executable, hosts=hosts))
     script.chmod(0o755)
     (folder / "any.cppipe").write_text("CellProfiler Pipeline:\n")
     (folder / "faults.json").write_text(json.dumps(faults))
     (folder / "load_data.csv").write_text("\n".join(["Metadata_Plate", *GROUPS, ""]))
-    return CellProfiler((str(script),), "0", "stand-in")
+    python = Path(sys.executable)
+    return CellProfiler((str(script),), "0", "stand-in", python=python)
 
 
-def machine(folder: Path, faults: Mapping[str, Sequence[str]]) -> Machine:
-    """A machine whose storage root, scratch and stand-in are in one folder."""
+def machine(
+    folder: Path, faults: Mapping[str, Sequence[str]], *, warm: bool = False
+) -> Machine:
+    """A machine whose storage root, scratch and stand-in are in one folder.
+
+    Parameters
+    ----------
+    warm
+        Whether jobs run in long-lived hosts.
+    """
     scratch = folder / "scratch"
     scratch.mkdir()
     places = Places.one(Storage(str(folder)))
     tool = stand_in(folder, faults)
-    return Machine(places, tool, scratch, Cache.below(scratch, 1.0))
+    hosts = Hosts(tool, scratch, program=Path(*tool.command)) if warm else None
+    return Machine(places, tool, scratch, Cache.below(scratch, 1.0), hosts=hosts)
 
 
 def jobs(*names: str, timeout_s: float | None = None) -> list[Job]:
@@ -117,16 +178,24 @@ def jobs(*names: str, timeout_s: float | None = None) -> list[Job]:
 class ExecutorContract:
     """What every executor promises. Give `make` and pytest does the rest."""
 
+    warm = False
+    """Whether CellProfiler is kept running from job to job, so that all is promised of
+    that, too."""
+
     def make(self, machine: Machine) -> Executor:
         """The executor under test."""
         raise NotImplementedError
+
+    def machine(self, folder: Path, faults: Mapping[str, Sequence[str]]) -> Machine:
+        """The machine that the executor is given."""
+        return machine(folder, faults, warm=self.warm)
 
     def outcomes(
         self, machine: Machine, jobs: Sequence[Job], events: list[Event] | None = None
     ) -> dict[str, Outcome]:
         """Run jobs to their end; give outcomes by job id."""
         listen = events.append if events is not None else lambda event: None
-        with self.make(machine) as executor:
+        with machine, self.make(machine) as executor:
             found = list(executor.run(jobs, listen))
         assert len(found) == len(jobs)
         return {outcome.job.id: outcome for outcome in found}
@@ -134,7 +203,7 @@ class ExecutorContract:
     def test_every_job_ends_done_with_its_files_and_marker(
         self, tmp_path: Path
     ) -> None:
-        here = machine(tmp_path, {})
+        here = self.machine(tmp_path, {})
         todo = jobs("A", "B", "C")
         found = self.outcomes(here, todo)
         assert all(outcome.done for outcome in found.values())
@@ -147,7 +216,7 @@ class ExecutorContract:
     def test_a_failed_job_is_told_with_module_error_and_log(
         self, tmp_path: Path
     ) -> None:
-        here = machine(tmp_path, {"B": ["module_error"] * 9})
+        here = self.machine(tmp_path, {"B": ["module_error"] * 9})
         failure = self.outcomes(here, jobs("A", "B"))["B"].failure
         assert failure is not None
         assert failure.kind is FailureKind.CELLPROFILER
@@ -156,16 +225,16 @@ class ExecutorContract:
         assert "ValueError" in Path(failure.log or "").read_text()
 
     def test_other_jobs_go_on_when_one_fails(self, tmp_path: Path) -> None:
-        here = machine(tmp_path, {"A": ["failure"] * 9})
+        here = self.machine(tmp_path, {"A": ["failure"] * 9})
         found = self.outcomes(here, jobs("A", "B", "C"))
         assert [found[name].done for name in "ABC"] == [False, True, True]
 
     def test_a_failed_job_publishes_no_output(self, tmp_path: Path) -> None:
-        self.outcomes(machine(tmp_path, {"A": ["failure"] * 9}), jobs("A"))
+        self.outcomes(self.machine(tmp_path, {"A": ["failure"] * 9}), jobs("A"))
         assert not (tmp_path / "out").exists()
 
     def test_module_errors_and_crashes_are_tried_twice(self, tmp_path: Path) -> None:
-        here = machine(tmp_path, {"A": ["module_error"], "B": ["crash"]})
+        here = self.machine(tmp_path, {"A": ["module_error"], "B": ["crash"]})
         events: list[Event] = []
         found = self.outcomes(here, jobs("A", "B"), events)
         assert [found[name].attempt for name in "AB"] == [2, 2]
@@ -174,7 +243,7 @@ class ExecutorContract:
     def test_missing_or_empty_output_is_a_failure_and_not_tried_again(
         self, tmp_path: Path
     ) -> None:
-        here = machine(tmp_path, {"A": ["empty"], "B": ["zero"]})
+        here = self.machine(tmp_path, {"A": ["empty"], "B": ["zero"]})
         found = self.outcomes(here, jobs("A", "B"))
         for name in "AB":
             failure = found[name].failure
@@ -183,20 +252,20 @@ class ExecutorContract:
             assert found[name].attempt == 1
 
     def test_a_job_past_its_time_is_ended(self, tmp_path: Path) -> None:
-        here = machine(tmp_path, {"A": ["hang"]})
+        here = self.machine(tmp_path, {"A": ["hang"]})
         failure = self.outcomes(here, jobs("A", timeout_s=1))["A"].failure
         assert failure is not None
         assert failure.kind is FailureKind.TIMEOUT
 
     def test_no_scratch_is_left(self, tmp_path: Path) -> None:
-        here = machine(tmp_path, {"A": ["failure"] * 9})
+        here = self.machine(tmp_path, {"A": ["failure"] * 9})
         self.outcomes(here, jobs("A", "B"))
         assert list(here.scratch.iterdir()) == []
 
     def test_stopping_early_leaves_nothing_half_done(self, tmp_path: Path) -> None:
-        here = machine(tmp_path, {"B": ["hang"]})
+        here = self.machine(tmp_path, {"B": ["hang"]})
         todo = jobs("A", "B", "C")
-        with self.make(here) as executor:
+        with here, self.make(here) as executor:
             run = executor.run(todo)
             first = next(run)
             run.close()

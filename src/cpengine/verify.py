@@ -1,5 +1,6 @@
 """Whether CellProfiler's run over a group can be believed."""
 
+import contextlib
 import signal
 from pathlib import Path
 
@@ -9,8 +10,10 @@ from cpengine.process import Ended
 from cpengine.publishing import files_of
 
 
-def verify(ended: Ended, scratch: Path, job: Job) -> None:
+def verify(ended: Ended, scratch: Path, job: Job) -> dict[str, int]:
     """Accept a run only by done file, exit code, log and files together.
+
+    Gives the files that it wrote, with their sizes in bytes.
 
     Parameters
     ----------
@@ -24,9 +27,8 @@ def verify(ended: Ended, scratch: Path, job: Job) -> None:
     """
     if ended.reason is not None:
         raise AttemptError(ended.reason, ended.why)
-    done = scratch / "done"
-    said = done.read_text().strip() if done.exists() else ""
-    log = (scratch / "log").read_text(errors="replace")
+    said = _text(scratch / "done").strip()
+    log = _text(scratch / "log")  # one that is killed early has none
     if said != "Complete" or ended.code != 0 or not_loaded(log):
         raise _broken(ended, said, log)
     files = files_of(scratch / "output")
@@ -39,10 +41,17 @@ def verify(ended: Ended, scratch: Path, job: Job) -> None:
     empty = [name for name, size in files.items() if size == 0]
     if empty:
         raise AttemptError(FailureKind.NO_OUTPUT, f"{empty[0]} is empty (0 bytes)")
+    return files
+
+
+def _text(path: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text(errors="replace")
+    return ""
 
 
 def _broken(ended: Ended, said: str, log: str) -> AttemptError:
-    module, error = error_of(log)
+    module, error = (ended.module, ended.error) if ended.error else error_of(log)
     if lacks_memory(error or ""):
         return AttemptError(FailureKind.OUT_OF_MEMORY, error or "", module)
     if not said and ended.code < 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cellprofiler.find import candidates, find
+from cpengine.cellprofiler.find import Wanted, candidates, find
 from cpengine.cellprofiler.java import find_java_home, find_jdk
 from cpengine.errors import CellProfilerError
 
@@ -37,7 +37,7 @@ def test_setting_comes_before_the_variable(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     first, second = program(tmp_path / "a"), program(tmp_path / "b")
-    found = find(str(first), environ | {"CPENGINE_CELLPROFILER": str(second)})
+    found = find(Wanted(str(first)), environ | {"CPENGINE_CELLPROFILER": str(second)})
     assert found.command == (str(first),)
 
 
@@ -46,7 +46,7 @@ def test_variable_comes_before_the_installed_one(
 ) -> None:
     installed(environ, "4.2.8.1")
     found = find(
-        None, environ | {"CPENGINE_CELLPROFILER": str(program(tmp_path / "b"))}
+        Wanted(), environ | {"CPENGINE_CELLPROFILER": str(program(tmp_path / "b"))}
     )
     assert found.origin == "CPENGINE_CELLPROFILER"
 
@@ -56,43 +56,43 @@ def test_installed_one_comes_before_path(
 ) -> None:
     program(tmp_path / "bin" / "cellprofiler")
     installed(environ, "4.2.8.1")
-    assert find(None, environ).origin == "installed by cpengine"
+    assert find(Wanted(), environ).origin == "installed by cpengine"
 
 
 def test_newest_installed_version_is_used(environ: dict[str, str]) -> None:
     installed(environ, "4.2.8.1")
     newest = installed(environ, "4.2.10")
-    assert find(None, environ).command == (str(newest),)
+    assert find(Wanted(), environ).command == (str(newest),)
 
 
 def test_environment_whose_python_is_gone_is_passed_over(
     environ: dict[str, str],
 ) -> None:
     (installed(environ, "4.2.8.1").parent / "python").unlink()
-    assert [c.note for c in candidates(None, environ)][2] == "its Python is gone"
+    assert [c.note for c in candidates(Wanted(), environ)][4] == "its Python is gone"
 
 
 def test_unfinished_installation_is_not_found(environ: dict[str, str]) -> None:
     installed(environ, ".4.2.8.1.building-7")
     with pytest.raises(CellProfilerError):
-        find(None, environ)
+        find(Wanted(), environ)
 
 
 def test_program_on_path_is_used_last(tmp_path: Path, environ: dict[str, str]) -> None:
     program(tmp_path / "bin" / "cellprofiler")
-    assert find(None, environ).origin == "cellprofiler on PATH"
+    assert find(Wanted(), environ).origin == "cellprofiler on PATH"
 
 
 def test_folder_with_a_program_is_accepted(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     script = program(tmp_path / "env" / "bin" / "cellprofiler")
-    assert find(str(tmp_path / "env"), environ).command == (str(script),)
+    assert find(Wanted(str(tmp_path / "env")), environ).command == (str(script),)
 
 
 def test_missing_setting_is_refused_by_name(environ: dict[str, str]) -> None:
     with pytest.raises(CellProfilerError, match=r"cpengine\.toml is /no, which does"):
-        find("/no", environ)
+        find(Wanted("/no"), environ)
 
 
 def test_missing_variable_is_refused_even_with_one_installed(
@@ -100,7 +100,7 @@ def test_missing_variable_is_refused_even_with_one_installed(
 ) -> None:
     installed(environ, "4.2.8.1")
     with pytest.raises(CellProfilerError, match="CPENGINE_CELLPROFILER is /no"):
-        find(None, environ | {"CPENGINE_CELLPROFILER": "/no"})
+        find(Wanted(), environ | {"CPENGINE_CELLPROFILER": "/no"})
 
 
 def test_file_that_cannot_run_is_refused(
@@ -108,19 +108,19 @@ def test_file_that_cannot_run_is_refused(
 ) -> None:
     (tmp_path / "plain").touch()
     with pytest.raises(CellProfilerError, match="is not executable"):
-        find(str(tmp_path / "plain"), environ)
+        find(Wanted(str(tmp_path / "plain")), environ)
 
 
 def test_folder_without_a_program_is_refused(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     with pytest.raises(CellProfilerError, match="holds no bin/cellprofiler"):
-        find(str(tmp_path), environ)
+        find(Wanted(str(tmp_path)), environ)
 
 
 def test_nothing_found_says_where_and_how_in_one_line(environ: dict[str, str]) -> None:
     with pytest.raises(CellProfilerError) as caught:
-        find(None, environ)
+        find(Wanted(), environ)
     text = str(caught.value)
     assert "\n" not in text
     assert environ["CPENGINE_HOME"] in text
@@ -134,7 +134,7 @@ def test_pyenv_shim_that_is_not_selected_is_passed_over(
     program(tmp_path / "bin" / "pyenv", "exit 127")
     real = program(tmp_path / "real" / "cellprofiler")
     path = f"{tmp_path}/shims:{tmp_path}/bin:{tmp_path}/real"
-    assert find(None, environ | {"PATH": path}).command == (str(real),)
+    assert find(Wanted(), environ | {"PATH": path}).command == (str(real),)
 
 
 def test_selected_pyenv_shim_gives_the_program_behind_it(
@@ -146,7 +146,7 @@ def test_selected_pyenv_shim_gives_the_program_behind_it(
         tmp_path / "bin" / "pyenv", f'[ "$*" = "which cellprofiler" ] && echo {real}'
     )
     path = f"{tmp_path}/shims:{tmp_path}/bin:{SYSTEM}"
-    assert find(None, environ | {"PATH": path}).command == (str(real),)
+    assert find(Wanted(), environ | {"PATH": path}).command == (str(real),)
 
 
 def test_version_is_asked_of_the_scripts_own_python(
@@ -155,7 +155,7 @@ def test_version_is_asked_of_the_scripts_own_python(
     python = program(tmp_path / "env" / "bin" / "python", "echo 4.2.9")
     script = program(tmp_path / "env" / "bin" / "cellprofiler")
     script.write_text(f"#!{python}\nraise SystemExit('slow start')\n")
-    found = find(str(script), environ)
+    found = find(Wanted(str(script)), environ)
     assert (found.version, found.python) == ("4.2.9", python)
 
 
@@ -166,14 +166,14 @@ def test_version_of_a_movable_environment_is_asked_of_the_python_beside(
     script = program(
         tmp_path / "env" / "bin" / "cellprofiler", "'''exec' python\nexit 1"
     )
-    assert find(str(script), environ).python == python
+    assert find(Wanted(str(script)), environ).python == python
 
 
 def test_version_of_a_wrapper_is_its_last_line_that_looks_like_one(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     script = program(tmp_path / "w", "echo 1 start; echo 4.2.8.1; echo bye")
-    found = find(str(script), environ)
+    found = find(Wanted(str(script)), environ)
     assert (found.version, found.python) == ("4.2.8.1", None)
 
 
@@ -182,7 +182,7 @@ def test_wrapper_of_another_python_is_asked_itself(
 ) -> None:
     script = program(tmp_path / "wrapper")
     script.write_text(f"#!{sys.executable}\nprint('4.2.8.1')\n")
-    found = find(str(script), environ)
+    found = find(Wanted(str(script)), environ)
     assert (found.version, found.python) == ("4.2.8.1", None)
 
 
@@ -191,15 +191,15 @@ def test_program_that_does_not_start_is_refused_with_its_last_words(
 ) -> None:
     script = program(tmp_path / "w", "echo 'no licence' >&2; exit 3")
     with pytest.raises(CellProfilerError, match="no licence"):
-        find(str(script), environ)
+        find(Wanted(str(script)), environ)
 
 
 def test_candidates_tell_what_was_passed_over(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     program(tmp_path / "bin" / "cellprofiler")
-    told = [(c.found, c.note) for c in candidates(None, environ)]
-    assert [found for found, _ in told] == [False, False, False, True]
+    told = [(c.found, c.note) for c in candidates(Wanted(), environ)]
+    assert [found for found, _ in told] == [False] * 5 + [True]
     assert told[0] == (False, "not set")
 
 
@@ -212,7 +212,7 @@ def java(home: Path, *, headers: bool) -> Path:
 
 
 def test_java_home_that_is_set_is_kept(environ: dict[str, str], tmp_path: Path) -> None:
-    assert find(str(program(tmp_path / "w")), environ).env == {}
+    assert find(Wanted(str(program(tmp_path / "w"))), environ).env == {}
 
 
 def test_java_home_is_found_behind_links_on_path(tmp_path: Path) -> None:
@@ -240,12 +240,12 @@ def test_installed_one_runs_with_the_java_it_was_built_with(
     folder = installed(environ, "4.2.8.1").parent.parent
     (folder / "JAVA_HOME").write_text(f"{tmp_path}\n")
     del environ["JAVA_HOME"]
-    assert find(None, environ).env == {"JAVA_HOME": str(tmp_path)}
+    assert find(Wanted(), environ).env == {"JAVA_HOME": str(tmp_path)}
 
 
 def test_finding_an_installed_one_starts_nothing(environ: dict[str, str]) -> None:
     script = installed(environ, "4.2.8.1")
     for name in ("python", "cellprofiler"):
         program(script.parent / name, "exit 1")
-    assert find(None, environ).version == "4.2.8.1"
+    assert find(Wanted(), environ).version == "4.2.8.1"
     assert os.access(script, os.X_OK)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.cellprofiler.command import run_environment
-from cpengine.cellprofiler.find import candidates, find
+from cpengine.cellprofiler.find import Wanted, candidates, find
 from cpengine.cellprofiler.install import install, versions
 from cpengine.cellprofiler.parts import find_compiler, find_python, meaning_of
 from cpengine.errors import CellProfilerError
@@ -142,7 +142,7 @@ def test_failed_step_is_quoted_with_its_log_and_leaves_nothing(
     log = tmp_path / "home" / "cellprofiler" / "4.2.8.1.log"
     assert str(log) in text
     assert "uv venv" in log.read_text()
-    assert not any(c.found for c in candidates(None, environ))
+    assert not any(c.found for c in candidates(Wanted(), environ))
 
 
 def test_home_that_cannot_be_written_is_named(
@@ -190,7 +190,7 @@ def test_installed_cellprofiler_starts(tmp_path: Path) -> None:
     environ = {**os.environ, "CPENGINE_HOME": str(tmp_path)}
     environ.pop("CPENGINE_CELLPROFILER", None)
     made = install(environ=environ, say=lambda text: print(text, file=sys.stderr))
-    assert find(None, environ) == made
+    assert find(Wanted(), environ) == made
     told = subprocess.run(
         [*made.command, "--version"],
         env=run_environment(made.env, tmp_path, environ),

@@ -15,3 +15,11 @@ class TestInline(ExecutorContract):
 class TestLocal(ExecutorContract):
     def make(self, machine: Machine) -> Executor:
         return LocalExecutor(machine, 2)
+
+
+class TestInlineWithHosts(TestInline):
+    warm = True
+
+
+class TestLocalWithHosts(TestLocal):
+    warm = True

@@ -83,9 +83,19 @@ def run_environment(
     HOME stays: a headless run keeps its preferences in memory and writes nothing
     there but matplotlib's font cache, which matplotlib locks.
     """
+    return {**own_python(environ), **cp_env, **_settings(temp)}
+
+
+def container_environment(temp: Path) -> dict[str, str]:
+    """The variables of a run in a container: its own, and those that every run has.
+
+    HOME is of the run, too: the user has none in there, and cannot write to another's.
+    """
+    return {**_settings(temp), "HOME": str(temp)}
+
+
+def _settings(temp: Path) -> dict[str, str]:
     return {
-        **own_python(environ),
-        **cp_env,
         **dict.fromkeys(THREADS, "1"),
         "MPLBACKEND": "agg",
         "PYTHONUNBUFFERED": "1",  # the last words before a crash are in the log
@@ -143,7 +153,13 @@ def _is_failure(line: str) -> bool:
 
 
 def _module(failure: str, error: str) -> str | None:
-    seen = _FAILED.match(failure) or _UNKNOWN.search(error)
+    seen = _FAILED.match(failure)
+    return seen["module"] if seen else unknown_module(error)
+
+
+def unknown_module(error: str) -> str | None:
+    """The module of which an error says that CellProfiler has none."""
+    seen = _UNKNOWN.search(error)
     return seen["module"] if seen else None
 
 

@@ -10,12 +10,21 @@ from pathlib import Path
 
 import platformdirs
 
-from cpengine.cellprofiler.command import own_python
+from cpengine.cellprofiler import container
+from cpengine.cellprofiler.command import (
+    container_environment,
+    own_python,
+    run_environment,
+)
+from cpengine.cellprofiler.container import Container, Running
 from cpengine.cellprofiler.java import find_java_home
 from cpengine.errors import CellProfilerError
+from cpengine.process import Program
 
 SETTING = "cellprofiler.path in cpengine.toml"
+IMAGE_SETTING = "cellprofiler.image in cpengine.toml"
 VARIABLE = "CPENGINE_CELLPROFILER"
+IMAGE_VARIABLE = "CPENGINE_CELLPROFILER_IMAGE"
 INSTALLED = "installed by cpengine"
 ON_PATH = "cellprofiler on PATH"
 JAVA_NOTE = "JAVA_HOME"  # file in an installed environment: the JDK it was built with
@@ -26,6 +35,7 @@ _ASK = (
 )
 _VERSION = re.compile(r"\d+\.\d+\S*")
 _START_S = 120  # a start takes 7 s; a cold network disk or container far more
+_FETCH_S = 1800  # an image by its address is fetched and unpacked first
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +47,34 @@ class CellProfiler:
     origin: str
     env: Mapping[str, str] = field(default_factory=dict)
     python: Path | None = None
+    container: Container | None = None
+    """What command and Python are in, if they are not on this machine itself."""
+
+    def program(self, argv: Sequence[str], folder: Path, temp: Path) -> Program:
+        """What is to be started for its command or Python to run.
+
+        Parameters
+        ----------
+        folder, temp
+            Where it runs, and where it puts temporary files.
+        """
+        if self.container is None:
+            return Program(argv, run_environment(self.env, temp))
+        running = Running(self.container)
+        environ = container_environment(temp)
+        inside = self.container.command(
+            argv, name=running.name, environ=environ, folder=folder
+        )
+        return Program(inside, os.environ, running)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a project file says of its CellProfiler."""
+
+    path: str | None = None
+    image: str | None = None
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +85,11 @@ class Candidate:
     place: str
     found: bool
     note: str
+    container: Container | None = None
 
 
 def find(
-    configured: str | None = None, environ: Mapping[str, str] = os.environ
+    wanted: Wanted = Wanted(), environ: Mapping[str, str] = os.environ
 ) -> CellProfiler:
     """The first CellProfiler of `candidates`, with its version.
 
@@ -58,10 +97,13 @@ def find(
     name has none, or when the one found does not start.
     """
     passed = []
-    for candidate in _look(configured, environ):
+    named = (SETTING, IMAGE_SETTING, VARIABLE, IMAGE_VARIABLE)
+    for candidate in _look(wanted, environ):
+        if candidate.container:
+            return _contained(candidate, candidate.container, environ)
         if candidate.found:
             return _describe(candidate, environ)
-        if candidate.place and candidate.origin in (SETTING, VARIABLE):
+        if candidate.place and candidate.origin in named:
             raise CellProfilerError(_refusal(candidate))
         passed.append(f"{candidate.origin} ({candidate.note})")
     raise CellProfilerError(
@@ -71,10 +113,10 @@ def find(
 
 
 def candidates(
-    configured: str | None = None, environ: Mapping[str, str] = os.environ
+    wanted: Wanted = Wanted(), environ: Mapping[str, str] = os.environ
 ) -> list[Candidate]:
     """Every place looked at, in order; the first one found is used."""
-    return list(_look(configured, environ))
+    return list(_look(wanted, environ))
 
 
 def home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -95,9 +137,12 @@ def installed(folder: Path, environ: Mapping[str, str] = os.environ) -> CellProf
     return _describe(Candidate(INSTALLED, str(script), True, "there"), environ)
 
 
-def _look(configured: str | None, environ: Mapping[str, str]) -> Iterator[Candidate]:
-    yield _named(SETTING, configured)
+def _look(wanted: Wanted, environ: Mapping[str, str]) -> Iterator[Candidate]:
+    yield _named(SETTING, wanted.path)
+    yield _image(IMAGE_SETTING, wanted.image, wanted.runtime, environ)
     yield _named(VARIABLE, environ.get(VARIABLE))
+    image = environ.get(IMAGE_VARIABLE)
+    yield _image(IMAGE_VARIABLE, image, wanted.runtime, environ)
     yield from _managed(environ)
     yield from _on_path(environ)
 
@@ -114,6 +159,25 @@ def _named(origin: str, text: str | None) -> Candidate:
     if not os.access(script, os.X_OK):
         return Candidate(origin, str(script), False, "is not executable")
     return Candidate(origin, str(script), True, "there")
+
+
+def _image(
+    origin: str, image: str | None, named: str | None, environ: Mapping[str, str]
+) -> Candidate:
+    if not image:
+        return Candidate(origin, "", False, "not set")
+    if container.is_file(image):
+        image = str(Path(image).expanduser().absolute())
+        if not os.path.exists(image):
+            return Candidate(origin, image, False, "does not exist")
+        if named not in (None, *container.FROM_FILES):
+            return Candidate(origin, image, False, f"is a file, and {named} takes none")
+    runtime = container.find_runtime(image, named, environ.get("PATH", ""))
+    if runtime is None:
+        missing = named or "a container runtime"
+        return Candidate(origin, image, False, f"needs {missing} on PATH")
+    used = Container(image, runtime)
+    return Candidate(origin, image, True, f"by {runtime}", used)
 
 
 def _managed(environ: Mapping[str, str]) -> Iterator[Candidate]:
@@ -154,6 +218,11 @@ def _behind_shim(place: Path, environ: Mapping[str, str]) -> Candidate:
 
 
 def _refusal(candidate: Candidate) -> str:
+    if candidate.origin in (IMAGE_SETTING, IMAGE_VARIABLE):
+        return (
+            f"{candidate.origin} is {candidate.place}, which {candidate.note}; name "
+            "an image and, with cellprofiler.runtime, what is to run it"
+        )
     return (
         f"{candidate.origin} is {candidate.place}, which {candidate.note}; give the "
         "cellprofiler program or its environment, or leave it unset and run "
@@ -170,6 +239,46 @@ def _describe(candidate: Candidate, environ: Mapping[str, str]) -> CellProfiler:
         origin=candidate.origin,
         env=_java_env(script, environ),
         python=python,
+    )
+
+
+def _contained(
+    candidate: Candidate, image: Container, environ: Mapping[str, str]
+) -> CellProfiler:
+    """The CellProfiler of an image, as its script and that script's Python say."""
+    answer = _run(image.looking(), environ, _FETCH_S)
+    lines = answer.stdout.splitlines() if answer and answer.returncode == 0 else []
+    if not lines:
+        raise CellProfilerError(_no_start(candidate, image, answer))
+    script, *text = lines
+    python = _named_python(Path(script), text)
+    asking = [python, "-c", _ASK] if python else [script, "--version"]
+    answer = _run(image.command(asking), environ)
+    version = _version_in(answer)
+    if version is None and python:
+        python, answer = None, _run(image.command([script, "--version"]), environ)
+        version = _version_in(answer)
+    if version is None:
+        raise CellProfilerError(_no_start(candidate, image, answer))
+    return CellProfiler(
+        command=container.guarded(script),
+        version=version,
+        origin=candidate.origin,
+        python=Path(python) if python else None,
+        container=image,
+    )
+
+
+def _no_start(
+    candidate: Candidate,
+    image: Container,
+    answer: subprocess.CompletedProcess[str] | None,
+) -> str:
+    said = _said(answer)
+    pull = "" if image.kind in container.FROM_FILES else f"`{image.kind} pull`, or "
+    return (
+        f"{candidate.origin}: {image.kind} ran no cellprofiler from {image.image} "
+        f"({said[-1] if said else 'no answer'}); get the image with {pull}name another"
     )
 
 
@@ -191,32 +300,50 @@ def _interpreter(script: Path, environ: Mapping[str, str]) -> Path | None:
     if not os.access(script, os.R_OK):
         return None
     with script.open("rb") as stream:
-        first, second = stream.readline(1024), stream.readline(1024)
-    words = first.removeprefix(b"#!").decode(errors="replace").split()
-    if not first.startswith(b"#!") or not words:
+        lines = [stream.readline(1024).decode(errors="replace") for _ in range(2)]
+    python = _named_python(script.resolve(), lines)
+    place = shutil.which(python, path=environ.get("PATH", "")) if python else None
+    return Path(place) if place else None
+
+
+def _named_python(script: Path, lines: Sequence[str]) -> str | None:
+    """The Python that a script's first two lines name, or None."""
+    first, second = (*lines, "", "")[:2]
+    words = first.removeprefix("#!").split()
+    if not first.startswith("#!") or not words:
         return None
-    if second.startswith(b"'''exec'"):  # environments that can be moved
-        words = [str(script.resolve().parent / "python")]
+    if second.startswith("'''exec'"):  # environments that can be moved
+        words = [str(script.parent / "python")]
     elif Path(words[0]).name == "env":
         words = words[1:]
     if not words or not Path(words[0]).name.startswith("python"):
         return None
-    place = shutil.which(words[0], path=environ.get("PATH", ""))
-    return Path(place) if place else None
+    return words[0]
 
 
 def _said_version(candidate: Candidate, environ: Mapping[str, str]) -> str:
     answer = _run([candidate.place, "--version"], environ)
-    lines = (answer.stdout + answer.stderr).split("\n") if answer else []
-    said = [line.strip() for line in lines if line.strip()]
-    versions = [line for line in said if _VERSION.fullmatch(line)]
-    if answer is not None and answer.returncode == 0 and versions:
-        return versions[-1]
+    if version := _version_in(answer):
+        return version
+    said = _said(answer)
     last = said[-1] if said else "no answer"
     raise CellProfilerError(
         f"{candidate.origin}: {candidate.place} --version gave no version ({last}); "
         "get one that starts with `cpengine cellprofiler install`"
     )
+
+
+def _version_in(answer: subprocess.CompletedProcess[str] | None) -> str | None:
+    """The last line of an answer that is a version, if it ended well."""
+    versions = [line for line in _said(answer) if _VERSION.fullmatch(line)]
+    good = answer is not None and answer.returncode == 0
+    return versions[-1] if good and versions else None
+
+
+def _said(answer: subprocess.CompletedProcess[str] | None) -> list[str]:
+    """The lines of an answer that hold something."""
+    lines = (answer.stdout + answer.stderr).split("\n") if answer else []
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _java_env(script: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -231,7 +358,7 @@ def _java_env(script: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run(
-    command: Sequence[str], environ: Mapping[str, str]
+    command: Sequence[str], environ: Mapping[str, str], within_s: float = _START_S
 ) -> subprocess.CompletedProcess[str] | None:
     """What a program answered, or None when it could not run or took too long."""
     try:
@@ -242,7 +369,7 @@ def _run(
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
-            timeout=_START_S,
+            timeout=within_s,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

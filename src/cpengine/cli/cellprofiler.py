@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cpengine import config
-from cpengine.cellprofiler.find import CellProfiler, candidates, find
+from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
 from cpengine.cli.base import Folder, Json, print_err, print_json, print_out
 from cpengine.errors import CellProfilerError
@@ -36,31 +36,36 @@ def install(
 @app.command()
 def show(folder: Folder = Path(), as_json: Json = False) -> None:
     """Show which CellProfiler is used, and why."""
-    configured = _configured(folder)
+    wanted = _wanted(folder)
     if as_json:
-        found = find(configured)
+        found = find(wanted)
         print_json(
             {
                 "command": found.command,
                 "version": found.version,
                 "origin": found.origin,
                 "env": dict(found.env),
+                "image": found.container and found.container.image,
+                "runtime": found.container and found.container.runtime,
             }
         )
         return
-    for candidate in candidates(configured, os.environ):
+    for candidate in candidates(wanted, os.environ):
         mark = "found" if candidate.found else "-"
         where = "" if candidate.place in candidate.note else f"{candidate.place}, "
         print_out(f"{mark:<6} {candidate.origin}: {where}{candidate.note}")
-    _show(find(configured))
+    _show(find(wanted))
 
 
-def _configured(folder: Path) -> str | None:
+def _wanted(folder: Path) -> Wanted:
     """The project file's CellProfiler, if there is a file and it names one."""
     file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
-    return Project.load(folder).configured_cellprofiler if file.exists() else None
+    return Project.load(folder).wanted_cellprofiler if file.exists() else Wanted()
 
 
 def _show(found: CellProfiler) -> None:
-    command = " ".join(found.command)
-    print_out(f"CellProfiler {found.version}: {command} ({found.origin})")
+    where = " ".join(found.command)
+    if found.container:
+        how = "" if found.python else ", a new process for each job"
+        where = f"{found.container.image} by {found.container.runtime}{how}"
+    print_out(f"CellProfiler {found.version}: {where} ({found.origin})")

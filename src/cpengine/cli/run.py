@@ -32,7 +32,8 @@ from cpengine.ledger import State
 from cpengine.plan import Part
 from cpengine.progress import counted, views
 from cpengine.project import Project
-from cpengine.runner import sweep, versions
+from cpengine.runner import versions
+from cpengine.scratch import sweep
 from cpengine.sequence import Backend, StepResult, Steps
 
 Only = Literal["failed", "stale", "left"]
@@ -124,10 +125,11 @@ def _run(
         on, lambda: make(todo.project, machine, workers), versions(cellprofiler)
     )
     results = []
-    for result in todo.run(backend, views(err)):
-        results.append(result)
-        if not quiet:
-            _show_result(result)
+    with machine:
+        for result in todo.run(backend, views(err)):
+            results.append(result)
+            if not quiet:
+                _show_result(result)
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
