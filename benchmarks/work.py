@@ -63,7 +63,7 @@ class Work:
 
 
 TEN = Work("10 s", pixels=896, groups=6, groups_short=2)
-TWO = Work("2 s", pixels=320, groups=12, groups_short=4)
+TWO = Work("2 s", pixels=256, groups=24, groups_short=4)
 
 
 @dataclass(frozen=True, slots=True)

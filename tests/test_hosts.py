@@ -260,6 +260,18 @@ def test_what_is_printed_does_not_disturb_a_host(here: Machine, tmp_path: Path) 
 # When hosts end
 
 
+def test_a_host_that_waits_in_vain_is_ended(here: Machine) -> None:
+    with _recycled(here, Recycling(idle_s=0)) as used:
+        hosts = used.hosts
+        assert hosts is not None
+        with hosts.lend(None, Flag()) as busy:
+            with hosts.lend(None, Flag()) as other:
+                pass
+            assert hosts.idle == (other,)
+        assert hosts.idle == (busy,)
+        assert not psutil.pid_exists(other.pid)
+
+
 def test_closing_ends_idle_hosts_and_removes_their_folders(
     here: Machine, tmp_path: Path
 ) -> None:

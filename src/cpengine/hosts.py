@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from cpengine import scratch
+from cpengine.capacity import usable_cores
 from cpengine.cellprofiler.command import ModuleLine, unknown_module
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.measure import GB, exited
@@ -47,6 +48,8 @@ class Recycling:
     """After so many jobs."""
     memory: int = 2 * GB
     """When it holds more bytes than this after a job."""
+    idle_s: float = 60.0
+    """One that had no job for so many seconds while others had is ended."""
 
 
 class Request(NamedTuple):
@@ -105,6 +108,7 @@ class Host:
         """Bytes it held after its last job."""
         self.healthy = True
         """Whether its last job left nothing to be afraid of."""
+        self.idle_since = time.monotonic()
         self.folder = folder
         self._child = child
         self._process = psutil.Process(child.pid)
@@ -310,7 +314,7 @@ class Hosts:
         weakref.finalize(self, _end_all, self._idle)  # if nobody closes us
         self._lock = threading.Lock()
         # The next one starts when one is ready: together they read the same disk.
-        self._starts = threading.Semaphore(max(2, (os.cpu_count() or 1) // 2))
+        self._starts = threading.Semaphore(max(2, usable_cores() // 2))
         # Children die with the thread that started them, so it lives as long as we do.
         self._starter = ThreadPoolExecutor(1, "host-starter")
 
@@ -430,10 +434,20 @@ class Hosts:
     def _give_back(self, host: Host) -> None:
         used = self.recycling
         if host.healthy and host.jobs < used.jobs and host.memory <= used.memory:
-            with self._lock:
-                self._idle.append(host)
+            self._put_back(host)
         else:
             host.end()
+
+    def _put_back(self, host: Host) -> None:
+        """Let it wait; end those that wait in vain, as others want their memory."""
+        host.idle_since = time.monotonic()
+        long_ago = host.idle_since - self.recycling.idle_s
+        with self._lock:
+            superfluous = [idle for idle in self._idle if idle.idle_since <= long_ago]
+            for idle in superfluous:
+                self._idle.remove(idle)
+            self._idle.append(host)
+        _end_all(superfluous)
 
 
 def _end_all(hosts: list[Host]) -> None:

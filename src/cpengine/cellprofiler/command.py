@@ -18,8 +18,10 @@ FOREIGN = (
 )
 # One process runs its modules on one thread; more only disturb the other slots.
 THREADS = (
+    "BLIS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
