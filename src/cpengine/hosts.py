@@ -306,7 +306,7 @@ class Hosts:
     ) -> None:
         self.cellprofiler = cellprofiler
         self.recycling = recycling
-        self.unavailable = "" if cellprofiler.python else "its Python is not known"
+        self.unavailable = "" if cellprofiler.python else _hidden(cellprofiler)
         """Why no host can be had; empty as long as they can."""
         self._parent = parent
         self._program = program
@@ -448,6 +448,14 @@ class Hosts:
                 self._idle.remove(idle)
             self._idle.append(host)
         _end_all(superfluous)
+
+
+def _hidden(cellprofiler: CellProfiler) -> str:
+    *_, program = cellprofiler.command
+    return (
+        f"the Python behind {program} is not known: name the environment whose "
+        "bin/cellprofiler it starts, if you can"
+    )
 
 
 def _end_all(hosts: list[Host]) -> None:

@@ -183,12 +183,7 @@ class _Attempt:
         return staged
 
     def _run(self, staged: Staged, folder: Path, seat: Seat) -> dict[str, int]:
-        limits = self._limits(seat)
-        try:
-            self.ended = self._in_host(staged, folder, limits)
-        except NoHostError as error:
-            self.listen(ProcessEachJob(str(error)))
-            self.ended = self._by_command(staged, folder, limits)
+        self.ended = self._cellprofiler(staged, folder, self._limits(seat))
         if self.ended.reason is not FailureKind.CANCELLED:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
             seat.ended(self.ended.peak_memory, out_of_memory=short)
@@ -199,11 +194,20 @@ class _Attempt:
         allowed = int(job.memory_gb * GB) if job.memory_gb else None
         return Limits(job.timeout_s, job.stall_s, allowed, seat.look)
 
-    def _in_host(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
-        """Run in a CellProfiler that has run other jobs before."""
+    def _cellprofiler(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
+        """Run CellProfiler, in a process that is kept if one can be had."""
         hosts = self.machine.hosts
-        if hosts is None:
-            return self._by_command(staged, folder, limits)
+        if hosts is not None:
+            try:
+                return self._in_host(hosts, staged, folder, limits)
+            except NoHostError as error:
+                self.listen(ProcessEachJob(str(error)))
+        return self._by_command(staged, folder, limits)
+
+    def _in_host(
+        self, hosts: Hosts, staged: Staged, folder: Path, limits: Limits
+    ) -> Ended:
+        """Run in a CellProfiler that may have run other jobs before."""
         with hosts.lend(staged.plugins, self.cancelled, self.job.stall_s) as host:
             return host.run(
                 self._request(staged, folder, host),

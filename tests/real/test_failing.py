@@ -234,22 +234,22 @@ def test_a_killed_cellprofiler_is_a_crash_and_tried_twice(
 def test_too_little_memory_is_doubled_until_it_is_enough(
     site: Project, cpengine: Cpengine
 ) -> None:
-    _limit(site, "memory_gb = 0.14")
+    _limit(site, "memory_gb = 0.1")
 
     ran = cpengine("run", "qc", "-C", site.folder)
 
     assert ran.returncode == 0, ran.stderr
     told = [line for line in ran.stderr.splitlines() if "out_of_memory: used" in line]
     assert len(told) == _tries(ran) - 1 == 2
-    for line, allowed in zip(told, ("0.14", "0.28"), strict=True):
+    for line, allowed in zip(told, ("0.10", "0.20"), strict=True):
         assert f" of {allowed} GB allowed (log: " in line
     assert "qc: 1 of 1 job done, 1 image set, 2 files" in ran.stdout
     (marker,) = _markers(site, "qc")
     assert marker.endswith(f".{State.DONE}")
     (outcome,) = site.ledger(site.step("qc")).outcomes([marker])
     assert outcome.attempt == 3
-    assert outcome.job.memory_gb == 0.56
-    assert 0.28 < outcome.peak_memory / 1024**3 < 0.56
+    assert outcome.job.memory_gb == 0.4
+    assert 0.2 < outcome.peak_memory / 1024**3 < 0.4
 
 
 def test_far_too_little_memory_fails_the_job(site: Project, cpengine: Cpengine) -> None:
