@@ -4,9 +4,11 @@ Efficiency is the seconds that modules take for all groups, divided by slots x t
 seconds that `cpengine run` takes. The modules' seconds are taken from CellProfiler's
 logs, three times:
 
-- alone: plain CellProfilers one after the other, while nothing else runs;
-- together: as many plain CellProfilers at a time as there are slots. They take longer
-  then, because cores share caches and memory: that loss is the machine's;
+- alone: plain CellProfilers one after the other, while nothing else runs, for the first
+  few groups;
+- together: for the same groups, as many plain CellProfilers at a time as there are
+  slots. They take longer then, because cores share caches and memory: that loss is the
+  machine's;
 - in the run: the logs of the very jobs of `cpengine run`. In a process that has run
   groups before, modules take less, as Java and libraries are there already.
 
@@ -14,54 +16,64 @@ logs, three times:
 """
 
 import statistics
-from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 
-from benchmarks.common import Options, Ran, Report, in_turn, median, say_sides, scratch
+from benchmarks.common import Options, Ran, Report, scratch
 from benchmarks.work import TEN, Plate, engine, plain, say_plate
 
-ALONE, TOGETHER, RUN = "plain, one at a time", "plain, {} at a time", "cpengine run"
+SAMPLE = 8
 
 
 def main() -> None:
     """Measure all three and print the ratios."""
-    options = Options.read(__doc__)
+    options = Options.read(__doc__, rounds=1)
     report = Report(options)
     with scratch() as folder:
-        measure(report, TEN.plate(folder, options, times=2), options)
+        measure(report, TEN.plate(folder, options, times=4), options)
     report.end("efficiency")
 
 
 def measure(report: Report, plate: Plate, options: Options) -> None:
-    slots = options.slots
-    together = TOGETHER.format(slots)
+    """Run some groups by hand and the whole plate by cpengine, once a round."""
     say_plate(report, plate, options)
-    sides = {
-        ALONE: partial(plain, plate, slots=1),
-        together: partial(plain, plate, slots=slots),
-        RUN: partial(engine, plate, slots=slots),
-    }
-    ran = in_turn(sides, options.rounds)
-    say_sides(report, ran, len(plate.groups), RUN)
-    report.say()
-    held = {name: slots * median(ran[name]) for name in (RUN, together)}
-    report.say(f"{'':<32}{'modules':>10}{'efficiency':>12}{'of xargs':>10}")
-    for label, name in (
-        ("modules of groups run alone", ALONE),
-        (f"modules of groups run {slots} together", together),
-        ("modules of groups in the run", RUN),
+    some = replace(plate, groups=dict(list(plate.groups.items())[:SAMPLE]))
+    for _ in range(options.rounds):
+        alone, together = by_hand(some, 1), by_hand(some, options.slots)
+        with scratch() as folder:
+            ran = engine(plate, folder, options.slots)
+        check_same(ran, alone)
+        say(report, plate, options.slots, ran, (alone, together))
+
+
+def by_hand(plate: Plate, slots: int) -> Ran:
+    """The groups in plain CellProfilers, so many at a time."""
+    with scratch() as folder:
+        return plain(plate, folder, slots)
+
+
+def check_same(ran: Ran, alone: Ran) -> None:
+    """Both must have made the same files of the groups that both have run."""
+    assert alone.files.items() <= ran.files.items(), "the results differ"
+
+
+def say(
+    report: Report, plate: Plate, slots: int, ran: Ran, by_hand: tuple[Ran, Ran]
+) -> None:
+    """Print a table of one round."""
+    groups, held = len(plate.groups), slots * ran.seconds
+    assert len(ran.modules) == groups, "a log does not tell its modules' times"
+    report.say(
+        f"cpengine run: {ran.seconds:.1f} s, {held / groups:.2f} s of a slot a group"
+    )
+    report.say(f"{'modules of a group':<32}{'seconds':>10}{'efficiency':>12}")
+    alone, together = by_hand
+    for name, modules in (
+        ("run alone", alone.modules),
+        (f"run {slots} together", together.modules),
+        ("in the run", ran.modules),
     ):
-        seconds = modules(ran[name], len(plate.groups))
-        ours, theirs = seconds / held[RUN], seconds / held[together]
-        plain_too = "-" if name == RUN else f"{theirs:.3f}"
-        report.say(f"{label:<32}{seconds:>8.1f} s{ours:>12.3f}{plain_too:>10}")
-
-
-def modules(rounds: Sequence[Ran], groups: int) -> float:
-    """Seconds of all modules of all groups, in the middle one of the rounds."""
-    for one in rounds:
-        assert len(one.modules) == groups, "a log does not tell its modules' times"
-    return statistics.median(sum(one.modules) for one in rounds)
+        seconds = statistics.mean(modules)
+        report.say(f"{name:<32}{seconds:>8.2f} s{groups * seconds / held:>12.3f}")
 
 
 if __name__ == "__main__":

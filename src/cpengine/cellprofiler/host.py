@@ -403,7 +403,10 @@ class Run:
             self.group = dict(pair.split("=") for pair in options.groups.split(","))
         if options.groups and options.data_file:
             self.key = _content(options.pipeline_filename), _content(options.data_file)
-            self.sheet = self.sheets.get(self.key)
+            sheet = self.sheets.get(self.key)
+            if sheet and sheet.numbers(self.group):
+                self.sheet = sheet
+                sheet.remember_columns(preferences.get_data_file())
         return original(options, args)
 
     def _run_module(self, original: Original, module: Any, workspace: Any) -> Any:
@@ -424,10 +427,6 @@ class Run:
         self, original: Original, pipeline: Any, workspace: Any, *args: Any
     ) -> Any:
         """Prepare the group's image sets, or all of them the first time."""
-        if self.sheet and not self.sheet.numbers(self.group):
-            self.sheet = None
-        if self.sheet:
-            self.sheet.remember_columns(preferences.get_data_file())
         prepared = original(pipeline, workspace, *args)
         if prepared and self.key and not self.sheet and _reads_one_csv(pipeline):
             self._keep(self.key, pipeline, workspace)
