@@ -13,17 +13,15 @@ cpengine to the loop.
 import csv
 import json
 import os
-import platform
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
+
+from benchmarks.common import header, scratch
 
 # What only one side needs is imported there, so that the loop's memory is its own.
 
@@ -42,12 +40,12 @@ Seconds = dict[str, float]
 
 def main(groups: int = GROUPS) -> None:
     """Write the batch, measure both sides and print them side by side."""
-    with _scratch() as folder:
+    with scratch() as folder:
         size = write_batch(folder, groups)
         found = {name: _measured(name, folder) for name in SIDES}
     for side in found.values():
         assert side["groups"] == groups, side
-    _print_header()
+    print(*header(), sep="\n")
     columns = 2 * len(CHANNELS) * 2 + 5
     print(f"groups   {groups:,} in CSVs of {columns} columns, {size / 1e6:,.0f} MB")
     _print_table(found, groups)
@@ -60,14 +58,14 @@ def write_batch(folder: Path, groups: int) -> int:
     build.write(folder / "cpengine.toml", build.project_file())
     more = [build.module("MeasureTexture", n, _SETTINGS) for n in range(4, MODULES)]
     build.write(folder / PIPELINE, build.pipeline_text(build.SITE, *more))
-    header, *lines = _csv("@").splitlines(keepends=True)
+    first, *lines = _csv("@").splitlines(keepends=True)
     text = "".join(lines)
     size = 0
     for number in range(-(-groups // len(lines))):
         left = groups - number * len(lines)
         body = text if left >= len(lines) else "".join(lines[:left])
         path = folder / CSVS / f"BR{number:08d}" / "load_data_with_illum.csv"
-        build.write(path, header + body.replace("@", path.parent.name))
+        build.write(path, first + body.replace("@", path.parent.name))
         size += path.stat().st_size
     return size
 
@@ -212,24 +210,6 @@ def _print_table(found: dict[str, dict[str, float]], groups: int) -> None:
     one, other = (groups / side["total"] for side in (ours, theirs))
     print(f"{'groups/s':<24}{one:>10,.0f}{other:>10,.0f}{one / other:>8.2f}")
     print(f"{'limit of memory, MB':<24}{LIMIT_MB:>10}")
-
-
-def _print_header() -> None:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    here = Path(__file__).parent
-    done = subprocess.run(command, capture_output=True, text=True, cwd=here)
-    print(f"date     {date.today()}, commit {done.stdout.strip()}")
-    print(f"machine  {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"load     {os.getloadavg()[0]:.1f}, the benchmark's own included")
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

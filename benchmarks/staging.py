@@ -11,13 +11,11 @@ import os
 import shutil
 import statistics
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.common import header
+from benchmarks.common import header, scratch
 from cpengine.access import Access, S3Options
 from cpengine.cache import Cache
 from cpengine.model import Job
@@ -35,7 +33,7 @@ AWS = [".tools/uv/bin/uv", "tool", "run", "--quiet", "--from", "awscli", "aws"]
 def main() -> None:
     """Measure both sides in turn and print medians and their ratio."""
     print(*header(), sep="\n")
-    with S3Server() as server, _scratch() as scratch:
+    with S3Server() as server, scratch() as folder:
         os.environ.update(server.environ)
         _fill(server)
         _aws(server, "--version")  # installs it
@@ -46,25 +44,16 @@ def main() -> None:
         seconds: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(ROUNDS):
             for name, side in sides.items():
-                seconds[name].append(_timed(side, scratch))
+                seconds[name].append(_timed(side, folder))
     _report({name: statistics.median(times) for name, times in seconds.items()})
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def _fill(server: S3Server) -> None:
     """Images, one folder a job, and the CSV that lists them."""
     server.make("bench")
     names = [f"Orig{number}" for number in range(CHANNELS)]
-    header = [f"{kind}_{name}" for name in names for kind in ("FileName", "PathName")]
-    lines = [",".join([*header, "Metadata_Plate"])]
+    columns = [f"{kind}_{name}" for name in names for kind in ("FileName", "PathName")]
+    lines = [",".join([*columns, "Metadata_Plate"])]
     for job in range(JOBS):
         places = [f"{name}.tif,{BUCKET}/images/{job}" for name in names]
         lines.append(",".join([*places, f"P{job}"]))
@@ -98,8 +87,8 @@ def _aws(server: S3Server, *arguments: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def _timed(side: Callable[[Path], None], scratch: Path) -> float:
-    folder = scratch / "to"
+def _timed(side: Callable[[Path], None], parent: Path) -> float:
+    folder = parent / "to"
     folder.mkdir()
     begun = time.perf_counter()
     side(folder)

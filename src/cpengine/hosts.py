@@ -342,7 +342,7 @@ class Hosts:
         host = self._take(plugins, cancelled, stall_s)
         try:
             yield host
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: it may be in the middle of a run
             host.end()
             raise
         self._give_back(host)
@@ -408,7 +408,7 @@ class Hosts:
         folder = scratch.fresh(self._parent, "host")
         try:
             return Host(self._child(folder, plugins), folder, digest)
-        except BaseException:
+        except BaseException:  # whatever it is, nobody else knows of the folder
             shutil.rmtree(folder, ignore_errors=True)
             raise
 

@@ -45,6 +45,7 @@ class Lazy(Sequence[T]):
             return NotImplemented
         return len(self) == len(other) and all(map(eq, self, other))
 
+    # As a list's, which it equals; mypy takes Sequence to promise one.
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:

@@ -96,9 +96,9 @@ def main():
 
 try:
     main()
-except BaseException:
+except BaseException:  # however it ends, Java's threads would keep it
     traceback.print_exc()
     sys.stderr.flush()
     os._exit(1)
 sys.stdout.flush()
-os._exit(0)  # Java's threads would keep it
+os._exit(0)

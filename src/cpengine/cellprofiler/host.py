@@ -366,7 +366,7 @@ class Run:
                 code = main_module.main(sys.argv)
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else bool(ended.code)
-        except BaseException as error:
+        except BaseException as error:  # what would end the command ends this run only
             traceback.print_exc()
             self._tell_error("CellProfiler ended", None, error)
             code = 1
@@ -548,7 +548,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except BaseException:
+    except BaseException:  # however it ends, Java's threads would keep it alive
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(1)  # Java's threads would keep it alive
+        os._exit(1)
