@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,19 @@ def change(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
+
+
+def add_module(pipeline: Path, name: str) -> None:
+    """Add a module without settings at the end of a pipeline's file."""
+    head, *blocks = pipeline.read_text().rstrip().split("\n\n")
+    number = len(blocks) + 1
+    head = re.sub(r"ModuleCount:\d+", f"ModuleCount:{number}", head)
+    block = (
+        f"{name}:[module_num:{number}|svn_version:'Unknown'|"
+        "variable_revision_number:1|show_window:False|notes:[]|"
+        "batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]\n"
+    )
+    pipeline.write_text("\n\n".join([head, *blocks, block]))
 
 
 def project_file(style: str = "default") -> str:

@@ -19,6 +19,7 @@ from cpengine.failures import CURES
 from cpengine.ledger import State
 from cpengine.model import FailureKind
 from cpengine.project import Project
+from tests import build
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.s3.bucket_server import S3Server
 
@@ -199,12 +200,7 @@ def test_a_module_that_cellprofiler_leaves_out_fails_the_job(
     site: Project, cpengine: Cpengine
 ) -> None:
     pipeline = site.places.outputs.path(site.step("qc").pipeline)
-    text = pipeline.read_text().replace("ModuleCount:3", "ModuleCount:4")
-    pipeline.write_text(
-        f"{text.rstrip()}\n\nFindNothing:[module_num:4|svn_version:'Unknown'|"
-        "variable_revision_number:1|show_window:False|notes:[]|"
-        "batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]\n"
-    )
+    build.add_module(pipeline, "FindNothing")
 
     ran = cpengine("run", "qc", "-C", site.folder)
 

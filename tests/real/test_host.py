@@ -205,12 +205,7 @@ def mischief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A plate whose qc has the module above, in a pipeline of its own."""
     project = make(tmp_path / "plate", Size(1, 5, 1, 128, 1), lambda done, total: None)
     pipeline = project.places.workspace.path(project.step("qc").pipeline)
-    text = pipeline.read_text().replace("ModuleCount:3", "ModuleCount:4")
-    pipeline.write_text(
-        f"{text.rstrip()}\n\nMischief:[module_num:4|svn_version:'Unknown'|"
-        "variable_revision_number:1|show_window:False|notes:[]|"
-        "batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]\n"
-    )
+    build.add_module(pipeline, "Mischief")
     build.write(tmp_path / "plate/plugins/mischief.py", MISCHIEF)
     build.change(
         tmp_path / "plate/cpengine.toml",
