@@ -451,7 +451,10 @@ class Hosts:
 
 
 def _hidden(cellprofiler: CellProfiler) -> str:
+    """Say that a wrapper hides its Python, and what a user can do if it is theirs."""
     *_, program = cellprofiler.command
+    if cellprofiler.container:
+        return f"the Python behind {program} in the image is not known"
     return (
         f"the Python behind {program} is not known: name the environment whose "
         "bin/cellprofiler it starts, if you can"

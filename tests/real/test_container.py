@@ -83,7 +83,8 @@ def test_a_site_in_a_container_is_as_plain(
     _use(site, image)
     ran = cpengine("run", "qc", "-C", site.folder)
     assert ran.returncode == 0, ran.stderr
-    alone = "note: each job starts a CellProfiler of its own, because its Python"
+    hidden = "the Python behind /opt/cellprofiler in the image is not known"
+    alone = f"note: each job starts a CellProfiler of its own, because {hidden}\n"
     assert (alone in ran.stderr) == (image == WRAPPED)
     (job,) = site.plan("qc").jobs
     ours = site.places.outputs.path(job.destination)
