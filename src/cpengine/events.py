@@ -59,6 +59,13 @@ class JobEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something about the place where jobs run that the user should know."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunStopped:
     """No more jobs are started, because too many have failed."""
 
@@ -72,6 +79,7 @@ Event: TypeAlias = (
     | ModuleDone
     | JobRetried
     | JobEnded
+    | Noted
     | RunStopped
 )
 Listener: TypeAlias = Callable[[Event], None]

@@ -24,12 +24,16 @@ CURES: Mapping[FailureKind, str] = {
     "it was only waiting",
     FailureKind.CRASH: "read the log's last lines; if it crashes again, try the group "
     "in CellProfiler itself",
-    FailureKind.NODE_LOST: "nothing: it is run again elsewhere",
+    FailureKind.NODE_LOST: "run again; if it ends its workers each time, give them "
+    "more walltime or memory_gb",
     FailureKind.SPOT_LOST: "nothing: it is run again elsewhere",
     FailureKind.STORAGE: "do as it says and run again: only what is left runs",
     FailureKind.CANCELLED: "run again for the rest",
 }
 """What a user can do about each kind of failure."""
+
+LOST = 5
+"""A job that has lost its worker so often is given up: it may be what ends them."""
 
 _OWN_WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|\S*[/\\]\S*|\b[A-Za-z]*\d[\w.-]*")
 
@@ -55,7 +59,9 @@ def next_try(outcome: Outcome, pause_s: float) -> Retry | None:
         return None
     job = replace(outcome.job, earlier=(*outcome.job.earlier, marker_of(outcome)))
     if failure.kind in UNCOUNTED:
-        return Retry(job, outcome.attempt)
+        lost = job.earlier.count(marker_of(outcome))
+        given_up = failure.kind is FailureKind.NODE_LOST and lost >= LOST
+        return None if given_up else Retry(job, outcome.attempt)
     if outcome.attempt >= ATTEMPTS.get(failure.kind, 1):
         return None
     if failure.kind is FailureKind.OUT_OF_MEMORY:

@@ -20,6 +20,7 @@ from cpengine.events import (
     JobRetried,
     JobStarted,
     ModuleDone,
+    Noted,
     PhaseBegun,
     ProcessEachJob,
     RunStopped,
@@ -159,6 +160,10 @@ class View:
         if kind or not self._is_terminal:  # else the result says it better
             self._say(f"{self.name}: {self.counts}")
 
+    def __str__(self) -> str:
+        with self._lock:
+            return str(self.counts)
+
     def listen(self, event: Event) -> None:
         """Take in an event."""
         with self._lock:
@@ -174,6 +179,8 @@ class View:
                 self._say_once(
                     f"note: each job starts a CellProfiler of its own, because {why}"
                 )
+            case Noted(what):
+                self._say_once(f"note: {what}")
         if not self._is_terminal and time.monotonic() > self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
             self._say(f"{self.name}: {self.counts}")

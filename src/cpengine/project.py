@@ -30,6 +30,7 @@ from cpengine.places import Places
 from cpengine.plan import Part, Plan
 from cpengine.planner import Planner
 from cpengine.runner import Machine
+from cpengine.slots import Slots
 from cpengine.steps import STEPS, Step
 from cpengine.storage import Storage
 
@@ -112,8 +113,15 @@ class Project:
             image = str(self._beside(image))
         return Wanted(path, image, named.runtime)
 
-    def machine(self, cellprofiler: CellProfiler | None = None) -> Machine:
+    def machine(
+        self, cellprofiler: CellProfiler | None = None, slots: Slots | None = None
+    ) -> Machine:
         """This machine, to run the project's jobs.
+
+        Parameters
+        ----------
+        slots
+            How many CellProfilers may run at a time. No limit if None.
 
         Raises
         ------
@@ -130,7 +138,8 @@ class Project:
             memory = int(settings.process_memory_gb * GB)
             recycling = Recycling(settings.jobs_per_process, memory)
             hosts = Hosts(used, scratch, recycling)
-        return Machine(self.places, used, scratch, self.cache, hosts=hosts)
+        machine = Machine(self.places, used, scratch, self.cache, hosts=hosts)
+        return replace(machine, slots=slots) if slots else machine
 
     def _mounts(self) -> tuple[Mount, ...]:
         """The folders that CellProfiler needs; only the scratch folder to write in."""

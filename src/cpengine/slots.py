@@ -23,7 +23,7 @@ class MemoryRule:
     """How memory bounds what runs at a time; sizes in bytes."""
 
     left: Callable[[], int]
-    """Says how much can be had at present."""
+    """Says how much can be had at present; negative above a limit that only we keep."""
     reserve: int
     """When less is left, the largest job is stopped and no other one is started."""
     budget: int
@@ -211,11 +211,11 @@ class Slots:
         """
         running = [other for other in self._seats if not other.why]
         largest = max(running, key=lambda other: other.memory, default=None)
-        if len(running) < 2 or seat is not largest or not seat.memory:
-            return ""
-        if self._settling(memory):
+        if seat is not largest or not seat.memory or self._settling(memory):
             return ""
         left = memory.left()
+        if len(running) < 2:
+            return "stopped, because it needs all memory there is" if left < 0 else ""
         if left >= memory.reserve:
             return ""
         return (

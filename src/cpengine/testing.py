@@ -4,9 +4,16 @@ Subclass `ExecutorContract`, give it an `executor` fixture, and pytest runs ever
 promise of the seam against it. The stand-in misbehaves as told, by job and attempt.
 """
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,11 +22,13 @@ from cpengine.cache import Cache
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
+from cpengine.executors.dask.recipe import memory_rule
 from cpengine.hosts import PROGRAM, Hosts
 from cpengine.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import Places
-from cpengine.runner import Machine
+from cpengine.runner import Machine, run_job
+from cpengine.slots import Slots
 from cpengine.storage import Storage
 
 _STAND_IN = '''\
@@ -47,6 +56,13 @@ def run(argv, tell, **seen):
     tell("module", image_number=1, **ended)
     if act == "hang":
         time.sleep(600)
+    if act == "eat":
+        held = [bytearray(2**24)]
+        while True:
+            held.append(bytearray(b"x") * 2**24)
+            time.sleep(0.1)
+    if act.startswith("slow"):
+        time.sleep(float(act[4:]))
     if act == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if act == "module_error":
@@ -125,17 +141,26 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     ----------
     faults
         By job id, what each attempt does: `ok`, `module_error`, `failure`, `crash`,
-        `hang`, `empty` or `zero`. Attempts not listed are `ok`.
+        `hang`, `empty`, `zero`, `eat` (memory) or
+        `slow3` (3 s). Attempts not listed are `ok`.
     """
-    script = folder / "cellprofiler"
+    script = _script(folder)
     hosts = str(PROGRAM.parent)
     script.write_text(_STAND_IN.format(python=sys.executable, hosts=hosts))
     script.chmod(0o755)
     (folder / "any.cppipe").write_text("CellProfiler Pipeline:\n")
     (folder / "faults.json").write_text(json.dumps(faults))
     (folder / "load_data.csv").write_text("\n".join(["Metadata_Plate", *GROUPS, ""]))
+    return _cellprofiler(folder)
+
+
+def _script(folder: Path) -> Path:
+    return folder / "cellprofiler"
+
+
+def _cellprofiler(folder: Path) -> CellProfiler:
     python = Path(sys.executable)
-    return CellProfiler((str(script),), "0", "stand-in", python=python)
+    return CellProfiler((str(_script(folder)),), "0", "stand-in", python=python)
 
 
 def machine(
@@ -148,12 +173,36 @@ def machine(
     warm
         Whether jobs run in long-lived hosts.
     """
-    scratch = folder / "scratch"
-    scratch.mkdir()
+    (folder / "scratch").mkdir()
+    stand_in(folder, faults)
+    return _machine(folder, warm)
+
+
+def _machine(folder: Path, warm: bool) -> Machine:
+    scratch, tool = folder / "scratch", _cellprofiler(folder)
     places = Places.one(Storage(str(folder)))
-    tool = stand_in(folder, faults)
     hosts = Hosts(tool, scratch, program=Path(*tool.command)) if warm else None
     return Machine(places, tool, scratch, Cache.below(scratch, 1.0), hosts=hosts)
+
+
+MAKE = f"{__name__}:machine_again"
+"""Names what makes the machine once more, in a worker elsewhere."""
+
+
+def told(machine: Machine, memory: int | None = None) -> str:
+    """What that must be told, with how many bytes of memory it may use."""
+    warm = machine.hosts is not None
+    folder = str(machine.scratch.parent)
+    return json.dumps({"folder": folder, "warm": warm, "memory": memory})
+
+
+def machine_again(told: str, slots: int) -> Machine:
+    """Make a machine as `machine` did, of its folder, for so many slots."""
+    data = json.loads(told)
+    made = _machine(Path(data["folder"]), data["warm"])
+    memory = data["memory"]
+    rule = memory_rule(memory, memory // 4) if memory else None
+    return replace(made, slots=Slots(slots, rule))
 
 
 def jobs(*names: str, timeout_s: float | None = None) -> list[Job]:
@@ -275,3 +324,84 @@ class ExecutorContract:
         assert list(here.scratch.iterdir()) == []
         for seen in tmp_path.glob("B.attempt*"):
             assert not psutil.pid_exists(int(seen.read_text()))
+
+    def test_the_order_of_jobs_does_not_matter(self, tmp_path: Path) -> None:
+        made = []
+        for number, todo in enumerate((jobs(*"ABCD"), jobs(*"DBCA"))):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            found = self.outcomes(self.machine(folder, {}), todo)
+            made.append({name: dict(found[name].files) for name in sorted(found)})
+        assert made[0].keys() == made[1].keys()
+        names = [{job: set(files) for job, files in one.items()} for one in made]
+        assert names[0] == names[1]
+
+    def test_what_is_done_already_is_not_done_again(self, tmp_path: Path) -> None:
+        here = self.machine(tmp_path, {})
+        self.outcomes(here, jobs("A", "B"))
+        again = self.machine_again(tmp_path)
+        found = self.outcomes(again, jobs("A", "B", "C"))
+        assert all(outcome.done for outcome in found.values())
+        tried = sorted(path.name for path in tmp_path.glob("*.attempt*"))
+        assert tried == ["A.attempt1", "B.attempt1", "C.attempt1"]
+
+    def test_two_copies_of_a_job_come_to_one_result(self, tmp_path: Path) -> None:
+        here = self.machine(tmp_path, {"A": ["slow1", "slow1"]})
+        other = self.machine_again(tmp_path)
+        with ThreadPoolExecutor(1) as pool:
+            copy = pool.submit(run_job, jobs("A")[0], other)
+            found = self.outcomes(here, jobs("A"))
+            assert found["A"].done
+            assert copy.result().done
+        other.close()
+        (standing,) = Ledger(here.places.outputs, "ledger").standings(jobs("A"))
+        assert standing.state is State.DONE
+        published = (tmp_path / "out/A").iterdir()
+        sizes = {path.name: path.stat().st_size for path in published}
+        marker = Ledger(here.places.outputs, "ledger").outcome(jobs("A")[0], "0")
+        assert marker is not None
+        assert sizes == marker.files
+
+    def test_a_run_goes_on_after_its_driver_was_killed(self, tmp_path: Path) -> None:
+        here = self.machine(tmp_path, {"B": ["hang"]})
+        driver = self.driver(tmp_path)
+        try:
+            _until(lambda: (tmp_path / "out/A/Image.csv").exists(), driver)
+            _until(lambda: (tmp_path / "B.attempt1").exists(), driver)
+        finally:
+            driver.kill()
+            driver.wait()
+        found = self.outcomes(here, jobs(*"ABCD"))
+        assert all(outcome.done for outcome in found.values())
+        assert not (tmp_path / "A.attempt2").exists()
+        for seen in tmp_path.glob("*.attempt1"):  # those of workers that live on
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(seen.read_text()), signal.SIGKILL)
+
+    def machine_again(self, folder: Path) -> Machine:
+        """The same machine once more, as another process would have it."""
+        return _machine(folder, self.warm)
+
+    def driver(self, folder: Path) -> "subprocess.Popen[bytes]":
+        """A process that runs the jobs A to D with an executor of its own."""
+        suite = type(self)
+        code = (
+            f"from {suite.__module__} import {suite.__qualname__} as Suite\n"
+            f"suite = Suite()\nvars(suite).update({vars(self)!r})\n"
+            f"suite.drive({str(folder)!r})"
+        )
+        return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+
+    def drive(self, folder: str) -> None:
+        """What that process does."""
+        with self.machine_again(Path(folder)) as here, self.make(here) as executor:
+            list(executor.run(jobs(*"ABCD")))
+
+
+def _until(true: Callable[[], bool], driver: "subprocess.Popen[bytes]") -> None:
+    """Wait for what a driver brings about."""
+    give_up = time.monotonic() + 60
+    while not true():
+        assert driver.poll() is None, "the driver has ended"
+        assert time.monotonic() < give_up, "the driver takes too long"
+        time.sleep(0.05)

@@ -1,0 +1,325 @@
+"""The `dask` executor: jobs on the workers of any Dask scheduler.
+
+Dask finds a worker for each job and says when one is lost. What a job came to is told
+in an event, so nothing that matters is kept on a worker. Tries, limits and the ledger
+are cpengine's own.
+"""
+
+import contextlib
+import itertools
+import json
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from distributed import Client, Future, KilledWorker
+
+from cpengine.errors import ExecutorError, StorageError
+from cpengine.events import Noted
+from cpengine.executors.base import Executor
+from cpengine.executors.dask import node
+from cpengine.executors.dask.node import Node
+from cpengine.failures import next_try
+from cpengine.ledger import Ledger
+from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.provenance import now
+from cpengine.runner import Machine, versions
+
+_TEND_S = 0.5
+"""How often workers are looked at while jobs run."""
+_UNTOLD_S = 10.0
+"""A task that ended and told nothing for so long has come to nothing."""
+_STOP_S = 60.0
+
+
+@dataclass(eq=False)
+class _UnderWay:
+    """An attempt that was submitted and has not come to an outcome."""
+
+    job: Job
+    attempt: int
+    future: Future[None]
+    submitted: str = field(default_factory=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """An attempt has come to an outcome."""
+
+    number: int
+    outcome: str
+    """As `node.packed` gives it."""
+
+
+@dataclass(eq=False)
+class _Lost:
+    """A task ended, and perhaps no outcome will be told."""
+
+    number: int
+    worker: str
+    """The name of the worker that was lost with it; empty if none was."""
+    error: BaseException | None = None
+    since: float = field(default_factory=time.monotonic)
+
+
+class DaskExecutor(Executor):
+    """Runs jobs on the workers that a client's scheduler has.
+
+    Parameters
+    ----------
+    client
+        Closed with the executor.
+    machine
+        The driver's own: where the ledger is, and which CellProfiler is wanted.
+    make, told, ahead, life_s, ends_workers
+        See `Node`.
+
+    Raises
+    ------
+    ExecutorError
+        A worker that is there already cannot be used.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        machine: Machine,
+        make: str,
+        told: str,
+        *,
+        ahead: int = 0,
+        life_s: float | None = None,
+        ends_workers: bool = False,
+    ) -> None:
+        super().__init__()
+        self.name = f"cpengine-{secrets.token_hex(3)}"
+        self.window = 1
+        self._client = client
+        self._machine = machine
+        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._under_way: dict[int, _UnderWay] = {}
+        self._told: queue.SimpleQueue[_Ended | _Lost] = queue.SimpleQueue()
+        self._lost: list[_Lost] = []
+        self._drained: set[str] = set()
+        """Workers that give back what they have not begun."""
+        self._refusal = ""
+        self._looked = float("-inf")
+        client.subscribe_topic(self.name, self._hear)
+        plugin = Node(
+            self.name,
+            make,
+            told,
+            ahead=ahead,
+            life_s=life_s,
+            ends_worker=ends_workers,
+        )
+        try:
+            client.register_plugin(plugin, name=self.name)
+        except RuntimeError as error:
+            client.close()
+            raise ExecutorError(f"a Dask worker cannot be used: {error}") from error
+
+    # --- the seam -------------------------------------------------------------------
+
+    def submit(self, job: Job, attempt: int) -> None:
+        number = next(self._numbers)
+        future = self._client.submit(
+            node.attempt,
+            self.name,
+            json.dumps(job.to_json()),
+            number,
+            attempt,
+            key=f"{job.id}-{self.name}-{number}",
+            pure=False,
+        )
+        with self._lock:
+            self._under_way[number] = _UnderWay(job, attempt, future)
+        future.add_done_callback(partial(self._done, number))
+
+    def wait(self, timeout_s: float | None) -> list[Outcome]:
+        due = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+        while True:
+            window = self.window
+            if time.monotonic() >= self._looked + _TEND_S:
+                self.tend()
+                self._looked = time.monotonic()
+            room = max(0.0, due - time.monotonic())
+            outcomes = [*self._outcomes(min(_TEND_S, room)), *self._settled()]
+            if outcomes or self.window > window or time.monotonic() >= due:
+                return outcomes
+
+    def cancel(self) -> None:
+        with self._lock:
+            futures = [one.future for one in self._under_way.values()]
+            self._under_way.clear()
+        with contextlib.suppress(TimeoutError, OSError):
+            self._client.cancel(futures, force=True)
+            self._client.sync(
+                self._client.run,
+                node.stop,
+                self.name,
+                on_error="ignore",
+                callback_timeout=_STOP_S,
+            )
+
+    def close(self) -> None:
+        with contextlib.suppress(TimeoutError, OSError, RuntimeError):
+            self._client.unregister_worker_plugin(self.name)
+        self._client.close()
+
+    # --- what executors that start workers of their own add ---------------------------
+
+    def tend(self) -> None:
+        """Look after the workers; called about twice a second while jobs run.
+
+        Raises
+        ------
+        ExecutorError
+            No job can run any more.
+        """
+        if self._refusal:
+            raise ExecutorError(self._refusal)
+        workers = self.workers()
+        self.window = max(1, 2 * sum(w["nthreads"] for w in workers.values()))
+        if not workers:
+            self.listen(Noted("the Dask scheduler has no workers yet"))
+
+    def cause(self, worker: str, since: float) -> Failure | None:
+        """Why a worker was lost; None as long as that is to be found out.
+
+        Parameters
+        ----------
+        since
+            When it was noticed, as of `time.monotonic`.
+        """
+        return Failure(FailureKind.NODE_LOST, f"its Dask worker {worker} was lost")
+
+    def joins(self, worker: str) -> None:
+        """Take note that a worker takes jobs."""
+
+    def refuses(self, worker: str, why: str) -> None:
+        """Take note that a worker cannot be used."""
+        self._refusal = f"a Dask worker cannot be used: {why}"
+
+    def drains(self, worker: str) -> None:
+        """Take note that a worker takes no more jobs."""
+
+    def workers(self) -> dict[str, dict[str, Any]]:
+        """What the scheduler says of each worker, by address.
+
+        Raises
+        ------
+        ExecutorError
+            The scheduler does not answer.
+        """
+        try:
+            found: dict[str, dict[str, Any]] = self._client.scheduler_info()["workers"]
+        except (OSError, TimeoutError) as error:
+            raise ExecutorError(
+                "the Dask scheduler does not answer any more: what is done is "
+                "recorded; start it and run again"
+            ) from error
+        return found
+
+    @property
+    def under_way(self) -> int:
+        """How many attempts have been submitted and not yet come to an outcome."""
+        return len(self._under_way)
+
+    # --- from tasks to outcomes -------------------------------------------------------
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """Take in what a worker tells; called in the client's own thread."""
+        number, *told = event[1]
+        match told:
+            case [node.READY, worker]:
+                self.joins(worker)
+            case [node.REFUSES, worker, why]:
+                self._drained.add(worker)
+                self.refuses(worker, why)
+            case [node.DRAINING, worker]:
+                self._drained.add(worker)
+                self.drains(worker)
+            case [node.ENDED, outcome]:
+                self._told.put(_Ended(number, outcome))
+            case [node.LEFT, worker]:
+                self._told.put(_Lost(number, worker))
+            case _:
+                with self._lock:  # not after its end: views would see it run again
+                    if one := self._under_way.get(number):
+                        node.heard(told, one.job, self.listen)
+
+    def _done(self, number: int, future: Future[None]) -> None:
+        """Take note that Dask is through with a task; called in a thread of its own.
+
+        What a task that ended well came to is told by its worker, now or soon.
+        """
+        error = future.exception() if future.status == "error" else None
+        if isinstance(error, KilledWorker):
+            self._told.put(_Lost(number, str(error.last_worker.name)))
+        else:
+            self._told.put(_Lost(number, "", error))
+
+    def _outcomes(self, timeout_s: float) -> Iterator[Outcome]:
+        """The outcomes that have been told; wait for the first."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                told = self._told.get(timeout=timeout_s)
+                timeout_s = 0.0
+                if isinstance(told, _Lost):
+                    self._lost.append(told)
+                elif one := self._taken(told.number):
+                    yield node.unpacked(told.outcome, one.job)
+
+    def _taken(self, number: int) -> _UnderWay | None:
+        """An attempt that is under way no more, if it still was."""
+        with self._lock:
+            return self._under_way.pop(number, None)
+
+    def _settled(self) -> Iterator[Outcome]:
+        """The outcomes of lost attempts whose cause is known."""
+        for lost in self._lost.copy():
+            yield from self._settle(lost)
+            if lost.number not in self._under_way:
+                self._lost.remove(lost)
+
+    def _settle(self, lost: _Lost) -> Iterator[Outcome]:
+        one = self._under_way.get(lost.number)
+        if one is None:  # its outcome has been told
+            return
+        if lost.worker:
+            one.future.release()  # lest Dask runs it again meanwhile
+        if lost.worker in self._drained:
+            self._taken(lost.number)
+            self.submit(one.job, one.attempt)  # nothing has failed
+        elif failure := self._failure(lost):
+            self._taken(lost.number)
+            yield self._lost_outcome(one, failure)
+
+    def _failure(self, lost: _Lost) -> Failure | None:
+        if lost.error is not None:
+            raise lost.error  # a fault of ours, not of a job
+        if lost.worker:
+            return self.cause(lost.worker, lost.since)
+        if time.monotonic() < lost.since + _UNTOLD_S:
+            return None
+        return Failure(FailureKind.NODE_LOST, "its worker ended without a word of it")
+
+    def _lost_outcome(self, one: _UnderWay, failure: Failure) -> Outcome:
+        outcome = Outcome(
+            job=one.job,
+            failure=failure,
+            attempt=one.attempt,
+            started=one.submitted,
+            versions=versions(self._machine.cellprofiler),
+        )
+        if next_try(outcome, 0.0) is None:  # nobody else will write that it failed
+            with contextlib.suppress(StorageError):
+                Ledger(self._machine.places.outputs, one.job.ledger).record(outcome)
+        return outcome
