@@ -1,6 +1,7 @@
 # Everything below works on a fresh Debian or Ubuntu machine that has Python >= 3.11
 # with pip, a JDK and a C compiler. Nothing is installed outside this folder except
-# CellProfiler itself, which `cpengine cellprofiler install` keeps in CPENGINE_HOME.
+# CellProfiler itself, which `cpengine cellprofiler install` keeps in CPENGINE_HOME, and
+# the packages that the tests need: Podman, and SLURM with its accounting.
 PYTHON ?= python3
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
@@ -12,7 +13,8 @@ BENCH_ARGS ?= --short
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
 
-test: setup            ## run the whole suite, real CellProfiler included
+test: setup            ## run the whole suite, with the real CellProfiler and SLURM
+	@sh tests/slurm/packages.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
