@@ -66,6 +66,10 @@ SECTIONS = {
     "CellProfilerSection": "[cellprofiler]",
     "RunSection": "[run]",
     "LocalSection": "[executors.local]",
+    "SlurmSection": "[executors.slurm]",
+    "ClusterSection": "[executors.pbs], [executors.lsf], [executors.sge]",
+    "HTCondorSection": "[executors.htcondor]",
+    "DaskSection": "[executors.dask]",
 }
 NOTES = {
     "ProjectSection": "No executor reads `app_name` yet.",

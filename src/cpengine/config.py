@@ -5,7 +5,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,7 +15,9 @@ from cpengine.steps import STEPS, GroupSource
 FILE_NAME = "cpengine.toml"
 
 _NAME, _ROW, _METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^[A-Z]{1,2}$", r"^Metadata_\w+$"
+_WALLTIME = r"^(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d$"
 _PATTERNS = {
+    _WALLTIME: "write it as HH:MM:SS or D-HH:MM:SS",
     _NAME: "use no blank, slash, comma or equals sign, and no dot at the start",
     _ROW: "use one or two capital letters",
     _METADATA: "write Metadata_ and a name",
@@ -27,6 +29,9 @@ Metadata = Annotated[str, Field(pattern=_METADATA)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Model = TypeVar("_Model", bound=_Section)
 
 
 class ProjectSection(_Section):
@@ -234,6 +239,125 @@ class LocalSection(_Section):
     )
 
 
+class ClusterSection(_Section):
+    """An executor that starts its workers as jobs of a cluster's scheduler."""
+
+    profile: Key | None = Field(
+        None,
+        description="A TOML file with these keys for all projects at a site; keys of "
+        "the project file come before its.",
+    )
+    partition: Key | None = Field(
+        None, description="The partition or queue. Default: the scheduler's."
+    )
+    account: Key | None = Field(
+        None, description="The account that pays. Default: the scheduler's."
+    )
+    walltime: Annotated[str, Field(pattern=_WALLTIME)] = Field(
+        "04:00:00",
+        description="How long a worker may live, HH:MM:SS or D-HH:MM:SS. Workers take "
+        "no more jobs in time before it, and are replaced.",
+    )
+    cores: Annotated[int, Field(ge=1)] = Field(
+        4, description="Cores of a worker: so many jobs it runs at a time."
+    )
+    memory_gb: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="Memory of a worker, for all its jobs."
+    )
+    job_memory_gb: Annotated[float, Field(gt=0)] = Field(
+        2.0,
+        description="Memory one job is expected to need until some have ended; bounds "
+        "how many a worker runs at a time.",
+    )
+    workers: Annotated[int, Field(ge=1)] = Field(
+        4, description="At most so many workers; fewer where fewer jobs are left."
+    )
+    min_workers: Annotated[int, Field(ge=0)] = Field(
+        0, description="So many workers are kept until the end, at least."
+    )
+    scratch: Key | None = Field(
+        None,
+        description="A node's folder for work in progress, with variables such as "
+        "'$TMPDIR'. Default: SLURM_TMPDIR, TMPDIR or /tmp as they are on the node.",
+    )
+    prologue: list[str] = Field(
+        [], description="Lines of the job script before the worker: 'module load ...'."
+    )
+    directives: list[Key] = Field(
+        [],
+        description="More options of the scheduler, a line each: '--constraint=avx2'.",
+    )
+    skip_directives: list[Key] = Field(
+        [], description="Lines to leave out of the job script: those that hold these."
+    )
+    interface: Key | None = Field(
+        None,
+        description="The network interface between driver and workers, such as 'ib0'. "
+        "Default: the one that leads to the internet.",
+    )
+    host: Key | None = Field(
+        None, description="The driver's address as workers reach it, instead."
+    )
+    python: Key | None = Field(
+        None, description="The workers' Python. Default: the driver's own."
+    )
+    folder: Key | None = Field(
+        None,
+        description="Folder for the workers' logs, seen by all nodes. Default: "
+        "'.cpengine' beside this file.",
+    )
+    tls: bool = Field(
+        True, description="Encrypt what driver and workers say, with keys of the run."
+    )
+
+
+class SlurmSection(ClusterSection):
+    """The `slurm` executor."""
+
+    qos: Key | None = Field(None, description="The quality of service.")
+    requeue: bool = Field(
+        True, description="Let SLURM start workers again that it ended itself."
+    )
+    driver: Literal["job", "process"] = Field(
+        "job",
+        description="What --detach starts: a small job of the cluster, or a process "
+        "on this machine.",
+    )
+    driver_partition: Key | None = Field(
+        None,
+        description="The partition of that job. Default: the workers', with their qos.",
+    )
+    driver_walltime: Annotated[str, Field(pattern=_WALLTIME)] = Field(
+        "1-00:00:00", description="How long that job may live: longer than the run."
+    )
+
+
+class HTCondorSection(ClusterSection):
+    """The `htcondor` executor."""
+
+    disk_gb: Annotated[float, Field(gt=0)] = Field(
+        20.0, description="Disk of a worker, for the images of all its jobs."
+    )
+
+
+class DaskSection(_Section):
+    """The `dask` executor: a Dask scheduler that is there already."""
+
+    address: Key | None = Field(
+        None, description="The scheduler's, such as 'tcp://10.0.0.5:8786'."
+    )
+    job_memory_gb: Annotated[float, Field(gt=0)] = Field(
+        2.0, description="Memory one job is expected to need until some have ended."
+    )
+    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="Memory of a worker, for all its jobs. Default: what is left.",
+    )
+    scratch: Key | None = Field(
+        None, description="A worker's folder for work in progress; as for clusters."
+    )
+
+
 class RunSection(_Section):
     """What holds for every run."""
 
@@ -248,6 +372,20 @@ class ExecutorsSection(_Section):
     """Settings of each executor."""
 
     local: LocalSection = Field(LocalSection(), description="This machine.")
+    slurm: SlurmSection = Field(SlurmSection(), description="A SLURM cluster.")
+    pbs: ClusterSection = Field(
+        ClusterSection(), description="A PBS cluster. Not tried on a real one."
+    )
+    lsf: ClusterSection = Field(
+        ClusterSection(), description="An LSF cluster. Not tried on a real one."
+    )
+    sge: ClusterSection = Field(
+        ClusterSection(), description="An SGE cluster. Not tried on a real one."
+    )
+    htcondor: HTCondorSection = Field(
+        HTCondorSection(), description="An HTCondor pool. Not tried on a real one."
+    )
+    dask: DaskSection = Field(DaskSection(), description="Any Dask scheduler.")
 
 
 class ProjectFile(_Section):
@@ -272,19 +410,8 @@ def load(path: Path) -> ProjectFile:
     ConfigError
         It is missing, is not TOML, or holds a key or value that is not allowed.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path}: is not there: make one with `cpengine init`, or point -C at "
-            "the project's folder"
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    try:
-        file = ProjectFile.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_lines(path, error))) from error
+    missing = "make one with `cpengine init`, or point -C at the project's folder"
+    file = _checked(ProjectFile, path, _read(path, missing))
     _check_plates(path, file)
     _check_steps(path, file)
     if file.cellprofiler.path and file.cellprofiler.image:
@@ -294,13 +421,55 @@ def load(path: Path) -> ProjectFile:
     return file
 
 
-def _lines(path: Path, error: ValidationError) -> Iterator[str]:
+def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
+    """The settings of a cluster's executor, those of its site profile included.
+
+    Parameters
+    ----------
+    name
+        The section below `executors`.
+    folder
+        The project file's: the profile's place is relative to it.
+
+    Raises
+    ------
+    ConfigError
+        The profile is missing or wrong.
+    """
+    own: ClusterSection = getattr(file.executors, name)
+    if own.profile is None:
+        return own
+    path = folder / Path(own.profile).expanduser()
+    site = _read(path, f"name another in executors.{name}.profile")
+    kind = type(own)
+    _checked(kind, path, site)
+    return kind.model_validate(site | own.model_dump(exclude_unset=True))
+
+
+def _read(path: Path, missing: str) -> dict[str, Any]:
+    """Read a TOML file; `missing` says what to do where there is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: is not there: {missing}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+def _checked(model: type[_Model], path: Path, data: dict[str, Any]) -> _Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(model, path, error))) from error
+
+
+def _lines(model: Any, path: Path, error: ValidationError) -> Iterator[str]:
     """Give a line for each wrong key or value, however many forms it may take."""
     refused: dict[str, list[str]] = {}
     places = [_place(item["loc"]) for item in error.errors()]
     for place, item in zip(places, error.errors(), strict=True):
         if item["type"] == "extra_forbidden":
-            yield f"{path}: {place}: unknown key{_nearest(item['loc'])}"
+            yield f"{path}: {place}: unknown key{_nearest(model, item['loc'])}"
         elif item["type"] == "missing":
             yield f"{path}: {place}: is missing: add it"
         elif not any(other.startswith(f"{place}.") for other in places):
@@ -327,8 +496,7 @@ def _allowed(item: Any) -> str:
     return text[0].lower() + text[1:]
 
 
-def _nearest(loc: tuple[int | str, ...]) -> str:
-    model: Any = ProjectFile
+def _nearest(model: Any, loc: tuple[int | str, ...]) -> str:
     for part in loc[:-1]:
         field = getattr(model, "model_fields", {}).get(part)
         model = field.annotation if field else _section_in(model)

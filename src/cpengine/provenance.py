@@ -40,6 +40,8 @@ class RunRecord:
     host: str
     command: str
     """How cpengine was called."""
+    cwd: str
+    """Where it was called."""
     executor: str
     versions: Mapping[str, str]
     machine: Mapping[str, Any]
@@ -48,12 +50,14 @@ class RunRecord:
     plugins: str | None
     jobs: int
     """How many it set out to run."""
+    then: str
+    """The step that the same command runs next; empty if it is the last."""
     started: str
     """UTC, ISO 8601."""
     ended: str = ""
     """Empty while it runs, and for ever if it was killed."""
     result: str = "running"
-    """`running`, `ended`, `stopped` (by a person), or why it ended early."""
+    """`running`, `ended`, `stopped` (by a person), `killed`, or why it ended early."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Jobs `done`, `failed` and `not_run`, `image_sets` and `files`."""
     plate_s: Mapping[str, float] = field(default_factory=dict)
@@ -67,13 +71,12 @@ class RunRecord:
     ) -> "RunRecord":
         """The record of the run when it has ended."""
         return replace(
-            self, ended=_now(), result=result, counts=counts, plate_s=plate_s or {}
+            self, ended=now(), result=result, counts=counts, plate_s=plate_s or {}
         )
 
     def write(self, ledger: Ledger) -> None:
         """Keep it in the step's ledger. Raises StorageError if that is not possible."""
-        text = json.dumps(asdict(self), indent=1)
-        ledger.storage.write(f"{ledger.folder}/runs/{self.id}.json", text.encode())
+        ledger.storage.write(_key(ledger, self.id), _text(asdict(self)))
 
 
 def begin(
@@ -83,6 +86,7 @@ def begin(
     executor: str,
     versions: Mapping[str, str],
     workspace: Storage,
+    then: str = "",
 ) -> RunRecord:
     """The record of a run that starts now.
 
@@ -97,6 +101,7 @@ def begin(
         user=_user(),
         host=socket.gethostname(),
         command=shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        cwd=os.getcwd(),
         executor=executor,
         versions=versions,
         machine=machine(),
@@ -104,7 +109,8 @@ def begin(
         pipeline_sha256=hashlib.sha256(workspace.read(job.pipeline)).hexdigest(),
         plugins=job.plugins,
         jobs=jobs,
-        started=_now(),
+        then=then,
+        started=now(),
     )
 
 
@@ -116,6 +122,18 @@ def last_run(ledger: Ledger) -> dict[str, Any] | None:
     data = ledger.storage.read(f"{ledger.folder}/runs/{max(names)}")
     record: dict[str, Any] = json.loads(data)
     return record
+
+
+def read(ledger: Ledger, run: str) -> dict[str, Any]:
+    """The record of a run. Raises StorageError if it cannot be read."""
+    record: dict[str, Any] = json.loads(ledger.storage.read(_key(ledger, run)))
+    return record
+
+
+def close(ledger: Ledger, run: str) -> None:
+    """Write that a run has ended whose driver could not: it was killed."""
+    record = read(ledger, run) | {"ended": now(), "result": "killed"}
+    ledger.storage.write(_key(ledger, run), _text(record))
 
 
 def known_times(ledger: Ledger) -> dict[str, float]:
@@ -147,6 +165,14 @@ def machine() -> dict[str, Any]:
     }
 
 
+def _key(ledger: Ledger, run: str) -> str:
+    return f"{ledger.folder}/runs/{run}.json"
+
+
+def _text(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, indent=1).encode()
+
+
 def _user() -> str:
     try:
         return getpass.getuser()
@@ -154,5 +180,6 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as records have it: UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

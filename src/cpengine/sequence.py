@@ -5,7 +5,8 @@ import time
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 from cpengine import ledger, provenance
 from cpengine.errors import StorageError
@@ -13,6 +14,7 @@ from cpengine.executors.base import Executor
 from cpengine.failures import Tally
 from cpengine.jobs import Lazy
 from cpengine.ledger import Standing, State
+from cpengine.lifeline import Lifeline
 from cpengine.model import Job, Outcome
 from cpengine.order import PlateTimes, longest_first
 from cpengine.plan import Part, Plan
@@ -73,13 +75,25 @@ class Todo:
     """The jobs that would run; each is made when it is looked at."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Backend:
-    """Where steps run."""
+    """Where steps run: one executor for all of them, made when it is first needed."""
 
     name: str
     make: Callable[[], Executor]
     versions: dict[str, str]
+
+    @cached_property
+    def executor(self) -> Executor:
+        """The executor; raises ExecutorError where it cannot be used."""
+        return self.make()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if "executor" in self.__dict__:
+            self.executor.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +141,19 @@ class Steps:
             Something is wrong before a step starts; nothing of it was started.
         """
         todo = self.plans()[0]
-        for number, name in enumerate(self.names):
-            if number:
-                todo = self.plan(name)  # again: the step before has made files
-            result = self._run_one(todo, backend, watch)
-            yield result
-            if result.failed:
-                return
+        with backend:
+            for number, name in enumerate(self.names):
+                if number:
+                    todo = self.plan(name)  # again: the step before has made files
+                then = "".join(self.names[number + 1 : number + 2])
+                result = self._run_one(todo, backend, watch, then)
+                yield result
+                if result.failed:
+                    return
 
-    def _run_one(self, todo: Todo, backend: Backend, watch: Watch) -> StepResult:
+    def _run_one(
+        self, todo: Todo, backend: Backend, watch: Watch, then: str
+    ) -> StepResult:
         plan, jobs = todo.plan, todo.jobs
         result = StepResult(
             step=plan.step.name,
@@ -150,14 +168,17 @@ class Steps:
         result = replace(result, derived=tuple(self.project.write_derived(plan)))
         book = self.project.ledger(plan.step)
         jobs = longest_first(jobs, provenance.known_times(book))
-        record = self._begin(jobs, backend)
+        executor = backend.executor
+        record = self._begin(jobs, backend, then)
         record.write(book)
         running = _Running(result, len(jobs))
         try:
-            with backend.make() as executor:
-                image_sets = sum(job.image_sets for job in jobs)
-                with watch(result.step, len(jobs), image_sets) as view:
-                    running.follow(executor, jobs, view, self.max_failures)
+            image_sets = sum(job.image_sets for job in jobs)
+            with (
+                watch(result.step, len(jobs), image_sets) as view,
+                Lifeline(book, record.id, executor.traces, view.__str__),
+            ):
+                running.follow(executor, jobs, view, self.max_failures)
         finally:
             ended = running.result()
             with contextlib.suppress(StorageError):  # the jobs have said so, too
@@ -172,13 +193,14 @@ class Steps:
         outputs.check_writable(todo.plan.step.output)
         outputs.check_writable(todo.plan.step.ledger)
 
-    def _begin(self, jobs: Sequence[Job], backend: Backend) -> RunRecord:
+    def _begin(self, jobs: Sequence[Job], backend: Backend, then: str) -> RunRecord:
         return provenance.begin(
             jobs[0],
             len(jobs),
             executor=backend.name,
             versions=backend.versions,
             workspace=self.project.places.workspace,
+            then=then,
         )
 
 

@@ -87,6 +87,43 @@ layout = "{layout}"
 # workers = 4             # default: from cores and memory
 # memory_gb = 2.0         # what one job is expected to need until some have ended
 # scratch = "..."         # default: the system's temporary folder
+
+# --on slurm: workers are jobs of the cluster; each runs `cores` jobs at a time.
+[executors.slurm]
+# profile = "site.toml"   # a file with these keys, for all projects at a site
+# partition = "short"
+# account = "..."
+# qos = "..."
+# walltime = "04:00:00"   # of a worker; jobs go on in another one
+# cores = 4
+# memory_gb = 10.0        # of a worker
+# job_memory_gb = 2.0     # what one job is expected to need until some have ended
+# workers = 4             # at most
+# min_workers = 0
+# scratch = "$TMPDIR"     # on the node; default: SLURM_TMPDIR, TMPDIR or /tmp there
+# prologue = ["module load java/17"]
+# directives = ["--constraint=avx2"]
+# skip_directives = ["--mem"]
+# interface = "ib0"       # the network between driver and workers; or:
+# host = "10.0.0.5"       # the driver's address
+# python = "..."          # the workers' Python; default: this one
+# folder = "..."          # for the workers' logs, seen by all nodes; default: .cpengine
+# requeue = true          # SLURM may start workers again that it ended itself
+# tls = true              # encrypted, with keys of the run
+# driver = "job"          # what --detach starts; or "process", on this machine
+# driver_partition = "long"
+# driver_walltime = "1-00:00:00"
+
+# Other schedulers have the same keys but qos, requeue and driver's:
+# [executors.pbs]
+# [executors.lsf]
+# [executors.sge]
+# [executors.htcondor]
+# disk_gb = 20.0          # of a worker
+
+# --on dask: a Dask scheduler that is there already.
+[executors.dask]
+# address = "tcp://10.0.0.5:8786"
 """
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cpengine import __version__
-from cpengine.cli import cellprofiler, plan, run, status
+from cpengine.cli import cellprofiler, follow, plan, run, status
 from cpengine.cli.base import (
     BAD_INPUT,
     INTERRUPTED,
@@ -25,7 +25,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (plan.init, plan.plan, run.run, status.status, status.logs, run.demo):
+COMMANDS = (
+    plan.init,
+    plan.plan,
+    run.run,
+    follow.attach,
+    follow.cancel,
+    status.status,
+    status.logs,
+    run.demo,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(cellprofiler.app, name="cellprofiler")
 

@@ -1,5 +1,6 @@
 """The commands that run steps: `run` and `demo`."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from cpengine import config
+from cpengine import config, detach
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cli.base import (
     OK,
@@ -39,31 +40,42 @@ from cpengine.sequence import Backend, StepResult, Steps
 Only = Literal["failed", "stale", "left"]
 
 
+On = Annotated[
+    str, typer.Option(help="Executor: local, slurm, pbs, lsf, sge, htcondor, dask...")
+]
+Force = Annotated[bool, typer.Option("--force", help="Run what is done, too.")]
+MaxFailures = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Stop a step when so many jobs have failed. "
+        "Default: when the first ten have all failed.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would run; start nothing.")
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Go on by itself; see `cpengine attach`, `cancel`."),
+]
+
+
 def run(
     steps: Annotated[list[str], typer.Argument(help="Steps, in order.")],
     folder: Folder = Path(),
-    on: Annotated[str, typer.Option(help="Executor: local or inline.")] = "local",
+    on: On = "local",
     plate: Plates = None,
     well: Wells = None,
     site: Sites = None,
     workers: Workers = None,
-    force: Annotated[bool, typer.Option("--force", help="Run what is done, too.")] = (
-        False
-    ),
+    force: Force = False,
     only: Annotated[
         Only | None, typer.Option(help="Run only jobs that stand so.")
     ] = None,
-    max_failures: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Stop a step when so many jobs have failed. "
-            "Default: when the first ten have all failed.",
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would run; start nothing.")
-    ] = False,
+    max_failures: MaxFailures = None,
+    dry_run: DryRun = False,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> None:
     """Run steps in sequence; what is done already is not done again."""
@@ -81,7 +93,10 @@ def run(
         max_failures or project.file.run.max_failures,
     )
     if dry_run:
-        _dry_run(todo, as_json)
+        _dry_run(todo, on, as_json)
+        return
+    if detach:
+        _detach(todo, on)
         return
     results = _run(todo, cellprofiler, on, workers, quiet=as_json)
     if as_json:
@@ -89,8 +104,25 @@ def run(
     raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
 
 
-def _dry_run(todo: Steps, as_json: bool) -> None:
+def _detach(todo: Steps, on: str) -> None:
+    todo.plans()  # what is wrong is said here, not in a log
+    registry.maker(on)
+    project = todo.project
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    log = detach.log_in(registry.folder_of(project, on))
+    settings = config.cluster(project.file, "slurm", project.folder)
+    assert isinstance(settings, config.SlurmSection)
+    if on == "slurm" and settings.driver == "job":
+        started = detach.as_job(detach.job_script(arguments, settings, log))
+    else:
+        started = detach.as_process(arguments, log)
+    print_out(f"{started} drives the run; it says how it goes in {log}")
+    print_out("follow it with `cpengine attach`, end it with `cpengine cancel`")
+
+
+def _dry_run(todo: Steps, on: str, as_json: bool) -> None:
     plans = todo.plans()
+    script = registry.job_script(todo.project, on)
     if as_json:
         print_json(
             [
@@ -108,6 +140,8 @@ def _dry_run(todo: Steps, as_json: bool) -> None:
         )
         for key in plan.derived:
             print_out(f"  would make {key}")
+    if script:
+        print_out(f"job script of each worker:\n{script}")
 
 
 def _run(

@@ -100,7 +100,7 @@ def status(
 ) -> None:
     """Show what is done, failed, stale and left, from the ledger alone."""
     project = Project.load(folder)
-    names = steps or _steps_that_ran(project)
+    names = steps or steps_that_ran(project)
     part = part_of(plate, well, site)
     look = _Look(project, names, part, failed, verify)
     found = _watched(look, every) if watch else look()
@@ -144,7 +144,7 @@ class _Look:
         )
 
 
-def _steps_that_ran(project: Project) -> list[str]:
+def steps_that_ran(project: Project) -> list[str]:
     """The steps that have a ledger, in the order of the handbook."""
     places, layout = project.places, project.layout
     there = places.outputs.folders(layout.ledger(""))
@@ -210,11 +210,12 @@ def _picture(found: Sequence[_Status]) -> RenderableType:
         for plate, counts in by_plate.items():
             numbers = (counts.total(), *(counts[state] for state in State))
             table.add_row(one.step, plate, *map(str, numbers))
-    runs = [Text(f"{one.step}: {_run(one.run)}") for one in found if one.run]
+    runs = [Text(f"{one.step}: {said_of(one.run)}") for one in found if one.run]
     return Group(table, *runs)
 
 
-def _run(run: dict[str, Any]) -> str:
+def said_of(run: dict[str, Any]) -> str:
+    """A run's record in a line."""
     counts = ", ".join(
         f"{n} {name.replace('_', ' ')}" for name, n in run["counts"].items()
     )

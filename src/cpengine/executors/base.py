@@ -3,7 +3,7 @@
 import heapq
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -27,6 +27,8 @@ class Executor(ABC):
 
     def __init__(self) -> None:
         self.listen: Listener = ignore
+        self.traces: Mapping[str, str] = {}
+        """What would be left of it elsewhere if this process were killed."""
 
     @abstractmethod
     def submit(self, job: Job, attempt: int) -> None:

@@ -5,11 +5,17 @@ that takes a `Project`, a `Machine` and how many jobs to run at a time (None for
 executor's own choice), and gives an `Executor`.
 """
 
-from collections.abc import Callable
+import contextlib
+import math
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpengine.errors import ExecutorError
+from cpengine import config, detach
+from cpengine.errors import ConfigError, ExecutorError
 from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
     from cpengine.project import Project
 
 GROUP = "cpengine.executors"
+_CONNECT_S = 30
 Maker = Callable[["Project", Machine, int | None], Executor]
 
 
@@ -33,7 +40,98 @@ def _inline(project: "Project", machine: Machine, workers: int | None) -> Execut
     return InlineExecutor(machine)
 
 
-BUILT_IN: dict[str, Maker] = {"local": _local, "inline": _inline}
+def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor:
+    with _extra("dask"):
+        from distributed import Client
+
+        from cpengine.executors.dask import recipe
+        from cpengine.executors.dask.executor import DaskExecutor
+    settings = project.file.executors.dask
+    if settings.address is None:
+        raise ConfigError(
+            "executors.dask.address: is missing: name a Dask scheduler, such as "
+            "'tcp://10.0.0.5:8786'"
+        )
+    try:
+        client = Client(settings.address, timeout=_CONNECT_S)
+    except (OSError, ValueError) as error:
+        raise ExecutorError(
+            f"executors.dask.address: {settings.address} does not answer: start the "
+            f"scheduler, or name another ({error})"
+        ) from error
+    told = recipe.tell(project, machine.cellprofiler.version, settings)
+    return DaskExecutor(client, machine, recipe.MAKE, told)
+
+
+def _cluster(kind: str) -> Maker:
+    def make(project: "Project", machine: Machine, workers: int | None) -> Executor:
+        with _extra("slurm"):
+            from cpengine.executors.dask import recipe
+            from cpengine.executors.slurm.executor import ClusterExecutor
+        settings = config.cluster(project.file, kind, project.folder)
+        if workers:
+            most = math.ceil(workers / settings.cores)
+            settings = settings.model_copy(update={"workers": most})
+        return ClusterExecutor(
+            kind,
+            settings,
+            machine,
+            recipe.MAKE,
+            recipe.tell(project, machine.cellprofiler.version, settings),
+            folder=folder_of(project, kind) / f"{kind}-{secrets.token_hex(3)}",
+            ahead=_ahead(project, settings),
+        )
+
+    return make
+
+
+def folder_of(project: "Project", name: str) -> Path:
+    """The folder for what drivers and workers of an executor say."""
+    chosen = None
+    if name in CLUSTERS:
+        chosen = config.cluster(project.file, name, project.folder).folder
+    return project.folder.resolve() / Path(chosen or detach.FOLDER).expanduser()
+
+
+def _ahead(project: "Project", settings: config.ClusterSection) -> int:
+    """How many jobs of a worker fetch and publish while others run."""
+    return 0 if project.places.local else max(1, settings.cores // 2)
+
+
+def job_script(project: "Project", name: str) -> str:
+    """The job script of a worker, for executors that start theirs on a cluster."""
+    if name not in CLUSTERS:
+        return ""
+    with _extra("slurm"):
+        from cpengine.executors.slurm.executor import Workers
+        from cpengine.executors.slurm.queues import QUEUES
+    settings = config.cluster(project.file, name, project.folder)
+    folder = folder_of(project, name) / f"{name}-RUN"
+    threads = settings.cores + _ahead(project, settings)
+    with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the logs' folder
+        run = Workers(QUEUES[name], settings, "cpengine-RUN", Path(made), threads)
+        script: str = run.job("cpengine-RUN-1").job_script()
+    return script.replace(made, str(folder))
+
+
+@contextlib.contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Say how to get packages that are only needed here."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ExecutorError(
+            f"{error.name} is not installed: pip install 'cpengine[{name}]'"
+        ) from error
+
+
+CLUSTERS = ("slurm", "pbs", "lsf", "sge", "htcondor")
+BUILT_IN: dict[str, Maker] = {
+    "local": _local,
+    "inline": _inline,
+    "dask": _dask,
+    **{kind: _cluster(kind) for kind in CLUSTERS},
+}
 
 
 def maker(name: str) -> Maker:

@@ -1,0 +1,172 @@
+"""The commands for a run that goes on elsewhere: `attach` and `cancel`."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cpengine import lifeline, provenance
+from cpengine.cli.base import OK, SOME_FAILED, Folder, print_err, print_out
+from cpengine.cli.status import said_of, steps_that_ran
+from cpengine.errors import ExecutorError, InputError
+from cpengine.ledger import Ledger
+from cpengine.lifeline import Sign
+from cpengine.project import Project
+
+_NEXT_S = 300.0
+"""How long planning the next step of a run may take."""
+_STOP_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The last run of one step."""
+
+    ledger: Ledger
+    record: dict[str, Any]
+
+    @property
+    def step(self) -> str:
+        name: str = self.record["step"]
+        return name
+
+    @property
+    def id(self) -> str:
+        text: str = self.record["id"]
+        return text
+
+    def has_ended(self) -> bool:
+        """Whether its driver has written so."""
+        return bool(self.record["ended"])
+
+    @property
+    def sign(self) -> Sign | None:
+        """The driver's last sign."""
+        return lifeline.sign_of(self.ledger, self.id)
+
+
+def attach(
+    folder: Folder = Path(),
+    every: Annotated[
+        float, typer.Option(min=1, help="Seconds between two looks.")
+    ] = 10,
+    go_on: Annotated[
+        bool,
+        typer.Option(
+            "--go-on", help="Start the run again here if its driver was killed."
+        ),
+    ] = False,
+) -> None:
+    """Follow a run until it ends, from anywhere that sees the outputs."""
+    project = Project.load(folder)
+    run = _newest(project)
+    while not run.has_ended():
+        sign = run.sign
+        if sign is not None and sign.alive:
+            print_err(f"{run.step}: {sign.progress}")
+        else:
+            _without_driver(run, sign, go_on)
+        time.sleep(every)
+        run = _again(project, run)
+        if run.has_ended() and _well(run) and run.record.get("then"):
+            run = _next(project, run, every)
+    print_out(f"{run.step}: {said_of(run.record)}")
+    raise typer.Exit(OK if _well(run) else SOME_FAILED)
+
+
+def cancel(folder: Folder = Path()) -> None:
+    """Stop a run, wherever it is: what is done is recorded, the rest is left."""
+    project = Project.load(folder)
+    run = _newest(project)
+    if run.has_ended():
+        raise InputError(f"{run.step}: no run is under way: {said_of(run.record)}")
+    sign = run.sign
+    if sign is None or not sign.alive:
+        _clear(run, sign)
+        print_out(f"{run.step}: its driver was gone already: what it left is removed")
+        return
+    lifeline.ask_to_stop(run.ledger, run.id)
+    print_err(f"asked the driver on {sign.host} to stop")
+    until = time.monotonic() + _STOP_S
+    while not run.has_ended():
+        if time.monotonic() > until:
+            raise ExecutorError(
+                f"{run.step}: the driver, process {sign.pid} on {sign.host}, does not "
+                "stop: end it there, and cancel again"
+            )
+        time.sleep(1)
+        run = _again(project, run)
+    print_out(f"{run.step}: {said_of(run.record)}")
+
+
+def _well(run: _Run) -> bool:
+    """Whether a run that has ended did all jobs."""
+    return run.record["result"] == "ended" and not run.record["counts"]["failed"]
+
+
+def _newest(project: Project) -> _Run:
+    """The run that began last, of whatever step."""
+    runs = [run for name in steps_that_ran(project) if (run := _last(project, name))]
+    if not runs:
+        raise InputError("nothing has run yet: run a step first")
+    return max(runs, key=lambda run: run.id)
+
+
+def _last(project: Project, step: str) -> _Run | None:
+    book = project.ledger(project.step(step))
+    record = provenance.last_run(book)
+    return _Run(book, record) if record else None
+
+
+def _again(project: Project, run: _Run) -> _Run:
+    return _Run(run.ledger, provenance.read(run.ledger, run.id))
+
+
+def _next(project: Project, run: _Run, every: float) -> _Run:
+    """The run of the next step, which begins when that is planned."""
+    until = time.monotonic() + _NEXT_S
+    while time.monotonic() < until:
+        found = _last(project, run.record["then"])
+        if found and found.id > run.id:
+            return found
+        time.sleep(every)
+    return run
+
+
+def _without_driver(run: _Run, sign: Sign | None, go_on: bool) -> None:
+    """Refuse to wait for a run whose driver is gone, or start it again."""
+    if provenance.read(run.ledger, run.id)["ended"]:  # just now, in good order
+        return
+    _clear(run, sign)
+    command = run.record["command"]
+    if not go_on:
+        raise ExecutorError(
+            f"{run.step}: its driver on {run.record['host']} is gone, what is done is "
+            f"recorded: go on with `cpengine attach --go-on`, or run again: {command}"
+        )
+    print_err(f"its driver is gone; going on with: {command}")
+    _, *arguments = shlex.split(command)
+    command = [sys.executable, "-m", "cpengine", *arguments]
+    os.chdir(run.record.get("cwd", "."))
+    os.execv(sys.executable, command)
+
+
+def _clear(run: _Run, sign: Sign | None) -> None:
+    """Remove what a killed driver left: its worker jobs, and its signs."""
+    if sign is not None and sign.traces.get("scheduler") == "slurm":
+        command = ["scancel", f"--name={sign.traces['jobs']}"]
+        try:
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print_err(f"note: the run's SLURM jobs could not be cancelled: {error}")
+    if sign is not None and "folder" in sign.traces:
+        shutil.rmtree(sign.traces["folder"], ignore_errors=True)
+    lifeline.bury(run.ledger, run.id)
+    provenance.close(run.ledger, run.id)

@@ -1,0 +1,366 @@
+"""The workers of one run on a cluster: jobs of its scheduler, watched and replaced.
+
+dask-jobqueue's own watch is not used: it does not replace workers whose jobs have died,
+does not notice jobs that were refused, and cancels those that SLURM has put back into
+the queue (its issues #122, #611, #620).
+"""
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dask_jobqueue.core import Job as QueueJob
+
+from cpengine.errors import ExecutorError
+from cpengine.executors.slurm import queues
+from cpengine.executors.slurm.queues import ALIVE, Queue, RefusedError, Standing, Worker
+from cpengine.model import Failure, FailureKind
+
+_SOON_S, _LATE_S = 1.0, 30.0
+"""Seconds between two looks at the scheduler: when something happens, and at rest."""
+_SETTLE_S = 15.0
+"""A job in a passing state may come back to the queue for so long."""
+_FIND_OUT_S = 30.0
+"""How long the cause of a loss is asked for."""
+_AGAIN_S = 60.0
+_LONG_S = 300.0
+_AT_ONCE = 10
+"""So many jobs are submitted in one go: schedulers refuse bursts."""
+_STARTS = 3
+"""So many workers in a row that never came end the run."""
+_FAULTS = 3
+"""A node where so many workers died is not used any more."""
+
+_PASSING = frozenset(
+    {"PREEMPTED", "COMPLETING", "REQUEUED", "NODE_FAIL", "STAGE_OUT", "SIGNALING"}
+)
+"""After these a job is over or back in the queue."""
+_NODE_FAULTS = frozenset({"NODE_FAIL", "FAILED", "BOOT_FAIL"})
+
+_CURES: Mapping[str, str] = {
+    "PartitionTimeLimit": "lower walltime, or use another partition",
+    "PartitionNodeLimit": "use another partition",
+    "PartitionConfig": "lower cores or memory_gb, or use another partition",
+    "BadConstraints": "lower cores or memory_gb, or change the directives",
+    "InvalidAccount": "name another account",
+    "InvalidQOS": "name another qos",
+    "AccountNotAllowed": "name another account or partition",
+    "QOSNotAllowed": "name another qos or partition",
+    "QOSNotFound": "name another qos",
+    "DependencyNeverSatisfied": "change the directives",
+}
+"""Reasons for which a job waits for ever, and what a user can do."""
+_ENDS: Mapping[str, str] = {
+    "TIMEOUT": "it reached its walltime: raise walltime if jobs take that long",
+    "DEADLINE": "it reached its deadline",
+    "NODE_FAIL": "the node failed",
+    "BOOT_FAIL": "the node did not boot",
+    "PREEMPTED": "it was preempted",
+    "CANCELLED": "it was cancelled",
+    "OUT_OF_MEMORY": "it needed more than its memory_gb",
+    "PENDING": "it was put back into the queue",
+}
+_MEMORY = re.compile(r"exceeded .*memory|oom.?kill|out of memory", re.IGNORECASE)
+
+
+@dataclass(eq=False)
+class WorkerJob:
+    """A job of the scheduler that is, or becomes, a Dask worker."""
+
+    name: str
+    job: QueueJob
+    number: str
+    standing: Standing
+    since: float
+    """When that was first seen."""
+    looked: float = float("-inf")
+    joined: bool = False
+    """Whether its worker has come, at some time, and could be used."""
+    refusal: str = ""
+    """Why it could not be used."""
+    present: bool = False
+    draining: bool = False
+    gone_since: float | None = None
+    """Since when its worker is gone, after it had come."""
+
+
+@dataclass
+class Fleet:
+    """Worker jobs, as many as are wanted.
+
+    Parameters
+    ----------
+    name
+        What all its jobs are called, so that one call tells of all.
+    make
+        Makes the job of a worker.
+    logs
+        Where the scheduler keeps what workers print.
+    """
+
+    queue: Queue
+    name: str
+    make: Worker
+    logs: Path
+    clock: Callable[[], float] = time.monotonic
+    jobs: dict[str, WorkerJob] = field(default_factory=dict)
+    """Those that are not over, by name."""
+    over: dict[str, WorkerJob] = field(default_factory=dict)
+    excluded: list[str] = field(default_factory=list)
+    """Nodes that are not used any more."""
+    troubled: bool = False
+    """Whether a worker did not start, or died by a fault of its own or its node's."""
+    _count: int = 0
+    _every_s: float = _SOON_S
+    _next_look: float = float("-inf")
+    _next_submit: float = float("-inf")
+    _refused_s: float = _SOON_S
+    _never_came: int = 0
+    _waits_since: float = float("inf")
+    """Since when there is no worker."""
+    _faults: Counter[str] = field(default_factory=Counter)
+
+    def tend(self, wanted: int, present: Mapping[str, str]) -> Iterator[str]:
+        """See who is there, replace who is not; give what the user should know.
+
+        Parameters
+        ----------
+        wanted
+            So many workers should be there, or on their way.
+        present
+            The workers that Dask has, by name, and where they are.
+
+        Raises
+        ------
+        ExecutorError
+            No worker comes, and none will.
+        """
+        self._compare(present)
+        if self.queue.look and self.jobs and self.clock() >= self._next_look:
+            yield from self._look(self.queue.look)
+        for one in [one for one in self.jobs.values() if self._is_over(one)]:
+            yield from self._bury(one)
+        if self.queue.look is None and self.clock() > self._waits_since + _LONG_S:
+            yield f"no worker has come yet: see what {self.queue.name} says of them"
+        yield from self._fill(wanted)
+
+    def joins(self, worker: str) -> None:
+        """Take note that a worker takes jobs."""
+        if one := self._of(worker):
+            one.joined, self._never_came = True, 0
+
+    def refuses(self, worker: str, why: str) -> None:
+        """Take note that a worker cannot be used, and will end."""
+        if one := self._of(worker):
+            one.refusal = why
+
+    def drains(self, worker: str) -> None:
+        """Take note that a worker takes no more jobs, so that another one comes."""
+        if one := self._of(worker):
+            one.draining = True
+
+    @property
+    def waiting(self) -> list[WorkerJob]:
+        """Jobs whose workers have not come."""
+        return [one for one in self.jobs.values() if not one.present]
+
+    def drop(self, count: int) -> None:
+        """Cancel so many of the jobs that wait; the youngest first."""
+        never = [one for one in self.waiting if not one.joined]
+        dropped = never[len(never) - count :] if count else []
+        for one in dropped:
+            del self.jobs[one.name]
+        queues.cancel([one.job for one in dropped])
+
+    def close(self) -> None:
+        """Cancel every job."""
+        queues.cancel([one.job for one in self.jobs.values()])
+        self.over |= self.jobs
+        self.jobs.clear()
+
+    def cause(self, worker: str, since: float) -> Failure | None:
+        """Why a worker was lost at a time; None as long as that is to be found out."""
+        one = self._of(worker)
+        if one is None or one.draining:
+            return Failure(FailureKind.NODE_LOST, "its worker came to its end")
+        lasts = self.clock() - since
+        unknown = self.queue.look is None or lasts > _FIND_OUT_S
+        state = one.standing.state
+        if one.looked < since and not unknown:
+            self._next_look = min(self._next_look, self.clock())
+            return None
+        if not unknown and (state in ("RUNNING", "COMPLETING") or not self._told(one)):
+            return None
+        return self._failure(one)
+
+    def _told(self, one: WorkerJob) -> bool:
+        """Whether all that its node writes of a job's end can be expected."""
+        ended = one.standing.state not in ALIVE
+        return not ended or self.clock() >= one.since + _SOON_S
+
+    def _failure(self, one: WorkerJob) -> Failure:
+        standing = one.standing
+        if standing.state == "PENDING":  # it is in the queue again
+            ended = queues.account_of(one.number) if self.queue.look else None
+            standing = ended or standing
+        where = f"{self.queue.name} job {one.number}"
+        where += f" on {standing.node}" if standing.node else ""
+        if standing.state == "OUT_OF_MEMORY" or self._log_says(one, _MEMORY):
+            kind, why = FailureKind.OUT_OF_MEMORY, _ENDS["OUT_OF_MEMORY"]
+        else:
+            said = f"it ended as {standing.state} {standing.reason}".rstrip()
+            preempted = standing.state == "PREEMPTED"
+            kind = FailureKind.SPOT_LOST if preempted else FailureKind.NODE_LOST
+            why = _ENDS.get(standing.state, said)
+            if self.queue.look is None or standing.state == "RUNNING":
+                why = "nothing is heard of it any more"
+        return Failure(kind, f"its worker was lost ({where}): {why}")
+
+    def _log_says(self, one: WorkerJob, what: re.Pattern[str]) -> bool:
+        lines = queues.last_lines(self.logs, one.number)
+        return any(what.search(line) for line in lines)
+
+    def _of(self, worker: str) -> WorkerJob | None:
+        """The job of a Dask worker, whose name ends in how often it was started."""
+        name = worker.rpartition("-")[0]
+        return self.jobs.get(name) or self.over.get(name)
+
+    # --- who is there -----------------------------------------------------------------
+
+    def _compare(self, present: Mapping[str, str]) -> None:
+        if present or not self.jobs:
+            self._waits_since = self.clock()
+        there = {worker.rpartition("-")[0]: host for worker, host in present.items()}
+        for one in self.jobs.values():
+            was, one.present = one.present, one.name in there
+            if one.present and not was:
+                one.gone_since = None
+            if was and not one.present:
+                one.gone_since = self.clock()
+            if was is not one.present:
+                self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._every_s = _SOON_S
+        self._next_look = min(self._next_look, self.clock() + _SOON_S)
+
+    def _look(self, look: queues.Look) -> Iterator[str]:
+        now = self.clock()
+        try:
+            found = look(self.name)
+        except OSError as error:
+            self._every_s = min(2 * self._every_s, _LATE_S)
+            self._next_look = now + self._every_s
+            yield f"{self.queue.name} does not answer, jobs go on: {error}"
+            return
+        before = {name: one.standing for name, one in self.jobs.items()}
+        for one in self.jobs.values():
+            standing = found.get(one.number) or queues.account_of(one.number)
+            standing = standing or one.standing
+            if standing != one.standing:
+                node = standing.node or one.standing.node
+                one.standing = Standing(standing.state, standing.reason, node)
+                one.since = now
+            one.looked = now
+        same = before == {name: one.standing for name, one in self.jobs.items()}
+        self._every_s = min(1.5 * self._every_s, _LATE_S) if same else _SOON_S
+        self._next_look = self.clock() + self._every_s
+        yield from self._explain()
+
+    def _explain(self) -> Iterator[str]:
+        """Say why workers wait; give up if all that there are wait for ever."""
+        reasons = Counter(
+            one.standing.reason
+            for one in self.waiting
+            if one.standing.state == "PENDING" and one.standing.reason
+        )
+        for reason in reasons:
+            word = reason.strip("()").partition(",")[0]
+            if word in _CURES and reasons.total() == len(self.jobs):
+                raise ExecutorError(
+                    f"{self.queue.name} will never start the workers ({word}): "
+                    f"{_CURES[word]}"
+                )
+        if reasons and self.clock() > self._waits_since + _LATE_S:
+            why = ", ".join(reasons)
+            yield f"workers wait in {self.queue.name}'s queue: {why}"
+
+    def _is_over(self, one: WorkerJob) -> bool:
+        if one.present:
+            return False
+        now, state = self.clock(), one.standing.state
+        if self.queue.look is None:
+            return one.gone_since is not None and now > one.gone_since + _SETTLE_S
+        if state in ALIVE:
+            return False
+        return state not in _PASSING or now > one.since + _SETTLE_S
+
+    def _bury(self, one: WorkerJob) -> Iterator[str]:
+        del self.jobs[one.name]
+        self.over[one.name] = one
+        node = one.standing.node
+        if one.draining or (one.joined and one.standing.state not in _NODE_FAULTS):
+            return
+        self.troubled = True
+        if not one.joined:
+            self._never_came += 1
+            why = self._why_never(one)
+            where = f" on {node}" if node else ""
+            if self._never_came >= _STARTS:
+                raise ExecutorError(
+                    f"{self._never_came} workers in a row did not start; the last"
+                    f"{where}: {why}"
+                )
+            yield f"a worker did not start{where}: {why}"
+        if node:
+            self._faults[node] += 1
+            if self._faults[node] >= _FAULTS and node not in self.excluded:
+                self.excluded.append(node)
+                yield f"{node} is not used any more: {_FAULTS} workers died there"
+
+    def _why_never(self, one: WorkerJob) -> str:
+        if one.refusal:
+            return one.refusal
+        lines = queues.last_lines(self.logs, one.number)
+        standing = one.standing
+        said = f"{self.queue.name} says {standing.state} {standing.reason}".rstrip()
+        return f"{lines[-1]} ({said})" if lines else said
+
+    # --- who is to come ---------------------------------------------------------------
+
+    def _fill(self, wanted: int) -> Iterator[str]:
+        there = sum(not one.draining for one in self.jobs.values())
+        for _ in range(min(wanted - there, _AT_ONCE)):
+            if self.clock() < self._next_submit:
+                return
+            try:
+                self._submit()
+            except RefusedError as error:
+                yield self._refused(error)
+
+    def _submit(self) -> None:
+        self._count += 1
+        name = f"{self.name}-{self._count}"
+        job = self.make(name, self.excluded)
+        number = queues.submit(job)
+        self.jobs[name] = WorkerJob(
+            name, job, number, Standing("PENDING"), self.clock()
+        )
+        self._refused_s = _SOON_S
+        self._look_soon()
+
+    def _refused(self, error: RefusedError) -> str:
+        if not error.passing and not self.jobs:
+            raise ExecutorError(f"{self.queue.name} refuses the workers: {error}")
+        self._next_submit = self.clock() + self._refused_s
+        self._refused_s = min(2 * self._refused_s, _AGAIN_S)
+        return f"{self.queue.name} takes no more workers now: {error}"
+
+
+def needed(under_way: int, slots: int, least: int, most: int) -> int:
+    """How many workers of so many slots are to be there for jobs under way."""
+    return min(most, max(least, math.ceil(under_way / slots)))

@@ -1,0 +1,151 @@
+"""The tie between a run's driver and those who look after it from elsewhere.
+
+The driver says in the ledger that it lives, and looks there whether it is to stop, so
+everybody who sees the outputs can follow and cancel a run.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from cpengine.errors import StorageError
+from cpengine.ledger import Ledger
+from cpengine.provenance import now
+
+EVERY_S = 5.0
+"""How often the driver says that it lives, and looks."""
+_SILENT_S = 12 * EVERY_S
+"""A driver that has said nothing for so long is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What a driver says of itself."""
+
+    run: str
+    """The id of the run's record."""
+    time: str
+    """UTC, ISO 8601."""
+    progress: str
+    """How far the run has come, for people."""
+    host: str = field(default_factory=socket.gethostname)
+    pid: int = field(default_factory=os.getpid)
+    traces: Mapping[str, str] = field(default_factory=dict)
+    """What would be left of its executor if it were killed. See `Executor.traces`."""
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since then."""
+        then = datetime.fromisoformat(self.time)
+        return max(0.0, (datetime.now(UTC) - then).total_seconds())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the driver can be expected to live."""
+        return self.silent_s <= _SILENT_S
+
+
+class Lifeline:
+    """Says that this process drives a run, until it is left.
+
+    Parameters
+    ----------
+    progress
+        Says how far the run has come.
+    stop
+        Called once when the run is to stop. By default this process is sent the signal
+        that its main thread takes for Ctrl-C.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: str,
+        traces: Mapping[str, str],
+        progress: Callable[[], str],
+        stop: Callable[[], None] | None = None,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._ledger = ledger
+        self._run = run
+        self._traces = traces
+        self._progress = progress
+        self._stop = stop or _interrupt
+        self._every_s = every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="lifeline", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._say()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        storage = self._ledger.storage
+        with contextlib.suppress(StorageError):
+            storage.remove(_sign(self._ledger, self._run))
+            storage.remove(_request(self._ledger, self._run))
+
+    def _say(self) -> None:
+        sign = Sign(self._run, now(), self._progress(), traces=self._traces)
+        with contextlib.suppress(StorageError):  # the next one may come through
+            self._ledger.storage.write(
+                _sign(self._ledger, self._run), json.dumps(asdict(sign)).encode()
+            )
+
+    def _live(self) -> None:
+        while not self._over.wait(self._every_s):
+            self._say()
+            with contextlib.suppress(StorageError):
+                request = _request(self._ledger, self._run)
+                if self._ledger.storage.read_if_there(request) is not None:
+                    self._stop()
+                    return
+
+
+def sign_of(ledger: Ledger, run: str) -> Sign | None:
+    """The last sign of a run's driver; None if it has ended well, or gave none."""
+    data = ledger.storage.read_if_there(_sign(ledger, run))
+    return Sign(**json.loads(data)) if data else None
+
+
+def ask_to_stop(ledger: Ledger, run: str) -> None:
+    """Ask a run's driver to stop as by Ctrl-C. Raises StorageError if that fails."""
+    ledger.storage.write(_request(ledger, run), b"")
+
+
+def bury(ledger: Ledger, run: str) -> None:
+    """Remove what a driver that was killed has left."""
+    ledger.storage.remove(_sign(ledger, run))
+    ledger.storage.remove(_request(ledger, run))
+
+
+def _sign(ledger: Ledger, run: str) -> str:
+    return f"{ledger.folder}/drivers/{run}.alive"
+
+
+def _request(ledger: Ledger, run: str) -> str:
+    return f"{ledger.folder}/drivers/{run}.stop"
+
+
+def _interrupt() -> None:
+    """Do as Ctrl-C does; SIGINT is ignored by what a shell runs in the background."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if callable(signal.getsignal(number)):
+            os.kill(os.getpid(), number)
+            return
