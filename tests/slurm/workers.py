@@ -1,8 +1,10 @@
 """Settings of workers that are small enough for the cluster of the tests."""
 
+import json
 from typing import Any
 
-from cpengine.config import SlurmSection
+from cpengine.config import FILE_NAME, SlurmSection
+from cpengine.project import Project
 
 
 def settings(**changes: Any) -> SlurmSection:
@@ -16,3 +18,17 @@ def settings(**changes: Any) -> SlurmSection:
         "interface": "lo",
     }
     return SlurmSection(**small | changes)
+
+
+def section(**changes: Any) -> str:
+    """The same settings as a section of a project file."""
+    chosen = settings(**changes).model_dump(exclude_unset=True)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in chosen.items()]
+    return "\n".join(["[executors.slurm]", *lines, ""])
+
+
+def on_slurm(project: Project, **changes: Any) -> Project:
+    """A demo project whose file has these settings."""
+    path = project.folder / FILE_NAME
+    path.write_text(path.read_text().replace("[executors.slurm]\n", section(**changes)))
+    return Project.load(project.folder)

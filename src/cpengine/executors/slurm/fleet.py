@@ -355,7 +355,10 @@ class Fleet:
 
     def _refused(self, error: RefusedError) -> str:
         if not error.passing and not self.jobs:
-            raise ExecutorError(f"{self.queue.name} refuses the workers: {error}")
+            raise ExecutorError(
+                f"{self.queue.name} refuses the workers: {error}: change the "
+                "executor's settings in cpengine.toml"
+            )
         self._next_submit = self.clock() + self._refused_s
         self._refused_s = min(2 * self._refused_s, _AGAIN_S)
         return f"{self.queue.name} takes no more workers now: {error}"

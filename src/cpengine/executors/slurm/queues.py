@@ -142,11 +142,11 @@ def cancel(jobs: Sequence[QueueJob]) -> None:
 
 
 def _said(error: str) -> str:
-    """The last line that a command printed, of an error of dask-jobqueue."""
+    """What a command complained of, by an error of dask-jobqueue."""
     *_, stderr = error.partition("stderr:\n")
     lines = [line.strip() for line in (stderr or error).splitlines() if line.strip()]
-    last = next((line for line in reversed(lines) if "error" in line.lower()), "")
-    return (last or (lines[-1] if lines else error)).removeprefix("sbatch: error: ")
+    errors = [line for line in lines if "error" in line.lower()] or lines[-1:]
+    return "; ".join(line.removeprefix("sbatch: error: ") for line in errors)
 
 
 # --- SLURM ---------------------------------------------------------------------------
