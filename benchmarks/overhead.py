@@ -43,6 +43,7 @@ from cpengine.progress import views
 from cpengine.project import Project
 from cpengine.runner import Machine
 from cpengine.sequence import Steps
+from cpengine.slots import Slots
 from tests import build
 
 SIZES = (1_000, 10_000)
@@ -53,6 +54,7 @@ CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito")
 WELLS = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]
 SITES = range(1, 10)
 MODULES = 60
+PROGRAM = "host.py"
 BATCH = "projects/proj/B1"
 WORKSPACE = "projects/proj/workspace"
 
@@ -141,7 +143,7 @@ def measure(count: int, slots: int, place: str | None) -> Found:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=place) as at:
         folder = Path(at)
         write_batch(folder, count)
-        program = folder / "host.py"
+        program = folder / PROGRAM
         program.write_text(HOST)
         requests = min(count, 10_000)
         alone_s = _alone(program, folder, requests, slots)
@@ -151,7 +153,7 @@ def measure(count: int, slots: int, place: str | None) -> Found:
         todo = steps.plan(STEP)
         assert len(todo.jobs) == count
         planned = _memory()
-        machine = _machine(project, folder, program)
+        machine = no_op_machine(project, folder, program)
         wall_s, user_s, system_s = _engine(machine, todo.jobs, slots)
         used = _memory()
     return {
@@ -166,10 +168,18 @@ def measure(count: int, slots: int, place: str | None) -> Found:
     }
 
 
-def _machine(project: Project, folder: Path, program: Path) -> Machine:
+def worker_machine(told: str, slots: int = 1) -> Machine:
+    """The machine of a batch's folder, as workers of `benchmarks.slurm` make it."""
+    folder = Path(told)
+    machine = no_op_machine(Project.load(folder), folder, folder / PROGRAM)
+    return replace(machine, slots=Slots(slots))
+
+
+def no_op_machine(project: Project, folder: Path, program: Path) -> Machine:
+    """The project's machine, with a host that does nothing."""
     python = Path(sys.executable)
     tool = CellProfiler(("no command",), VERSION, "no-op", python=python)
-    (folder / "scratch").mkdir()
+    (folder / "scratch").mkdir(exist_ok=True)
     machine = replace(project.machine(tool), scratch=folder / "scratch")
     return replace(machine, hosts=Hosts(tool, machine.scratch, program=program))
 

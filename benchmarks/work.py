@@ -234,11 +234,20 @@ def write_project(folder: Path, root: str, outputs: str, *more: str) -> None:
 
 
 def run_engine(
-    folder: Path, slots: int, environ: Mapping[str, str] = os.environ
+    folder: Path,
+    slots: int,
+    environ: Mapping[str, str] = os.environ,
+    more: Sequence[str] = (),
 ) -> float:
-    """Seconds that the whole command takes, from its start to its end."""
+    """Seconds that the whole command takes, from its start to its end.
+
+    Parameters
+    ----------
+    more
+        Further options of it.
+    """
     command = [sys.executable, "-m", "cpengine", "run", STEP]
-    command += ["-C", str(folder), "--workers", str(slots)]
+    command += ["-C", str(folder), "--workers", str(slots), *more]
     return timed(command, folder, environ)
 
 

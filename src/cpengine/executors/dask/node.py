@@ -90,8 +90,9 @@ class Node(WorkerPlugin):
         slots = max(1, worker.state.nthreads - self.ahead)
         try:
             machine = await asyncio.to_thread(_made, self.make, self.told, slots)
-        except CpengineError as error:
-            why = f"{socket.gethostname()}: {str(error).splitlines()[0]}"
+        except Exception as error:  # Dask would let the worker go on without us
+            said = str(error) if isinstance(error, CpengineError) else repr(error)
+            why = f"{socket.gethostname()}: {said.splitlines()[0]}"
             self._later = asyncio.create_task(self._refuse(why))
             raise RuntimeError(why) from error
         self.here = Here(
