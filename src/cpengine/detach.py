@@ -1,5 +1,6 @@
 """Start a run's driver so that it outlives the login session."""
 
+import re
 import secrets
 import shlex
 import subprocess
@@ -28,6 +29,8 @@ cd {cwd}
 exec {command}
 """
 _MEMORY_MB = 2048
+NUMBER = r"(?m)^(?:Submitted batch job )?(?P<job_id>\d+)(?:;\S+| on cluster \S+)?\s*$"
+"""What sbatch says of a job that it took, among what a site adds."""
 
 
 def log_in(folder: Path) -> Path:
@@ -107,8 +110,13 @@ def as_job(script: str) -> str:
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["no reason given"]
         raise ExecutorError(f"--detach: SLURM refuses the driver's job: {said[-1]}")
-    number = done.stdout.strip().splitlines()[-1].partition(";")[0]
-    return f"SLURM job {number}"
+    found = re.search(NUMBER, done.stdout)
+    if found is None:
+        raise ExecutorError(
+            "--detach: sbatch did not say the number of the driver's job, but "
+            f"{done.stdout.strip()!r}: see squeue"
+        )
+    return f"SLURM job {found['job_id']}"
 
 
 def _command(arguments: Sequence[str]) -> list[str]:

@@ -109,13 +109,18 @@ class Lifeline:
             )
 
     def _live(self) -> None:
+        asked = False
         while not self._over.wait(self._every_s):
             self._say()
-            with contextlib.suppress(StorageError):
-                request = _request(self._ledger, self._run)
-                if self._ledger.storage.read_if_there(request) is not None:
-                    self._stop()
-                    return
+            if not asked and self._is_asked():
+                asked = True
+                self._stop()
+
+    def _is_asked(self) -> bool:
+        request = _request(self._ledger, self._run)
+        with contextlib.suppress(StorageError):
+            return self._ledger.storage.read_if_there(request) is not None
+        return False
 
 
 def sign_of(ledger: Ledger, run: str) -> Sign | None:

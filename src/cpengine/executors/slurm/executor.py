@@ -39,8 +39,8 @@ _SCHEDULER = {
 }
 _WORKER = {
     "DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
-    "DISTRIBUTED__ADMIN__TICK__INTERVAL": "'500 ms'",
-    "DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "'5 s'",
+    "DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+    "DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "5s",
 }
 """What Dask observes of its workers for its dashboard takes time from CellProfiler."""
 

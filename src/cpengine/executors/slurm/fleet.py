@@ -119,6 +119,8 @@ class Fleet:
     _next_look: float = float("-inf")
     _next_submit: float = float("-inf")
     _refused_s: float = _SOON_S
+    _silent: bool = False
+    """Whether the scheduler did not answer when it was asked last."""
     _never_came: int = 0
     _waits_since: float = float("inf")
     """Since when there is no worker."""
@@ -171,14 +173,15 @@ class Fleet:
     def drop(self, count: int) -> None:
         """Cancel so many of the jobs that wait; the youngest first."""
         never = [one for one in self.waiting if not one.joined]
-        dropped = never[len(never) - count :] if count else []
+        dropped = never[-count:] if count else []
         for one in dropped:
             del self.jobs[one.name]
         queues.cancel([one.job for one in dropped])
 
     def close(self) -> None:
-        """Cancel every job."""
-        queues.cancel([one.job for one in self.jobs.values()])
+        """Cancel every job, and those that may come back to the queue."""
+        back = [one for one in self.over.values() if one.standing.state in _PASSING]
+        queues.cancel([one.job for one in (*self.jobs.values(), *back)])
         self.over |= self.jobs
         self.jobs.clear()
 
@@ -190,8 +193,9 @@ class Fleet:
         lasts = self.clock() - since
         unknown = self.queue.look is None or lasts > _FIND_OUT_S
         state = one.standing.state
-        if one.looked < since and not unknown:
-            self._next_look = min(self._next_look, self.clock())
+        if one.looked < since and one.name in self.jobs and not unknown:
+            if not self._silent:
+                self._next_look = min(self._next_look, self.clock())
             return None
         if not unknown and (state in ("RUNNING", "COMPLETING") or not self._told(one)):
             return None
@@ -253,14 +257,16 @@ class Fleet:
         try:
             found = look(self.name)
         except OSError as error:
+            self._silent = True
             self._every_s = min(2 * self._every_s, _LATE_S)
             self._next_look = now + self._every_s
             yield f"{self.queue.name} does not answer, jobs go on: {error}"
             return
+        self._silent = False
+        self._take_back(found)
         before = {name: one.standing for name, one in self.jobs.items()}
         for one in self.jobs.values():
-            standing = found.get(one.number) or queues.account_of(one.number)
-            standing = standing or one.standing
+            standing = found.get(one.number) or self._vanished(one)
             if standing != one.standing:
                 node = standing.node or one.standing.node
                 one.standing = Standing(standing.state, standing.reason, node)
@@ -271,6 +277,19 @@ class Fleet:
         self._next_look = self.clock() + self._every_s
         yield from self._explain()
 
+    def _take_back(self, found: Mapping[str, Standing]) -> None:
+        """Count jobs that were taken for over and are in the queue again."""
+        for one in [*self.over.values()]:
+            standing = found.get(one.number)
+            if standing and standing.state in ALIVE and not one.draining:
+                self.jobs[one.name] = self.over.pop(one.name)
+
+    def _vanished(self, one: WorkerJob) -> Standing:
+        """Where a job stands that SLURM does not list, as it does for a while only."""
+        long_ago = self.clock() > one.since + _LATE_S
+        gone = Standing("GONE") if long_ago and not one.present else None
+        return queues.account_of(one.number) or gone or one.standing
+
     def _explain(self) -> Iterator[str]:
         """Say why workers wait; give up if all that there are wait for ever."""
         reasons = Counter(
@@ -278,13 +297,13 @@ class Fleet:
             for one in self.waiting
             if one.standing.state == "PENDING" and one.standing.reason
         )
-        for reason in reasons:
-            word = reason.strip("()").partition(",")[0]
-            if word in _CURES and reasons.total() == len(self.jobs):
-                raise ExecutorError(
-                    f"{self.queue.name} will never start the workers ({word}): "
-                    f"{_CURES[word]}"
-                )
+        words = [reason.strip("()").partition(",")[0] for reason in reasons]
+        for_ever = words and all(word in _CURES for word in words)
+        if for_ever and reasons.total() == len(self.jobs):
+            raise ExecutorError(
+                f"{self.queue.name} will never start the workers ({words[0]}): "
+                f"{_CURES[words[0]]}"
+            )
         if reasons and self.clock() > self._waits_since + _LATE_S:
             why = ", ".join(reasons)
             yield f"workers wait in {self.queue.name}'s queue: {why}"

@@ -5,8 +5,10 @@ jobs stand; of the others only what Dask sees of their workers is known.
 """
 
 import asyncio
+import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from dask_jobqueue.sge import SGEJob
 from dask_jobqueue.slurm import SLURMJob
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
+from cpengine.detach import NUMBER
 
 _ASK_S = 60.0
 """A scheduler that is busy may take long to answer."""
@@ -116,18 +119,21 @@ def submit(job: QueueJob) -> str:
     RefusedError
         The scheduler does not take it, or its command is missing.
     """
+    program = shlex.split(job.submit_command)[0]
+    missing = f"{program} is not on PATH: is this a machine of the cluster?"
+    limited = shutil.which("timeout", path=os.defpath)
+    if limited:  # a command that is only left alone might submit the job later
+        within = f"{limited} {_ASK_S} {job.submit_command}"
+        vars(job)["submit_command"] = within
     try:
-        asyncio.run(asyncio.wait_for(job.start(), _ASK_S))
+        asyncio.run(job.start())
     except FileNotFoundError as error:
-        program = shlex.split(job.submit_command)[0]
-        raise RefusedError(
-            f"{program} is not on PATH: is this a machine of the cluster?",
-            passing=False,
-        ) from error
-    except TimeoutError as error:
-        raise RefusedError("it did not answer in time", passing=True) from error
+        raise RefusedError(missing, passing=False) from error
     except (RuntimeError, ValueError) as error:
-        said = _said(str(error))
+        code = re.search(r"^Exit code: (\d+)$", str(error), re.MULTILINE)
+        if code and code[1] == "124":
+            raise RefusedError("it did not answer in time", passing=True) from error
+        said = missing if code and code[1] == "127" else _said(str(error))
         raise RefusedError(said, passing=bool(_PASSING.search(said))) from error
     return str(job.job_id)
 
@@ -143,10 +149,15 @@ def cancel(jobs: Sequence[QueueJob]) -> None:
 
 def _said(error: str) -> str:
     """What a command complained of, by an error of dask-jobqueue."""
-    *_, stderr = error.partition("stderr:\n")
-    lines = [line.strip() for line in (stderr or error).splitlines() if line.strip()]
-    errors = [line for line in lines if "error" in line.lower()] or lines[-1:]
-    return "; ".join(line.removeprefix("sbatch: error: ") for line in errors)
+    head, _, stderr = error.partition("stderr:\n")
+    code, _, stdout = head.partition("stdout:\n")
+    lines = [line.strip() for line in (stderr.strip() or stdout).splitlines()]
+    lines = [line for line in lines if line]
+    complaints = [line for line in lines if "error" in line.lower()] or lines[-1:]
+    if not complaints:
+        found = re.search(r"Exit code: (\d+)", code)
+        return f"exit code {found[1]}" if found else code.strip()
+    return "; ".join(line.removeprefix("sbatch: error: ") for line in complaints)
 
 
 # --- SLURM ---------------------------------------------------------------------------
@@ -156,18 +167,20 @@ class _Slurm(SLURMJob):
     """A job whose number is found below a banner, too."""
 
     submit_command = "sbatch --parsable"
-    job_id_regexp = r"(?m)^(?:Submitted batch job )?(?P<job_id>\d+)(?:;\S+)?\s*$"
+    job_id_regexp = NUMBER
     config_name = "slurm"
 
 
 def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
     assert isinstance(settings, SlurmSection)
-    directives = ["--requeue" if settings.requeue else "--no-requeue"]
-    directives += ["--open-mode=append"]  # a job that is requeued keeps its log
+    own = ["--requeue" if settings.requeue else "--no-requeue"]
+    own += ["--open-mode=append"]  # a job that is requeued keeps its log
     if settings.qos:
-        directives += [f"--qos={settings.qos}"]
+        own += [f"--qos={settings.qos}"]
     if excluded:
-        directives += [f"--exclude={','.join(excluded)}"]
+        own += [f"--exclude={','.join(excluded)}"]
+    skipped = settings.skip_directives
+    directives = [line for line in own if not any(skip in line for skip in skipped)]
     return {
         "queue": settings.partition,
         "account": settings.account,
@@ -213,7 +226,11 @@ def account_of(number: str) -> Standing | None:
     if not ended:
         return None
     state, reason, node = ended[-1]
-    return Standing(state.partition(" ")[0], "" if reason == "None" else reason, node)
+    return Standing(
+        state.partition(" ")[0],
+        "" if reason == "None" else reason,
+        "" if node == "None assigned" else node,
+    )
 
 
 def _asked(command: Sequence[str]) -> str:
@@ -297,16 +314,16 @@ QUEUES: Mapping[str, Queue] = {
 
 
 def last_lines(folder: Path, number: str) -> list[str]:
-    """The lines of a worker's log that the scheduler kept for a job."""
+    """The lines of a worker's logs that the scheduler kept for a job.
+
+    Its number is a part of their names: `-12.err`, `.o12`.
+    """
     plain = number.partition(".")[0]
-    names = (f"*-{number}.*", f"*{plain}*")
-    for pattern in names:
-        found = [
-            line.strip()
-            for path in sorted(folder.glob(pattern))
-            for line in path.read_text(errors="replace").splitlines()
-            if line.strip()
-        ]
-        if found:
-            return found
-    return []
+    name = re.compile(rf"(?:^|[^0-9A-Za-z]|\.[eo]){plain}(?:[^0-9A-Za-z]|$)")
+    return [
+        line.strip()
+        for path in sorted(folder.glob("*"))
+        if name.search(path.name)
+        for line in path.read_text(errors="replace").splitlines()
+        if line.strip()
+    ]
