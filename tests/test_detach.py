@@ -108,7 +108,6 @@ def test_slurm_is_given_the_script(bin_folder: Path) -> None:
         "12",
         "12;cluster",
         "Welcome to cluster 7\n12",
-        # A bug: only the last line is looked at, and taken for the number as it is.
         "12\nHave a nice day",
         "Submitted batch job 12",
     ],
@@ -119,7 +118,6 @@ def test_the_number_of_a_drivers_job_is_told(said: str, bin_folder: Path) -> Non
 
 
 def test_an_answer_without_a_number_is_no_traceback(bin_folder: Path) -> None:
-    # A bug: it is an IndexError.
     _sbatch(bin_folder, "cat > /dev/null")
     with pytest.raises(ExecutorError):
         as_job("script")

@@ -151,7 +151,7 @@ def test_a_request_for_another_run_is_not_heard(ledger: Ledger) -> None:
 
 
 def test_a_driver_that_is_stopping_still_says_that_it_lives(ledger: Ledger) -> None:
-    # A bug: it falls silent, and after a minute it is taken for dead while it stops.
+    # Else it would be taken for dead while it stops, which may take minutes.
     asked, beats = threading.Event(), count()
     with _line(ledger, stop=asked.set, progress=lambda: str(next(beats))):
         ask_to_stop(ledger, RUN)

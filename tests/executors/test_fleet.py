@@ -213,7 +213,6 @@ def test_a_job_that_does_not_come_back_is_replaced(
 def test_a_job_that_comes_back_too_late_is_not_left_in_the_queue(
     cluster: Cluster,
 ) -> None:
-    # A bug: who was taken for over while it might come back is never cancelled.
     cluster.tend()
     cluster.comes("1")
     cluster.tend()
@@ -226,7 +225,7 @@ def test_a_job_that_comes_back_too_late_is_not_left_in_the_queue(
 
 
 def test_a_job_that_nobody_knows_any_more_is_replaced(cluster: Cluster) -> None:
-    # A bug: where there is no accounting, it counts as what it was last, for ever.
+    # Without accounting SLURM forgets jobs after a while, at some sites a short one.
     cluster.tend()
     cluster.lasts(60)
     del cluster.said["1"]
@@ -386,7 +385,6 @@ def test_it_goes_on_while_some_workers_can_start(cluster: Cluster) -> None:
 
 
 def test_it_goes_on_while_one_waits_for_what_passes(cluster: Cluster) -> None:
-    # A bug: one reason that does not pass is enough, if the others have any.
     cluster.tend(2)
     cluster.said["1"] = Standing("PENDING", "Priority")
     cluster.said["2"] = Standing("PENDING", "BadConstraints")
@@ -500,7 +498,6 @@ def test_a_scheduler_that_does_not_answer_loses_no_jobs(cluster: Cluster) -> Non
 def test_a_scheduler_that_does_not_answer_is_not_asked_more_for_lost_workers(
     cluster: Cluster,
 ) -> None:
-    # A bug: each question for the cause of a loss has it asked at once.
     cluster.tend()
     worker = cluster.comes("1")
     cluster.lasts(5)
@@ -644,8 +641,7 @@ def test_the_cause_is_asked_for_half_a_minute_while_a_job_seems_to_run(
 def test_the_cause_is_told_soon_of_a_job_that_was_seen_to_end_before(
     cluster: Cluster,
 ) -> None:
-    # A bug: it is buried when its worker goes, is looked at no more, and so the cause
-    # is told only when asking is given up, half a minute later.
+    # It is over for the fleet as soon as its worker goes, and is looked at no more.
     cluster.tend()
     worker = cluster.comes("1")
     cluster.said["1"] = Standing("NODE_FAIL", "", "n1")
@@ -700,7 +696,6 @@ def test_a_worker_that_was_there_is_not_dropped(count: int, cluster: Cluster) ->
 
 
 def test_all_that_can_be_are_dropped_when_more_are_too_many(cluster: Cluster) -> None:
-    # A bug: asked for more than never came, it counts from the wrong end.
     cluster.tend(4)
     cluster.comes("1")
     cluster.tend(4)

@@ -163,9 +163,9 @@ def test_a_run_is_cancelled_from_elsewhere(
     assert "no run is under way" in _refusal(cpengine("cancel", *where))
 
 
-def test_a_run_whose_driver_was_killed_goes_on(
-    slurm: Cluster, make: Make, cpengine: Cpengine
-) -> None:
+@pytest.fixture
+def killed(slurm: Cluster, make: Make, cpengine: Cpengine) -> Built:
+    """A project whose driver was killed a while ago, when one of four jobs was left."""
     made = make({"P1-A01-2": ["hang"]}, driver="job")
     where = ("-C", made.root)
     assert not cpengine("run", "analysis", *where, "--on", "slurm", "--detach").stderr
@@ -175,6 +175,13 @@ def test_a_run_whose_driver_was_killed_goes_on(
     slurm.stop_job_processes(driver.id)
     (sign,) = (ledger / "drivers").iterdir()
     _grow_old(sign)
+    return made
+
+
+def test_a_run_whose_driver_was_killed_goes_on(
+    killed: Built, cpengine: Cpengine
+) -> None:
+    where = ("-C", killed.root)
     ran = cpengine("attach", *where)
     assert "its driver on" in _refusal(ran)
     assert "is gone" in ran.stderr
@@ -183,26 +190,17 @@ def test_a_run_whose_driver_was_killed_goes_on(
     ran = cpengine("run", "analysis", *where, "--on", "slurm")
     assert ran.returncode == 0, ran.stderr
     assert "3 done before" in ran.stdout
-    assert len(_tried(made)) == 5
+    assert len(_tried(killed)) == 5
 
 
 def test_attach_starts_a_killed_run_again_if_asked(
-    slurm: Cluster, make: Make, cpengine: Cpengine
+    killed: Built, cpengine: Cpengine
 ) -> None:
-    made = make({"P1-A01-2": ["hang"]}, driver="job")
-    where = ("-C", made.root)
-    assert not cpengine("run", "analysis", *where, "--on", "slurm", "--detach").stderr
-    ledger = made.root / Project.load(made.root).step("analysis").ledger
-    _wait(lambda: len(list((ledger / "markers").glob("*.done"))) == 3, "three are done")
-    (driver,) = slurm.running("cpengine-driver")
-    slurm.stop_job_processes(driver.id)
-    (sign,) = (ledger / "drivers").iterdir()
-    _grow_old(sign)
-    ran = cpengine("attach", *where, "--go-on")
+    ran = cpengine("attach", "-C", killed.root, "--go-on")
     assert ran.returncode == 0, ran.stderr
     assert "going on with" in ran.stderr
     assert "3 done before" in ran.stdout
-    assert len(_tried(made)) == 5
+    assert len(_tried(killed)) == 5
 
 
 def _grow_old(sign: Path) -> None:

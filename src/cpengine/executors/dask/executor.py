@@ -106,7 +106,7 @@ class DaskExecutor(Executor):
         self._under_way: dict[int, _UnderWay] = {}
         self._told: queue.SimpleQueue[_Ended | _Lost] = queue.SimpleQueue()
         self._lost: list[_Lost] = []
-        self._drained: set[str] = set()
+        self.drained: set[str] = set()
         """Workers that give back what they have not begun."""
         self._refusal = ""
         self._looked = float("-inf")
@@ -241,10 +241,10 @@ class DaskExecutor(Executor):
             case [node.READY, worker]:
                 self.joins(worker)
             case [node.REFUSES, worker, why]:
-                self._drained.add(worker)
+                self.drained.add(worker)
                 self.refuses(worker, why)
             case [node.DRAINING, worker]:
-                self._drained.add(worker)
+                self.drained.add(worker)
                 self.drains(worker)
             case [node.ENDED, outcome]:
                 self._told.put(_Ended(number, outcome))
@@ -295,7 +295,7 @@ class DaskExecutor(Executor):
             return
         if lost.worker:
             one.future.release()  # lest Dask runs it again meanwhile
-        if lost.worker in self._drained:
+        if lost.worker in self.drained:
             self._taken(lost.number)
             self.submit(one.job, one.attempt)  # nothing has failed
         elif failure := self._failure(lost):
