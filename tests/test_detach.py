@@ -70,9 +70,9 @@ def test_a_partition_for_drivers_goes_without_the_qos_of_workers(here: Path) -> 
 
 
 def test_each_driver_has_a_log_of_its_own(tmp_path: Path) -> None:
-    logs = {log_in(tmp_path / ".cpengine") for _ in range(20)}
-    assert len(logs) == 20
-    assert {log.parent for log in logs} == {tmp_path / ".cpengine"}
+    one, other = (log_in(tmp_path / ".cpengine") for _ in range(2))
+    assert one != other
+    assert one.parent == other.parent == tmp_path / ".cpengine"
     assert (tmp_path / ".cpengine").is_dir()
 
 

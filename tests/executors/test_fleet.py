@@ -233,6 +233,20 @@ def test_a_job_that_nobody_knows_any_more_is_replaced(cluster: Cluster) -> None:
     assert cluster.numbers == ["1", "2"]
 
 
+def test_jobs_that_one_answer_leaves_out_are_not_given_up(cluster: Cluster) -> None:
+    # A bug: how long a job is unknown is counted from when its state was first seen.
+    cluster.tend(3)
+    cluster.lasts(90, wanted=3)
+    known = cluster.said.copy()
+    cluster.said.clear()
+    cluster.looks.clear()
+    while not cluster.looks:
+        cluster.lasts(0.5, wanted=3)
+    cluster.said.update(known)
+    cluster.lasts(60, wanted=3)
+    assert cluster.numbers == ["1", "2", "3"]
+
+
 def test_a_job_that_left_the_queue_is_known_from_accounting(cluster: Cluster) -> None:
     cluster.tend()
     cluster.comes("1")

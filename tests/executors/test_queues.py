@@ -4,7 +4,6 @@ Their commands are shell scripts here, the only ones on PATH.
 """
 
 import gc
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -229,9 +228,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Has no scheduler yet, even where the tests run on a machine of a cluster."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    timeout = shutil.which("timeout")
-    assert timeout
-    (folder / "timeout").symlink_to(timeout)
     monkeypatch.setenv("PATH", str(folder))
     return Site(folder)
 
