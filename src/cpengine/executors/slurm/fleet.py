@@ -78,6 +78,8 @@ class WorkerJob:
     since: float
     """When that was first seen."""
     looked: float = float("-inf")
+    listed: float = float("-inf")
+    """When the scheduler named it last."""
     joined: bool = False
     """Whether its worker has come, at some time, and could be used."""
     refusal: str = ""
@@ -266,11 +268,13 @@ class Fleet:
         self._take_back(found)
         before = {name: one.standing for name, one in self.jobs.items()}
         for one in self.jobs.values():
-            standing = found.get(one.number) or self._vanished(one)
+            if one.number in found:
+                one.listed = now
+            told = found.get(one.number) or self._vanished(one)
+            node = told.node or one.standing.node
+            standing = Standing(told.state, told.reason, node)
             if standing != one.standing:
-                node = standing.node or one.standing.node
-                one.standing = Standing(standing.state, standing.reason, node)
-                one.since = now
+                one.standing, one.since = standing, now
             one.looked = now
         same = before == {name: one.standing for name, one in self.jobs.items()}
         self._every_s = min(1.5 * self._every_s, _LATE_S) if same else _SOON_S
@@ -286,7 +290,7 @@ class Fleet:
 
     def _vanished(self, one: WorkerJob) -> Standing:
         """Where a job stands that SLURM does not list, as it does for a while only."""
-        long_ago = self.clock() > one.since + _LATE_S
+        long_ago = self.clock() > max(one.since, one.listed) + _LATE_S
         gone = Standing("GONE") if long_ago and not one.present else None
         return queues.account_of(one.number) or gone or one.standing
 

@@ -123,7 +123,7 @@ def submit(job: QueueJob) -> str:
     missing = f"{program} is not on PATH: is this a machine of the cluster?"
     limited = shutil.which("timeout", path=os.defpath)
     if limited:  # a command that is only left alone might submit the job later
-        within = f"{limited} {_ASK_S} {job.submit_command}"
+        within = f"{limited} -k 5 {_ASK_S} {job.submit_command}"
         vars(job)["submit_command"] = within
     try:
         asyncio.run(job.start())
@@ -236,7 +236,12 @@ def account_of(number: str) -> Standing | None:
 def _asked(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_ASK_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_S,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{command[0]} did not answer in time") from error
