@@ -45,8 +45,8 @@ class Lazy(Sequence[T]):
             return NotImplemented
         return len(self) == len(other) and all(map(eq, self, other))
 
-    # As a list's, which it equals; mypy takes Sequence to promise one.
-    __hash__ = None  # type: ignore[assignment]
+    # As a list's, which it equals.
+    __hash__ = None  # type: ignore[assignment]  # mypy takes Sequence to promise one
 
     def __repr__(self) -> str:
         return repr(list(self))

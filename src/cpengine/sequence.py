@@ -170,20 +170,19 @@ class Steps:
         jobs = longest_first(jobs, provenance.known_times(book))
         executor = backend.executor
         record = self._begin(jobs, backend, then)
-        record.write(book)
-        running = _Running(result, len(jobs))
-        try:
-            image_sets = sum(job.image_sets for job in jobs)
-            with (
-                watch(result.step, len(jobs), image_sets) as view,
-                Lifeline(book, record.id, executor.traces, view.__str__),
-            ):
-                running.follow(executor, jobs, view, self.max_failures)
-        finally:
-            ended = running.result()
-            with contextlib.suppress(StorageError):  # the jobs have said so, too
-                times = running.times.mean_s
-                record.ended_with(running.how, ended.counts, times).write(book)
+        view = watch(result.step, len(jobs), sum(job.image_sets for job in jobs))
+        # As long as its record has no end, so that nobody takes it for gone.
+        with Lifeline(book, record.id, executor.traces, view.__str__):
+            record.write(book)
+            running = _Running(result, len(jobs))
+            try:
+                with view:
+                    running.follow(executor, jobs, view, self.max_failures)
+            finally:
+                ended = running.result()
+                with contextlib.suppress(StorageError):  # the jobs have said so, too
+                    times = running.times.mean_s
+                    record.ended_with(running.how, ended.counts, times).write(book)
         return ended
 
     def _check(self, todo: Todo) -> None:

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 
@@ -303,17 +302,12 @@ class Cluster:
         self._lay()
         try:
             self._start()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: daemons that came up must not stay
             self._stop()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop()
 
     def run(self, *command: str, check: bool = True, timeout: float = 60) -> str:

@@ -12,7 +12,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -35,6 +35,7 @@ _TEND_S = 0.5
 _UNTOLD_S = 10.0
 """A task that ended and told nothing for so long has come to nothing."""
 _STOP_S = 60.0
+"""How long all workers are waited for when a run ends."""
 
 
 @dataclass(eq=False)
@@ -160,18 +161,16 @@ class DaskExecutor(Executor):
             self._under_way.clear()
         with contextlib.suppress(TimeoutError, OSError):
             self._client.cancel(futures, force=True)
-            self._client.sync(
-                self._client.run,
-                node.stop,
-                self.name,
-                on_error="ignore",
-                callback_timeout=_STOP_S,
-            )
+            self._within(self._client.run, node.stop, self.name, on_error="ignore")
 
     def close(self) -> None:
         with contextlib.suppress(TimeoutError, OSError, RuntimeError):
-            self._client.unregister_worker_plugin(self.name)
+            self._within(self._client.unregister_worker_plugin, self.name)
         self._client.close()
+
+    def _within(self, call: Callable[..., Any], *told: Any, **more: Any) -> None:
+        """Ask all workers, and do not wait for ever for one that is silent."""
+        self._client.sync(call, *told, callback_timeout=_STOP_S, **more)
 
     # --- what executors that start workers of their own add ---------------------------
 

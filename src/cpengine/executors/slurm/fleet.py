@@ -27,7 +27,9 @@ _SETTLE_S = 15.0
 _FIND_OUT_S = 30.0
 """How long the cause of a loss is asked for."""
 _AGAIN_S = 60.0
+"""At the most so long after a refusal the next job is submitted."""
 _LONG_S = 300.0
+"""No worker for so long is told of schedulers that cannot be asked."""
 _AT_ONCE = 10
 """So many jobs are submitted in one go: schedulers refuse bursts."""
 _STARTS = 3

@@ -32,8 +32,6 @@ _PASSING = re.compile(
     r"|not responding|backup controller|protocol authentication|munge",
     re.IGNORECASE,
 )
-
-
 ALIVE = frozenset({"PENDING", "RUNNING", "CONFIGURING", "SUSPENDED", "RESIZING"})
 """States of SLURM's jobs that are not over."""
 
