@@ -1,8 +1,10 @@
 """What a driver says of itself in the ledger, and how it is told to stop."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -237,3 +239,16 @@ def test_what_a_killed_driver_left_is_removed(ledger: Ledger) -> None:
     bury(ledger, RUN)
     bury(ledger, RUN)  # somebody else may have done it
     assert _left(ledger) == []
+
+
+def test_a_driver_removes_what_killed_ones_have_left(ledger: Ledger) -> None:
+    gone, elsewhere = "20250101T000000Z-aaaa", "20250101T000000Z-bbbb"
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    for run, host in ((gone, socket.gethostname()), (elsewhere, "another")):
+        told = {"run": run, "time": now(), "progress": "", "pid": ended.pid}
+        text = json.dumps(told | {"host": host})
+        ledger.storage.write(f"{ledger.folder}/drivers/{run}.alive", text.encode())
+    with Lifeline(ledger, RUN, {}, lambda: ""):
+        left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))
+    assert left == {f"{elsewhere}.alive", f"{RUN}.alive"}

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
+import psutil
+
 from cpengine.errors import StorageError
 from cpengine.ledger import Ledger
 from cpengine.provenance import now
@@ -49,7 +51,8 @@ class Sign:
     @property
     def alive(self) -> bool:
         """Whether the driver can be expected to live."""
-        return self.silent_s <= _SILENT_S
+        elsewhere = self.host != socket.gethostname()
+        return self.silent_s <= _SILENT_S and (elsewhere or psutil.pid_exists(self.pid))
 
 
 class Lifeline:
@@ -83,6 +86,8 @@ class Lifeline:
         self._thread = threading.Thread(target=self._live, name="lifeline", daemon=True)
 
     def __enter__(self) -> Self:
+        with contextlib.suppress(StorageError):
+            _sweep(self._ledger)
         self._say()
         self._thread.start()
         return self
@@ -126,6 +131,17 @@ def sign_of(ledger: Ledger, run: str) -> Sign | None:
 def ask_to_stop(ledger: Ledger, run: str) -> None:
     """Ask a run's driver to stop as by Ctrl-C. Raises StorageError if that fails."""
     ledger.storage.write(_request(ledger, run), b"")
+
+
+def _sweep(ledger: Ledger) -> None:
+    """Remove what drivers have left that were killed."""
+    for name in ledger.storage.sizes(f"{ledger.folder}/drivers"):
+        run, _, kind = name.rpartition(".")
+        # One that another version wrote may not be readable: it is left alone.
+        with contextlib.suppress(TypeError, ValueError):
+            sign = sign_of(ledger, run) if kind == "alive" else None
+            if sign is not None and not sign.alive:
+                bury(ledger, run)
 
 
 def bury(ledger: Ledger, run: str) -> None:
