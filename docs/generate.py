@@ -13,6 +13,7 @@ import typer
 from cpengine import config, template
 from cpengine.cellprofiler.find import IMAGE_VARIABLE, VARIABLE
 from cpengine.cli import app
+from cpengine.config import forms
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = (
@@ -206,7 +207,7 @@ def _project_file_head() -> Iterator[str]:
         "and put [cpengine.schema.json](cpengine.schema.json) beside it. "
         "`--workers` on the command line wins over `executors.local.workers`."
     )
-    hint = config._PATTERNS[config._NAME]
+    hint = forms.PATTERNS[forms.NAME]
     yield from ("", f"A *name* in the tables is text: {hint}.")
     yield from ("", "## Example", "", "```toml", EXAMPLE.rstrip(), "```", "")
 
@@ -253,9 +254,9 @@ def _allowed(about: Mapping[str, Any]) -> str:
 def _scalar(about: Mapping[str, Any]) -> str:
     if about["type"] == "string":
         pattern = about.get("pattern")
-        if pattern == config._NAME:
+        if pattern == forms.NAME:
             return "name"
-        return f"text ({config._PATTERNS[pattern]})" if pattern else "text"
+        return f"text ({forms.PATTERNS[pattern]})" if pattern else "text"
     kind = "whole number" if about["type"] == "integer" else "number"
     if "exclusiveMinimum" in about:
         return f"{kind} above {about['exclusiveMinimum']:g}"

@@ -1,0 +1,221 @@
+"""The project file `cpengine.toml`: its keys, their checks and their messages."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import Field, ValidationError
+
+from cpengine.config.aws import AwsSection, DcpWorkerSection, MachinesSection
+from cpengine.config.executors import (
+    ClusterSection,
+    DaskSection,
+    ExecutorsSection,
+    HTCondorSection,
+    LocalSection,
+    SlurmSection,
+)
+from cpengine.config.forms import PATTERNS, Name, Section
+from cpengine.config.project import (
+    CellProfilerSection,
+    DcpDoneSection,
+    PlateSection,
+    ProjectSection,
+    RunSection,
+    S3Section,
+    StepSection,
+    StorageSection,
+)
+from cpengine.errors import ConfigError
+from cpengine.steps import STEPS
+
+__all__ = [
+    "FILE_NAME",
+    "AwsSection",
+    "CellProfilerSection",
+    "ClusterSection",
+    "DaskSection",
+    "DcpDoneSection",
+    "DcpWorkerSection",
+    "ExecutorsSection",
+    "HTCondorSection",
+    "LocalSection",
+    "MachinesSection",
+    "PlateSection",
+    "ProjectFile",
+    "ProjectSection",
+    "RunSection",
+    "S3Section",
+    "SlurmSection",
+    "StepSection",
+    "StorageSection",
+    "cluster",
+    "load",
+    "schema",
+]
+
+FILE_NAME = "cpengine.toml"
+
+_Model = TypeVar("_Model", bound=Section)
+
+
+class ProjectFile(Section):
+    """The whole file."""
+
+    project: ProjectSection
+    storage: StorageSection = StorageSection()
+    plate: PlateSection = PlateSection()
+    steps: dict[Name, StepSection] = Field(
+        {}, description="Built-in steps by name, and steps of your own."
+    )
+    cellprofiler: CellProfilerSection = CellProfilerSection()
+    run: RunSection = RunSection()
+    executors: ExecutorsSection = ExecutorsSection()
+
+
+def load(path: Path) -> ProjectFile:
+    """Read and check a project file.
+
+    Raises
+    ------
+    ConfigError
+        It is missing, is not TOML, or holds a key or value that is not allowed.
+    """
+    missing = "make one with `cpengine init`, or point -C at the project's folder"
+    file = _checked(ProjectFile, path, _read(path, missing))
+    _check_plates(path, file)
+    _check_steps(path, file)
+    if file.cellprofiler.path and file.cellprofiler.image:
+        raise ConfigError(
+            f"{path}: cellprofiler.image: cellprofiler.path is set, too: remove one"
+        )
+    return file
+
+
+def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
+    """The settings of a cluster's executor, those of its site profile included.
+
+    Parameters
+    ----------
+    name
+        The section below `executors`.
+    folder
+        The project file's: the profile's place is relative to it.
+
+    Raises
+    ------
+    ConfigError
+        The profile is missing or wrong.
+    """
+    own: ClusterSection = getattr(file.executors, name)
+    if own.profile is None:
+        return own
+    path = folder / Path(own.profile).expanduser()
+    site = _read(path, f"name another in executors.{name}.profile")
+    kind = type(own)
+    _checked(kind, path, site)
+    return kind.model_validate(site | own.model_dump(exclude_unset=True))
+
+
+def _read(path: Path, missing: str) -> dict[str, Any]:
+    """Read a TOML file; `missing` says what to do where there is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: is not there: {missing}") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+def _checked(model: type[_Model], path: Path, data: dict[str, Any]) -> _Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_lines(model, path, error))) from error
+
+
+def _lines(model: Any, path: Path, error: ValidationError) -> Iterator[str]:
+    """Give a line for each wrong key or value, however many forms it may take."""
+    refused: dict[str, list[str]] = {}
+    places = [_place(item["loc"]) for item in error.errors()]
+    for place, item in zip(places, error.errors(), strict=True):
+        if item["type"] == "extra_forbidden":
+            yield f"{path}: {place}: unknown key{_nearest(model, item['loc'])}"
+        elif item["type"] == "missing":
+            yield f"{path}: {place}: is missing: add it"
+        elif not any(other.startswith(f"{place}.") for other in places):
+            value = json.dumps(item["input"], default=str)
+            text = f"{path}: {place}: {value} is not allowed"
+            refused.setdefault(text, []).append(_allowed(item))
+    for text, allowed in refused.items():
+        yield f"{text}: {', or '.join(allowed)}"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in loc if not _is_variant(part))
+
+
+def _is_variant(part: str | int) -> bool:
+    """Whether pydantic added this part for one alternative of a union."""
+    return isinstance(part, str) and ("[" in part or part == "constrained-int")
+
+
+def _allowed(item: Any) -> str:
+    if item["type"] == "string_pattern_mismatch":
+        return PATTERNS[item["ctx"]["pattern"]]
+    text: str = item["msg"]
+    return text[0].lower() + text[1:]
+
+
+def _nearest(model: Any, loc: tuple[int | str, ...]) -> str:
+    for part in loc[:-1]:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = field.annotation if field else _section_in(model)
+    known = sorted(_section_in(model).model_fields)
+    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+    return f": did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section that a field holds: itself, one of several, or a named one."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    found = (_section_in(part) for part in get_args(annotation))
+    return next((section for section in found if section), None)
+
+
+def _check_plates(path: Path, file: ProjectFile) -> None:
+    plates = file.project.plates
+    twice = [plate for plate in plates if plates.count(plate) > 1]
+    if plates != "all" and twice:
+        raise ConfigError(f"{path}: project.plates: {twice[0]} twice: remove one")
+
+
+def _check_steps(path: Path, file: ProjectFile) -> None:
+    """Refuse a step of the user's own that does not say enough to be run."""
+    for name, step in file.steps.items():
+        if name in STEPS:
+            continue
+        needed = ["group", "output"]
+        if step.groups != "batch":
+            needed.insert(0, "pipeline")
+        missing = [key for key in needed if getattr(step, key) is None]
+        if missing:
+            near = difflib.get_close_matches(name, STEPS, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ConfigError(
+                f"{path}: steps.{name}: is not a built-in step{hint} and has no "
+                f"{', '.join(missing)}: add what is missing"
+            )
+    if file.storage.layout == "cpg" and not file.storage.source:
+        raise ConfigError(
+            f"{path}: storage.source: is missing: layout 'cpg' needs it (source_4)"
+        )
+
+
+def schema() -> str:
+    """The JSON schema of the project file, for editors."""
+    return json.dumps(ProjectFile.model_json_schema(), indent=2) + "\n"
