@@ -13,7 +13,9 @@ import typer
 from cpengine import config, template
 from cpengine.cellprofiler.find import IMAGE_VARIABLE, VARIABLE
 from cpengine.cli import app
-from cpengine.config import forms
+from cpengine.config import AwsSection, MachinesSection, forms
+from cpengine.executors.aws.settings import Settings, settle
+from cpengine.steps import STEPS
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = (
@@ -71,12 +73,19 @@ SECTIONS = {
     "ClusterSection": "[executors.pbs], [executors.lsf], [executors.sge]",
     "HTCondorSection": "[executors.htcondor]",
     "DaskSection": "[executors.dask]",
+    "AwsSection": "[executors.aws]",
+    "MachinesSection": "[executors.aws.steps.NAME]",
+    "DcpWorkerSection": "[executors.aws.dcp]",
 }
 NOTES = {
-    "ProjectSection": "No executor reads `app_name` yet.",
+    "ProjectSection": "On AWS, names begin with `app_name` and end with the step: "
+    "`my_project_AnalysisQueue`. Without it they begin with `name`.",
     "StepSection": "`NAME` is a [built-in step](layout.md#the-seven-steps), whose "
     "defaults are on that page, or a name of your own. A step of your own needs "
     "`pipeline`, `group` and `output`.",
+    "AwsSection": "How to run: [AWS](../how-to/aws.md). The section has all keys of "
+    "[`[executors.aws.steps.NAME]`](#executorsawsstepsname), too: there for one step, "
+    "here for all others.",
 }
 
 
@@ -107,6 +116,9 @@ def cli_page() -> str:
         "| name | what it does |",
         "|---|---|",
         *(f"| `{name}` | {text} |" for name, text in ENVIRONMENT.items()),
+        "",
+        "What `cpengine worker` is told: "
+        "[AWS](../how-to/aws.md#what-a-container-is-told).",
     ]  # fmt: skip
     return "\n".join(lines).rstrip() + "\n"
 
@@ -216,18 +228,58 @@ def _section(name: str, section: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"## `{SECTIONS[name]}`", "", section["description"], "")
     if name in NOTES:
         yield from (NOTES[name], "")
+    if name == "MachinesSection":
+        yield from _presets()
     yield from ("| key | value | default | what it is |", "|---|---|---|---|")
     required = section.get("required", ())
+    elsewhere = MachinesSection.model_fields if name == "AwsSection" else ()
     for key, about in section["properties"].items():
+        if key in elsewhere:
+            continue
         default = "required" if key in required else _default(about["default"])
         text = about["description"]
         yield f"| `{key}` | {_allowed(about)} | {default} | {text} |"
     yield ""
 
 
+def _presets() -> Iterator[str]:
+    """What a step on AWS gets where the project file sets nothing."""
+    common = _settled("own", "cpengine")
+    keys = ("machine_types", "machine_price", "tasks_per_machine", "memory_mb")
+    values = [f"`{key} = {json.dumps(getattr(common, key))}`" for key in keys]
+    yield (
+        f"Where nothing is set, every step has {', '.join(values)}, `cpu_shares` of "
+        f"1024 a core and `ebs_gb = {common.ebs_gb}`. For worker `cpengine` "
+        f"`visibility_s` is {common.visibility_s} and `job_retries` "
+        f"{common.job_retries}; for `dcp` `job_retries` is "
+        f"{_settled('own', 'dcp').job_retries}. The rest is as in "
+        "Distributed-CellProfiler's examples, by step:"
+    )
+    yield ""
+    yield (
+        "| step | `machines` | `cores` | `visibility_s` for `dcp` | "
+        "`seconds_to_start` for `dcp` |"
+    )
+    yield "|---|---|---|---|---|"
+    for step in (*STEPS, "a step of your own"):
+        s = _settled(step if step in STEPS else "own", "dcp")
+        machines = "a quarter of the plates" if step == "illum" else s.machines
+        yield (
+            f"| {step} | {machines} | {s.cores} | {s.visibility_s} | "
+            f"{s.seconds_to_start} |"
+        )
+    yield ""
+
+
+def _settled(step: str, worker: Any) -> Settings:
+    return settle(AwsSection(worker=worker), step, project="p", base="p")
+
+
 def _default(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, dict) and value:
+        return "its defaults"
     if isinstance(value, list) and len(value) > 4:
         return f"`[{json.dumps(value[0])}, ..., {json.dumps(value[-1])}]`"
     return f"`{json.dumps(value)}`"

@@ -15,6 +15,7 @@ from cpengine.demo.make import Size, make
 from cpengine.model import Job
 from cpengine.places import BUCKET
 from cpengine.project import Project
+from tests.aws.aws_server import AwsServer
 from tests.s3.bucket_server import S3Server
 
 Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -64,6 +65,25 @@ def bucket(s3: S3Server) -> Iterator[str]:
     s3.make(name)
     yield name
     s3.delete(name)
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[AwsServer]:
+    """All of AWS that tests need, over real HTTP, in a process of its own."""
+    with AwsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def aws(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
+    """The server as if it were new; no client of the test's reaches a real account."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in aws_server.environ.items():
+        monkeypatch.setenv(name, value)
+    aws_server.reset()
+    yield aws_server
+    aws_server.faults()
 
 
 @pytest.fixture(scope="session")

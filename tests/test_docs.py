@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from cpengine.model import ATTEMPTS, FailureKind
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+CODE = ROOT / "src/cpengine"
 PAGES = sorted(
     [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("backends/**/*.md")]
 )
@@ -77,6 +79,45 @@ def test_errors_page_has_every_kind_and_how_often_it_is_tried(
     page = (DOCS / "reference/errors.md").read_text()
     times = {1: "once", 2: "twice", 3: "three times"}[ATTEMPTS.get(kind, 1)]
     assert re.search(rf"^\| `{kind}` \|.*\| {times} \|", page, re.MULTILINE)
+
+
+_AWS_SAYS = {
+    "(Access Denied)",
+    "AccessDenied",
+    "<app>_perInstance",
+    "ecs delete_cluster: ClusterContains...",
+    "machines",
+    "sqs create_queue: QueueDeletedRecently",
+}
+_STANDS_FOR = re.compile(r"\.\.\.|\b(?!AWS\b|SQS\b)[A-Z]+\b|'[^']*'|\d+")
+
+
+def test_aws_page_quotes_what_the_code_says() -> None:
+    page = (DOCS / "how-to/aws.md").read_text()
+    _, table = page.split("## When something is wrong\n")
+    rows = [line.split(" | ")[0] for line in table.splitlines() if "| " in line]
+    quoted = {text for row in rows for text in re.findall("`([^`]+)`", row)}
+    assert len(quoted) > 30
+    said = [text for path in sorted(CODE.rglob("*.py")) for text in _texts(path)]
+    wrong = []
+    for text in quoted - _AWS_SAYS:
+        parts = [re.escape(part.strip(" :$")) for part in _STANDS_FOR.split(text)]
+        pattern = re.compile(".*".join(filter(None, parts)))
+        if not any(map(pattern.search, said)):
+            wrong.append(text)
+    assert wrong == []
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """The texts of a module, with an @ for what is put into them."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "@"
+                for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def test_readme_starts_with_demo_and_test() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cpengine.model import Job, Outcome
@@ -24,6 +25,14 @@ class PhaseBegun:
 
     job: Job
     phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class LogBegun:
+    """CellProfiler is about to run; what it says will be in a file of the attempt's."""
+
+    job: Job
+    log: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class RunStopped:
 Event: TypeAlias = (
     JobStarted
     | PhaseBegun
+    | LogBegun
     | ProcessEachJob
     | ModuleDone
     | JobRetried

@@ -72,6 +72,13 @@ def next_try(outcome: Outcome, pause_s: float) -> Retry | None:
     return Retry(job, outcome.attempt + 1, wait)
 
 
+def given_up(outcome: Outcome) -> Outcome:
+    """An outcome of a job that has lost its workers so often that it is not retried."""
+    lost = (marker_of(outcome),) * LOST
+    job = replace(outcome.job, earlier=(*outcome.job.earlier, *lost))
+    return replace(outcome, job=job)
+
+
 @dataclass
 class Tally:
     """Counts a run's outcomes, and says when it is not worth going on.

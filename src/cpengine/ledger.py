@@ -149,7 +149,7 @@ class Ledger:
             How to recognise results that Distributed-CellProfiler made; jobs without
             any marker are looked at.
         """
-        found = self._markers()
+        found = self.markers()
         earlier = [found.get(job_id, ()) for job_id in ids(jobs)]
         said = (
             _verdict(jobs[number], names, cellprofiler) if names else _NEVER_RUN
@@ -165,7 +165,7 @@ class Ledger:
 
         return Lazy(standing, range(len(jobs)))
 
-    def _markers(self) -> dict[str, tuple[str, ...]]:
+    def markers(self) -> dict[str, tuple[str, ...]]:
         """Give the names of markers by job id."""
         found: dict[str, tuple[str, ...]] = {}
         for name in self.storage.sizes(f"{self.folder}/markers"):
@@ -233,6 +233,10 @@ class Ledger:
             if over and str(marker) != name:
                 self.storage.remove(self._key(str(marker)))
 
+    def remove(self, name: str) -> None:
+        """Remove a marker; it may be gone already."""
+        self.storage.remove(self._key(name))
+
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
         markers = filter(None, map(Marker.parse, job.earlier))
@@ -282,7 +286,7 @@ class Ledger:
         known = {job.id: job for job in jobs}
         names = [
             name
-            for job_id, names in self._markers().items()
+            for job_id, names in self.markers().items()
             for name in names
             if job_id in known and name.endswith(f".{Kept.DONE}")
         ]

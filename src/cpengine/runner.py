@@ -27,6 +27,7 @@ from cpengine.errors import ConfigError, InputError, StorageError
 from cpengine.events import (
     JobStarted,
     Listener,
+    LogBegun,
     ModuleDone,
     Phase,
     PhaseBegun,
@@ -135,14 +136,16 @@ class _Attempt:
         try:
             with self._phase("fetching"):
                 staged = self._stage(folder)
+            log = folder / "log"
             with self._seat() as seat, self._phase("running"):
+                log.touch()
+                self.listen(LogBegun(self.job, log))
                 files = self._run(staged, folder, seat)
             with self._phase("publishing"):
                 already = self.done_elsewhere()
                 if already is not None:
                     return already
-                output, log = folder / "output", folder / "log"
-                publish(self.job, self.ledger, output, files, log)
+                publish(self.job, self.ledger, folder / "output", files, log)
             outcome = self.outcome(files=files)
             self.ledger.record(outcome)
         except (InputError, OSError, AttemptError) as error:

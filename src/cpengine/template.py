@@ -1,27 +1,32 @@
 """The commented project file that `cpengine init` writes."""
 
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
 TEXT = """\
 # cpengine project file: which images, where they are, what differs from the defaults.
 # Lines that begin with # are examples of what can be set; remove the # to set it.
 
 [project]
-name = "{name}"
-batch = "{batch}"
+name = "my_project"
+batch = "2026_01_01_Batch1"
 # Those with a folder of LoadData CSVs, or ["SQ00015167", "SQ00015168"].
 plates = "all"
 # A shorter name for queues and clusters.
-# app_name = "{name}"
+# app_name = "my_project"
 
 [storage]
 # What stands for the bucket: a folder, relative to this file, or s3://bucket/folder.
-root = "{root}"
+root = "."
 # Where these are elsewhere: images are only read, outputs get results and ledger.
 # images = "s3://cellpainting-gallery"
 # workspace = "..."       # pipelines, CSVs, batch files, rules, plugins
 # outputs = "..."
 # "default": projects/<name>/..., "cpg": <name>/<source>/...
-layout = "{layout}"
-{source}
+layout = "default"
+# source = "source_4"
 # cache_gb = 10.0         # kept of fetched files that many jobs share
 
 # Beginnings of places in CSVs, and what stands for each. /home/ubuntu/bucket is known.
@@ -124,14 +129,141 @@ layout = "{layout}"
 # --on dask: a Dask scheduler that is there already.
 [executors.dask]
 # address = "tcp://10.0.0.5:8786"
+
+# --on aws: containers on EC2 spot machines that empty a queue.
+[executors.aws]
+# worker = "cpengine"     # or "dcp": Distributed-CellProfiler's own
+# image = "..."           # the containers'; default for dcp: its 2.2.1_4.2.8
+# region = "us-east-1"    # default: storage.s3's, or the profile's
+# profile = "default"     # default: storage.s3's
+# cluster = "cpengine"    # of ECS; made if it is not there
+# machines = 4            # at most; these and the next: default by step
+# machine_types = ["c5.xlarge"]
+# machine_price = 0.2     # the most for a machine's hour, in USD
+# tasks_per_machine = 1   # containers on a machine
+# cores = 4               # jobs that a container runs at a time
+# cpu_shares = 4096       # of a container; default: 1024 a core
+# memory_mb = 7500        # of a container
+# ebs_gb = 30             # a machine's disk for containers
+# visibility_s = 120      # of messages; for dcp longer than a job
+# job_retries = 10        # then a message goes to the dead letter queue
+# seconds_to_start = 60   # between the processes of a dcp container
+# fleet = "fleet.json"    # a spot fleet file; default: made from these keys:
+# instance_profile = "ecsInstanceRole"
+# task_role = "..."       # of containers; default: the machines'
+# subnets = ["subnet-..."]
+# security_groups = ["sg-..."]
+# key_name = "..."        # for SSH; default: no SSH
+# ami = "..."             # default: Amazon's newest for ECS
+# public_ip = true
+# dead_letter_queue = "my_DeadMessages"
+# log_group = "..."
+# log_days = 60
+# keep_logs = true        # when all else is taken down
+# export_logs = false     # copy them to the outputs' bucket
+# time_limit_h = 48.0     # then AWS itself ends the machines
+# budget_usd = 100.0      # shortens time_limit_h; default: no limit
+# cheapest = false        # after 15 minutes replace no lost machine but one
+# idle_s = 60.0           # an empty queue for so long ends our workers
+# poll_s = 15.0
+# dashboard = true
+# alarms = true           # end machines after 15 idle minutes
+# tags = {}               # such as {lab = "..."}
+
+# Machines and limits of one step; they go before the ones above.
+# [executors.aws.steps.analysis]
+# machines = 100
+
+# For worker "dcp" only:
+# [executors.aws.dcp]
+# download_files = false  # copy images instead of mounting the bucket
+# upload_flags = ""
+# always_continue = false # hides failures
+# use_plugins = false
+# update_plugins = false
+# plugins_commit = "..."
+# install_requirements = false
+# requirements = ""
 """
+_HEADER = re.compile(r"(?:# )?\[([\w.-]+)\]")
 
 
 def project_file(
-    *, name: str, batch: str, root: str, layout: str = "default", source: str = ""
+    *,
+    name: str,
+    batch: str,
+    root: str,
+    layout: str = "default",
+    source: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> str:
-    """The text of a new project file."""
-    source_line = f'source = "{source}"' if source else '# source = "source_4"'
-    return TEXT.format(
-        name=name, batch=batch, root=root, layout=layout, source=source_line
-    )
+    """The text of a new project file.
+
+    Parameters
+    ----------
+    more
+        Other settings, by dotted key.
+    """
+    settings = {
+        "project.name": name,
+        "project.batch": batch,
+        "storage.root": root,
+        "storage.layout": layout,
+        **({"storage.source": source} if source else {}),
+    }
+    lines = TEXT.splitlines()
+    for key, value in (settings | dict(more or {})).items():
+        section, _, last = key.rpartition(".")
+        _put(lines, section, last, toml(value))
+    return "\n".join(lines) + "\n"
+
+
+def toml(value: Any) -> str:
+    """A text, number, yes or no, or a list of them, as TOML."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _put(lines: list[str], section: str, key: str, value: str) -> None:
+    """Set a key where the lines show it, else at its section's end."""
+    start = _section(lines, section)
+    lines[start] = f"[{section}]"
+    end = _end(lines, start)
+    shown = re.compile(rf"(?:# )?(?:or )?{key} = .*?(?P<remark>\s+# .*)?")
+    for number in range(start + 1, end):
+        if found := shown.fullmatch(lines[number]):
+            lines[number] = f"{key} = {value}{found['remark'] or ''}"
+            return
+    lines.insert(end, f"{key} = {value}")
+
+
+def _section(lines: list[str], section: str) -> int:
+    """The line of a section's header, which is added if it is missing."""
+    headers = {
+        found[1]: number
+        for number, line in enumerate(lines)
+        if (found := _HEADER.fullmatch(line))
+    }
+    if section in headers:
+        return headers[section]
+    beside: list[int] = []
+    above = section
+    while not beside and above:
+        above = above.rpartition(".")[0]
+        beside = [number for name, number in headers.items() if _is_in(name, above)]
+    at = _end(lines, beside[-1]) if beside else len(lines)
+    lines[at:at] = ["", f"[{section}]"]
+    return at + 1
+
+
+def _is_in(name: str, section: str) -> bool:
+    return name == section or name.startswith(f"{section}.")
+
+
+def _end(lines: list[str], start: int) -> int:
+    """The line after a section's last one."""
+    for number in range(start + 1, len(lines)):
+        if not lines[number] or _HEADER.fullmatch(lines[number]):
+            return number
+    return len(lines)

@@ -22,11 +22,11 @@ from cpengine.cache import Cache
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
-from cpengine.executors.dask.recipe import memory_rule
 from cpengine.hosts import PROGRAM, Hosts
 from cpengine.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import Places
+from cpengine.recipe import memory_rule
 from cpengine.runner import Machine, run_job
 from cpengine.slots import Slots
 from cpengine.storage import Storage
@@ -371,12 +371,12 @@ class ExecutorContract:
         finally:
             driver.kill()
             driver.wait()
+        for seen in tmp_path.glob("*.attempt1"):  # in workers that live on, B hangs
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(seen.read_text()), signal.SIGKILL)
         found = self.outcomes(here, jobs(*"ABCD"))
         assert all(outcome.done for outcome in found.values())
         assert not (tmp_path / "A.attempt2").exists()
-        for seen in tmp_path.glob("*.attempt1"):  # those of workers that live on
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(seen.read_text()), signal.SIGKILL)
 
     def machine_again(self, folder: Path) -> Machine:
         """The same machine once more, as another process would have it."""

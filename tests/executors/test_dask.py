@@ -7,12 +7,11 @@ from types import SimpleNamespace
 import pytest
 from distributed import Client, LocalCluster
 
-from cpengine import testing
+from cpengine import recipe, testing
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.events import Event, JobRetried
-from cpengine.executors.dask import recipe
 from cpengine.executors.dask.executor import DaskExecutor
-from cpengine.executors.dask.recipe import node_scratch
+from cpengine.recipe import node_scratch
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_workers_that_cannot_be_used_are_refused_at_once(
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
     machine = testing.machine(tmp_path, {})
-    nowhere = "cpengine.executors.dask.recipe:project_machine"
+    nowhere = "cpengine.recipe:project_machine"
     with pytest.raises(ExecutorError, match=r"a Dask worker cannot be used: .*scratch"):
         DaskExecutor(Client(cluster), machine, nowhere, '{"scratch": "$NOWHERE"}')
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cpengine import __version__
-from cpengine.cli import cellprofiler, follow, plan, run, status
+from cpengine.cli import aws, cellprofiler, follow, plan, run, status, worker
 from cpengine.cli.base import (
     BAD_INPUT,
     INTERRUPTED,
@@ -34,10 +34,12 @@ COMMANDS = (
     status.status,
     status.logs,
     run.demo,
+    worker.worker,
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(cellprofiler.app, name="cellprofiler")
+app.add_typer(aws.app, name="aws")
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from cpengine import lifeline, provenance
 from cpengine.cli.base import OK, SOME_FAILED, Folder, print_err, print_out
 from cpengine.cli.status import said_of, steps_that_ran
 from cpengine.errors import ExecutorError, InputError
+from cpengine.executors import registry
 from cpengine.ledger import Ledger
 from cpengine.lifeline import Sign
 from cpengine.project import Project
@@ -89,6 +90,9 @@ def cancel(folder: Folder = Path()) -> None:
         raise InputError(f"{run.step}: no run is under way: {said_of(run.record)}")
     sign = run.sign
     if sign is None or not sign.alive:
+        if run.record["executor"] == "aws":  # which goes on without a driver
+            for line in registry.take_down(project, run.step):
+                print_err(f"note: {line}")
         _clear(run, sign)
         print_out(f"{run.step}: its driver was gone already: what it left is removed")
         return

@@ -23,16 +23,19 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
+from cpengine.cli.importing import Imported, Sources
+from cpengine.dcp import jobfile
 from cpengine.errors import ConfigError
 from cpengine.layout import Style
 from cpengine.ledger import Standing, State
-from cpengine.plan import plate_of
+from cpengine.plan import Plan, plate_of
 from cpengine.progress import counted
 from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
 
 
 def init(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
     name: Annotated[
         str, typer.Option(help="The project's folder name.")
@@ -41,21 +44,55 @@ def init(
     root: Annotated[str, typer.Option(help="Stands for the bucket.")] = ".",
     layout: Annotated[Style, typer.Option(help="The path style.")] = "default",
     source: Annotated[str, typer.Option(help="For layout cpg: source_4.")] = "",
+    from_dcp: Annotated[
+        str, typer.Option(help="Distributed-CellProfiler's config.py to read.")
+    ] = "",
+    fleet: Annotated[str, typer.Option(help="Its spot fleet file to use.")] = "",
+    batch_script: Annotated[
+        str,
+        typer.Option(
+            help="Arguments of its run_batch_general.py, in quotes; or the path of one "
+            "from before 2.2.0."
+        ),
+    ] = "",
 ) -> None:
-    """Write a commented cpengine.toml."""
+    """Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."""
     path = folder / config.FILE_NAME
     if path.exists():
         raise ConfigError(f"{path}: is there already: change it, or remove it first")
+    options = {
+        "project.name": name,
+        "project.batch": batch,
+        "storage.root": root,
+        "storage.layout": layout,
+        "storage.source": source,
+    }
+    given = {key for key in options if _is_given(context, key.rpartition(".")[2])}
+    sources = Sources(from_dcp, batch_script, fleet)
+    imported = sources.read(folder, {key: options[key] for key in given})
     text = template.project_file(
-        name=name, batch=batch, root=root, layout=layout, source=source
+        name=name,
+        batch=batch,
+        root=root,
+        layout=layout,
+        source=source,
+        more=imported.values,
     )
-    _check_text(text)
+    _check_text(text, imported)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     out.print(f"wrote {path}")
+    for note in imported.notes:
+        print_err(f"note: {note}")
 
 
-def _check_text(text: str) -> None:
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _check_text(text: str, imported: Imported) -> None:
     """Refuse options that would make a project file that cannot be read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / config.FILE_NAME
@@ -63,7 +100,8 @@ def _check_text(text: str) -> None:
         try:
             config.load(path)
         except ConfigError as error:
-            raise ConfigError(str(error).replace(f"{path}: ", "")) from error
+            lines = str(error).replace(f"{path}: ", "").splitlines()
+            raise ConfigError("\n".join(map(imported.told, lines))) from error
 
 
 def plan(
@@ -78,12 +116,22 @@ def plan(
         typer.Option("--explain", help="Say of every job why it would run or not."),
     ] = False,
     as_json: Json = False,
+    dcp_job: Annotated[
+        str,
+        typer.Option(
+            help="Write the jobs to this job file for Distributed-CellProfiler, "
+            "instead; one a plate."
+        ),
+    ] = "",
 ) -> None:
     """Show a step's jobs: counts a plate and the first of them."""
     project = Project.load(folder)
     version = version_or_none(project)
     steps = Steps(project, [step], part_of(plate, well, site), version)
     todo = steps.plan(step)
+    if dcp_job:
+        _write_jobs(Path(dcp_job), todo.plan)
+        return
     if as_json:
         jobs = [ledger.to_json(standing) for standing in todo.standings]
         print_json({"step": step, "notes": todo.plan.notes, "jobs": jobs})
@@ -95,10 +143,24 @@ def plan(
         _show_jobs(todo.standings[:first])
 
 
-def _show_plan(todo: Todo) -> None:
-    plan = todo.plan
+def _write_jobs(path: Path, plan: Plan) -> None:
+    _show_notes(plan)
+    written = jobfile.write(path, plan.jobs)
+    for key in plan.derived:
+        print_err(f"note: {key}: is missing: cpengine makes it, DCP does not")
+    jobs = Counter(job.data_file for job in plan.jobs)
+    for one, data_file in written.items():
+        print_out(f"wrote {one}: {counted(jobs[data_file], 'job')}")
+
+
+def _show_notes(plan: Plan) -> None:
     for note in plan.notes:
         print_err(f"note: {note}")
+
+
+def _show_plan(todo: Todo) -> None:
+    plan = todo.plan
+    _show_notes(plan)
     done = Counter(
         plate_of(standing.job)
         for standing in todo.standings

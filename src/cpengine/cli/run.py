@@ -10,6 +10,8 @@ from rich.table import Table
 
 from cpengine import config, detach
 from cpengine.cellprofiler.find import CellProfiler, find
+from cpengine.cli import aws
+from cpengine.cli.aws import Yes
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -76,6 +78,7 @@ def run(
     max_failures: MaxFailures = None,
     dry_run: DryRun = False,
     detach: Detach = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Run steps in sequence; what is done already is not done again."""
@@ -95,6 +98,8 @@ def run(
     if dry_run:
         _dry_run(todo, on, as_json)
         return
+    if on == "aws":
+        _agree(todo, yes)
     if detach:
         _detach(todo, on)
         return
@@ -104,11 +109,21 @@ def run(
     raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
 
 
+def _agree(todo: Steps, yes: bool) -> None:
+    """Ask before machines cost, if any would be started."""
+    jobs = {planned.plan.step.name: len(planned.jobs) for planned in todo.plans()}
+    jobs = {step: count for step, count in jobs.items() if count}
+    if jobs:
+        aws.agree(registry.costs(todo.project, jobs, todo.cellprofiler), yes)
+
+
 def _detach(todo: Steps, on: str) -> None:
     todo.plans()  # what is wrong is said here, not in a log
     registry.maker(on)
     project = todo.project
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    if on == "aws" and "--yes" not in arguments:
+        arguments.append("--yes")  # it has been said here
     log = detach.log_in(registry.folder_of(project, on))
     settings = config.cluster(project.file, "slurm", project.folder)
     assert isinstance(settings, config.SlurmSection)

@@ -20,11 +20,13 @@ class MachinesSection(Section):
 
     machines: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="CLUSTER_MACHINES: at most so many machines; fewer where fewer jobs "
-        "are left.",
+        description="CLUSTER_MACHINES: at most so many machines; fewer where fewer "
+        "jobs are left.",
     )
     machine_types: Annotated[list[Key], Field(min_length=1)] | None = Field(
-        None, description="MACHINE_TYPE: instance types, in order of preference."
+        None,
+        description="MACHINE_TYPE: instance types that will do; the first tells the "
+        "cost.",
     )
     machine_price: Annotated[float, Field(gt=0)] | None = Field(
         None, description="MACHINE_PRICE: the most to pay for a machine's hour, in USD."
@@ -102,7 +104,9 @@ class AwsSection(MachinesSection):
         None, description="AWS_PROFILE. Default: storage.s3.profile."
     )
     cluster: AwsName = Field(
-        "default", description="ECS_CLUSTER; made if it is not there."
+        "cpengine",
+        description="ECS_CLUSTER; made if it is not there, and removed when nothing "
+        "uses it, unless it is 'default'.",
     )
     fleet: Key | None = Field(
         None,

@@ -9,7 +9,7 @@ import contextlib
 import math
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from cpengine.executors.local import LocalExecutor
 from cpengine.runner import Machine
 
 if TYPE_CHECKING:
+    from cpengine.executors.aws.apps import Apps
     from cpengine.project import Project
 
 GROUP = "cpengine.executors"
@@ -44,7 +45,7 @@ def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor
     with _extra("dask"):
         from distributed import Client
 
-        from cpengine.executors.dask import recipe
+        from cpengine import recipe
         from cpengine.executors.dask.executor import DaskExecutor
     settings = project.file.executors.dask
     if settings.address is None:
@@ -63,10 +64,71 @@ def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor
     return DaskExecutor(client, machine, recipe.MAKE, told)
 
 
+def _aws(project: "Project", machine: Machine, workers: int | None) -> Executor:
+    apps = aws_apps(project, machine.cellprofiler.version)
+    from cpengine.executors.aws.executor import AwsExecutor
+
+    return AwsExecutor(machine, apps.app, fleet_file=fleet_file(project), most=workers)
+
+
+def aws_apps(project: "Project", cellprofiler: str) -> "Apps":
+    """A project's steps on AWS. Raises ExecutorError where boto3 is missing."""
+    with _extra("aws"):
+        from cpengine.executors.aws.apps import Apps
+    return Apps(project, cellprofiler)
+
+
+def costs(project: "Project", jobs: Mapping[str, int], cellprofiler: str) -> str:
+    """What steps cost on AWS at the most, a line each; looks whether they can start.
+
+    Parameters
+    ----------
+    jobs
+        How many would run, by step.
+
+    Raises
+    ------
+    AwsError, ConfigError
+        Something that they need is missing, or a setting is wrong.
+    """
+    apps = aws_apps(project, cellprofiler)
+    from cpengine.executors.aws import fleet, start
+
+    file = fleet_file(project)
+    if file is not None:
+        fleet.read(file)
+    lines = []
+    for step, count in jobs.items():
+        apps.check(step)
+        one = apps.app(step)
+        lines.append(start.estimate(one, one.settings.machines_for(count)))
+    return "\n".join(lines)
+
+
+def take_down(project: "Project", step: str) -> list[str]:
+    """End what a step's run has made on AWS; give what is kept, one line each.
+
+    Raises
+    ------
+    AwsError
+        Something could not be removed; all else was.
+    """
+    apps = aws_apps(project, "")
+    from cpengine.executors.aws import down
+
+    return down.down(apps.app(step))
+
+
+def fleet_file(project: "Project") -> Path | None:
+    """The user's spot fleet file, if the project names one."""
+    file = project.file.executors.aws.fleet
+    return project.folder.resolve() / Path(file).expanduser() if file else None
+
+
 def _cluster(kind: str) -> Maker:
     def make(project: "Project", machine: Machine, workers: int | None) -> Executor:
         with _extra("slurm"):
-            from cpengine.executors.dask import recipe
+            from cpengine import recipe
             from cpengine.executors.slurm.executor import ClusterExecutor
         settings = config.cluster(project.file, kind, project.folder)
         if workers:
@@ -131,6 +193,7 @@ BUILT_IN: dict[str, Maker] = {
     "inline": _inline,
     "dask": _dask,
     **{kind: _cluster(kind) for kind in CLUSTERS},
+    "aws": _aws,
 }
 
 

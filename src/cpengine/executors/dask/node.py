@@ -7,7 +7,6 @@ gives its outcome as JSON without the job.
 
 import asyncio
 import contextlib
-import importlib
 import json
 import os
 import socket
@@ -22,11 +21,13 @@ from typing import Any
 from dask.typing import Key
 from distributed import Status, Worker, WorkerPlugin, get_worker
 
+from cpengine import recipe
 from cpengine.errors import CpengineError
 from cpengine.events import (
     Event,
     JobStarted,
     Listener,
+    LogBegun,
     ModuleDone,
     PhaseBegun,
     ProcessEachJob,
@@ -89,7 +90,7 @@ class Node(WorkerPlugin):
         self._worker = worker
         slots = max(1, worker.state.nthreads - self.ahead)
         try:
-            machine = await asyncio.to_thread(_made, self.make, self.told, slots)
+            machine = await asyncio.to_thread(recipe.made, self.make, self.told, slots)
         except Exception as error:  # Dask would let the worker go on without us
             said = str(error) if isinstance(error, CpengineError) else repr(error)
             why = f"{socket.gethostname()}: {said.splitlines()[0]}"
@@ -148,14 +149,6 @@ class Node(WorkerPlugin):
         while self.here.busy:
             await asyncio.sleep(_LOOK_S)
         await self._worker.close_gracefully(reason="its walltime is near")
-
-
-def _made(make: str, told: str, slots: int) -> Machine:
-    module, _, name = make.partition(":")
-    function: Callable[[str, int], Machine] = getattr(
-        importlib.import_module(module), name
-    )
-    return function(told, slots)
 
 
 @dataclass(eq=False)
@@ -227,7 +220,8 @@ class Here:
 
             def listen(event: Event) -> None:
                 one.running = one.running or event == PhaseBegun(job, "running")
-                self._tell([number, *told(event)])
+                if not isinstance(event, LogBegun):  # a file of this machine
+                    self._tell([number, *told(event)])
 
             outcome = run_job(
                 job,

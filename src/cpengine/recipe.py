@@ -1,10 +1,13 @@
 """What a worker elsewhere is told to make the project's machine, as text."""
 
+import importlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cpengine.capacity import MemoryLeft, lately
 from cpengine.config import ClusterSection, DaskSection, ProjectFile
@@ -17,28 +20,91 @@ from cpengine.slots import MemoryRule, Slots
 
 MAKE = f"{__name__}:project_machine"
 _LEAST_ROOM = GB
+_EXPECTED_GB = 2.0
+"""What a job is expected to need until some have ended."""
 
 
 def tell(
     project: Project, cellprofiler: str, settings: ClusterSection | DaskSection
 ) -> str:
-    """What a worker must know of a project and of what it may use.
+    """What a worker of the same site must know of a project and of what it may use.
 
     Parameters
     ----------
     cellprofiler
         The version of the driver's, which must be the worker's, too.
     """
+    return _text(
+        project.file.model_dump(mode="json", exclude_unset=True),
+        cellprofiler,
+        settings.scratch,
+        settings.memory_gb,
+        settings.job_memory_gb,
+        project.folder.resolve(),
+    )
+
+
+def tell_elsewhere(
+    file: dict[str, Any], cellprofiler: str = "", memory_gb: float | None = None
+) -> str:
+    """What a worker must know that shares nothing with the driver but buckets.
+
+    Its CellProfiler and its credentials are its own.
+
+    Parameters
+    ----------
+    file
+        The project file's content.
+    cellprofiler
+        The version that it must have; any if empty.
+    memory_gb
+        What it may use with all its jobs.
+    """
+    storage = dict(file.get("storage", {}))
+    buckets = storage.get("buckets", {})
+    if "s3" in storage:
+        storage["s3"] = _without_profile(storage["s3"])
+    if buckets:
+        storage["buckets"] = {k: _without_profile(v) for k, v in buckets.items()}
+    own = dict(file.get("cellprofiler", {}))
+    for key in ("path", "image", "runtime", "mounts"):
+        own.pop(key, None)
+    file = {k: v for k, v in file.items() if k != "executors"}
+    file |= {"storage": storage, "cellprofiler": own}
+    return _text(file, cellprofiler, None, memory_gb, _EXPECTED_GB, Path("/"))
+
+
+def _without_profile(section: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "profile"}
+
+
+def _text(
+    file: dict[str, Any],
+    cellprofiler: str,
+    scratch: str | None,
+    memory_gb: float | None,
+    job_memory_gb: float,
+    folder: Path,
+) -> str:
     return json.dumps(
         {
-            "file": project.file.model_dump(mode="json", exclude_unset=True),
-            "folder": str(project.folder.resolve()),
+            "file": file,
+            "folder": str(folder),
             "cellprofiler": cellprofiler,
-            "scratch": settings.scratch,
-            "memory": settings.memory_gb and int(settings.memory_gb * GB),
-            "job_memory": int(settings.job_memory_gb * GB),
+            "scratch": scratch,
+            "memory": memory_gb and int(memory_gb * GB),
+            "job_memory": int(job_memory_gb * GB),
         }
     )
+
+
+def made(make: str, told: str, slots: int) -> Machine:
+    """Make a machine by the function of that name, `module:function`."""
+    module, _, name = make.partition(":")
+    function: Callable[[str, int], Machine] = getattr(
+        importlib.import_module(module), name
+    )
+    return function(told, slots)
 
 
 def project_machine(told: str, slots: int) -> Machine:
@@ -58,7 +124,7 @@ def project_machine(told: str, slots: int) -> Machine:
     project = Project(ProjectFile.model_validate(data["file"]), Path(data["folder"]))
     project.places.outputs.sizes(project.layout.load_data)  # can it be reached?
     cellprofiler = project.cellprofiler()
-    if cellprofiler.version != data["cellprofiler"]:
+    if data["cellprofiler"] not in ("", cellprofiler.version):
         raise CellProfilerError(
             f"CellProfiler {cellprofiler.version} is here, but "
             f"{data['cellprofiler']} where the run was started: use one for both"

@@ -1,0 +1,281 @@
+"""The phases of a run on AWS, each as a command: `cpengine aws ...`."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cpengine.cli.base import (
+    SOME_FAILED,
+    Folder,
+    Json,
+    Plates,
+    Sites,
+    Wells,
+    out,
+    part_of,
+    print_err,
+    print_json,
+    print_out,
+    version_or_none,
+)
+from cpengine.errors import ConfigError, ExecutorError
+from cpengine.events import Event, Noted
+from cpengine.executors import registry
+from cpengine.progress import counted
+from cpengine.project import Project
+from cpengine.sequence import Steps
+
+if TYPE_CHECKING:
+    from cpengine.executors.aws.app import App
+    from cpengine.executors.aws.apps import Apps
+
+app = typer.Typer(
+    help="Distributed-CellProfiler's phases on AWS, one by one. `run --on aws` does "
+    "them all.",
+    no_args_is_help=True,
+)
+
+Step = Annotated[str, typer.Argument(help="The step.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it costs.")]
+
+
+@app.command()
+def setup(step: Step, folder: Folder = Path()) -> None:
+    """Make queues, log groups, cluster, task definition and service; or change them."""
+    from cpengine.executors.aws import setup as phase
+
+    project = Project.load(folder)
+    apps = registry.aws_apps(project, project.cellprofiler().version)
+    apps.check(step)
+    one = apps.app(step)
+    queue = phase.setup(one)
+    print_out(f"{one.name}: ready: queue {queue.name}, service {one.settings.service}")
+
+
+@app.command()
+def submit(
+    step: Step,
+    folder: Folder = Path(),
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Send what is done, too.")
+    ] = False,
+) -> None:
+    """Send the jobs that are left; those that the queue has already are not sent."""
+    from cpengine.executors.aws import submit as phase
+
+    project = Project.load(folder)
+    version = project.cellprofiler().version
+    apps = registry.aws_apps(project, version)
+    todo = Steps(project, [step], part_of(plate, well, site), version, force).plan(step)
+    project.check_images(todo.plan, todo.jobs)
+    project.write_derived(todo.plan)
+    one = apps.app(step)
+    book = project.ledger(todo.plan.step)
+    new = phase.submit(one, book, [(job, 1) for job in todo.jobs], one.queue())
+    there = len(todo.jobs) - len(new)
+    already = f"; {there} are in the queue already" if there else ""
+    print_out(f"{one.name}: sent {len(new)} of {len(todo.jobs)} jobs{already}")
+
+
+@app.command(name="import")
+def import_(
+    step: Step,
+    file: Annotated[
+        Path, typer.Argument(help="A job file of Distributed-CellProfiler.")
+    ],
+    folder: Folder = Path(),
+) -> None:
+    """Send the jobs of a DCP job file to a step's queue."""
+    from cpengine.dcp import jobfile
+    from cpengine.executors.aws import submit as phase
+
+    project = Project.load(folder)
+    jobs = jobfile.read(file)
+    version = project.cellprofiler().version
+    one = registry.aws_apps(project, version).app(step)
+    sent = phase.send_foreign(one, jobs, project.plan(step, cellprofiler=version))
+    print_out(
+        f"{one.name}: sent {counted(len(jobs), 'job')}, {sent} of them as the step's "
+        "own, which its ledger follows"
+    )
+
+
+@app.command()
+def start(
+    step: Step,
+    folder: Folder = Path(),
+    machines: Annotated[
+        int | None, typer.Option(min=1, help="Machines. Default: as the messages need.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Ask for spot machines and have them run containers. From here on it costs."""
+    from cpengine.executors.aws import start as phase
+
+    project = Project.load(folder)
+    apps = _apps_of(project)
+    apps.check(step)
+    one = apps.app(step)
+    jobs = one.queue().counts().total
+    if not jobs and machines is None:
+        raise ExecutorError(
+            f"{one.name}: its queue is empty: run `cpengine aws submit {step}` first"
+        )
+    wanted = machines or one.settings.machines_for(jobs)
+    agree(phase.estimate(one, wanted), yes)
+    file = registry.fleet_file(project)
+    fleet = phase.start_machines(one, wanted, file)
+    print_out(f"{one.name}: asked for {wanted} machines: fleet {fleet.id}")
+    path = phase.write_monitor_file(one, fleet, project.folder)
+    print_out(f"{one.name}: wrote {path}")
+
+
+@app.command()
+def monitor(
+    step: Step,
+    folder: Folder = Path(),
+    cheapest: Annotated[
+        bool,
+        typer.Option(
+            "--cheapest", help="Replace no lost machine but one after 15 minutes."
+        ),
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="One look, then end.")] = False,
+    redrive: Annotated[
+        bool, typer.Option("--redrive", help="Put dead letters back into the queue.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Follow a run: queue, machines, cost, dead letters; take it down at its end."""
+    from cpengine.executors.aws import letters
+    from cpengine.executors.aws.monitor import Monitor
+
+    project = Project.load(folder)
+    one = _apps_of(project).app(step)
+    if redrive:
+        print_out(f"{one.name}: put {letters.redrive(one)} messages back")
+    if once:
+        _look(one, as_json)
+        return
+    watch = Monitor(one, one.queue(), _say, cheapest)
+    while watch.empty_looks < _EMPTY_LOOKS:
+        watch.look(jobs_left=1)
+        time.sleep(one.settings.section.poll_s)
+    _take_down(one)
+
+
+_EMPTY_LOOKS = 3
+"""SQS's counts are approximate: a queue that looks empty so often is empty."""
+
+
+@app.command()
+def down(step: Step, folder: Folder = Path()) -> None:
+    """Take down all that a step's run has made; again, until nothing is left."""
+    _take_down(_apps(folder).app(step))
+
+
+@app.command()
+def audit(
+    folder: Folder = Path(),
+    everything: Annotated[
+        bool, typer.Option("--all", help="What other projects have made, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List all that cpengine has made in the account and region and that is there."""
+    from cpengine.executors.aws import audit as phase
+
+    apps = _apps(folder)
+    found = phase.audit(apps.aws, apps.names())
+    mine = [left for left in found if everything or left.app in ("", *apps.names())]
+    if as_json:
+        print_json([vars_of(left) for left in mine])
+    else:
+        for left in mine:
+            print_out(str(left))
+        if not mine:
+            print_out("nothing is left")
+    if any(left.bills for left in mine):
+        raise typer.Exit(SOME_FAILED)
+
+
+def vars_of(value: Any) -> dict[str, Any]:
+    """The fields of a value with slots."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def agree(what: str, yes: bool) -> None:
+    """Ask before something costs.
+
+    Raises
+    ------
+    ConfigError
+        Nobody agrees; without a terminal only `--yes` does.
+    """
+    if yes:
+        print_err(what)
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{what}: not started: say --yes to start it")
+    print_err(what)
+    if not typer.confirm("Start it?"):
+        raise ConfigError("not started")
+
+
+def _look(one: "App", as_json: bool) -> None:
+    """Say how a run stands."""
+    from cpengine.executors.aws import fleet, letters
+    from cpengine.executors.aws.queue import Counts, Queue
+
+    queue = Queue.find(one.aws, one.settings.queue)
+    counts = queue.counts() if queue else Counts(0, 0, 0)
+    machines = sum(len(each.machines()) for each in fleet.of_app(one))
+    dead = Queue.find(one.aws, one.settings.dead_letters)
+    given_up = letters.peek(dead) if dead else []
+    if as_json:
+        print_json(
+            {
+                "app": one.name,
+                "machines": machines,
+                "messages": vars_of(counts),
+                "dead_letters": given_up,
+            }
+        )
+        return
+    table = Table(title=one.name)
+    for name in ("machines", "waiting", "in flight", "dead letters"):
+        table.add_column(name, justify="right")
+    numbers = (machines, counts.waiting + counts.later, counts.in_flight, len(given_up))
+    table.add_row(*map(str, numbers))
+    out.print(table)
+    for letter in given_up:
+        print_out(f"{letter['reason'] or 'came to no end'}: {letter['body'][:200]}")
+
+
+def _say(event: Event) -> None:
+    if isinstance(event, Noted):
+        print_err(event.what)
+
+
+def _take_down(one: "App") -> None:
+    from cpengine.executors.aws import down as phase
+
+    for line in phase.down(one):
+        print_err(f"note: {line}")
+    print_out(f"{one.name}: all is taken down")
+
+
+def _apps(folder: Path) -> "Apps":
+    return _apps_of(Project.load(folder))
+
+
+def _apps_of(project: Project) -> "Apps":
+    """For phases that send no jobs: CellProfiler need not be on this machine."""
+    return registry.aws_apps(project, version_or_none(project))

@@ -1,0 +1,285 @@
+"""Distributed-CellProfiler's job files, which `run.py submitJob` takes.
+
+A job file has the keys of a message once, and `groups` with the metadata of each job.
+"""
+
+import json
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cpengine.config.forms import METADATA
+from cpengine.dcp.config import source_of
+from cpengine.errors import InputError, StorageError
+from cpengine.loaddata import Group
+from cpengine.model import Job
+from cpengine.plan import check_ids
+
+_PLACES = ("pipeline", "data_file", "input", "output")
+_SHARED = (*_PLACES, "output_structure")
+_DATA_FILES = (".csv", ".h5")
+_UNFIT = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
+"""What cannot be in a value that names a folder and goes through `-g`."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """What a job file holds."""
+
+    jobs: list[Job]
+    notes: tuple[str, ...] = ()
+
+
+def read(path: Path) -> list[Job]:
+    """The jobs of a job file, in its order. See `parse`.
+
+    Raises
+    ------
+    InputError
+        It is missing, or as `parse`.
+    """
+    return load(path).jobs
+
+
+def load(path: Path) -> JobFile:
+    """The jobs of a job file, and what to say of it. Raises InputError as `parse`."""
+    return parse(source_of(path), str(path))
+
+
+def parse(source: str, path: str) -> JobFile:
+    """The jobs of a job file: of no step, without ledger and fingerprint.
+
+    A group is `{"Metadata": "K=V,K=V"}`, or a table of metadata, or what
+    `cellprofiler --print-groups` prints, with image numbers. Other keys are left out.
+
+    Parameters
+    ----------
+    path
+        The file as messages name it.
+
+    Raises
+    ------
+    InputError
+        It is not JSON, misses a key, or holds a place or group that is wrong.
+    """
+    try:
+        data = json.loads(source)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({error}): mend it") from error
+    shared = _shared(data, path)
+    groups = data["groups"]
+    if not isinstance(groups, list) or not groups:
+        raise InputError(f"{path}: groups: is not a list of groups: write one")
+    make = partial(Job, step="", **shared)
+    jobs = []
+    for number, entry in enumerate(groups, 1):
+        group, image_sets = _group(entry, f"{path}: group {number}")
+        jobs.append(make(group=group, image_sets=image_sets))
+    _check_groups(jobs, path)
+    printed = any(isinstance(entry, list) for entry in groups)
+    note = f"{path}: groups: are as --print-groups prints them; DCP takes the tables"
+    return JobFile(jobs, (f"{note} alone",) if printed else ())
+
+
+def dump(jobs: Iterable[Job]) -> dict[str, str]:
+    """Job files of jobs, by data file: a job file has but one.
+
+    Raises
+    ------
+    InputError
+        A place is not below the bucket, a value or place has what DCP cannot pass on,
+        or jobs of one data file differ in other places.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for job in jobs:
+        shared = tuple(getattr(job, key) for key in _SHARED)
+        if shared not in groups:
+            _check_places(dict(zip(_SHARED, shared, strict=True)), f"job {job.id}")
+        _check_group(job.group, f"job {job.id}")
+        groups.setdefault(shared, []).append(job.metadata)
+    files: dict[str, str] = {}
+    for shared, metadata in groups.items():
+        places = dict(zip(_SHARED, shared, strict=True))
+        key = places["data_file"]
+        if key in files:
+            raise InputError(
+                f"{key}: its jobs differ in pipeline, input or output: write them apart"
+            )
+        files[key] = _text(places, metadata)
+    return files
+
+
+def write(path: Path, jobs: Iterable[Job]) -> dict[Path, str]:
+    """Write job files; several get the name of the data file's folder: its plate.
+
+    Returns
+    -------
+    The data file of each.
+
+    Raises
+    ------
+    InputError
+        As `dump`; or a file is there already. Then nothing is written.
+    StorageError
+        A file cannot be written.
+    """
+    files = dump(jobs)
+    paths = _paths(path, list(files))
+    for one in paths.values():
+        if one.exists():
+            raise InputError(f"{one}: is there already: name another, or remove it")
+    for key, one in paths.items():
+        try:
+            one.parent.mkdir(parents=True, exist_ok=True)
+            one.write_text(files[key], encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"{one}: cannot be written ({error.strerror})"
+            ) from error
+    return {one: key for key, one in paths.items()}
+
+
+def _paths(path: Path, data_files: list[str]) -> dict[str, Path]:
+    """The job file of each data file."""
+    if len(data_files) == 1:
+        return {data_files[0]: path}
+    plates = {key: posixpath.basename(posixpath.dirname(key)) for key in data_files}
+    for plate, times in Counter(plates.values()).items():
+        if times > 1 or not plate:
+            raise InputError(
+                f"{path}: data files are not in folders of their plates' names: write "
+                "one plate at a time, by --plate"
+            )
+    return {
+        key: path.with_name(f"{path.stem}-{plate}{path.suffix}")
+        for key, plate in plates.items()
+    }
+
+
+def _text(places: Mapping[str, str], metadata: Iterable[str]) -> str:
+    head = {key: value for key, value in places.items() if value}
+    lines = [f"  {json.dumps(key)}: {json.dumps(head[key])}," for key in head]
+    groups = ",\n".join(f"    {json.dumps({'Metadata': text})}" for text in metadata)
+    return "\n".join(["{", *lines, '  "groups": [', groups, "  ]", "}", ""])
+
+
+def _shared(data: Any, path: str) -> dict[str, Any]:
+    """What all jobs of a file have in common."""
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: is not a job file: write a table in {{ }}")
+    for key in (*_PLACES, "groups"):
+        if key not in data:
+            raise InputError(f"{path}: {key}: is missing: add it")
+    shared = {key: data.get(key, "") for key in _SHARED}
+    for key, value in shared.items():
+        if not isinstance(value, str):
+            raise InputError(f"{path}: {key}: {value!r} is not text: put it in quotes")
+    # DCP's example has slashes at the end.
+    shared |= {key: shared[key].rstrip("/") for key in ("input", "output")}
+    _check_places(shared, path)
+    return shared
+
+
+def _check_places(places: Mapping[str, str], where: str) -> None:
+    """Refuse what DCP cannot find, or cut out of its command line."""
+    for key in _PLACES:
+        place = places[key]
+        if not place:
+            raise InputError(f"{where}: {key}: is empty: name a place in the bucket")
+        if place.startswith("/") or "://" in place:
+            raise InputError(
+                f"{where}: {key}: {place} is not a key of the bucket: write it without "
+                "scheme and / before it"
+            )
+    for key in _SHARED:
+        if re.search(r"[\s\x00-\x1f]", places[key]):
+            raise InputError(
+                f"{where}: {key}: {places[key]!r} has a blank, where DCP's command "
+                "line breaks: rename it"
+            )
+    if not places["data_file"].endswith(_DATA_FILES):
+        raise InputError(
+            f"{where}: data_file: {places['data_file']} is no .csv or .h5: name one"
+        )
+
+
+def _group(entry: Any, where: str) -> tuple[Group, int]:
+    """A group, and how many image sets it has, where that is said."""
+    image_sets = 0
+    match entry:
+        case [{} as metadata, [*numbers]]:
+            metadata, image_sets = dict(metadata), len(numbers)
+        case {"Metadata": metadata}:
+            pass
+        case _:
+            metadata = entry
+    group = _pairs(metadata, where)
+    _check_group(group, where)
+    return group, image_sets
+
+
+def _pairs(metadata: Any, where: str) -> Group:
+    """A group from either form of Metadata."""
+    if isinstance(metadata, str):
+        split = [item.partition("=") for item in metadata.split(",")]
+        if all(equals for _, equals, _ in split):
+            return tuple((key, value) for key, _, value in split)
+    elif isinstance(metadata, dict) and metadata:
+        values = metadata.values()
+        if all(type(value) in (str, int) for value in values):
+            return tuple((key, str(value)) for key, value in metadata.items())
+    raise InputError(
+        f"{where}: {json.dumps(metadata)} is no metadata: write "
+        '{"Metadata": "Metadata_Plate=P1,Metadata_Well=A01"}'
+    )
+
+
+def _check_group(group: Group, where: str) -> None:
+    keys = [key for key, _ in group]
+    for key, value in group:
+        if not re.fullmatch(METADATA, key):
+            raise InputError(
+                f"{where}: {key!r} is no metadata: write Metadata_ and a name"
+            )
+        if keys.count(key) > 1:
+            raise InputError(f"{where}: {key} is there twice: remove one")
+        if not value or _UNFIT.search(value):
+            raise InputError(
+                f"{where}: {key}: {value!r} cannot name a group or folder: use no "
+                "comma, equals sign, blank, slash or '..', and not nothing"
+            )
+
+
+def _check_groups(jobs: list[Job], path: str) -> None:
+    """Refuse groups that do not go together."""
+    first = jobs[0]
+    keys = {key for key, _ in first.group}
+    seen: dict[frozenset[tuple[str, str]], int] = {}
+    for number, job in enumerate(jobs, 1):
+        if {key for key, _ in job.group} != keys:
+            raise InputError(
+                f"{path}: group {number}: has not the metadata of group 1, "
+                f"{', '.join(sorted(keys))}: write the same in all"
+            )
+        same = seen.setdefault(frozenset(job.group), number)
+        if same != number:
+            raise InputError(
+                f"{path}: group {number}: is group {same} again: remove it"
+            )
+    structure = rest = first.output_structure
+    for key in sorted(keys, key=len, reverse=True):
+        rest = rest.replace(key, "")
+    if "Metadata_" in rest or structure.startswith("/") or ".." in structure.split("/"):
+        raise InputError(
+            f"{path}: output_structure: {structure!r} must stay below the "
+            f"output and name only {', '.join(sorted(keys))}"
+        )
+    try:
+        check_ids([job.group for job in jobs], structure)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error

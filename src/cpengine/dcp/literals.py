@@ -1,0 +1,289 @@
+"""Python files read as data: the names that they set to literals. Nothing is run."""
+
+import ast
+import operator
+import posixpath
+import string
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from cpengine.dcp.values import Setting, is_number
+from cpengine.errors import InputError
+
+CODE = "is code, not a setting: write the value"
+_LARGEST = 10**15
+_LONGEST = 10_000
+_SHOWN = 60
+_OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_CONSTANTS = {"string.ascii_uppercase": string.ascii_uppercase}
+_JOINS = {"posixpath.join", "os.path.join"}
+
+
+def settings(source: str, path: str) -> dict[str, Setting]:
+    """The names that a file of settings sets, in order; the last value of each.
+
+    Parameters
+    ----------
+    path
+        The file as messages name it.
+
+    Raises
+    ------
+    InputError
+        It is no Python, or holds anything but names that are set to literals, to names
+        set above, to numbers reckoned of them and to texts put together.
+    """
+    found: dict[str, Setting] = {}
+    data = _Data(found)
+    for statement in _statements(source, path):
+        if _is_remark(statement):
+            continue
+        try:
+            names, node = _assigned(statement)
+            value = data.read(node)
+        except _NotDataError as error:
+            raise error.told(path) from None
+        for name in names:
+            found[name] = Setting(value, f"{path}:{statement.lineno}: {name}")
+    return found
+
+
+def script(source: str, path: str, wanted: Collection[str]) -> dict[str, Setting]:
+    """The names that a script sets to what can be read; all else in it is left out.
+
+    Besides what `settings` reads, `range`, `list`, a part of a list, `posixpath.join`
+    and `string.ascii_uppercase` are data here.
+
+    Parameters
+    ----------
+    wanted
+        Names whose values must be read, where they are set.
+
+    Raises
+    ------
+    InputError
+        It is no Python, or a wanted name is set to something else.
+    """
+    found: dict[str, Setting] = {}
+    data = _ScriptData(found)
+    for statement in _statements(source, path):
+        try:
+            names, node = _assigned(statement)
+            value = data.read(node)
+        except _NotDataError as error:
+            touched = _touched(statement)
+            if touched.intersection(wanted):
+                raise error.told(path) from None
+            for name in touched:
+                found.pop(name, None)
+            continue
+        for name in names:
+            found[name] = Setting(value, f"{path}:{statement.lineno}: {name}")
+    return found
+
+
+def calls(source: str, path: str) -> Iterator[tuple[str, list[Any]]]:
+    """The functions that a script itself calls by name, and their literal arguments."""
+    for statement in _statements(source, path):
+        match statement:
+            case ast.Expr(
+                value=ast.Call(func=ast.Name(id=name), args=args, keywords=keywords)
+            ):
+                given = [*args, *(keyword.value for keyword in keywords)]
+                yield name, [n.value for n in given if isinstance(n, ast.Constant)]
+
+
+class _NotDataError(Exception):
+    """Something that would have to be run."""
+
+    def __init__(self, node: ast.expr | ast.stmt, why: str = CODE) -> None:
+        super().__init__(why)
+        self.node = node
+        self.why = why
+
+    def told(self, path: str) -> InputError:
+        """The same as a line for the user."""
+        try:
+            text = ast.unparse(self.node).partition("\n")[0]
+        except RecursionError:
+            text = ""
+        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+        return InputError(f"{path}:{self.node.lineno}: {shown}: {self.why}")
+
+
+def _statements(source: str, path: str) -> list[ast.stmt]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source).body
+    except SyntaxError as error:
+        raise InputError(
+            f"{path}:{error.lineno or 1}: is not Python ({error.msg}): mend the line"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{path}: is not Python ({error or 'nested too deeply'}): name another file"
+        ) from error
+
+
+def _is_remark(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+    return False
+
+
+def _assigned(statement: ast.stmt) -> tuple[list[str], ast.expr]:
+    """The names that a statement sets, and to what."""
+    match statement:
+        case ast.Assign(targets=targets, value=value):
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            if len(names) == len(targets):
+                return names, value
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            return [name], value
+    raise _NotDataError(statement)
+
+
+def _touched(statement: ast.stmt) -> set[str]:
+    """The names that a statement that was not read may change."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return {statement.name}
+    touched = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()):
+                touched.add(name)
+            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                touched.add(name)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
+                touched.add(name)
+    return touched
+
+
+class _Data:
+    """Reads expressions of a file of settings."""
+
+    def __init__(self, known: Mapping[str, Setting]) -> None:
+        self.known = known
+
+    def read(self, node: ast.expr) -> Any:
+        """An expression's value. Raises _NotDataError if it would have to be run."""
+        try:
+            return self.of(node)
+        except RecursionError:
+            raise _NotDataError(node, "is nested too deeply: write the value") from None
+
+    def of(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=str() | int() | float() as value):
+                return _bounded(value, node)
+            case ast.Constant():
+                raise _NotDataError(
+                    node, "is not text, a number or a list: write one of them"
+                )
+            case ast.Name(id=name):
+                if name not in self.known:
+                    raise _NotDataError(node, "is not set above: write the value")
+                return self.known[name].value
+            case ast.List(elts=items) | ast.Tuple(elts=items):
+                return [self.of(item) for item in items]
+        return _bounded(self.made(node), node)
+
+    def made(self, node: ast.expr) -> Any:
+        """The value of an expression that puts others together."""
+        match node:
+            case ast.Dict(keys=keys, values=values):
+                names = [self.of(key) for key in keys if key is not None]
+                if len(names) == len(keys) and all(isinstance(n, str) for n in names):
+                    return dict(zip(names, map(self.of, values), strict=True))
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+                value = self.of(operand)
+                if is_number(value):
+                    return -value if isinstance(sign, ast.USub) else value
+            case ast.BinOp(left=left, right=right, op=op):
+                return self._reckoned(node, self.of(left), self.of(right), op)
+            case ast.JoinedStr(values=parts):
+                return "".join(self._part(node, part) for part in parts)
+        raise _NotDataError(node)
+
+    def _reckoned(self, node: ast.expr, left: Any, right: Any, op: ast.operator) -> Any:
+        numbers = is_number(left) and is_number(right)
+        joined = type(left) is type(right) in (str, list) and isinstance(op, ast.Add)
+        if type(op) not in _OPERATIONS or not (numbers or joined):
+            raise _NotDataError(node)
+        try:
+            return _OPERATIONS[type(op)](left, right)
+        except ZeroDivisionError:
+            raise _NotDataError(node, "divides by 0: write the value") from None
+
+    def _part(self, node: ast.expr, part: ast.expr) -> str:
+        """A part of an f-string."""
+        match part:
+            case ast.FormattedValue(value=inner, conversion=-1, format_spec=None):
+                value = self.of(inner)
+                if isinstance(value, str | int | float):
+                    return str(value)
+            case ast.Constant(value=str() as text):
+                return text
+        raise _NotDataError(node)
+
+
+class _ScriptData(_Data):
+    """Reads the few calls, too, that scripts make lists and paths with."""
+
+    def made(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Attribute() if (name := ast.unparse(node)) in _CONSTANTS:
+                return _CONSTANTS[name]
+            case ast.Subscript(value=value, slice=ast.Slice(step=None) as part):
+                return self._slice(node, self.of(value), part)
+            case ast.Call(func=func, args=args, keywords=[]):
+                return self._called(node, ast.unparse(func), list(map(self.of, args)))
+        return super().made(node)
+
+    def _slice(self, node: ast.expr, value: Any, part: ast.Slice) -> Any:
+        ends = [self.of(end) if end else None for end in (part.lower, part.upper)]
+        whole = all(end is None or isinstance(end, int) for end in ends)
+        if not whole or not isinstance(value, str | list):
+            raise _NotDataError(node)
+        return value[slice(*ends)]
+
+    def _called(self, node: ast.expr, name: str, values: list[Any]) -> Any:
+        kinds = {type(value) for value in values}
+        if name == "list" and len(values) == 1 and kinds <= {str, list}:
+            return list(values[0])
+        if name in _JOINS and kinds == {str}:
+            return posixpath.join(*values)
+        if (
+            name == "range"
+            and kinds == {int}
+            and len(values) <= 3
+            and values[2:] != [0]
+        ):
+            numbers = range(*values)
+            if len(numbers) <= _LONGEST:
+                return list(numbers)
+        raise _NotDataError(node)
+
+
+def _bounded(value: Any, node: ast.expr) -> Any:
+    """The value itself; sums of sums may not grow without end."""
+    if is_number(value):
+        fits = abs(value) <= _LARGEST
+    else:
+        fits = isinstance(value, bool) or len(value) <= _LONGEST
+    if not fits:
+        raise _NotDataError(node, "is too large: write a value that can be meant")
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _NotDataError(node, "is not text: write it in UTF-8") from None
+    return value

@@ -1,0 +1,1 @@
+"""Distributed-CellProfiler's infrastructure on AWS, and an executor that drives it."""

@@ -1,0 +1,136 @@
+"""What is left in an account and region that cpengine has made, or that bills."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from cpengine.executors.aws import fleet
+from cpengine.executors.aws.queue import Queue
+from cpengine.executors.aws.session import Aws, AwsError
+
+TAG = "cpengine:app"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One thing that is there."""
+
+    kind: str
+    name: str
+    app: str
+    """The app that its tags or its name tell; empty if none."""
+    bills: bool = False
+    """Whether it costs by the hour."""
+
+    def __str__(self) -> str:
+        of = f" of {self.app}" if self.app else ""
+        return f"{self.kind} {self.name}{of}{', bills' if self.bills else ''}"
+
+
+def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Left]:
+    """All that carries our tags, or the names of these apps.
+
+    Raises
+    ------
+    AwsError
+        A service cannot be asked, so that nothing can be said.
+    """
+    looks: list[Callable[[], Iterator[Left]]] = [
+        lambda: _fleets(aws),
+        lambda: _instances(aws),
+        lambda: _templates(aws),
+        lambda: _clusters(aws),
+        lambda: _services(aws),
+        lambda: _tasks(aws),
+        lambda: _queues(aws),
+        lambda: _log_groups(aws),
+        lambda: _alarms(aws),
+        lambda: _dashboards(aws),
+    ]
+    found = [left for look in looks for left in look()]
+    return [left for left in found if left.app or _named(left.name, apps)]
+
+
+def _named(name: str, apps: frozenset[str]) -> bool:
+    endings = ("", "Queue", "DeadMessages", "Task", "Service", "_perInstance")
+    known = {f"{app}{ending}" for app in apps for ending in endings}
+    return name in known or any(name.startswith(f"{app}_i-") for app in apps)
+
+
+def _fleets(aws: Aws) -> Iterator[Left]:
+    for one in fleet.fleets(aws):
+        yield Left("fleet", one.id, one.tags.get(TAG, ""), bills=True)
+
+
+def _instances(aws: Aws) -> Iterator[Left]:
+    reservations = aws.each(
+        "ec2",
+        "describe_instances",
+        "Reservations",
+        Filters=[
+            {"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]}
+        ],
+    )
+    for reservation in reservations:
+        for one in reservation["Instances"]:
+            tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
+            yield Left("machine", one["InstanceId"], tags.get(TAG, ""), bills=True)
+
+
+def _templates(aws: Aws) -> Iterator[Left]:
+    for one in aws.each("ec2", "describe_launch_templates", "LaunchTemplates"):
+        tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
+        yield Left("launch template", one["LaunchTemplateName"], tags.get(TAG, ""))
+
+
+def _clusters(aws: Aws) -> Iterator[Left]:
+    for arn in aws.each("ecs", "list_clusters", "clusterArns"):
+        yield Left("cluster", arn.rpartition("/")[2], _ecs_tag(aws, arn))
+
+
+def _services(aws: Aws) -> Iterator[Left]:
+    for cluster in list(aws.each("ecs", "list_clusters", "clusterArns")):
+        for arn in aws.each("ecs", "list_services", "serviceArns", cluster=cluster):
+            yield Left("service", arn.rpartition("/")[2], _ecs_tag(aws, arn))
+
+
+def _tasks(aws: Aws) -> Iterator[Left]:
+    listed = aws.each(
+        "ecs", "list_task_definitions", "taskDefinitionArns", status="ACTIVE"
+    )
+    for arn in listed:
+        family = arn.rpartition("/")[2].rpartition(":")[0]
+        yield Left("task definition", family, _ecs_tag(aws, arn))
+
+
+def _ecs_tag(aws: Aws, arn: str) -> str:
+    found = aws.call("ecs", "list_tags_for_resource", resourceArn=arn)
+    tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
+    return str(tags.get(TAG, ""))
+
+
+def _queues(aws: Aws) -> Iterator[Left]:
+    for url in aws.each("sqs", "list_queues", "QueueUrls"):
+        one = Queue(aws, url)
+        try:
+            tags = one.tags()
+        except AwsError:  # just removed, or not ours to ask
+            tags = {}
+        yield Left("queue", one.name, tags.get(TAG, ""))
+
+
+def _log_groups(aws: Aws) -> Iterator[Left]:
+    for one in aws.each("logs", "describe_log_groups", "logGroups"):
+        arn = one.get("logGroupArn") or one["arn"].removesuffix(":*")
+        tags = aws.call("logs", "list_tags_for_resource", resourceArn=arn)["tags"]
+        yield Left("log group", one["logGroupName"], tags.get(TAG, ""))
+
+
+def _alarms(aws: Aws) -> Iterator[Left]:
+    for one in aws.each("cloudwatch", "describe_alarms", "MetricAlarms"):
+        name = one["AlarmName"]
+        yield Left("alarm", name, "")
+
+
+def _dashboards(aws: Aws) -> Iterator[Left]:
+    for one in aws.each("cloudwatch", "list_dashboards", "DashboardEntries"):
+        yield Left("dashboard", one["DashboardName"], "")

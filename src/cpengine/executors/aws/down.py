@@ -1,0 +1,261 @@
+"""Take down what a step's run has made: by its record, or by names and tags alone.
+
+Every part can be done again, and goes on where one before it has failed.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cpengine.executors.aws import fleet
+from cpengine.executors.aws.app import App
+from cpengine.executors.aws.queue import Queue
+from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.provenance import now
+
+_GONE = frozenset(
+    {
+        "ServiceNotFoundException",
+        "ServiceNotActiveException",
+        "ClusterNotFoundException",
+        "ResourceNotFoundException",
+        "ResourceNotFound",
+        "InvalidLaunchTemplateName.NotFoundException",
+        "InvalidLaunchTemplateId.NotFound",
+        "NotFoundException",
+    }
+)
+_LOOK_S = 0.5
+
+
+def stop_billing(app: App) -> None:
+    """End workers and machines; all that costs by the hour.
+
+    Raises
+    ------
+    AwsError
+        Something could not be ended; all else was.
+    """
+    _all(lambda: _no_tasks(app), lambda: _no_machines(app))
+
+
+def down(app: App, wait_s: float = 150.0) -> list[str]:
+    """Take everything down; give what is kept on purpose, one line each.
+
+    Parameters
+    ----------
+    wait_s
+        How long to wait for containers to give back their jobs.
+
+    Raises
+    ------
+    AwsError
+        Something could not be removed; all else was.
+    """
+    kept: list[str] = []
+    _all(
+        lambda: _no_tasks(app),
+        lambda: wait_for_tasks(app, wait_s),
+        lambda: _no_machines(app),
+        lambda: _no_alarms(app),
+        lambda: _no_dashboard(app),
+        lambda: _export_logs(app),
+        lambda: _no_service(app),
+        lambda: _no_task_definitions(app),
+        lambda: _no_cluster(app),
+        lambda: kept.extend(_no_queues(app)),
+        lambda: kept.extend(_no_logs(app)),
+    )
+    app.record.made.clear()
+    app.record.down = now()
+    app.record.write()
+    return kept
+
+
+def _all(*parts: Callable[[], object]) -> None:
+    """Do all parts; raise the first error when all have been tried."""
+    errors = []
+    for part in parts:
+        try:
+            part()
+        except AwsError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except AwsError as error:
+        if error.code not in _GONE:
+            raise
+
+
+def _no_tasks(app: App) -> None:
+    """Have ECS end all containers, and start none again."""
+    with _unless_gone():
+        app.aws.call(
+            "ecs",
+            "update_service",
+            cluster=app.record.cluster,
+            service=app.settings.service,
+            desiredCount=0,
+        )
+
+
+def wait_for_tasks(app: App, wait_s: float) -> None:
+    """Wait until containers have ended, so that no job is cut off."""
+    until = time.monotonic() + wait_s
+    while time.monotonic() < until:
+        service: Any = app.service()
+        if service is None or not service["runningCount"] + service["pendingCount"]:
+            return
+        time.sleep(_LOOK_S)
+
+
+def _no_machines(app: App) -> None:
+    for one in fleet.of_app(app):
+        one.cancel()
+    for name in _templates(app):
+        with _unless_gone():
+            app.aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
+
+
+def _templates(app: App) -> set[str]:
+    tagged = app.aws.each(
+        "ec2",
+        "describe_launch_templates",
+        "LaunchTemplates",
+        Filters=[{"Name": "tag:cpengine:app", "Values": [app.name]}],
+    )
+    return {one["LaunchTemplateName"] for one in tagged}
+
+
+def alarms(aws: Aws, app: str) -> list[str]:
+    """The alarms on an app's machines."""
+    found = aws.each(
+        "cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{app}_i-"
+    )
+    return [one["AlarmName"] for one in found]
+
+
+def _no_alarms(app: App) -> None:
+    names = alarms(app.aws, app.name)
+    for start in range(0, len(names), 100):
+        some = names[start : start + 100]
+        app.aws.call("cloudwatch", "delete_alarms", AlarmNames=some)
+
+
+def _no_dashboard(app: App) -> None:
+    with _unless_gone():
+        app.aws.call("cloudwatch", "delete_dashboards", DashboardNames=[app.name])
+
+
+def _export_logs(app: App) -> None:
+    """Copy the logs to the bucket, where that is wanted."""
+    bucket = app.settings.buckets.get("AWS_BUCKET")
+    if not app.settings.section.export_logs or not bucket:
+        return
+    for group in app.settings.log_groups:
+        with _unless_gone():
+            made = app.aws.call(
+                "logs",
+                "create_export_task",
+                logGroupName=group,
+                fromTime=0,
+                to=int(time.time() * 1000),
+                destination=bucket,
+                destinationPrefix=f"exportedlogs/{group}",
+            )
+            _wait_for_export(app, made["taskId"])
+
+
+def _wait_for_export(app: App, task: str) -> None:
+    """AWS exports one group at a time."""
+    while True:
+        found = app.aws.call("logs", "describe_export_tasks", taskId=task)
+        if found["exportTasks"][0]["status"]["code"] not in ("PENDING", "RUNNING"):
+            return
+        time.sleep(_LOOK_S)
+
+
+def _no_service(app: App) -> None:
+    with _unless_gone():
+        app.aws.call(
+            "ecs",
+            "delete_service",
+            cluster=app.record.cluster,
+            service=app.settings.service,
+            force=True,
+        )
+
+
+def _no_task_definitions(app: App) -> None:
+    found = app.aws.each(
+        "ecs",
+        "list_task_definitions",
+        "taskDefinitionArns",
+        familyPrefix=app.settings.task,
+        status="ACTIVE",
+    )
+    for arn in list(found):
+        family = arn.rpartition("/")[2].rpartition(":")[0]
+        if family == app.settings.task:  # a prefix may be another's name, too
+            app.aws.call("ecs", "deregister_task_definition", taskDefinition=arn)
+
+
+def _no_cluster(app: App) -> None:
+    """Remove the cluster if cpengine has made it and nothing uses it any more."""
+    name = app.record.cluster
+    found = app.aws.call("ecs", "describe_clusters", clusters=[name], include=["TAGS"])[
+        "clusters"
+    ]
+    if not found or name == "default":
+        return
+    used = ("activeServicesCount", "runningTasksCount", "pendingTasksCount")
+    ours = any(tag["key"] == "cpengine:app" for tag in found[0].get("tags", ()))
+    if ours and not any(found[0].get(count, 0) for count in used):
+        try:
+            app.aws.call("ecs", "delete_cluster", cluster=name)
+        except AwsError as error:  # machines that end are in it for a while
+            if error.code not in _GONE and not error.code.startswith("ClusterContains"):
+                raise
+
+
+def _no_queues(app: App) -> list[str]:
+    jobs = Queue.find(app.aws, app.settings.queue)
+    if jobs is not None and _is_ours(app, jobs):
+        jobs.remove()
+    dead = Queue.find(app.aws, app.settings.dead_letters)
+    if dead is None or not app.settings.own_dead_letters or not _is_ours(app, dead):
+        return []
+    letters = dead.counts().total
+    if letters:
+        return [
+            f"queue {dead.name}: has {letters} dead letters: see `cpengine aws "
+            "monitor --once`"
+        ]
+    dead.remove()
+    return []
+
+
+def _is_ours(app: App, queue: Queue) -> bool:
+    return queue.tags().get("cpengine:project") == app.settings.project
+
+
+def _no_logs(app: App) -> list[str]:
+    made = [name for name in app.settings.log_groups if _has_logs(app, name)]
+    if app.settings.section.keep_logs:
+        return [f"log group {name}: kept, as keep_logs says" for name in made]
+    for name in made:
+        with _unless_gone():
+            app.aws.call("logs", "delete_log_group", logGroupName=name)
+    return []
+
+
+def _has_logs(app: App, name: str) -> bool:
+    found = app.aws.call("logs", "describe_log_groups", logGroupNamePrefix=name)
+    return any(group["logGroupName"] == name for group in found["logGroups"])

@@ -1,0 +1,276 @@
+"""The `aws` executor: jobs in an SQS queue, workers that empty it, markers that tell.
+
+Nothing but the ledger says what a job came to, so a client that is lost loses nothing:
+the next one reads on.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cpengine.dcp import DoneRule
+from cpengine.errors import StorageError
+from cpengine.events import JobRetried, Noted
+from cpengine.executors.aws import down, letters, setup
+from cpengine.executors.aws.app import App
+from cpengine.executors.aws.monitor import Monitor
+from cpengine.executors.aws.queue import Queue
+from cpengine.executors.aws.sent import Sent
+from cpengine.executors.aws.session import AwsError
+from cpengine.executors.aws.start import start_machines
+from cpengine.executors.aws.stock import Stock
+from cpengine.executors.aws.submit import submit
+from cpengine.executors.base import Executor
+from cpengine.failures import given_up, next_try
+from cpengine.ledger import Kept, Ledger, Marker
+from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.runner import Machine, versions
+
+_WINDOW = 20_000
+_BLIND_S = 600.0
+"""How long AWS may be out of reach before the client gives up; workers go on."""
+_VANISHED_LOOKS = 3
+_SHARE_OF_TIME = 10
+"""Looking takes at most such a part of the time."""
+
+
+@dataclass(eq=False)
+class _UnderWay:
+    """A job in the queue or in a worker."""
+
+    job: Job
+    attempt: int
+    tries: int = 0
+    """So many of the earlier markers that its outcomes name have been told of."""
+
+
+class AwsExecutor(Executor):
+    """Runs each step's jobs on machines of its own.
+
+    Parameters
+    ----------
+    machine
+        The client's own: where the ledger is, and which CellProfiler is wanted.
+    app_of
+        Settles a step: names, amounts, record.
+    fleet_file
+        The user's spot fleet file, if there is one.
+    most
+        At most so many jobs at a time.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        app_of: Callable[[str], App],
+        *,
+        fleet_file: Path | None = None,
+        most: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.window = _WINDOW
+        self._machine = machine
+        self._app_of = app_of
+        self._fleet_file = fleet_file
+        self._most = most
+        self._step: _Step | None = None
+        self._lost = False
+
+    def submit(self, job: Job, attempt: int) -> None:
+        if self._step is None or self._step.name != job.step:
+            self._finish()
+            self._step = self._begin(job)
+        self._step.add(job, attempt)
+
+    def _begin(self, job: Job) -> "_Step":
+        app = self._app_of(job.step)
+        self.traces = {"scheduler": "aws", "ledger": job.ledger}
+        book = Ledger(self._machine.places.outputs, job.ledger)
+        return _Step(job.step, app, book, self)
+
+    def wait(self, timeout_s: float | None) -> list[Outcome]:
+        assert self._step is not None
+        if self._step.fresh:
+            self._step.start(self._fleet_file, self._most)
+        due = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+        reached = time.monotonic()
+        while True:
+            try:
+                outcomes = self._step.look()
+                reached = time.monotonic()
+            except (AwsError, StorageError) as error:
+                if isinstance(error, AwsError) and not error.passing:
+                    raise
+                if time.monotonic() - reached > _BLIND_S:
+                    self._lost = True
+                    raise
+                self.listen(Noted(str(error)))
+                outcomes = []
+            if outcomes or time.monotonic() >= due:
+                return outcomes
+            time.sleep(min(self._step.pause_s, max(0.0, due - time.monotonic())))
+
+    @property
+    def cellprofiler(self) -> str:
+        """The version that workers must have."""
+        return self._machine.cellprofiler.version
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What is known of what ran a job whose worker told nothing."""
+        return versions(self._machine.cellprofiler)
+
+    def cancel(self) -> None:
+        if not self._lost:
+            self._finish()
+
+    def close(self) -> None:
+        if not self._lost:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Take down what the present step has."""
+        if self._step is not None:
+            step, self._step = self._step, None
+            for line in down.down(step.app):
+                self.listen(Noted(line))
+
+
+class _Step:
+    """One step's jobs under way."""
+
+    def __init__(self, name: str, app: App, book: Ledger, run: AwsExecutor) -> None:
+        self.name = name
+        self.app = app
+        self._book = book
+        self._run = run
+        self.pause_s = app.settings.section.poll_s
+        self._fresh: list[_UnderWay] = []
+        self._under_way: dict[str, _UnderWay] = {}
+        self._queue: Queue | None = None
+        self._sent: Sent | None = None
+        self._monitor: Monitor | None = None
+        self._stock: Stock | None = None
+
+    def add(self, job: Job, attempt: int) -> None:
+        """Take in a job; it is sent with the others."""
+        self._fresh.append(_UnderWay(job, attempt))
+
+    @property
+    def fresh(self) -> bool:
+        """Whether there are jobs to be sent."""
+        return bool(self._fresh)
+
+    def start(self, file: Path | None, most: int | None) -> None:
+        """Send the new jobs, and ask for machines if there are none.
+
+        Raises
+        ------
+        AwsError
+            AWS refuses something.
+        """
+        first = self._queue is None
+        queue = self._queue = self._queue or setup.setup(self.app)
+        self._sent = self._sent or Sent.open(self._book, queue)
+        self._send(queue, self._sent)
+        if first:
+            jobs = min(len(self._under_way), most or _WINDOW)
+            start_machines(self.app, self.app.settings.machines_for(jobs), file)
+            self._monitor = Monitor(self.app, queue, self._run.listen)
+
+    def _send(self, queue: Queue, sent: Sent) -> None:
+        fresh = [(one.job, one.attempt) for one in self._fresh]
+        self._under_way |= {one.job.id: one for one in self._fresh}
+        for job in submit(self.app, self._book, fresh, queue, sent):
+            self._under_way[job.id].job = job
+        self._fresh.clear()
+
+    def look(self) -> list[Outcome]:
+        """The outcomes that have come since."""
+        begun = time.monotonic()
+        outcomes = [*self._told(), *self._by_files(), *self._given_up()]
+        for outcome in outcomes:
+            del self._under_way[outcome.job.id]
+        if self._monitor is not None:
+            self._monitor.look(len(self._under_way))
+            if self._monitor.empty_looks >= _VANISHED_LOOKS:
+                outcomes += self._vanished()
+        took = time.monotonic() - begun
+        self.pause_s = max(self.app.settings.section.poll_s, _SHARE_OF_TIME * took)
+        return outcomes
+
+    def _told(self) -> list[Outcome]:
+        """Outcomes that workers have written to the ledger."""
+        names = []
+        for job_id, markers in self._book.markers().items():
+            one = self._under_way.get(job_id)
+            names += [name for name in markers if one and self._tells(name, one.job)]
+        found = []
+        for outcome in self._book.outcomes(names):
+            self._tell_tries(outcome)
+            if next_try(outcome, 0.0) is None:
+                job = self._under_way[outcome.job.id].job
+                share = outcome.job.share
+                found.append(replace(outcome, job=replace(job, share=share)))
+        return found
+
+    def _by_files(self) -> list[Outcome]:
+        """What Distributed-CellProfiler's own worker has come to."""
+        if self.app.settings.section.worker != "dcp":
+            return []
+        rule = self.app.settings.done or DoneRule(1)
+        self._stock = self._stock or Stock(self._book, rule, self._run.versions)
+        drained = self._monitor is not None and self._monitor.empty_looks > 0
+        jobs = [one.job for one in self._under_way.values()]
+        return self._stock.outcomes(jobs, drained=drained)
+
+    def _tell_tries(self, outcome: Outcome) -> None:
+        """Tell of attempts that failed and were tried again by the workers.
+
+        Their markers may be gone by now; the next attempt's outcome names them.
+        """
+        one = self._under_way[outcome.job.id]
+        for name in outcome.job.earlier[one.tries :]:
+            marker = Marker.parse(name)
+            kind = marker.failure if marker else ""
+            if kind and name not in one.job.earlier:
+                failure = Failure(FailureKind(kind), "see the log of its stream")
+                self._run.listen(JobRetried(Outcome(one.job, failure)))
+        one.tries = max(one.tries, len(outcome.job.earlier))
+
+    def _tells(self, name: str, job: Job) -> bool:
+        marker = Marker.parse(name)
+        return (
+            marker is not None
+            and marker.state is not Kept.REPLACED
+            and marker.fingerprint == job.fingerprint
+            and marker.version == self._run.cellprofiler
+        )
+
+    def _given_up(self) -> list[Outcome]:
+        """Jobs whose messages have become dead letters."""
+        found = []
+        for letter in letters.take(self.app, self._under_way):
+            one = self._under_way[letter.job.id]
+            failure = Failure(FailureKind.NODE_LOST, letter.why)
+            outcome = Outcome(
+                one.job, failure, letter.attempt, versions=self._run.versions
+            )
+            self._book.record(outcome)
+            letter.bury()
+            found.append(given_up(outcome))
+        return found
+
+    def _vanished(self) -> list[Outcome]:
+        """What is left when the queue stays empty: messages that somebody removed."""
+        why = "its message is gone from the queue, and nothing says what it came to"
+        failure = Failure(FailureKind.NO_OUTPUT, why)
+        left = [
+            Outcome(one.job, failure, one.attempt, versions=self._run.versions)
+            for one in self._under_way.values()
+        ]
+        self._under_way.clear()
+        for outcome in left:
+            self._book.record(outcome)
+        return left

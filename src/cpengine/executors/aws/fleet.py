@@ -1,0 +1,327 @@
+"""Spot machines: the user's spot fleet file as it is, or an EC2 fleet of our making."""
+
+import base64
+import copy
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from pathlib import Path
+from typing import Any
+
+from cpengine.errors import ConfigError
+from cpengine.executors.aws.app import App
+from cpengine.executors.aws.session import Aws, AwsError
+
+AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
+"""Where Amazon keeps the name of its newest image for ECS."""
+_ALIVE = frozenset({"submitted", "active", "modifying"})
+_REQUIRED = ("IamFleetRole", "LaunchSpecifications")
+_ROOM_FOR_DOCKER_GB = 2
+_IMAGE_GB = 30
+"""What Amazon's image for ECS needs at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A request for machines that AWS keeps fulfilling."""
+
+    aws: Aws
+    id: str
+    tags: Mapping[str, str]
+
+    @property
+    def spot(self) -> bool:
+        """Whether it is a spot fleet, as Distributed-CellProfiler asks for."""
+        return self.id.startswith("sfr-")
+
+    def machines(self) -> list[str]:
+        """The ids of its machines that run."""
+        if self.spot:
+            found = self.aws.call(
+                "ec2", "describe_spot_fleet_instances", SpotFleetRequestId=self.id
+            )
+        else:
+            found = self.aws.call("ec2", "describe_fleet_instances", FleetId=self.id)
+        return [one["InstanceId"] for one in found.get("ActiveInstances", ())]
+
+    def shrink(self, machines: int) -> None:
+        """Replace lost machines only up to so many; end none."""
+        if self.spot:
+            self.aws.call(
+                "ec2",
+                "modify_spot_fleet_request",
+                SpotFleetRequestId=self.id,
+                TargetCapacity=machines,
+                ExcessCapacityTerminationPolicy="noTermination",
+            )
+        else:
+            self.aws.call(
+                "ec2",
+                "modify_fleet",
+                FleetId=self.id,
+                TargetCapacitySpecification={"TotalTargetCapacity": machines},
+                ExcessCapacityTerminationPolicy="no-termination",
+            )
+
+    def cancel(self) -> None:
+        """End it and its machines. Raises AwsError if AWS does not do so."""
+        if self.spot:
+            done = self.aws.call(
+                "ec2",
+                "cancel_spot_fleet_requests",
+                SpotFleetRequestIds=[self.id],
+                TerminateInstances=True,
+            )
+            failed = done.get("UnsuccessfulFleetRequests")
+        else:
+            done = self.aws.call(
+                "ec2", "delete_fleets", FleetIds=[self.id], TerminateInstances=True
+            )
+            failed = done.get("UnsuccessfulFleetDeletions")
+        code = failed[0]["Error"]["Code"] if failed else ""
+        if code and not code.endswith(("DoesNotExist", "State")):  # ended already
+            raise AwsError(
+                f"fleet {self.id}: AWS does not end it ({code}): end it again"
+            )
+
+
+def fleets(aws: Aws) -> Iterator[Fleet]:
+    """All fleets of the account and region that can still start machines."""
+    requests = aws.each(
+        "ec2", "describe_spot_fleet_requests", "SpotFleetRequestConfigs"
+    )
+    for one in requests:
+        if one["SpotFleetRequestState"] in _ALIVE:
+            yield Fleet(aws, one["SpotFleetRequestId"], _tags(one))
+    for one in aws.each("ec2", "describe_fleets", "Fleets"):
+        if one["FleetState"] in _ALIVE:
+            yield Fleet(aws, one["FleetId"], _tags(one))
+
+
+def of_app(app: App) -> list[Fleet]:
+    """The app's fleets: those of its tag, and those in its record."""
+    known = set(app.record.names("fleet"))
+    return [
+        fleet
+        for fleet in fleets(app.aws)
+        if fleet.id in known or fleet.tags.get("cpengine:app") == app.name
+    ]
+
+
+def _tags(one: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
+
+
+def request(app: App, machines: int, file: Path | None) -> Fleet:
+    """Ask for machines.
+
+    Parameters
+    ----------
+    file
+        A spot fleet file; without one an EC2 fleet is made.
+
+    Raises
+    ------
+    AwsError, ConfigError
+        AWS refuses, or the file is wrong.
+    """
+    app.record.note("fleet to be", secrets.token_hex(16))
+    if file is not None:
+        made = app.aws.call(
+            "ec2",
+            "request_spot_fleet",
+            SpotFleetRequestConfig=from_file(app, machines, read(file)),
+        )["SpotFleetRequestId"]
+    else:
+        made = app.aws.call("ec2", "create_fleet", **generated(app, machines))
+        made = made["FleetId"]
+    app.record.note("fleet", made)
+    return Fleet(app.aws, made, app.tags)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read and check a spot fleet file.
+
+    Raises
+    ------
+    ConfigError
+        It is missing, is not JSON, or lacks what AWS needs.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: is not there: name your spot fleet file in executors.aws.fleet, "
+            "or remove that key"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: holds no JSON object: use a spot fleet file")
+    missing = [key for key in _REQUIRED if not data.get(key)]
+    for number, spec in enumerate(data.get("LaunchSpecifications") or ()):
+        place = f"LaunchSpecifications[{number}]."
+        if not spec.get("ImageId"):
+            missing.append(f"{place}ImageId")
+        if not spec.get("IamInstanceProfile"):
+            missing.append(f"{place}IamInstanceProfile")
+    if missing:
+        raise ConfigError(f"{path}: {', '.join(missing)}: is missing: add it")
+    return data
+
+
+def from_file(app: App, machines: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    """The user's request with what the run sets: numbers, times, types, tags."""
+    settings, now = app.settings, datetime.now(UTC)
+    made = copy.deepcopy(dict(data))
+    made |= {
+        "ValidFrom": now,
+        "ValidUntil": now + timedelta(hours=settings.life_h(machines)),
+        "TerminateInstancesWithExpiration": True,
+        "TargetCapacity": machines,
+        "SpotPrice": f"{settings.machine_price:.2f}",
+        "ClientToken": app.record.names("fleet to be")[-1],
+        "TagSpecifications": [
+            {"ResourceType": "spot-fleet-request", "Tags": app.capital_pairs}
+        ],
+    }
+    types = settings.machine_types
+    for number, spec in enumerate(made["LaunchSpecifications"]):
+        spec["InstanceType"] = types[min(number, len(types) - 1)]
+        spec["UserData"] = user_data(app)
+        spec["TagSpecifications"] = [
+            {"ResourceType": "instance", "Tags": app.capital_pairs}
+        ]
+        if len(spec.get("BlockDeviceMappings", ())) > 1:
+            spec["BlockDeviceMappings"][1]["Ebs"]["VolumeSize"] = settings.ebs_gb
+        for interface in spec.get("NetworkInterfaces", ()):
+            if not settings.section.public_ip:
+                interface["AssociatePublicIpAddress"] = False
+    return made
+
+
+def generated(app: App, machines: int) -> dict[str, Any]:
+    """An EC2 fleet of spot machines by a launch template, which is made here."""
+    settings, section = app.settings, app.settings.section
+    template = launch_template(app)
+    overrides: list[dict[str, str]] = [
+        {"InstanceType": kind, "MaxPrice": f"{settings.machine_price:.4f}"}
+        for kind in settings.machine_types
+    ]
+    if section.subnets:
+        overrides = [
+            one | {"SubnetId": subnet}
+            for one in overrides
+            for subnet in section.subnets
+        ]
+    return {
+        "Type": "maintain",
+        "ClientToken": app.record.names("fleet to be")[-1],
+        "ValidUntil": datetime.now(UTC) + timedelta(hours=settings.life_h(machines)),
+        "TerminateInstancesWithExpiration": True,
+        "SpotOptions": {"AllocationStrategy": "price-capacity-optimized"},
+        "TargetCapacitySpecification": {
+            "TotalTargetCapacity": machines,
+            "DefaultTargetCapacityType": "spot",
+        },
+        "LaunchTemplateConfigs": [
+            {
+                "LaunchTemplateSpecification": {
+                    "LaunchTemplateName": template,
+                    "Version": "$Latest",
+                },
+                "Overrides": overrides,
+            }
+        ],
+        "TagSpecifications": [{"ResourceType": "fleet", "Tags": app.capital_pairs}],
+    }
+
+
+def launch_template(app: App) -> str:
+    """Make the machines' description anew; give its name."""
+    name = f"{app.name}-{secrets.token_hex(3)}"
+    app.record.note("launch template", name)
+    app.aws.call(
+        "ec2",
+        "create_launch_template",
+        LaunchTemplateName=name,
+        LaunchTemplateData=_machine(app),
+        TagSpecifications=[
+            {"ResourceType": "launch-template", "Tags": app.capital_pairs}
+        ],
+    )
+    return name
+
+
+def _machine(app: App) -> dict[str, Any]:
+    section = app.settings.section
+    profile = section.instance_profile
+    image = section.ami or app.aws.call("ssm", "get_parameter", Name=AMI)
+    interface: dict[str, Any] = {
+        "DeviceIndex": 0,
+        "AssociatePublicIpAddress": section.public_ip,
+    }
+    if section.security_groups:
+        interface["Groups"] = section.security_groups
+    made: dict[str, Any] = {
+        "ImageId": image if isinstance(image, str) else image["Parameter"]["Value"],
+        "IamInstanceProfile": {
+            "Arn" if profile.startswith("arn:") else "Name": profile
+        },
+        "UserData": user_data(app),
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/xvda",
+                "Ebs": {
+                    "VolumeSize": max(_IMAGE_GB, app.settings.ebs_gb),
+                    "VolumeType": "gp3",
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        "NetworkInterfaces": [interface],
+        # Containers are one hop further than the machine itself.
+        # DCP's worker knows the first version of the service only.
+        "MetadataOptions": {
+            "HttpTokens": "optional" if section.worker == "dcp" else "required",
+            "HttpPutResponseHopLimit": 2,
+        },
+        "TagSpecifications": [
+            {"ResourceType": kind, "Tags": app.capital_pairs}
+            for kind in ("instance", "volume")
+        ],
+    }
+    if section.key_name:
+        made["KeyName"] = section.key_name
+    return made
+
+
+def user_data(app: App) -> str:
+    """What a machine does when it starts: it joins the ECS cluster. In base64."""
+    lines = [
+        f"ECS_CLUSTER={app.settings.section.cluster}",
+        'ECS_AVAILABLE_LOGGING_DRIVERS=["json-file","awslogs"]',
+        "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",
+        "ECS_CONTAINER_STOP_TIMEOUT=2m",
+        "ECS_ENABLE_TASK_IAM_ROLE=true",
+    ]
+    join = "\n".join(
+        ["#!/bin/bash", "cat >> /etc/ecs/ecs.config <<'END'", *lines, "END", ""]
+    )
+    parts = [MIMEText(join, "x-shellscript")]
+    if app.settings.section.fleet is not None:  # the older images of such files
+        each = round(app.settings.ebs_gb / app.settings.tasks_per_machine)
+        size = f"--storage-opt dm.basesize={each - _ROOM_FOR_DOCKER_GB}G"
+        boot = (
+            "#cloud-boothook\n#!/bin/bash\ncloud-init-per once docker_options "
+            f"echo 'OPTIONS=\"${{OPTIONS}} {size}\"' >> /etc/sysconfig/docker\n"
+        )
+        parts.insert(0, MIMEText(boot, "cloud-boothook"))
+    whole = MIMEMultipart()
+    for part in parts:
+        whole.attach(part)
+    return base64.b64encode(whole.as_bytes()).decode()

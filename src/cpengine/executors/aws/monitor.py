@@ -1,0 +1,130 @@
+"""While a run lasts: what it costs, when its machines are too many, when to stop it."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from cpengine.events import Listener, Noted
+from cpengine.executors.aws import fleet
+from cpengine.executors.aws.app import App
+from cpengine.executors.aws.queue import Counts, Queue
+from cpengine.executors.aws.session import AwsError
+
+_CHEAPEST_AFTER_S = 900.0
+_EVERY_S = 60.0
+_IDLE_S = 600.0
+"""Long enough for a machine to start and to fetch its image."""
+
+
+@dataclass
+class Monitor:
+    """Looks after queue and machines, about once a minute."""
+
+    app: App
+    queue: Queue
+    listen: Listener
+    cheapest: bool = False
+    begun: float = field(default_factory=time.monotonic)
+    machine_hours: float = 0.0
+    empty_looks: int = 0
+    """So often in a row the queue was empty though jobs were awaited."""
+    _looked: float = field(default_factory=time.monotonic)
+    _target: int | None = None
+    _idle_since: float | None = None
+
+    @property
+    def cost(self) -> float:
+        """What the machines cost so far at the most, in USD."""
+        return self.machine_hours * self.app.settings.machine_price
+
+    def look(self, jobs_left: int) -> None:
+        """Look, if it is time to.
+
+        Raises
+        ------
+        AwsError
+            The budget is used up.
+        """
+        now = time.monotonic()
+        hours = (now - self._looked) / 3600
+        if now - self._looked < min(_EVERY_S, 4 * self.app.settings.section.poll_s):
+            return
+        self._looked = now
+        running = fleet.of_app(self.app)
+        machines = sum(len(one.machines()) for one in running)
+        self.machine_hours += machines * hours
+        counts = self.queue.counts()
+        self.listen(Noted(told(counts, machines, self.cost)))
+        self._check_budget()
+        self._check_machines(running, machines, counts)
+        self._check_workers(machines, counts)
+        self.empty_looks = self.empty_looks + 1 if jobs_left and not counts.total else 0
+        wanted = self.wanted(counts, machines)
+        if wanted is not None:
+            self._target = wanted
+            for one in running:
+                one.shrink(wanted)
+
+    def wanted(self, counts: Counts, machines: int) -> int | None:
+        """So many machines are enough from now on; None: as before.
+
+        Counted in machines, not in jobs: one machine runs several.
+        """
+        cheapest = self.cheapest or self.app.settings.section.cheapest
+        if cheapest and time.monotonic() - self.begun > _CHEAPEST_AFTER_S:
+            wanted = 1
+        elif counts.waiting or counts.later:
+            return None
+        else:
+            wanted = max(1, math.ceil(counts.in_flight / self.app.settings.slots))
+        before = machines if self._target is None else self._target
+        return wanted if wanted < before else None
+
+    def _check_budget(self) -> None:
+        budget = self.app.settings.section.budget_usd
+        if budget is not None and self.cost >= budget:
+            raise AwsError(
+                f"{self.app.name}: its machines have cost about ${self.cost:.2f}, the "
+                f"budget is ${budget:.2f}: raise executors.aws.budget_usd and run again"
+            )
+
+    def _check_machines(
+        self, running: list[fleet.Fleet], machines: int, counts: Counts
+    ) -> None:
+        if counts.total and not running:
+            raise AwsError(
+                f"{self.app.name}: its machines are gone, by time limit or by hand, "
+                f"and {counts.total} messages are left: run again"
+            )
+        if counts.total and not machines:
+            price = f"${self.app.settings.machine_price:.2f} an hour"
+            self.listen(
+                Noted(
+                    f"{self.app.name}: no machine yet: AWS may have none at {price}; "
+                    "more executors.aws.machine_types help"
+                )
+            )
+
+    def _check_workers(self, machines: int, counts: Counts) -> None:
+        """Say so when machines run and no worker takes a message."""
+        if counts.in_flight or not counts.waiting or not machines:
+            self._idle_since = None
+            return
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        if now - self._idle_since > _IDLE_S:
+            self.listen(
+                Noted(
+                    f"{self.app.name}: {machines} machines run, and none has taken a "
+                    f"message for {_IDLE_S / 60:.0f} minutes: see the log group "
+                    f"{self.app.settings.log_groups[1]} and the service's events"
+                )
+            )
+
+
+def told(counts: Counts, machines: int, cost: float) -> str:
+    """A look in one line."""
+    return (
+        f"{machines} machines, {counts.waiting + counts.later} messages waiting, "
+        f"{counts.in_flight} in flight, at most ${cost:.2f} so far"
+    )

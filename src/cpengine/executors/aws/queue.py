@@ -1,0 +1,293 @@
+"""An SQS queue of jobs: Distributed-CellProfiler's attributes, ten messages a call."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from cpengine.executors.aws.messages import MOST_BYTES
+from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.parallel import each
+
+KEPT_S = 14 * 24 * 3600
+"""Seconds that SQS keeps a message at the most."""
+ABSENT = frozenset({"QueueDoesNotExist", "NonExistentQueue"})
+_JUST_ENDED = frozenset({"QueueDeletedRecently"})
+_BATCH = 10
+_AT_ONCE = 8
+_TRIES = 5
+_LONGEST_POLL_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message that was received and is hidden from others for a while."""
+
+    id: str
+    handle: str
+    body: str
+    received: int = 1
+    """How often it was, this time included."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """The text attributes that it was sent with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """About how many messages a queue has; SQS itself knows no better."""
+
+    waiting: int
+    in_flight: int
+    later: int
+    """Those that are to be seen only after a delay."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.waiting + self.in_flight + self.later
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue by its address."""
+
+    aws: Aws
+    url: str
+
+    @classmethod
+    def find(cls, aws: Aws, name: str) -> "Queue | None":
+        """The queue of exactly that name, if there is one."""
+        try:
+            return cls(
+                aws, aws.call("sqs", "get_queue_url", QueueName=name)["QueueUrl"]
+            )
+        except AwsError as error:
+            if error.code in ABSENT:
+                return None
+            raise
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.url.rpartition("/")[2]
+
+    def attributes(self) -> dict[str, str]:
+        """All that SQS says of it."""
+        found: dict[str, str] = self.aws.call(
+            "sqs", "get_queue_attributes", QueueUrl=self.url, AttributeNames=["All"]
+        )["Attributes"]
+        return found
+
+    def tags(self) -> dict[str, str]:
+        """Its tags."""
+        found: dict[str, str] = self.aws.call(
+            "sqs", "list_queue_tags", QueueUrl=self.url
+        ).get("Tags", {})
+        return found
+
+    def counts(self) -> Counts:
+        """About how many messages it has."""
+        got = self.attributes()
+        kinds = ("", "NotVisible", "Delayed")
+        return Counts(
+            *(int(got.get(f"ApproximateNumberOfMessages{kind}", 0)) for kind in kinds)
+        )
+
+    def dead_letters(self) -> "Queue | None":
+        """The queue for messages that it gives up; None if it has none."""
+        policy = json.loads(self.attributes().get("RedrivePolicy", "{}"))
+        arn: str = policy.get("deadLetterTargetArn", "")
+        return Queue.find(self.aws, arn.rpartition(":")[2]) if arn else None
+
+    def send(self, bodies: Iterable[str]) -> Iterator[int]:
+        """Send messages, ten a call and some calls at a time.
+
+        Gives how many were sent with each round, so that a caller can keep account.
+
+        Raises
+        ------
+        AwsError
+            Some were not taken, after several tries; the rest of their round was.
+        """
+        left = iter(bodies)
+        while batches := list(islice(_batches(left), _AT_ONCE)):
+            each(self._send_batch, batches, _AT_ONCE)
+            yield sum(map(len, batches))
+
+    def _send_batch(self, bodies: Sequence[str]) -> None:
+        entries = [
+            {"Id": str(number), "MessageBody": body}
+            for number, body in enumerate(bodies)
+        ]
+        self._batch("send_message_batch", entries)
+
+    def send_one(self, body: str, delay_s: float = 0, **attributes: str) -> None:
+        """Send one message, to be seen after a while, with text attributes."""
+        self.aws.call(
+            "sqs",
+            "send_message",
+            QueueUrl=self.url,
+            MessageBody=body,
+            DelaySeconds=int(min(900, delay_s)),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+
+    def receive(self, most: int = 1, wait_s: int = _LONGEST_POLL_S) -> list[Message]:
+        """Receive up to ten messages; wait so long for the first."""
+        got = self.aws.call(
+            "sqs",
+            "receive_message",
+            QueueUrl=self.url,
+            MaxNumberOfMessages=min(most, _BATCH),
+            WaitTimeSeconds=wait_s,
+            AttributeNames=["ApproximateReceiveCount"],
+            MessageAttributeNames=["All"],
+        )
+        return [_message(found) for found in got.get("Messages", ())]
+
+    def delete(self, message: Message) -> None:
+        """Remove a message for good."""
+        self.aws.call(
+            "sqs", "delete_message", QueueUrl=self.url, ReceiptHandle=message.handle
+        )
+
+    def hide(self, messages: Sequence[Message], seconds: int) -> list[str]:
+        """Hide messages from now for so long; 0 shows them at once.
+
+        Gives the ids of those that this no longer worked for.
+        """
+        gone: list[str] = []
+        for start in range(0, len(messages), _BATCH):
+            some = messages[start : start + _BATCH]
+            answer = self.aws.call(
+                "sqs",
+                "change_message_visibility_batch",
+                QueueUrl=self.url,
+                Entries=[
+                    {
+                        "Id": str(number),
+                        "ReceiptHandle": message.handle,
+                        "VisibilityTimeout": seconds,
+                    }
+                    for number, message in enumerate(some)
+                ],
+            )
+            gone += [some[int(bad["Id"])].id for bad in answer.get("Failed", ())]
+        return gone
+
+    def remove(self) -> None:
+        """Delete the queue; it may be gone already."""
+        try:
+            self.aws.call("sqs", "delete_queue", QueueUrl=self.url)
+        except AwsError as error:
+            if error.code not in ABSENT:
+                raise
+
+    def _batch(self, operation: str, entries: list[dict[str, Any]]) -> None:
+        """Make a call for several messages, again for those that failed by chance."""
+        for number in range(_TRIES):
+            answer = self.aws.call("sqs", operation, QueueUrl=self.url, Entries=entries)
+            failed = {bad["Id"]: bad for bad in answer.get("Failed", ())}
+            if not failed:
+                return
+            wrong = [bad for bad in failed.values() if bad["SenderFault"]]
+            if wrong or number == _TRIES - 1:
+                one = (wrong or list(failed.values()))[0]
+                said = one.get("Message", "").rstrip(".")
+                raise AwsError(
+                    f"sqs {operation}: {one['Code']}: {said}: do the same once more",
+                    one["Code"],
+                    passing=not wrong,
+                )
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            time.sleep(0.2 * 2**number)
+
+
+def ensure(
+    aws: Aws,
+    name: str,
+    attributes: dict[str, str],
+    tags: dict[str, str],
+    note: Callable[[str, str], None],
+) -> Queue:
+    """Make a queue, or give the one that is there the attributes asked for.
+
+    Parameters
+    ----------
+    note
+        Told of a queue before it is made.
+
+    Raises
+    ------
+    AwsError
+        It cannot be made; or one of this name belongs to another project.
+    """
+    found = Queue.find(aws, name)
+    if found is None:
+        note("queue", name)
+        made = aws.call_patiently(
+            "sqs",
+            "create_queue",
+            _JUST_ENDED,
+            QueueName=name,
+            Attributes=attributes,
+            tags=tags,
+        )
+        return Queue(aws, made["QueueUrl"])
+    owner = found.tags().get("cpengine:project", tags.get("cpengine:project"))
+    if owner != tags.get("cpengine:project"):
+        raise AwsError(
+            f"queue {name}: belongs to project {owner}: set another project.app_name"
+        )
+    aws.call("sqs", "set_queue_attributes", QueueUrl=found.url, Attributes=attributes)
+    return found
+
+
+def attributes(visibility_s: int, retries: int, dead_letters: Queue) -> dict[str, str]:
+    """A job queue's attributes, as Distributed-CellProfiler sets them."""
+    policy = {
+        "deadLetterTargetArn": dead_letters.attributes()["QueueArn"],
+        "maxReceiveCount": str(retries),
+    }
+    return {
+        "DelaySeconds": "0",
+        "MaximumMessageSize": str(MOST_BYTES),
+        "MessageRetentionPeriod": str(KEPT_S),
+        "ReceiveMessageWaitTimeSeconds": "0",
+        "RedrivePolicy": json.dumps(policy),
+        "VisibilityTimeout": str(visibility_s),
+    }
+
+
+def _batches(bodies: Iterator[str]) -> Iterator[list[str]]:
+    """Ten at a time, and no more bytes than one call takes."""
+    batch: list[str] = []
+    size = 0
+    for body in bodies:
+        bytes_of = len(body.encode())
+        if batch and (len(batch) == _BATCH or size + bytes_of > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(body)
+        size += bytes_of
+    if batch:
+        yield batch
+
+
+def _message(found: Any) -> Message:
+    return Message(
+        found["MessageId"],
+        found["ReceiptHandle"],
+        found["Body"],
+        int(found.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+        {
+            name: value["StringValue"]
+            for name, value in found.get("MessageAttributes", {}).items()
+            if "StringValue" in value
+        },
+    )

@@ -1,0 +1,93 @@
+"""Send jobs to the queue: ten a call, several calls at a time, none twice."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cpengine.executors.aws.app import App
+from cpengine.executors.aws.messages import body
+from cpengine.executors.aws.queue import Queue
+from cpengine.executors.aws.sent import Sent
+from cpengine.ledger import Kept, Ledger, Marker
+from cpengine.model import Job
+from cpengine.parallel import each
+from cpengine.plan import Plan
+
+
+def submit(
+    app: App,
+    book: Ledger,
+    jobs: Sequence[tuple[Job, int]],
+    queue: Queue,
+    sent: Sent | None = None,
+) -> list[Job]:
+    """Send jobs that the queue was not sent yet; give those as they were sent.
+
+    Markers of earlier runs that new ones could be taken for are cleared away first.
+
+    Parameters
+    ----------
+    jobs
+        Each with the number of its attempt.
+
+    Raises
+    ------
+    AwsError
+        Not all could be sent. What was is written down.
+    InputError
+        A job makes no message.
+    """
+    sent = sent or Sent.open(book, queue)
+    new = [(job, attempt) for job, attempt in jobs if not sent.has(job)]
+    plain = app.settings.section.worker == "dcp"
+    bodies = [body(job, attempt, plain=plain) for job, attempt in new]
+    cleared = each(lambda pair: _cleared(book, pair[0]), new)
+    if not plain:
+        bodies = [
+            body(job, attempt) for job, (_, attempt) in zip(cleared, new, strict=True)
+        ]
+    begun = 0
+    for count in queue.send(bodies):
+        sent.add([job for job, _ in new[begun : begun + count]])
+        begun += count
+    return cleared
+
+
+def send_foreign(app: App, jobs: Sequence[Job], plan: Plan) -> int:
+    """Send jobs of another's making; give how many of them are the plan's own.
+
+    Those are sent as the plan has them, so that its ledger knows them.
+
+    Raises
+    ------
+    AwsError, InputError
+        There is no queue, or a job makes no message.
+    """
+    planned = {job.id: job for job in plan.jobs}
+    bodies, own = [], 0
+    for job in jobs:
+        ours = planned.get(job.id)
+        if ours is not None and ours.to_message() == job.to_message():
+            job, own = ours, own + 1
+        plain = job is not ours or app.settings.section.worker == "dcp"
+        bodies.append(body(job, plain=plain))
+    for _ in app.queue().send(bodies):
+        pass
+    return own
+
+
+def _cleared(book: Ledger, job: Job) -> Job:
+    """Take away the markers of earlier runs that this run's would be taken for.
+
+    From then on they stand for results that are being replaced.
+    """
+    kept = []
+    for name in job.earlier:
+        marker = Marker.parse(name)
+        if marker is None or marker.fingerprint != job.fingerprint:
+            kept.append(name)
+        elif marker.state is Kept.FAILED:
+            book.remove(name)
+        else:
+            book.set_aside(replace(job, earlier=(name,)))
+            kept.append(str(marker._replace(state=Kept.REPLACED)))
+    return replace(job, earlier=tuple(kept))

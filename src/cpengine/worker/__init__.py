@@ -1,0 +1,1 @@
+"""What runs in a container on AWS: jobs from a queue, as long as there are any."""

@@ -1,0 +1,288 @@
+"""The worker: takes messages, runs their jobs, answers for each message.
+
+A message is hidden from other workers while its job lives, and is deleted only when
+the job's marker is written.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event as Flag
+from typing import Protocol
+
+from cpengine.errors import InputError, StorageError
+from cpengine.events import Event, Listener, LogBegun
+from cpengine.executors.aws import messages
+from cpengine.executors.aws.queue import ABSENT, Message, Queue
+from cpengine.executors.aws.session import AwsError
+from cpengine.failures import next_try
+from cpengine.ledger import Ledger
+from cpengine.model import FailureKind, Job, Outcome
+from cpengine.runner import Machine, run_job
+from cpengine.worker import adopt, health
+from cpengine.worker.told import Told
+
+_LOOK_S = 0.2
+_LONGEST_POLL_S = 20
+_FOR_THE_FIRST = 15
+"""A worker that never got a message waits so many times longer: they may be on their
+way."""
+_MOST_HIDDEN_S = 43_200
+"""SQS hides a message for so long in all."""
+_AGAIN_S = 60
+"""After so long a message whose outcome could not be recorded is seen again."""
+_STORAGE_PAUSE_S = 5.0
+
+Say = Callable[[str], None]
+
+
+class Logs(Protocol):
+    """Where jobs' logs go."""
+
+    def begin(self, job: Job, log: Path) -> None:
+        """A job's log has begun."""
+
+    def end(self, job: Job, said: str) -> None:
+        """It has ended."""
+
+
+@dataclass(eq=False)
+class _Held:
+    """A message whose job is under way."""
+
+    message: Message
+    job: Job
+    attempt: int
+    cancelled: Flag = field(default_factory=Flag)
+    given_back: bool = False
+    since: float = field(default_factory=time.monotonic)
+
+
+class Worker:
+    """Runs the jobs of a queue on this machine until there are none.
+
+    Parameters
+    ----------
+    ahead
+        So many jobs fetch or publish while all slots are taken.
+    say
+        Takes a line on what happens.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        machine: Machine,
+        told: Told,
+        logs: Logs,
+        *,
+        ahead: int = 1,
+        say: Say = print,
+    ) -> None:
+        self._queue = queue
+        self._machine = machine
+        self._told = told
+        self._logs = logs
+        self._say = say
+        self._most = told.slots + ahead
+        self._lock = threading.Lock()
+        self._held: set[_Held] = set()
+        self._ended = threading.Event()
+        self._leaving = threading.Event()
+        self._seen = False
+        self._dead: Queue | None = None
+
+    def run(self) -> bool:
+        """Work until the queue stays empty (True), or the worker is to leave (False).
+
+        Raises
+        ------
+        AwsError
+            The queue cannot be used.
+        """
+        keeper = threading.Thread(target=self._keep_hidden, name="visibility")
+        keeper.start()
+        try:
+            with ThreadPoolExecutor(self._most, "job") as pool:
+                try:
+                    return self._turn(pool)
+                finally:
+                    self.leave()
+        finally:
+            self._ended.set()
+            keeper.join()
+
+    def leave(self) -> None:
+        """Give all messages back, and take no more."""
+        self._leaving.set()
+        with self._lock:
+            held = list(self._held)
+            for one in held:
+                one.given_back = True
+                one.cancelled.set()
+        self._hide([one.message for one in held], 0)
+
+    def _turn(self, pool: ThreadPoolExecutor) -> bool:
+        empty_since: float | None = None
+        while not self._leaving.is_set():
+            health.tell()
+            room = self._most - len(self._held)
+            if room <= 0:
+                time.sleep(_LOOK_S)
+                continue
+            found = self._receive(room)
+            if found is None:
+                return False
+            if self._leaving.is_set():  # meanwhile, perhaps just given back
+                self._hide(found, 0)
+                return False
+            for message in found:
+                self._take(message, pool)
+            if found or self._held or not self._is_empty():
+                empty_since = None
+                continue
+            empty_since = empty_since or time.monotonic()
+            if time.monotonic() - empty_since >= self._patience_s:
+                return True
+        return False
+
+    @property
+    def _patience_s(self) -> float:
+        """How long the queue must be empty before the worker ends."""
+        return self._told.idle_s * (1 if self._seen else _FOR_THE_FIRST)
+
+    def _receive(self, room: int) -> list[Message] | None:
+        """Messages; None if the queue is gone, and with it the run."""
+        wait_s = min(_LONGEST_POLL_S, max(1, int(self._told.idle_s)))
+        try:
+            return self._queue.receive(room, wait_s)
+        except AwsError as error:
+            if error.code in ABSENT:
+                self._say(f"queue {self._queue.name} is gone: the run is over")
+                return None
+            if not error.passing:
+                raise
+            self._say(str(error))
+            self._leaving.wait(_AGAIN_S / 6)
+            return []
+
+    def _is_empty(self) -> bool:
+        try:
+            return not self._queue.counts().total
+        except AwsError:
+            return False
+
+    def _take(self, message: Message, pool: ThreadPoolExecutor) -> None:
+        self._seen = True
+        try:
+            job, attempt = messages.read(message.body)
+        except InputError as error:
+            self._set_aside(message, str(error))
+            return
+        job = adopt.adopt(job, self._machine.cellprofiler.version)
+        held = _Held(message, job, attempt)
+        with self._lock:
+            self._held.add(held)
+        if self._leaving.is_set():
+            held.given_back = True
+        pool.submit(self._run, held)
+
+    def _run(self, held: _Held) -> None:
+        """Run a job and answer for its message."""
+        try:
+            if held.given_back:
+                self._hide([held.message], 0)
+                return
+            said = self._outcome(held)
+            self._say(f"{held.job.step} {held.job.id}: {said}")
+            self._logs.end(held.job, said)
+        except AwsError as error:  # the message comes back, its job is done or not
+            self._say(f"{held.job.id}: {error}")
+        except BaseException as error:
+            self._say(f"{held.job.id}: {error!r}")
+            raise
+        finally:
+            with self._lock:
+                self._held.discard(held)
+
+    def _outcome(self, held: _Held) -> str:
+        outputs = self._machine.places.outputs
+        try:
+            done = adopt.is_done(held.job, self._told.done, outputs)
+        except StorageError:
+            done = False  # the attempt will tell
+        if done:
+            self._queue.delete(held.message)
+            return "done already, by the number of its files"
+        outcome = run_job(
+            held.job,
+            self._machine,
+            attempt=held.attempt,
+            listen=self._listener(),
+            cancelled=held.cancelled,
+        )
+        return self._answer(held, outcome)
+
+    def _listener(self) -> Listener:
+        def listen(event: Event) -> None:
+            if isinstance(event, LogBegun):
+                self._logs.begin(event.job, event.log)
+
+        return listen
+
+    def _answer(self, held: _Held, outcome: Outcome) -> str:
+        """Do with a message what its job's outcome asks for; say it."""
+        if outcome.done:
+            self._queue.delete(held.message)
+            return f"done, {len(outcome.files)} files in {outcome.wall_s:.1f} s"
+        if held.given_back or _was_cancelled(outcome):
+            return "given back"
+        again = next_try(outcome, _STORAGE_PAUSE_S)
+        if again is not None:
+            self._queue.send_one(messages.body(again.job, again.attempt), again.after_s)
+            self._queue.delete(held.message)
+            return f"{outcome.failure}; trying again"
+        try:
+            Ledger(self._machine.places.outputs, held.job.ledger).record(outcome)
+        except StorageError as error:
+            self._hide([held.message], _AGAIN_S)
+            return f"{outcome.failure}; cannot be recorded: {error}"
+        self._queue.delete(held.message)
+        return f"failed: {outcome.failure}"
+
+    def _set_aside(self, message: Message, why: str) -> None:
+        """Move a message that is no job to the dead letters, with the reason."""
+        self._say(why)
+        with contextlib.suppress(AwsError):  # else it gets there by itself in the end
+            self._dead = self._dead or self._queue.dead_letters()
+            if self._dead is not None:
+                self._dead.send_one(message.body, Reason=why[:200], App=self._told.app)
+                self._queue.delete(message)
+
+    def _hide(self, some: list[Message], seconds: int) -> None:
+        with contextlib.suppress(AwsError):  # it is seen again after its time anyway
+            self._queue.hide(some, seconds)
+
+    def _keep_hidden(self) -> None:
+        """Extend the time of messages whose jobs live."""
+        while not self._ended.wait(self._told.visibility_s / 3):
+            with self._lock:
+                held = [one for one in self._held if not one.given_back]
+            by_time: dict[int, list[Message]] = {}
+            for one in held:
+                left = _MOST_HIDDEN_S - (time.monotonic() - one.since) - _AGAIN_S
+                seconds = int(min(self._told.visibility_s, left))
+                if seconds > 0:
+                    by_time.setdefault(seconds, []).append(one.message)
+            for seconds, some in by_time.items():
+                self._hide(some, seconds)
+            health.tell()
+
+
+def _was_cancelled(outcome: Outcome) -> bool:
+    failure = outcome.failure
+    return failure is not None and failure.kind is FailureKind.CANCELLED

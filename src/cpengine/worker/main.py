@@ -1,0 +1,79 @@
+"""A worker from its environment to its end."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Mapping
+
+from cpengine import recipe
+from cpengine.errors import StorageError
+from cpengine.executors.aws import down, settings, watch
+from cpengine.executors.aws.app import App
+from cpengine.executors.aws.queue import Queue
+from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.runner import Machine
+from cpengine.worker import metadata
+from cpengine.worker.logs import JobLogs
+from cpengine.worker.loop import Worker
+from cpengine.worker.told import Told
+
+
+def work(environ: Mapping[str, str]) -> None:
+    """Empty the queue that the environment names; then end the machines.
+
+    Raises
+    ------
+    CpengineError
+        The worker cannot be used: CellProfiler, scratch, storage or queue fails.
+    """
+    told = Told.of(environ)
+    aws = Aws(told.region)
+    queue = Queue(aws, told.queue)
+    machine = recipe.made(told.make, told.machine, told.slots)
+    _guard(aws, told)
+    with machine, JobLogs(aws, told.log_group) as logs:
+        worker = Worker(queue, machine, told, logs, say=_say)
+        with metadata.SpotWatch(lambda: _called_back(worker)):
+            drained = _until_told(worker)
+    if drained:
+        _lights_out(aws, told, machine)
+
+
+def _until_told(worker: Worker) -> bool:
+    """Run a worker until it is drained, or a signal tells it to go."""
+
+    def go(number: int, frame: object) -> None:
+        threading.Thread(target=worker.leave, name="leave").start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):  # from now on to the end
+        signal.signal(number, go)
+    return worker.run()
+
+
+def _called_back(worker: Worker) -> None:
+    _say("the spot machine is called back: all messages are given back")
+    worker.leave()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _guard(aws: Aws, told: Told) -> None:
+    """Have an alarm end this machine if it idles, whatever becomes of us."""
+    instance = metadata.get("instance-id") if told.alarms else None
+    if instance:
+        with contextlib.suppress(AwsError):  # a guard, not a need
+            watch.put_alarm(aws, told.app, instance)
+
+
+def _lights_out(aws: Aws, told: Told, machine: Machine) -> None:
+    """End what bills: nobody may be left who would do it."""
+    if not told.ledger:
+        return
+    with contextlib.suppress(AwsError, StorageError):  # fleets end by themselves, too
+        record = Record.read(machine.places.outputs, told.ledger)
+        if record is not None and record.app == told.app and not record.down:
+            _say("the queue is empty: ending the machines")
+            down.stop_billing(App(aws, settings.of_record(record), record, {}))

@@ -1,0 +1,85 @@
+"""One container's task of the ECS stand-in: a local process, and all it has started."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psutil
+
+
+@dataclass(slots=True)
+class Task:
+    """A process in place of a container: when it ends, nothing of it stays."""
+
+    service: str
+    definition: str
+    machine: str
+    process: "subprocess.Popen[bytes]"
+    seen: set[psutil.Process] = field(default_factory=set)
+    kill_at: float | None = None  # from when on it is being stopped
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def stopping(self) -> bool:
+        return self.kill_at is not None
+
+    def look(self, children: Mapping[int, list[psutil.Process]]) -> None:
+        """Remember what has come from it: once its parent ends, nothing tells that."""
+        self.seen = {one for one in self.seen if one.is_running()}
+        roots = [self.process.pid, *(one.pid for one in self.seen)]
+        while roots:
+            found = [one for pid in roots for one in children.get(pid, ())]
+            fresh = [one for one in found if one not in self.seen]
+            self.seen.update(fresh)
+            roots = [one.pid for one in fresh]
+
+    def stop(self, within_s: float) -> None:
+        """Do as `docker stop`: ask the first process alone, and kill all later."""
+        self.kill_at = time.monotonic() + within_s
+        self.process.terminate()
+
+    def kill(self) -> None:
+        """Kill it with all that it has started, in whatever session that is.
+
+        They are suspended first: what is suspended starts nothing more.
+        """
+        if self.alive:
+            self.seen.add(psutil.Process(self.process.pid))
+        held: set[psutil.Process] = set()
+        while fresh := self.seen - held:
+            for one in fresh:
+                _signal(one, "suspend")
+            held |= fresh
+            self.look(children())
+        for one in held:
+            _signal(one, "kill")
+        self.process.wait()
+        while any(map(lives, held)):
+            time.sleep(0.01)
+
+
+def children() -> dict[int, list[psutil.Process]]:
+    """All processes of this machine by the number of their parent."""
+    found: dict[int, list[psutil.Process]] = {}
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found.setdefault(one.ppid(), []).append(one)
+    return found
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it does anything yet; who should wait for its end may take a while."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(process: psutil.Process, what: str) -> None:
+    with contextlib.suppress(psutil.Error):
+        getattr(process, what)()  # psutil signals no other process of that number
