@@ -40,6 +40,7 @@ bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.remote $(BENCH_ARGS)
 	@sh tests/slurm/packages.sh
 	$(BIN)/python -m benchmarks.slurm $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.aws $(BENCH_ARGS)
 
 docs: .venv/ready      ## make the reference pages that repeat the code
 	$(BIN)/python docs/generate.py

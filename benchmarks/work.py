@@ -156,12 +156,12 @@ def write_one_group(plate: Plate, folder: Path) -> Path:
     for name in ("input", "logs", "results", "temp"):
         (folder / name).mkdir()
     script = folder / "one_group.sh"
-    command = " ".join(_plain_command(plate, folder))
+    command = " ".join(plain_command(plate, folder))
     script.write_text(ONE_GROUP.format(folder=folder, command=command))
     return script
 
 
-def _plain_command(plate: Plate, folder: Path) -> list[str]:
+def plain_command(plate: Plate, folder: Path) -> list[str]:
     """All but the group and its folder.
 
     The input folder is an empty one: CellProfiler would walk through any other.
@@ -194,7 +194,7 @@ def modules_alone(plate: Plate, groups: int) -> tuple[list[float], list[float]]:
         first = plain(some, folder, 1).modules[1:]
     with scratch() as folder:
         write_one_group(plate, folder)
-        command = _plain_command(plate, folder)
+        command = plain_command(plate, folder)
         command += ["-o", str(folder / "results"), "-f", "1", "-l", str(groups)]
         timed(command, folder, plain_environ(folder))
         later = module_seconds(folder / "said.log")[1:]

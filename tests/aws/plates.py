@@ -29,9 +29,19 @@ instance_profile = "ecsInstanceRole"
 
 
 def in_bucket(
-    server: AwsServer, plate: Project, folder: Path, more: str = ""
+    server: AwsServer,
+    plate: Project,
+    folder: Path,
+    more: str = "",
+    done: tuple[str, ...] = (),
 ) -> Project:
-    """Put a plate's images, CSV and pipelines into a bucket; give a project of it."""
+    """Put a plate's images, CSV and pipelines into a bucket; give a project of it.
+
+    Parameters
+    ----------
+    done
+        Steps whose results and ledger are put there, too.
+    """
     server.make(BUCKET)
     server.upload(BUCKET, plate.folder / IMAGES, f"{IMAGES}/")
     for name in ("pipelines", "load_data_csv"):
@@ -40,6 +50,9 @@ def in_bucket(
             if path.is_file() and path.name != "load_data_with_illum.csv":
                 key = f"{WORKSPACE}/{name}/{path.relative_to(here).as_posix()}"
                 server.put(BUCKET, key, path.read_bytes())
+    for step in map(plate.step, done):
+        for key in (step.output, step.ledger):
+            server.upload(BUCKET, plate.folder / key, f"{key}/")
     folder.mkdir(exist_ok=True)
     (folder / "cpengine.toml").write_text(FILE + more)
     return Project.load(folder)

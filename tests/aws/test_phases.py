@@ -17,6 +17,7 @@ from tests.aws.aws_server import AwsServer
 
 TODO = [(job, 1) for job in jobs("A", "B", "C")]
 FAULTS = ("denied", "lost")
+LOOKS = ("Describe", "Get", "List", "Head")
 
 
 @pytest.fixture
@@ -80,14 +81,15 @@ def test_phases_can_be_done_again_and_make_nothing_twice(
 def test_every_call_may_fail_once(
     aws: AwsServer, account: Aws, here: Machine, kind: str
 ) -> None:
-    phases = _phases(here, account)
     aws.reset_calls()
-    for phase in phases.values():
+    for phase in _phases(here, account).values():
         phase()
-    calls = len(aws.calls())
-    assert calls > 30
-    for number in range(1, calls + 1):
-        _with_a_fault(aws, account, here, {"nth": number, "kind": kind})
+    calls = [call["operation"] for call in aws.calls()]
+    assert len(calls) > 30
+    for number, operation in enumerate(calls, 1):
+        # One that changes nothing is as well done twice.
+        if kind == "denied" or not operation.startswith(LOOKS):
+            _with_a_fault(aws, account, here, {"nth": number, "kind": kind})
 
 
 def _with_a_fault(

@@ -67,14 +67,17 @@ def test_results_equal_those_of_the_local_executor_and_nothing_is_left(
 def test_a_run_stopped_on_one_executor_is_finished_on_the_other(
     aws: AwsServer,
     agent: Agent,
-    there: Project,
+    plate: Project,
     cpengine: Cpengine,
+    tmp_path: Path,
     first: str,
     then: str,
 ) -> None:
+    plates.allow(aws)
+    there = plates.in_bucket(
+        aws, plate, tmp_path / "project", plates.SECTION, done=("illum",)
+    )
     where = ("-C", str(there.folder), "--yes", "--on")
-    ran = cpengine("run", "illum", *where, "local")
-    assert ran.returncode == 0, ran.stderr
     command = [*MODULE, "run", "analysis", *where, first, "--workers", "1"]
     with subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE) as run:
         while not _done(there):

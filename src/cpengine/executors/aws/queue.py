@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from cpengine.executors.aws.messages import MOST_BYTES
-from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.executors.aws.session import Aws, AwsError, patiently
 from cpengine.parallel import each
 
 KEPT_S = 14 * 24 * 3600
@@ -230,13 +230,11 @@ def ensure(
     found = Queue.find(aws, name)
     if found is None:
         note("queue", name)
-        made = aws.call_patiently(
-            "sqs",
-            "create_queue",
+        made = patiently(
+            lambda: aws.call(
+                "sqs", "create_queue", QueueName=name, Attributes=attributes, tags=tags
+            ),
             _JUST_ENDED,
-            QueueName=name,
-            Attributes=attributes,
-            tags=tags,
         )
         return Queue(aws, made["QueueUrl"])
     owner = found.tags().get("cpengine:project", tags.get("cpengine:project"))

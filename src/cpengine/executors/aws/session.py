@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -22,9 +22,11 @@ from botocore.exceptions import (
 
 from cpengine.errors import ExecutorError
 
+T = TypeVar("T")
+
 _CONNECTIONS = 32
 _JUST_ENDED_S = 90.0
-"""SQS takes a queue's name again after 60 s, ECS a service's when it has drained."""
+"""SQS takes a queue's name again after 60 s."""
 _AGAIN_S = 5.0
 _EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId"}
@@ -137,25 +139,6 @@ class Aws:
         except (ClientError, BotoCoreError) as error:
             raise _told(service, operation, error) from error
 
-    def call_patiently(
-        self, service: str, operation: str, codes: frozenset[str], /, **arguments: Any
-    ) -> Any:
-        """As `call`; wait while AWS says that something of that name just ended.
-
-        Parameters
-        ----------
-        codes
-            What AWS says then.
-        """
-        until = time.monotonic() + _JUST_ENDED_S
-        while True:
-            try:
-                return self.call(service, operation, **arguments)
-            except AwsError as error:
-                if error.code not in codes or time.monotonic() > until:
-                    raise
-                time.sleep(_AGAIN_S)
-
     def each(
         self, service: str, operation: str, key: str, /, **arguments: Any
     ) -> Iterator[Any]:
@@ -166,6 +149,24 @@ class Aws:
                 yield from page.get(key, ())
         except (ClientError, BotoCoreError) as error:
             raise _told(service, operation, error) from error
+
+
+def patiently(do: Callable[[], T], codes: frozenset[str]) -> T:
+    """Do something; wait while AWS says that something of that name just ended.
+
+    Parameters
+    ----------
+    codes
+        What AWS says then.
+    """
+    until = time.monotonic() + _JUST_ENDED_S
+    while True:
+        try:
+            return do()
+        except AwsError as error:
+            if error.code not in codes or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_S)
 
 
 def _told(service: str, operation: str, error: Exception) -> AwsError:
