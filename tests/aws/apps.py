@@ -19,7 +19,7 @@ QUICK: dict[str, Any] = {
     "cores": 2,
     "ami": "ami-12345678",
     "poll_s": 0.3,
-    "idle_s": 2.0,
+    "idle_s": 1.0,
 }
 
 

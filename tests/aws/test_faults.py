@@ -119,8 +119,9 @@ def test_a_machine_that_is_called_back_gives_its_jobs_to_others(
         said = "".join(agent.logs())
     assert all(outcome.done for outcome in found.values())
     assert "called back" in said
-    alarms = aws.own("cloudwatch").describe_alarms()["MetricAlarms"]
-    assert alarms == []  # those of the machines were made, and are gone
+    called = [call["operation"] for call in aws.calls()]
+    assert "PutMetricAlarm" in called  # on the machine, should it idle
+    assert aws.own("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
 def test_a_job_that_ends_its_worker_each_time_is_given_up_with_the_reason(

@@ -92,6 +92,24 @@ def test_every_call_may_fail_once(
             _with_a_fault(aws, account, here, {"nth": number, "kind": kind})
 
 
+def test_what_a_client_leaves_that_was_killed_at_any_call_is_taken_down(
+    aws: AwsServer, account: Aws, here: Machine
+) -> None:
+    aws.reset_calls()
+    for phase in _phases(here, account).values():
+        phase()
+    calls = [call["operation"] for call in aws.calls()]
+    for number, operation in enumerate(calls, 1):
+        if operation.startswith(LOOKS):
+            continue
+        phases = _phases(here, account)
+        aws.faults({"nth": number, "kind": "denied"})
+        all(_error_of(phase) is None for phase in phases.values())
+        aws.faults()
+        phases["down"]()
+        assert _left(aws) == [], (number, operation)
+
+
 def _with_a_fault(
     aws: AwsServer, account: Aws, here: Machine, fault: dict[str, object]
 ) -> None:

@@ -31,7 +31,7 @@ ALWAYS = {
     "LOG_GROUP_NAME": "Lab_test",
     "CHECK_IF_DONE_BOOL": "False",
     "EXPECTED_NUMBER_FILES": "1",
-    "ECS_CLUSTER": "cpengine",
+    "ECS_CLUSTER": "Lab_test",
     "SECONDS_TO_START": "60",
     "MIN_FILE_SIZE_BYTES": "1",
     "USE_PLUGINS": "False",

@@ -22,9 +22,10 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
-from cpengine.errors import ConfigError, ExecutorError
+from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
+from cpengine.ledger import Kept, Marker
 from cpengine.progress import counted
 from cpengine.project import Project
 from cpengine.sequence import Steps
@@ -154,7 +155,7 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Follow a run: queue, machines, cost, dead letters; take it down at its end."""
-    from cpengine.executors.aws import letters
+    from cpengine.executors.aws import fleet, letters
     from cpengine.executors.aws.monitor import Monitor
 
     project = Project.load(folder)
@@ -162,17 +163,51 @@ def monitor(
     if redrive:
         print_out(f"{one.name}: put {letters.redrive(one)} messages back")
     if once:
-        _look(one, as_json)
+        _look(project, step, one, as_json)
         return
     watch = Monitor(one, one.queue(), _say, cheapest)
+    if not watch.queue.counts().total and not fleet.of_app(one):
+        raise ExecutorError(
+            f"{one.name}: its queue is empty and no machine runs: run `cpengine aws "
+            f"submit {step}` and `start` first"
+        )
     while watch.empty_looks < _EMPTY_LOOKS:
         watch.look(jobs_left=1)
         time.sleep(one.settings.section.poll_s)
+    _look(project, step, one, as_json)
     _take_down(one)
 
 
+_MOST_FAILED = 20
+_MOST_READ = 2000
+"""So many markers tell enough of a step."""
 _EMPTY_LOOKS = 3
 """SQS's counts are approximate: a queue that looks empty so often is empty."""
+
+
+@app.command()
+def suggest(step: Step, folder: Folder = Path(), as_json: Json = False) -> None:
+    """Suggest machines for a step, by what its jobs took in earlier runs anywhere."""
+    from cpengine.executors.aws import suggest as phase
+
+    project = Project.load(folder)
+    book = project.ledger(project.step(step))
+    markers = [name for names in book.markers().values() for name in names]
+    some = sorted(markers)[:: max(1, len(markers) // _MOST_READ)]
+    found = phase.suggest(book.outcomes(some))
+    if found is None:
+        raise InputError(
+            f"{step}: nothing was measured yet: run some jobs first, here or there: "
+            f"cpengine run {step} --well A01"
+        )
+    if as_json:
+        print_json(vars_of(found) | {"memory_mb": found.memory_mb})
+        return
+    print_out(f"{step} {found}")
+    print_out(f"[executors.aws.steps.{step}]")
+    print_out(f'machine_types = ["{found.machine_type}"]')
+    print_out(f"cores = {found.slots}")
+    print_out(f"memory_mb = {found.memory_mb}")
 
 
 @app.command()
@@ -229,8 +264,8 @@ def agree(what: str, yes: bool) -> None:
         raise ConfigError("not started")
 
 
-def _look(one: "App", as_json: bool) -> None:
-    """Say how a run stands."""
+def _look(project: Project, step: str, one: "App", as_json: bool) -> None:
+    """Say how a run stands: its queue and machines, and what the ledger has."""
     from cpengine.executors.aws import fleet, letters
     from cpengine.executors.aws.queue import Counts, Queue
 
@@ -239,22 +274,38 @@ def _look(one: "App", as_json: bool) -> None:
     machines = sum(len(each.machines()) for each in fleet.of_app(one))
     dead = Queue.find(one.aws, one.settings.dead_letters)
     given_up = letters.peek(dead) if dead else []
+    markers = project.ledger(project.step(step)).markers().values()
+    told = [m for names in markers for m in map(Marker.parse, names) if m]
+    done = sum(marker.state is Kept.DONE for marker in told)
+    failed = {m.job_id: m.failure for m in told if m.state is Kept.FAILED}
     if as_json:
         print_json(
             {
                 "app": one.name,
                 "machines": machines,
+                "done": done,
+                "failed": failed,
                 "messages": vars_of(counts),
                 "dead_letters": given_up,
             }
         )
         return
     table = Table(title=one.name)
-    for name in ("machines", "waiting", "in flight", "dead letters"):
+    waiting = counts.waiting + counts.later
+    numbers = {
+        "machines": machines,
+        "waiting": waiting,
+        "in flight": counts.in_flight,
+        "done": done,
+        "failed": len(failed),
+        "dead letters": len(given_up),
+    }
+    for name in numbers:
         table.add_column(name, justify="right")
-    numbers = (machines, counts.waiting + counts.later, counts.in_flight, len(given_up))
-    table.add_row(*map(str, numbers))
+    table.add_row(*map(str, numbers.values()))
     out.print(table)
+    for job_id, kind in sorted(failed.items())[:_MOST_FAILED]:
+        print_out(f"failed: {job_id}: {kind}; see `cpengine logs {step} {job_id}`")
     for letter in given_up:
         print_out(f"{letter['reason'] or 'came to no end'}: {letter['body'][:200]}")
 

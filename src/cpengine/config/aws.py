@@ -103,10 +103,10 @@ class AwsSection(MachinesSection):
     profile: Key | None = Field(
         None, description="AWS_PROFILE. Default: storage.s3.profile."
     )
-    cluster: AwsName = Field(
-        "cpengine",
+    cluster: AwsName | None = Field(
+        None,
         description="ECS_CLUSTER; made if it is not there, and removed when nothing "
-        "uses it, unless it is 'default'.",
+        "uses it, unless it is 'default'. Default: one of the step's own.",
     )
     fleet: Key | None = Field(
         None,

@@ -51,7 +51,7 @@ def open_app(
     section = settings.section
     record.app, record.project = settings.app, settings.project
     record.owner = record.owner or getpass.getuser()
-    record.region, record.cluster = aws.region, section.cluster
+    record.region, record.cluster = aws.region, settings.cluster
     record.dead_letters = section.dead_letter_queue or ""
     record.log_group = section.log_group or ""
     record.machine_price = settings.machine_price

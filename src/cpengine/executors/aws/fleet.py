@@ -303,7 +303,7 @@ def _machine(app: App) -> dict[str, Any]:
 def user_data(app: App) -> str:
     """What a machine does when it starts: it joins the ECS cluster. In base64."""
     lines = [
-        f"ECS_CLUSTER={app.settings.section.cluster}",
+        f"ECS_CLUSTER={app.settings.cluster}",
         'ECS_AVAILABLE_LOGGING_DRIVERS=["json-file","awslogs"]',
         "ECS_ENABLE_SPOT_INSTANCE_DRAINING=true",
         "ECS_CONTAINER_STOP_TIMEOUT=2m",

@@ -100,6 +100,11 @@ class Settings:
         return f"{self.app}Service"
 
     @property
+    def cluster(self) -> str:
+        """The ECS cluster. ECS starts containers on any of its machines."""
+        return self.section.cluster or self.app
+
+    @property
     def log_groups(self) -> tuple[str, str]:
         """The log groups of jobs and of machines."""
         name = self.section.log_group or self.app

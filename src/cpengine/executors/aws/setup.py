@@ -71,7 +71,7 @@ def _log_group(app: App, name: str) -> None:
 
 
 def _cluster(app: App) -> None:
-    name = app.settings.section.cluster
+    name = app.settings.cluster
     found = app.aws.call("ecs", "describe_clusters", clusters=[name])["clusters"]
     if any(cluster["status"] == "ACTIVE" for cluster in found):
         return
@@ -121,7 +121,7 @@ def _service(app: App, definition: str) -> None:
             app.aws.call(
                 "ecs",
                 "update_service",
-                cluster=settings.section.cluster,
+                cluster=settings.cluster,
                 service=settings.service,
                 taskDefinition=definition,
             )
@@ -131,7 +131,7 @@ def _service(app: App, definition: str) -> None:
     app.aws.call(
         "ecs",
         "create_service",
-        cluster=settings.section.cluster,
+        cluster=settings.cluster,
         serviceName=settings.service,
         taskDefinition=definition,
         desiredCount=0,
@@ -146,7 +146,7 @@ def _until_drained(app: App) -> None:
         found = app.aws.call(
             "ecs",
             "describe_services",
-            cluster=app.settings.section.cluster,
+            cluster=app.settings.cluster,
             services=[app.settings.service],
         )["services"]
         if not any(service["status"] == "DRAINING" for service in found):

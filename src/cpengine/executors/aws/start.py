@@ -39,7 +39,7 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     app.aws.call(
         "ecs",
         "update_service",
-        cluster=settings.section.cluster,
+        cluster=settings.cluster,
         service=settings.service,
         desiredCount=machines * settings.tasks_per_machine,
     )
@@ -65,7 +65,7 @@ def monitor_file(app: App, fleet_id: str, when: float) -> dict[str, str]:
     return {
         "MONITOR_FLEET_ID": fleet_id,
         "MONITOR_APP_NAME": app.name,
-        "MONITOR_ECS_CLUSTER": app.settings.section.cluster,
+        "MONITOR_ECS_CLUSTER": app.settings.cluster,
         "MONITOR_QUEUE_NAME": app.settings.queue,
         "MONITOR_BUCKET_NAME": app.settings.buckets.get("AWS_BUCKET", ""),
         "MONITOR_LOG_GROUP_NAME": app.settings.log_groups[0],

@@ -79,7 +79,7 @@ def told(settings: Settings, queue_url: str, region: str) -> dict[str, str]:
         "LOG_GROUP_NAME": settings.log_groups[0],
         "CHECK_IF_DONE_BOOL": str(done is not None),
         "EXPECTED_NUMBER_FILES": str(done.expected_number_files if done else 1),
-        "ECS_CLUSTER": settings.section.cluster,
+        "ECS_CLUSTER": settings.cluster,
         "SECONDS_TO_START": str(settings.seconds_to_start),
         "MIN_FILE_SIZE_BYTES": str(done.min_file_size_bytes if done else 1),
         "USE_PLUGINS": str(dcp.use_plugins),

@@ -66,7 +66,7 @@ def _widgets(app: App) -> Iterator[dict[str, Any]]:
     )
     of_service = [
         "ClusterName",
-        settings.section.cluster,
+        settings.cluster,
         "ServiceName",
         settings.service,
     ]
