@@ -122,7 +122,6 @@ def start(
 
     project = Project.load(folder)
     apps = _apps_of(project)
-    apps.check(step)
     one = apps.app(step)
     jobs = one.queue().counts().total
     if not jobs and machines is None:
@@ -130,6 +129,7 @@ def start(
             f"{one.name}: its queue is empty: run `cpengine aws submit {step}` first"
         )
     wanted = machines or one.settings.machines_for(jobs)
+    apps.check(step, wanted)
     agree(phase.estimate(one, wanted), yes)
     file = registry.fleet_file(project)
     fleet = phase.start_machines(one, wanted, file)

@@ -99,9 +99,10 @@ def costs(project: "Project", jobs: Mapping[str, int], cellprofiler: str) -> str
         fleet.read(file)
     lines = []
     for step, count in jobs.items():
-        apps.check(step)
         one = apps.app(step)
-        lines.append(start.estimate(one, one.settings.machines_for(count)))
+        machines = one.settings.machines_for(count)
+        apps.check(step, machines)
+        lines.append(start.estimate(one, machines))
     return "\n".join(lines)
 
 

@@ -193,19 +193,20 @@ class Worker:
 
     def _run(self, held: _Held) -> None:
         """Run a job and answer for its message."""
+        said = "given back"
         try:
             if held.given_back:
                 self._hide([held.message], 0)
-                return
-            said = self._outcome(held)
-            self._say(f"{held.job.step} {held.job.id}: {said}")
-            self._logs.end(held.job, said)
+            else:
+                said = self._outcome(held)
         except AwsError as error:  # the message comes back, its job is done or not
-            self._say(f"{held.job.id}: {error}")
+            said = str(error)
         except BaseException as error:
-            self._say(f"{held.job.id}: {error!r}")
+            said = repr(error)
             raise
         finally:
+            self._say(f"{held.job.step} {held.job.id}: {said}")
+            self._logs.end(held.job, said)
             with self._lock:
                 self._held.discard(held)
 

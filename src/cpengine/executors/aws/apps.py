@@ -161,8 +161,8 @@ class Apps:
             return {"AWS_BUCKET": found["AWS_BUCKET"]}
         return found
 
-    def check(self, step: str) -> None:
-        """Refuse what would fail only when machines cost already.
+    def check(self, step: str, machines: int = 1) -> None:
+        """Refuse what would fail only when so many machines cost already.
 
         Raises
         ------
@@ -173,6 +173,6 @@ class Apps:
         wrong = []
         for bucket in dict.fromkeys(app.settings.buckets.values()):
             wrong += list(setup.check_bucket(app.aws, bucket))
-        wrong += list(setup.preflight(app))
+        wrong += list(setup.preflight(app, machines))
         if wrong:
             raise AwsError("\n".join(wrong))

@@ -133,7 +133,14 @@ class AwsExecutor(Executor):
         """Take down what the present step has."""
         if self._step is not None:
             step, self._step = self._step, None
-            for line in down.down(step.app):
+            try:
+                kept = down.down(step.app)
+            except (AwsError, StorageError) as error:
+                raise AwsError(
+                    f"{step.app.name}: not all is taken down: run `cpengine aws down "
+                    f"{step.name}`, and `cpengine aws audit`: {error}"
+                ) from error
+            for line in kept:
                 self.listen(Noted(line))
 
 
@@ -152,6 +159,7 @@ class _Step:
         self._sent: Sent | None = None
         self._monitor: Monitor | None = None
         self._stock: Stock | None = None
+        self._ended: list[Outcome] = []
 
     def add(self, job: Job, attempt: int) -> None:
         """Take in a job; it is sent with the others."""
@@ -187,43 +195,53 @@ class _Step:
         self._fresh.clear()
 
     def look(self) -> list[Outcome]:
-        """The outcomes that have come since."""
+        """The outcomes that have come since.
+
+        Raises
+        ------
+        AwsError, StorageError
+            Something cannot be asked. What has come is given by the next look.
+        """
         begun = time.monotonic()
-        outcomes = [*self._told(), *self._by_files(), *self._given_up()]
-        for outcome in outcomes:
-            del self._under_way[outcome.job.id]
         if self._monitor is not None:
             self._monitor.look(len(self._under_way))
             if self._monitor.empty_looks >= _VANISHED_LOOKS:
-                outcomes += self._vanished()
+                self._vanished()
+        self._told()
+        self._by_files()
+        self._given_up()
         took = time.monotonic() - begun
         self.pause_s = max(self.app.settings.section.poll_s, _SHARE_OF_TIME * took)
-        return outcomes
+        ended, self._ended = self._ended, []
+        return ended
 
-    def _told(self) -> list[Outcome]:
-        """Outcomes that workers have written to the ledger."""
+    def _end(self, outcome: Outcome) -> None:
+        del self._under_way[outcome.job.id]
+        self._ended.append(outcome)
+
+    def _told(self) -> None:
+        """Take in outcomes that workers have written to the ledger."""
         names = []
         for job_id, markers in self._book.markers().items():
             one = self._under_way.get(job_id)
             names += [name for name in markers if one and self._tells(name, one.job)]
-        found = []
         for outcome in self._book.outcomes(names):
             self._tell_tries(outcome)
             if next_try(outcome, 0.0) is None:
                 job = self._under_way[outcome.job.id].job
                 share = outcome.job.share
-                found.append(replace(outcome, job=replace(job, share=share)))
-        return found
+                self._end(replace(outcome, job=replace(job, share=share)))
 
-    def _by_files(self) -> list[Outcome]:
-        """What Distributed-CellProfiler's own worker has come to."""
+    def _by_files(self) -> None:
+        """Take in what Distributed-CellProfiler's own worker has come to."""
         if self.app.settings.section.worker != "dcp":
-            return []
+            return
         rule = self.app.settings.done or DoneRule(1)
         self._stock = self._stock or Stock(self._book, rule, self._run.versions)
         drained = self._monitor is not None and self._monitor.empty_looks > 0
         jobs = [one.job for one in self._under_way.values()]
-        return self._stock.outcomes(jobs, drained=drained)
+        for outcome in self._stock.outcomes(jobs, drained=drained):
+            self._end(outcome)
 
     def _tell_tries(self, outcome: Outcome) -> None:
         """Tell of attempts that failed and were tried again by the workers.
@@ -248,29 +266,22 @@ class _Step:
             and marker.version == self._run.cellprofiler
         )
 
-    def _given_up(self) -> list[Outcome]:
-        """Jobs whose messages have become dead letters."""
-        found = []
+    def _given_up(self) -> None:
+        """Take in jobs whose messages have become dead letters."""
         for letter in letters.take(self.app, self._under_way):
             one = self._under_way[letter.job.id]
             failure = Failure(FailureKind.NODE_LOST, letter.why)
-            outcome = Outcome(
-                one.job, failure, letter.attempt, versions=self._run.versions
-            )
-            self._book.record(outcome)
+            self._fail(one, failure, letter.attempt)
             letter.bury()
-            found.append(given_up(outcome))
-        return found
 
-    def _vanished(self) -> list[Outcome]:
-        """What is left when the queue stays empty: messages that somebody removed."""
+    def _vanished(self) -> None:
+        """Give up what is left when the queue stays empty: somebody has emptied it."""
         why = "its message is gone from the queue, and nothing says what it came to"
-        failure = Failure(FailureKind.NO_OUTPUT, why)
-        left = [
-            Outcome(one.job, failure, one.attempt, versions=self._run.versions)
-            for one in self._under_way.values()
-        ]
-        self._under_way.clear()
-        for outcome in left:
-            self._book.record(outcome)
-        return left
+        for one in list(self._under_way.values()):
+            self._fail(one, Failure(FailureKind.NO_OUTPUT, why), one.attempt)
+
+    def _fail(self, one: _UnderWay, failure: Failure, attempt: int) -> None:
+        """End a job of which no worker will tell, in the ledger, too."""
+        outcome = Outcome(one.job, failure, attempt, versions=self._run.versions)
+        self._book.record(outcome)
+        self._end(given_up(outcome))

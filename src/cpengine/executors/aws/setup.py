@@ -154,8 +154,8 @@ def _until_drained(app: App) -> None:
         time.sleep(1)
 
 
-def preflight(app: App) -> Iterator[str]:
-    """What would only be found out when machines already cost; one line each."""
+def preflight(app: App, machines: int) -> Iterator[str]:
+    """What would only be found out when so many machines cost; one line each."""
     section = app.settings.section
     app.aws.call("sts", "get_caller_identity")
     profile = section.instance_profile.rpartition("/")[2]
@@ -176,7 +176,7 @@ def preflight(app: App) -> Iterator[str]:
             f"executors.aws.task_role: there is no role {role}: make it as "
             "docs/how-to/aws.md says, or name another",
         )
-    yield from _quota(app)
+    yield from _quota(app, machines)
 
 
 def check_bucket(aws: Aws, name: str) -> Iterator[str]:
@@ -215,7 +215,7 @@ def _is_there(
             raise  # else: who may not look cannot tell
 
 
-def _quota(app: App) -> Iterator[str]:
+def _quota(app: App, machines: int) -> Iterator[str]:
     """Refuse more cores than the account may have as spot machines."""
     settings = app.settings
     try:
@@ -239,10 +239,10 @@ def _quota(app: App) -> Iterator[str]:
         return  # who may not look cannot tell
     most = found["Quota"]["Value"]
     each = kind["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"]
-    if settings.machines * each > most:
+    if machines * each > most:
         yield (
-            f"executors.aws.machines: {settings.machines} {settings.machine_types[0]} "
-            f"need {settings.machines * each} vCPUs, and the account may have "
+            f"executors.aws.machines: {machines} {settings.machine_types[0]} "
+            f"need {machines * each} vCPUs, and the account may have "
             f"{most:.0f} as spot machines: set at most {int(most // each)}, or ask AWS "
             "for more"
         )

@@ -36,12 +36,15 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     app.record.write()
     if settings.section.dashboard:
         watch.put_dashboard(app)
+    service = app.service()
+    # Fewer containers than run would end some in the middle of their jobs.
+    there = int(str(service["desiredCount"])) if service and running else 0
     app.aws.call(
         "ecs",
         "update_service",
         cluster=settings.cluster,
         service=settings.service,
-        desiredCount=machines * settings.tasks_per_machine,
+        desiredCount=max(there, machines * settings.tasks_per_machine),
     )
     return asked
 
