@@ -94,6 +94,15 @@ def test_a_message_that_sqs_will_never_take_ends_it() -> None:
     assert len(account.sent) == 1
 
 
+@pytest.mark.parametrize("number", [80, 81, 800, 3456])
+def test_every_message_is_sent_once_however_many_rounds_it_takes(number: int) -> None:
+    account = _Account()
+    bodies = [str(one) for one in range(number)]
+    assert sum(_queue(account).send(bodies)) == number
+    sent = [body for batch in account.sent for body in batch]
+    assert sorted(sent, key=int) == bodies
+
+
 def test_a_call_takes_ten_messages_and_no_more_bytes_than_allowed() -> None:
     account = _Account()
     bodies = ["x" * 100_000] * 5 + ["y"] * 23

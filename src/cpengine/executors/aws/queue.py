@@ -111,8 +111,8 @@ class Queue:
         AwsError
             Some were not taken, after several tries; the rest of their round was.
         """
-        left = iter(bodies)
-        while batches := list(islice(_batches(left), _AT_ONCE)):
+        left = _batches(iter(bodies))  # one for all rounds: it reads ahead
+        while batches := list(islice(left, _AT_ONCE)):
             each(self._send_batch, batches, _AT_ONCE)
             yield sum(map(len, batches))
 
