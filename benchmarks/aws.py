@@ -116,6 +116,8 @@ def sending(report: Report, server: AwsServer, messages: int) -> None:
     for name, send in (("ten a call", ours), ("one a call", one_by_one)):
         url = sqs.create_queue(QueueName=name.replace(" ", "-"))["QueueUrl"]
         took[name] = _sent(report, server, name, partial(send, url))
+        if Queue(aws, url).counts().waiting != messages:
+            sys.exit(f"{name}: not all messages are in the queue")
     one, ten = took["one a call"], took["ten a call"]
     report.say(
         f"ratio of requests: {one[0] / ten[0]:.1f}, of time: {one[1] / ten[1]:.1f}"
