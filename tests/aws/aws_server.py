@@ -28,6 +28,7 @@ class AwsServer(S3Server):
         self._sessions: dict[str, boto3.session.Session] = {}
         self._clients: dict[tuple[str, str], Any] = {}
 
+    # A property where the S3 server has a constant: the address is known late.
     @property
     def environ(self) -> dict[str, str]:  # type: ignore[override]
         """What a client needs, and what keeps it from any real account."""
@@ -95,6 +96,7 @@ class AwsServer(S3Server):
         called: list[dict[str, Any]] = self._ask("GET", "calls")
         return called
 
+    # Calls are counted by service; the S3 server's, by bucket.
     def counts(self, service: str | None = None) -> "Counter[str]":  # type: ignore[override]
         """How many calls came, by operation; a bucket's are not told apart."""
         return Counter(
@@ -108,12 +110,14 @@ class AwsServer(S3Server):
 
     reset_counts = reset_calls
 
+    # Rules by call; the S3 server's are probabilities.
     def faults(self, *rules: dict[str, Any]) -> None:  # type: ignore[override]
         """Set the faults (see `Rule`) in place of those before; none to end them."""
         for rule in rules:
             Rule(**rule)  # so that a mistake is shown where it was made
         self._post("faults", rules=rules)
 
+    # Of all services; the S3 server can be asked for one bucket.
     def injected(self) -> "Counter[str]":  # type: ignore[override]
         """How many faults struck since they were set, by kind."""
         return Counter(self._ask("GET", "injected"))

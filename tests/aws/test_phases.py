@@ -15,7 +15,7 @@ from cpengine.testing import jobs, machine
 from tests.aws import apps
 from tests.aws.aws_server import AwsServer
 
-TODO = [(job, 1) for job in jobs("A", "B", "C")]
+WANTED = [(job, 1) for job in jobs("A", "B", "C")]
 FAULTS = ("denied", "lost")
 LOOKS = ("Describe", "Get", "List", "Head")
 
@@ -40,7 +40,7 @@ def _phases(here: Machine, account: Aws) -> dict[str, Callable[[], object]]:
     book = Ledger(here.places.outputs, apps.LEDGER)
     return {
         "setup": lambda: setup.setup(app()),
-        "submit": lambda: submit.submit(app(), book, TODO, app().queue()),
+        "submit": lambda: submit.submit(app(), book, WANTED, app().queue()),
         "start": lambda: start.start_machines(app(), 2, None),
         "down": lambda: down.down(app(), wait_s=0),
     }
@@ -71,7 +71,7 @@ def test_phases_can_be_done_again_and_make_nothing_twice(
     for name in ("setup", "submit", "start"):
         phases[name]()
     assert _left(aws) == before
-    assert apps.app(here, aws=account).queue().counts().waiting == len(TODO)
+    assert apps.app(here, aws=account).queue().counts().waiting == len(WANTED)
     for _ in range(2):
         phases["down"]()
         assert _left(aws) == []
@@ -124,8 +124,8 @@ def _with_a_fault(
             phase()
         if name == "submit":
             # A batch whose answer is lost is sent again: workers see what is done.
-            twice = len(TODO) if fault["kind"] == "lost" else 0
-            assert _waiting(aws) in (len(TODO), len(TODO) + twice), fault
+            twice = len(WANTED) if fault["kind"] == "lost" else 0
+            assert _waiting(aws) in (len(WANTED), len(WANTED) + twice), fault
         if name == "start":
             asked = aws.own("ec2").describe_fleets()["Fleets"]
             assert [one["FleetState"] for one in asked].count("active") == 1, fault

@@ -137,7 +137,6 @@ class _Logged(Worker):
     """A worker whose logs live as long as it does."""
 
     def run(self) -> bool:
-        assert isinstance(self._logs, JobLogs)
         with self._logs:
             return super().run()
 

@@ -171,7 +171,7 @@ def monitor(
             f"{one.name}: its queue is empty and no machine runs: run `cpengine aws "
             f"submit {step}` and `start` first"
         )
-    while watch.empty_looks < _EMPTY_LOOKS:
+    while not watch.drained:
         watch.look(jobs_left=1)
         time.sleep(one.settings.section.poll_s)
     _look(project, step, one, as_json)
@@ -181,8 +181,6 @@ def monitor(
 _MOST_FAILED = 20
 _MOST_READ = 2000
 """So many markers tell enough of a step."""
-_EMPTY_LOOKS = 3
-"""SQS's counts are approximate: a queue that looks empty so often is empty."""
 
 
 @app.command()

@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event as Flag
-from typing import Protocol
 
 from cpengine.errors import InputError, StorageError
 from cpengine.events import Event, Listener, LogBegun
@@ -24,6 +22,7 @@ from cpengine.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.runner import Machine, run_job
 from cpengine.worker import adopt, health
+from cpengine.worker.logs import JobLogs
 from cpengine.worker.told import Told
 
 _LOOK_S = 0.2
@@ -38,16 +37,6 @@ _AGAIN_S = 60
 _STORAGE_PAUSE_S = 5.0
 
 Say = Callable[[str], None]
-
-
-class Logs(Protocol):
-    """Where jobs' logs go."""
-
-    def begin(self, job: Job, log: Path) -> None:
-        """A job's log has begun."""
-
-    def end(self, job: Job, said: str) -> None:
-        """It has ended."""
 
 
 @dataclass(eq=False)
@@ -78,7 +67,7 @@ class Worker:
         queue: Queue,
         machine: Machine,
         told: Told,
-        logs: Logs,
+        logs: JobLogs,
         *,
         ahead: int = 1,
         say: Say = print,
@@ -201,7 +190,7 @@ class Worker:
                 said = self._outcome(held)
         except AwsError as error:  # the message comes back, its job is done or not
             said = str(error)
-        except BaseException as error:
+        except BaseException as error:  # nobody asks the pool for it: it is said here
             said = repr(error)
             raise
         finally:

@@ -30,7 +30,6 @@ from cpengine.runner import Machine, versions
 _WINDOW = 20_000
 _BLIND_S = 600.0
 """How long AWS may be out of reach before the client gives up; workers go on."""
-_VANISHED_LOOKS = 3
 _SHARE_OF_TIME = 10
 """Looking takes at most such a part of the time."""
 
@@ -205,7 +204,7 @@ class _Step:
         begun = time.monotonic()
         if self._monitor is not None:
             self._monitor.look(len(self._under_way))
-            if self._monitor.empty_looks >= _VANISHED_LOOKS:
+            if self._monitor.drained:
                 self._vanished()
         self._told()
         self._by_files()

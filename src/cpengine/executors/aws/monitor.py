@@ -12,6 +12,7 @@ from cpengine.executors.aws.session import AwsError
 
 _CHEAPEST_AFTER_S = 900.0
 _EVERY_S = 60.0
+_EMPTY_LOOKS = 3
 _IDLE_S = 600.0
 """Long enough for a machine to start and to fetch its image."""
 
@@ -31,6 +32,11 @@ class Monitor:
     _looked: float = field(default_factory=time.monotonic)
     _target: int | None = None
     _idle_since: float | None = None
+
+    @property
+    def drained(self) -> bool:
+        """Whether the queue is empty: one look is not enough, SQS counts roughly."""
+        return self.empty_looks >= _EMPTY_LOOKS
 
     @property
     def cost(self) -> float:
