@@ -120,6 +120,16 @@ def test_a_driver_that_is_silent_for_a_minute_is_gone(age_s: int, alive: bool) -
     assert age_s <= sign.silent_s < age_s + 10
 
 
+def test_a_driver_that_was_killed_is_gone_also_where_nobody_waits_for_it() -> None:
+    with subprocess.Popen(["sleep", "60"]) as driver:
+        sign = Sign(RUN, now(), "", pid=driver.pid)
+        assert sign.alive
+        driver.kill()
+        os.waitid(os.P_PID, driver.pid, os.WEXITED | os.WNOWAIT)  # still listed
+        assert not sign.alive
+    assert not sign.alive
+
+
 def test_a_clock_that_is_ahead_makes_no_driver_dead() -> None:
     then = datetime.now(UTC) + timedelta(seconds=90)
     assert Sign(RUN, then.isoformat(), "").silent_s == 0

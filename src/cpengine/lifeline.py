@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
-import psutil
-
 from cpengine.errors import StorageError
 from cpengine.ledger import Ledger
+from cpengine.measure import lives
 from cpengine.provenance import now
 
 EVERY_S = 5.0
@@ -52,7 +51,7 @@ class Sign:
     def alive(self) -> bool:
         """Whether the driver can be expected to live."""
         elsewhere = self.host != socket.gethostname()
-        return self.silent_s <= _SILENT_S and (elsewhere or psutil.pid_exists(self.pid))
+        return self.silent_s <= _SILENT_S and (elsewhere or lives(self.pid))
 
 
 class Lifeline:

@@ -70,6 +70,14 @@ def _tree(leader: int) -> Iterator[psutil.Process]:
                 yield psutil.Process(pid)
 
 
+def lives(pid: int) -> bool:
+    """Whether a process here lives; an ended one is listed until it is waited for."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def exited(child: int) -> bool:
     """Whether a child of ours has ended; it is left to be waited for."""
     try:

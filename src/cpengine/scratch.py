@@ -6,7 +6,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-import psutil
+from cpengine.measure import lives
 
 PREFIX = "cpengine-"
 
@@ -21,5 +21,5 @@ def sweep(parent: Path) -> None:
     """Remove folders that killed processes of this machine left behind."""
     for folder in parent.glob(f"{PREFIX}*@{socket.gethostname()}-*"):
         owner = folder.name.removeprefix(PREFIX).partition("@")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+        if owner.isdigit() and not lives(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)

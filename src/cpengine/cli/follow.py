@@ -89,17 +89,31 @@ def cancel(folder: Folder = Path()) -> None:
     if run.has_ended():
         raise InputError(f"{run.step}: no run is under way: {said_of(run.record)}")
     sign = run.sign
-    if sign is None or not sign.alive:
-        if run.record["executor"] == "aws":  # which goes on without a driver
-            for line in registry.take_down(project, run.step):
-                print_err(f"note: {line}")
-        _clear(run, sign)
-        print_out(f"{run.step}: its driver was gone already: what it left is removed")
+    if sign is not None and sign.alive:
+        lifeline.ask_to_stop(run.ledger, run.id)
+        print_err(f"asked the driver on {sign.host} to stop")
+        sign = _stopping(project, run, sign)
+    run = _again(project, run)  # a driver takes its sign away after it has ended
+    if run.has_ended():
+        print_out(f"{run.step}: {said_of(run.record)}")
         return
-    lifeline.ask_to_stop(run.ledger, run.id)
-    print_err(f"asked the driver on {sign.host} to stop")
+    if run.record["executor"] == "aws":  # which goes on without a driver
+        for line in registry.take_down(project, run.step):
+            print_err(f"note: {line}")
+    _clear(run, sign)
+    print_out(f"{run.step}: its driver was gone already: what it left is removed")
+
+
+def _stopping(project: Project, run: _Run, sign: Sign) -> Sign:
+    """Wait until a driver has ended its run, or is gone; give its last sign.
+
+    Raises
+    ------
+    ExecutorError
+        It does neither.
+    """
     until = time.monotonic() + _STOP_S
-    while not run.has_ended():
+    while sign.alive and not run.has_ended():
         if time.monotonic() > until:
             raise ExecutorError(
                 f"{run.step}: the driver, process {sign.pid} on {sign.host}, does not "
@@ -107,7 +121,8 @@ def cancel(folder: Folder = Path()) -> None:
             )
         time.sleep(1)
         run = _again(project, run)
-    print_out(f"{run.step}: {said_of(run.record)}")
+        sign = run.sign or sign
+    return sign
 
 
 def _well(run: _Run) -> bool:
