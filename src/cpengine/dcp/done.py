@@ -4,14 +4,12 @@ Source: `worker/cp-worker.py` 2.2.1, its settings CHECK_IF_DONE_BOOL,
 EXPECTED_NUMBER_FILES, MIN_FILE_SIZE_BYTES and NECESSARY_STRING.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cpengine.model import Job
+from cpengine.published import trees
 from cpengine.storage import Storage
-
-_FEW = 20
-"""Up to so many jobs their own folders are listed, else the whole output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class DoneRule:
         """
         counts = {
             job.id: self._count(sizes)
-            for job, sizes in zip(jobs, _trees(storage, jobs), strict=True)
+            for job, sizes in zip(jobs, trees(storage, jobs), strict=True)
         }
         return {i: n for i, n in counts.items() if n >= self.expected_number_files}
 
@@ -45,18 +43,3 @@ class DoneRule:
             size >= self.min_file_size_bytes and self.necessary_string in name
             for name, size in sizes.items()
         )
-
-
-def _trees(storage: Storage, jobs: Sequence[Job]) -> Iterable[dict[str, int]]:
-    """The files of each job's folder, by their name below it."""
-    if len(jobs) <= _FEW:
-        return [storage.tree(job.destination) for job in jobs]
-    found: dict[str, dict[str, int]] = {job.place: {} for job in jobs}
-    depths = {place.count("/") + 1 for place in found}
-    for path, size in storage.tree(jobs[0].output).items():
-        parts = path.split("/")
-        for depth in depths:
-            place = "/".join(parts[:depth])
-            if place in found and len(parts) > depth:
-                found[place]["/".join(parts[depth:])] = size
-    return [found[job.place] for job in jobs]
