@@ -15,6 +15,7 @@ from cpengine.cellprofiler.find import IMAGE_VARIABLE, VARIABLE
 from cpengine.cli import app
 from cpengine.config import AwsSection, MachinesSection, forms
 from cpengine.executors.aws.settings import Settings, settle
+from cpengine.rules import RULES
 from cpengine.steps import STEPS
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -48,6 +49,28 @@ output = "projects/2015_10_05_DrugRepurposing/workspace/nuclei"
 
 [executors.local]
 workers = 8
+"""
+
+TROUBLESHOOTING = """\
+# Troubleshooting: what is looked at before a run
+
+{made}
+
+`cpengine check` looks for all of this, and `cpengine run` does so before it starts
+anything. Each finding has the name of its rule, which stands here with what you would
+have seen, had it run. Errors stop a run, unless it is given `--unchecked`; warnings do
+not. `cpengine check --strict` takes warnings for errors, `--json` is for programs, and
+`--on slurm` and the like also ask whether that place would take the jobs.
+
+It takes listings, and no request an image: see
+[performance](../explanation/performance.md). Images are looked at for the jobs that are
+left; those that an earlier step of the same command makes may be missing yet. Where
+CellProfiler is installed, it is asked what it objects to in the pipeline; what it said
+is kept in `CPENGINE_HOME`.
+
+What failed in a run: [failed jobs](failed-jobs.md) and
+[errors](../reference/errors.md).
+
 """
 
 ENVIRONMENT = {
@@ -95,7 +118,29 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "project-file.md": project_file_page(),
         "cpengine.schema.json": config.schema(),
+        "../how-to/troubleshooting.md": troubleshooting_page(),
     }
+
+
+def troubleshooting_page() -> str:
+    """What `cpengine check` looks for: one table a section."""
+    sections = dict.fromkeys(rule.section for rule in RULES.values())
+    lines = TROUBLESHOOTING.format(made=MADE).splitlines()
+    for section in sections:
+        lines += [
+            f"## {section}",
+            "",
+            "| rule | what is wrong | else you would see | what to do |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| `{rule.name}`{' (warning)' if rule.severity != 'error' else ''} | "
+            f"{rule.title} | {rule.symptom} | {rule.cure} |"
+            for rule in RULES.values()
+            if rule.section == section
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def cli_page() -> str:

@@ -133,7 +133,7 @@ def csv_text(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 def pipeline_text(tags: str = SITE, *more: str, revision: str = "4281") -> str:
-    """Give a pipeline that loads, corrects OrigDNA and finds nuclei, then `more`."""
+    """Give a pipeline that finds nuclei, then does `more`, and saves."""
     modules = (
         load_data(tags),
         module(
@@ -154,6 +154,11 @@ def pipeline_text(tags: str = SITE, *more: str, revision: str = "4281") -> str:
             },
         ),
         *more,
+        module(
+            "ExportToSpreadsheet",
+            4 + len(more),
+            {"Output file location": "Default Output Folder|"},
+        ),
     )
     head = (
         "CellProfiler Pipeline: http://www.cellprofiler.org\nVersion:5\n"

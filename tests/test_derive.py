@@ -160,4 +160,4 @@ def test_functions_for_other_sites_than_the_images_are_told(built: Built) -> Non
     assert built.project().plan("analysis").notes == ()
     change(table, ",P1,A01,1", ",P1,A01,2")
     (note,) = built.project().plan("analysis").notes
-    assert note.startswith(f"{table} lists other sites than load_data.csv")
+    assert note.startswith(f"{table}: lists other sites than load_data.csv")

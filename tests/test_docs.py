@@ -33,7 +33,15 @@ def generate() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["cli.md", "project-file.md", "cpengine.schema.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cli.md",
+        "project-file.md",
+        "cpengine.schema.json",
+        "../how-to/troubleshooting.md",
+    ],
+)
 def test_generated_pages_are_up_to_date(generate: ModuleType, name: str) -> None:
     page = (DOCS / "reference" / name).read_text(encoding="utf-8")
     assert page == generate.pages()[name], "run `make docs`"

@@ -235,7 +235,7 @@ def test_missing_group_columns_get_a_line_each() -> None:
 def test_site_twice_names_both_lines() -> None:
     rows = "P1,A01,1\nP1,A01,2\nP1,A01,1\nP1,A01,2\n"
     (error,) = site_errors(table(f"{KEYS}\n{rows}"))
-    assert error.startswith(
+    assert str(error).startswith(
         "f.csv:4: P1-A01-1 is in line 2 already (and 1 rows more): "
     )
 

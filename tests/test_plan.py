@@ -276,7 +276,7 @@ def test_two_groups_of_one_name_are_refused() -> None:
 def test_key_that_begins_another_is_refused_in_a_structure() -> None:
     group = (("Metadata_Site", "1"), ("Metadata_SiteName", "x"))
     structure = "Metadata_Site-Metadata_SiteName"
-    with pytest.raises(InputError, match="Metadata_Site begins Metadata_SiteName"):
+    with pytest.raises(InputError, match="Metadata_Site: begins Metadata_SiteName"):
         check_ids([group], structure)
 
 
@@ -322,7 +322,8 @@ def test_layout_leaves_out_what_the_csv_lacks_and_says_so(built: Built) -> None:
     assert ids(made) == ["P1-A01-1", "P1-A01-2"]
     assert made.notes == (
         f"plate P1: 4 of 6 groups of the layout are not in {built.csv} and are left "
-        "out (first: Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=3)",
+        "out (first: Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=3): exclude "
+        "their wells, or add their rows",
     )
 
 

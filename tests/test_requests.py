@@ -77,3 +77,47 @@ def test_what_is_left_of_100_000_jobs_takes_lists_alone(
     assert planning["get"] == PLATES + 1
     assert planning["put"] == planning["delete"] == 0
     assert planning["list"] + planning["head"] <= 3 * (PLATES + 1)
+
+
+@pytest.fixture
+def whole(s3: S3Server, bucket: str, tmp_path: Path) -> Project:
+    """A plate of 384 wells with 9 sites, images and all: 3,456 jobs."""
+    wells = [f"{row}{column:02d}" for row in ROWS for column in range(1, 25)]
+    sites = [str(site) for site in range(1, SITES + 1)]
+    (tmp_path / "few").mkdir()
+    built = build.project(tmp_path / "few")
+    s3.upload(bucket, built.root / "projects", "projects/")
+    rows = build.image_sets("P1", f"{build.MOUNT}/projects/proj/B1", wells, sites)
+    key = built.csv.relative_to(built.root).as_posix()
+    s3.put(bucket, key, build.csv_text(rows).encode())
+    images = built.images.relative_to(built.root).as_posix()
+    names = [row["FileName_OrigDNA"] for row in rows]
+    s3.fill(bucket, names, prefix=f"{images}/", text="image")
+    text = built.toml.read_text().replace(
+        "[storage]\n", f'[storage]\nroot = "s3://{bucket}"\n'
+    )
+    place = tmp_path / "whole/cpengine.toml"
+    build.write(place, f'{text}[storage.s3]\nendpoint = "{s3.url}"\n')
+    return Project.load(place)
+
+
+def test_checking_a_plate_takes_listings_and_no_request_an_image(
+    whole: Project, s3: S3Server, bucket: str
+) -> None:
+    steps = Steps(whole, ["analysis"], Part(), VERSION)
+    s3.reset_counts()
+    (found,) = steps.checked()
+    counts = s3.counts()
+    assert found.findings == ()
+    assert found.todo is not None
+    assert len(found.todo.plan.jobs) == WELLS * SITES
+    print(f"\nchecking {WELLS * SITES} jobs: {dict(counts)}")
+    assert counts["list"] <= WELLS * SITES / 1000 + 10
+    assert counts["get"] <= 4  # pipeline and CSV, in planning and in looking
+    assert counts["head"] <= 5
+    assert counts["put"] <= 2  # whether output and ledger can be written
+    whole.places.images.remove("projects/proj/B1/images/P1/B07_3.tif")
+    (found,) = steps.checked()
+    (missing,) = found.findings
+    assert missing.rule.name == "image-missing"
+    assert "B07_3.tif is not there" in missing.cause

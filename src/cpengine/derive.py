@@ -7,10 +7,11 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from cpengine import loaddata
+from cpengine import loaddata, rules
 from cpengine.errors import InputError
 from cpengine.loaddata import FILE, PATH, PLANE, Table
 from cpengine.places import BUCKET, Places
+from cpengine.rules import Finding
 from cpengine.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.storage import as_text
 
@@ -26,16 +27,16 @@ class Deriver:
     def table(self, step: Step, plate: str) -> tuple[Table, bool]:
         """Give a plate's image sets, and whether they were derived.
 
+        Derived ones go by the path and lines of what they were made from.
+
         Raises
         ------
         InputError
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
-        table, derived = self._read(step.data_folder, plate, step.data_file)
-        shown = self.places.workspace.url(step.data_key(plate))
-        return replace(table, path=shown), derived
+        return self._read(step.data_folder, plate, step.data_file)
 
-    def outdated(self, step: Step, plate: str) -> str | None:
+    def outdated(self, step: Step, plate: str) -> Finding | None:
         """Say if a CSV that could be derived anew lists other sites than its source."""
         if step.data_file != WITH_ILLUM:
             return None
@@ -48,9 +49,10 @@ class Deriver:
         )
         if set(loaddata.sites(base)) == set(loaddata.sites(table)):
             return None
-        return (
-            f"{table.path} lists other sites than {LOAD_DATA} beside it: remove it to "
-            "have it made again"
+        return rules.CSV_OUTDATED.found(
+            table.path,
+            f"lists other sites than {LOAD_DATA} beside it",
+            "remove it to have it made again",
         )
 
     def _read(self, folder: str, plate: str, name: str) -> tuple[Table, bool]:
@@ -68,7 +70,9 @@ class Deriver:
             place = f"{self.step('zproj').output}/{plate}"
             return projected(base, self._as_in(base, place)), True
         raise InputError(
-            f"{workspace.url(key)}: is not there: put the plate's CSV there"
+            rules.CSV_MISSING.found(
+                workspace.url(key), "is not there", "put the plate's CSV there"
+            )
         )
 
     def _with_illum(self, base: Table, plate: str) -> Table:
@@ -134,14 +138,21 @@ def projected(table: Table, folder: str) -> Table:
     planes = [name for name in table.header if PLANE.fullmatch(name)]
     if len(planes) != 1:
         raise InputError(
-            f"{table.path}:1: has {' and '.join(planes) or 'no column'} to number "
-            "the planes of a site: keep one, such as Metadata_PlaneID"
+            rules.CSV_PLANES.found(
+                f"{table.path}:1",
+                f"has {' and '.join(planes) or 'no column'} to number the planes of a "
+                "site",
+                "keep one, such as Metadata_PlaneID",
+            )
         )
     images = table.images.values()
     if not all(image.file and image.path for image in images):
         raise InputError(
-            f"{table.path}:1: has images with a URL_ column alone: add FileName_ and "
-            "PathName_, so that the projected ones can be named"
+            rules.CSV_NO_FILE_NAME.found(
+                f"{table.path}:1",
+                "has images with a URL_ column alone",
+                "add FileName_ and PathName_, so that the projected ones can be named",
+            )
         )
     keep = sorted(_last_planes(table, planes[0]).values())
     paths = {image.path for image in images}
@@ -156,7 +167,7 @@ def projected(table: Table, folder: str) -> Table:
             )
             for row in keep
         ),
-        lines=tuple(range(2, len(keep) + 2)),
+        lines=tuple(table.lines[row] for row in keep),
     )
 
 
@@ -165,7 +176,11 @@ def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
     unfit = [i for i, text in enumerate(numbers) if loaddata.kind_of(text) is str]
     if unfit:
         raise InputError(
-            f"{table.where(unfit[0], plane)}: {numbers[unfit[0]]!r} is not a number"
+            rules.CSV_PLANES.found(
+                table.where(unfit[0], plane),
+                f"{numbers[unfit[0]]!r} is not a number",
+                "number the planes of each site",
+            )
         )
     last: dict[tuple[str, ...], int] = {}
     for row, site in enumerate(zip(*map(table.column, SITE), strict=True)):

@@ -10,6 +10,11 @@ CpengineError            anything cpengine says in one line and stops for
 A job that fails is not an error of cpengine: it is an `Outcome` (see `model`).
 """
 
+from typing import ClassVar
+
+from cpengine import rules
+from cpengine.rules import Finding, Rule
+
 
 class CpengineError(Exception):
     """An error the user can mend.
@@ -17,9 +22,27 @@ class CpengineError(Exception):
     Its text says what, where and what to do next; a line for each finding.
     """
 
+    rule: ClassVar[Rule] = rules.OTHER
+    """The rule that is broken where no finding names another."""
+
+    def __init__(self, *found: Finding | str) -> None:
+        super().__init__("\n".join(map(str, found)))
+        self._found = found
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was found, one a line."""
+        lines = (
+            [one] if isinstance(one, Finding) else map(self.rule.told, one.splitlines())
+            for one in self._found
+        )
+        return tuple(finding for some in lines for finding in some)
+
 
 class ConfigError(CpengineError, ValueError):
     """A setting is unknown, missing or has a value that is not allowed."""
+
+    rule = rules.SETTING
 
 
 class InputError(CpengineError, ValueError):
@@ -29,10 +52,16 @@ class InputError(CpengineError, ValueError):
 class CellProfilerError(CpengineError, RuntimeError):
     """CellProfiler is missing, cannot be installed or does not start."""
 
+    rule = rules.CELLPROFILER
+
 
 class StorageError(CpengineError, OSError):
     """A place cannot be read or written."""
 
+    rule = rules.STORAGE
+
 
 class ExecutorError(CpengineError, RuntimeError):
     """An executor is unknown, or cannot be used on this machine."""
+
+    rule = rules.EXECUTOR

@@ -11,12 +11,14 @@ import io
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from urllib.parse import quote
 
+from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.rules import Finding
 from cpengine.steps import SITE
 
 FILE, PATH, URL = "FileName_", "PathName_", "URL_"
@@ -107,11 +109,17 @@ def parse(text: str, path: str) -> Table:
     """
     if text.startswith("\ufeff"):
         raise InputError(
-            f"{path}:1: starts with a byte order mark: save it as plain UTF-8"
+            rules.CSV_ENCODING.found(
+                f"{path}:1", "starts with a byte order mark", "save it as plain UTF-8"
+            )
         )
     numbered = _numbered_rows(text, path)
     if len(numbered) < 2:
-        raise InputError(f"{path}: has no image sets: write one row an image set")
+        raise InputError(
+            rules.CSV_EMPTY.found(
+                path, "has no image sets", "write one row an image set"
+            )
+        )
     (header, _), *body = numbered
     table = Table(
         path, header, tuple(row for row, _ in body), tuple(line for _, line in body)
@@ -132,7 +140,9 @@ def _numbered_rows(text: str, path: str) -> list[tuple[tuple[str, ...], int]]:
         return [(tuple(row), reader.line_num) for row in reader if row]
     except csv.Error as error:
         raise InputError(
-            f"{path}:{reader.line_num}: is no CSV ({error}): close the quotes"
+            rules.CSV_QUOTES.found(
+                f"{path}:{reader.line_num}", f"is no CSV ({error})", "close the quotes"
+            )
         ) from error
 
 
@@ -146,60 +156,68 @@ def _is_plain(text: str, lines: Sequence[str]) -> bool:
     return not marks and max(map(len, lines)) < csv.field_size_limit()
 
 
-def raise_any(errors: Iterator[str]) -> None:
+def raise_any(errors: Iterable[Finding]) -> None:
     """Raise an InputError with a line for each error, if there are any."""
     found = list(errors)
     if found:
-        raise InputError("\n".join(found))
+        raise InputError(*found)
 
 
-def _shape_errors(table: Table) -> Iterator[str]:
+def _shape_errors(table: Table) -> Iterator[Finding]:
     yield from _header_errors(table)
     width = len(table.header)
     wrong = [i for i, row in enumerate(table.rows) if len(row) != width]
     if wrong:
-        yield (
-            f"{table.where(wrong[0])}: has {len(table.rows[wrong[0]])} values for "
-            f"{width} columns{_more(wrong)}: give each column one value"
+        values = len(table.rows[wrong[0]])
+        yield rules.CSV_ROW_LENGTH.found(
+            table.where(wrong[0]),
+            f"has {values} values for {width} columns{_more(wrong)}",
+            "give each column one value",
         )
 
 
-def _header_errors(table: Table) -> Iterator[str]:
+def _header_errors(table: Table) -> Iterator[Finding]:
+    top = f"{table.path}:1"
     if len(table.header) == 1 and re.search(r"[;\t]", table.header[0]):
-        yield f"{table.path}:1: has no commas: put commas between columns"
+        yield rules.CSV_SEPARATOR.found(
+            top, "has no commas", "put commas between columns"
+        )
         return
     seen: set[str] = set()
     for number, name in enumerate(table.header, 1):
-        place = f"{table.path}:1:column {number}"
+        place = f"{top}:column {number}"
         if not name.strip() or name.startswith("Unnamed:"):
-            yield f"{place}: has no name: remove it (pandas: to_csv(index=False))"
+            cure = "remove it (pandas: to_csv(index=False))"
+            yield rules.CSV_UNNAMED.found(place, "has no name", cure)
         elif name != name.strip():
-            yield f"{place}: {name!r} has blanks around its name: remove them"
+            cause = f"{name!r} has blanks around its name"
+            yield rules.CSV_BLANKS.found(place, cause, "remove them")
         elif name in seen:
-            yield f"{place}: {name} is there twice: remove one"
+            yield rules.CSV_TWICE.found(place, f"{name} is there twice", "remove one")
         seen.add(name)
     for image, columns in table.images.items():
         if columns.url:
             continue
         if columns.file is None:
-            yield f"{table.path}:1: PathName_{image} without FileName_{image}: add it"
+            cause = f"PathName_{image} without FileName_{image}"
+            yield rules.CSV_NO_FILE_NAME.found(top, cause, "add it")
         elif columns.path is None:
-            yield (
-                f"{table.path}:1: FileName_{image} without PathName_{image} or "
-                f"URL_{image}: add the column with the image's folder"
-            )
+            cause = f"FileName_{image} without PathName_{image} or URL_{image}"
+            cure = "add the column with the image's folder"
+            yield rules.CSV_NO_PATH_NAME.found(top, cause, cure)
 
 
-def _cell_errors(table: Table) -> Iterator[str]:
+def _cell_errors(table: Table) -> Iterator[Finding]:
     if not any("" in row for row in table.rows):  # nearly always, and this is fast
         return
     for name in table.header:
         if name.startswith(_PLACES):
             empty = [i for i, value in enumerate(table.column(name)) if not value]
             if empty:
-                yield (
-                    f"{table.where(empty[0], name)}: is empty{_more(empty)}: "
-                    "name the image, or remove the row"
+                yield rules.CSV_EMPTY_CELL.found(
+                    table.where(empty[0], name),
+                    f"is empty{_more(empty)}",
+                    "name the image, or remove the row",
                 )
 
 
@@ -287,14 +305,15 @@ def image_numbers(table: Table, found: Mapping[Group, Sequence[int]]) -> list[in
     return numbers
 
 
-def missing_keys(table: Table, keys: Sequence[str]) -> Iterator[str]:
+def missing_keys(table: Table, keys: Sequence[str]) -> Iterator[Finding]:
     """Say which columns that make groups are not there."""
     for key in keys:
         if key not in table.index:
-            yield f"{table.path}:1: has no column {key}, which makes groups: add it"
+            cause = f"has no column {key}, which makes groups"
+            yield rules.GROUP_COLUMN.found(f"{table.path}:1", cause, "add it")
 
 
-def _value_errors(table: Table, key: str) -> Iterator[str]:
+def _value_errors(table: Table, key: str) -> Iterator[Finding]:
     """Say which values of a grouping column cannot name a group, one line a kind."""
     values = table.column(key)
     distinct = list(dict.fromkeys(values))
@@ -304,17 +323,20 @@ def _value_errors(table: Table, key: str) -> Iterator[str]:
     unfit = _rows_with(set(filter(_NOT_IN_A_NAME.search, distinct)), values)
     changed = _rows_with({v for v in distinct if read_as[v] != v}, values)
     if empty:
-        yield f"{table.where(empty[0], key)}: is empty{_more(empty)}: fill it in"
+        place = table.where(empty[0], key)
+        yield rules.GROUP_EMPTY.found(place, f"is empty{_more(empty)}", "fill it in")
     elif unfit:
-        yield (
-            f"{table.where(unfit[0], key)}: {values[unfit[0]]!r}{_more(unfit)} cannot "
-            "name a group or folder: use no comma, equals sign, blank, slash or '..'"
+        yield rules.GROUP_UNFIT.found(
+            table.where(unfit[0], key),
+            f"{values[unfit[0]]!r}{_more(unfit)} cannot name a group or folder",
+            "use no comma, equals sign, blank, slash or '..'",
         )
     elif changed:
         text, read = values[changed[0]], read_as[values[changed[0]]]
-        yield (
-            f"{table.where(changed[0], key)}: CellProfiler reads {text!r} as {read!r}"
-            f"{_more(changed)}: {_cure(text, read)}"
+        yield rules.GROUP_TYPED.found(
+            table.where(changed[0], key),
+            f"CellProfiler reads {text!r} as {read!r}{_more(changed)}",
+            _cure(text, read),
         )
 
 
@@ -329,7 +351,7 @@ def _cure(text: str, read: str) -> str:
     return f"make the column text, for example P{text}"
 
 
-def site_errors(table: Table) -> Iterator[str]:
+def site_errors(table: Table) -> Iterator[Finding]:
     """Say which (plate, well, site) stands in more than one row."""
     keys = [name for name in table.header if _tells_rows_apart(name)]
     if not set(SITE) <= set(keys):
@@ -343,9 +365,11 @@ def site_errors(table: Table) -> Iterator[str]:
         row = again[0]
         of = dict(zip(table.header, table.rows[row], strict=True))
         line = table.lines[first[tuple(of[key] for key in keys)]]
-        yield (
-            f"{table.where(row)}: {'-'.join(of[key] for key in SITE)} is in line "
-            f"{line} already{_more(again)}: keep one row a site"
+        site = "-".join(of[key] for key in SITE)
+        yield rules.CSV_SITE_TWICE.found(
+            table.where(row),
+            f"{site} is in line {line} already{_more(again)}",
+            "keep one row a site",
         )
 
 

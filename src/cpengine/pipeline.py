@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cpengine import rules
 from cpengine.errors import InputError
 
 _HEAD = "CellProfiler Pipeline:"
@@ -37,6 +38,10 @@ class Module:
     def setting(self, text: str) -> str | None:
         """The value of the first setting with that text."""
         return next((value for name, value in self.settings if name == text), None)
+
+    def settings_named(self, *texts: str) -> list[str]:
+        """The values of all settings with one of these texts, in order."""
+        return [value for name, value in self.settings if name in texts]
 
     def __str__(self) -> str:
         return f"module {self.number} {self.name}"
@@ -96,21 +101,29 @@ def parse(text: str, path: str) -> Pipeline:
         It is not a pipeline that CellProfiler 4 can read.
     """
     if text.lstrip().startswith("{"):
+        cause = "is a JSON pipeline of CellProfiler 5"
         raise InputError(
-            f"{path}: is a JSON pipeline of CellProfiler 5: export it as .cppipe"
+            rules.PIPELINE_UNREADABLE.found(path, cause, "export it as .cppipe")
         )
     lines = text.splitlines()
     if not lines or not lines[0].startswith(_HEAD):
         raise InputError(
-            f"{path}:1: is not a CellProfiler pipeline: export one with "
-            "File > Export > Pipeline"
+            rules.PIPELINE_UNREADABLE.found(
+                f"{path}:1",
+                "is not a CellProfiler pipeline",
+                "export one with File > Export > Pipeline",
+            )
         )
     header = dict(_header(lines))
     version = header.get("Version", "0")
     if not version.isdecimal() or int(version) > _NEWEST_FORMAT:
         raise InputError(
-            f"{path}: has pipeline format {version}, CellProfiler 4 reads "
-            f"up to {_NEWEST_FORMAT}: export it from CellProfiler 4"
+            rules.PIPELINE_UNREADABLE.found(
+                path,
+                f"has pipeline format {version}, CellProfiler 4 reads up to "
+                f"{_NEWEST_FORMAT}",
+                "export it from CellProfiler 4",
+            )
         )
     return Pipeline(path, header.get("DateRevision", ""), tuple(_modules(lines)))
 
@@ -152,115 +165,3 @@ def _module(match: re.Match[str], settings: Sequence[tuple[str, str]]) -> Module
 def _unescape(value: str) -> str:
     r"""Decode the `\xNN` and `\uNNNN` escapes that older pipelines carry."""
     return _ESCAPE.sub(lambda match: chr(int(match[0][2:], 16)), value)
-
-
-def check(
-    pipeline: Pipeline,
-    group: Sequence[str],
-    images: Sequence[str],
-    data_file: str,
-    cellprofiler: str = "",
-) -> None:
-    """Refuse a pipeline that cannot run over these groups and images.
-
-    Parameters
-    ----------
-    group
-        The step's metadata columns.
-    images
-        The image names that the CSV provides.
-    cellprofiler
-        The version that would run it; not compared if empty.
-
-    Raises
-    ------
-    InputError
-        One line for each thing that is wrong.
-    """
-    errors = [
-        *_load_data_errors(pipeline, group),
-        *_trap_errors(pipeline, cellprofiler),
-        *_image_errors(pipeline, images, data_file),
-    ]
-    if errors:
-        raise InputError("\n".join(errors))
-
-
-def _load_data_errors(pipeline: Pipeline, group: Sequence[str]) -> Iterator[str]:
-    module = pipeline.load_data
-    if module is None:
-        yield f"{pipeline.path}: has no enabled LoadData module: add it as module 1"
-        return
-    if set(pipeline.grouping_keys) != set(group):
-        yield (
-            f"{pipeline.path}: {module} groups by "
-            f"{_tags(pipeline.grouping_keys) or 'nothing'}, the step by "
-            f"{_tags(group)}: change the pipeline's metadata tags for grouping, or "
-            "the step's `group`"
-        )
-    if module.setting("Process just a range of rows?") == "Yes":
-        yield (
-            f"{pipeline.path}: {module} processes just a range of rows: "
-            "set 'Process just a range of rows?' to No"
-        )
-
-
-def _tags(keys: Sequence[str]) -> str:
-    return ", ".join(key.removeprefix("Metadata_") for key in keys)
-
-
-def _trap_errors(pipeline: Pipeline, cellprofiler: str) -> Iterator[str]:
-    for module in pipeline.enabled:
-        if module.name == "CreateBatchFiles":
-            yield (
-                f"{pipeline.path}: {module} is enabled, so CellProfiler would stop "
-                "after writing Batch_data.h5: disable it"
-            )
-    yield from _revision_errors(pipeline, cellprofiler)
-
-
-def check_revision(pipeline: Pipeline, cellprofiler: str) -> None:
-    """Refuse a pipeline that a newer CellProfiler saved; `check` does so, too.
-
-    Raises
-    ------
-    InputError
-        The CellProfiler that would run it is older; one that is not named is not.
-    """
-    for error in _revision_errors(pipeline, cellprofiler):
-        raise InputError(error)
-
-
-def _revision_errors(pipeline: Pipeline, cellprofiler: str) -> Iterator[str]:
-    if cellprofiler and _digits(pipeline.revision) > _digits(cellprofiler):
-        yield (
-            f"{pipeline.path}: was saved by CellProfiler "
-            f"{'.'.join(pipeline.revision[:3])}, {cellprofiler} is installed: "
-            "install the newer one, or export the pipeline from the older"
-        )
-
-
-def _digits(version: str) -> tuple[int, ...]:
-    """`428`, `4281` and `4.2.8.1` all give (4, 2, 8); dates of CellProfiler 2: ()."""
-    if "." in version:
-        return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-    digits = version[:3] if version.isdecimal() and len(version) < 8 else ""
-    return tuple(map(int, digits))
-
-
-def _image_errors(
-    pipeline: Pipeline, images: Sequence[str], data_file: str
-) -> Iterator[str]:
-    told: set[str] = set()
-    for module, setting, image in pipeline.images_wanted():
-        if image not in {*images, *told}:
-            told.add(image)
-            yield (
-                f"{data_file}: has no columns for {image}, which {module} of "
-                f"{pipeline.path} wants ({setting}): add FileName_{image} and "
-                f"PathName_{image}{_illum_hint(image)}"
-            )
-
-
-def _illum_hint(image: str) -> str:
-    return ", or run the illum step first" if image.startswith("Illum") else ""

@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from itertools import product
 
+from cpengine import rules
 from cpengine.config import PlateSection
 from cpengine.errors import InputError
 from cpengine.jobs import Jobs
 from cpengine.loaddata import Group, Table
 from cpengine.model import Job, id_of
+from cpengine.rules import Finding
 from cpengine.steps import SITE, Step
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
@@ -60,8 +62,13 @@ class Plan:
     jobs: Jobs
     derived: Mapping[str, Table] = field(default_factory=dict)
     """CSVs that are missing and can be made, by key."""
-    notes: tuple[str, ...] = ()
-    """What a user should know before the jobs run, one line each."""
+    findings: tuple[Finding, ...] = ()
+    """What a user should know before the jobs run."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The findings, one line each."""
+        return tuple(map(str, self.findings))
 
     @property
     def image_sets(self) -> int:
@@ -204,8 +211,11 @@ def check_structure(step: Step) -> None:
     leads_out = structure.startswith("/") or ".." in structure.split("/")
     if leads_out or "Metadata_" in rest:
         raise InputError(
-            f"steps.{step.name}.output_structure: {structure!r} must stay "
-            f"below the output and name only {', '.join(step.group)}"
+            rules.OUTPUT_STRUCTURE.found(
+                f"steps.{step.name}.output_structure",
+                f"{structure!r} must stay below the output and name only groups",
+                f"name only {', '.join(step.group)}",
+            )
         )
 
 
@@ -227,21 +237,30 @@ def check_ids(groups: Collection[Group], structure: str = "") -> None:
     twice = [job_id for job_id, n in times.items() if n > 1]
     if twice:
         raise InputError(
-            f"two groups are both named {twice[0]}: use values without '-' where they "
-            "could be confused"
+            rules.GROUP_NAMES.found(
+                "groups",
+                f"two groups are both named {twice[0]}",
+                "use values without '-' where they could be confused",
+            )
         )
     long = [job_id for job_id in times if len(job_id.encode()) > _LONGEST_ID]
     if long:
         raise InputError(
-            f"group {long[0][:20]}... has a name longer than {_LONGEST_ID} bytes: "
-            "shorten its metadata values"
+            rules.GROUP_LONG.found(
+                f"group {long[0][:20]}...",
+                f"has a name longer than {_LONGEST_ID} bytes",
+                "shorten its metadata values",
+            )
         )
     keys = [key for key, _ in next(iter(groups), ())]
     for one, other in product(keys, keys):
         if structure and one != other and other.startswith(one):
             raise InputError(
-                f"{one} begins {other}, so output_structure cannot tell them apart: "
-                "rename one"
+                rules.OUTPUT_STRUCTURE.found(
+                    one,
+                    f"begins {other}, so output_structure cannot tell them apart",
+                    "rename one",
+                )
             )
 
 

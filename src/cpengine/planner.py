@@ -2,11 +2,12 @@
 
 import posixpath
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cpengine import fingerprint, loaddata, pipeline, plugins
+from cpengine import fingerprint, loaddata, pipeline, plugins, rules
+from cpengine.check import pipelines, tables
 from cpengine.derive import Deriver
 from cpengine.errors import InputError
 from cpengine.jobs import FileJobs, Jobs
@@ -24,6 +25,7 @@ from cpengine.plan import (
     chosen,
     layout_groups,
 )
+from cpengine.rules import Finding, Severity
 from cpengine.sheet import Sheet
 from cpengine.steps import Step
 from cpengine.storage import as_text
@@ -38,23 +40,42 @@ class Planner:
     """Makes one plan; keeps what is said along the way."""
 
     def __init__(
-        self, project: "Project", step: Step, part: Part, cellprofiler: str
+        self,
+        project: "Project",
+        step: Step,
+        part: Part,
+        cellprofiler: str,
+        *,
+        unchecked: bool = False,
     ) -> None:
         self.project = project
         self.step = step
         self.part = part
         self.cellprofiler = cellprofiler
-        self.notes: list[str] = []
+        self.unchecked = unchecked
+        self.found: dict[Finding, None] = {}
+        """What was found on the way, in its order; each once."""
         self.derived: list[str] = []
         """The keys of CSVs that are missing and can be made."""
         self.groups: list[Group] = []
         """All groups of the files, those that are not in the part, too."""
+        self.broken = False
+        """Whether a file is such that no jobs can be made of it."""
 
     def plan(self) -> Plan:
-        """The plan. Raises InputError where a file or the part is wrong."""
+        """The plan.
+
+        Raises
+        ------
+        InputError
+            The part is wrong, or files are: a line for each thing that is.
+        """
         check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
         files = [file for file in by_source() if file.groups]
+        errors = [one for one in self.found if one.severity is Severity.ERROR]
+        if self.broken or (errors and not self.unchecked):
+            raise InputError(*errors)
         check_part(self.part, self.groups, self.step.group)
         if not files:
             raise InputError(
@@ -69,7 +90,10 @@ class Planner:
             [key for key in self.derived if key in kept],
             partial(self.project.table, self.step),
         )
-        return Plan(self.step, jobs, derived, tuple(self.notes))
+        return Plan(self.step, jobs, derived, tuple(self.found))
+
+    def _take(self, findings: Iterable[Finding]) -> None:
+        self.found |= dict.fromkeys(findings)
 
     def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
@@ -77,12 +101,28 @@ class Planner:
         self._check_plates(plates)
         for plate in plates:
             if not self.part.plates or plate in self.part.plates:
-                yield self._plate(plate, pipe, text)
+                try:
+                    file = self._plate(plate, pipe, text)
+                except InputError as error:  # the other plates may have some, too
+                    self._take(error.findings)
+                    self.broken = True
+                else:
+                    yield file
 
     def _plate(self, plate: str, pipe: Pipeline, text: str) -> FileJobs:
         table = self._table(plate)
-        self._check_pipeline(pipe, table)
+        self._take(
+            pipelines.findings(
+                pipe,
+                self.step.group,
+                list(table.images),
+                table.path,
+                self.cellprofiler,
+            )
+        )
         sheet = Sheet.of(table, self.step.group, pipe.grouping_keys)
+        largest = max(map(len, sheet.groups.values()), default=0)
+        self._take(pipelines.for_groups(pipe, self.step.group, largest))
         groups = self._groups(plate, sheet)
         return self._jobs(self.step.data_key(plate), sheet, groups, text)
 
@@ -98,9 +138,11 @@ class Planner:
             beside = workspace.sizes(posixpath.dirname(key))
             there = ", ".join(sorted(n for n in beside if n.endswith(".cppipe")))
             raise InputError(
-                f"{workspace.url(key)}: is not there (its folder has "
-                f"{there or 'no pipeline'}): put it there, or set "
-                f"steps.{self.step.name}.pipeline"
+                rules.PIPELINE_MISSING.found(
+                    workspace.url(key),
+                    f"is not there (its folder has {there or 'no pipeline'})",
+                    f"put it there, or set steps.{self.step.name}.pipeline",
+                )
             )
         text = as_text(data, workspace.url(key))
         return pipeline.parse(text, workspace.url(key)), text
@@ -112,28 +154,10 @@ class Planner:
         if derived:
             self.derived.append(key)
         elif outdated := deriver.outdated(self.step, plate):
-            self.notes.append(outdated)
-        self._check_table(plate, table)
+            self._take([outdated])
+        self._take(loaddata.site_errors(table))
+        self._take(tables.errors(table, plate))
         return table
-
-    def _check_table(self, plate: str, table: Table) -> None:
-        errors = list(loaddata.site_errors(table))
-        if PLATE in table.index:
-            values = table.column(PLATE)
-            other = [i for i, value in enumerate(values) if value != plate]
-            if other and not errors:
-                errors = [
-                    f"{table.where(other[0], PLATE)}: is "
-                    f"{values[other[0]]!r} in the CSV of plate {plate}: "
-                    "keep one CSV a plate, in a folder of the plate's name"
-                ]
-        if errors:
-            raise InputError("\n".join(errors))
-
-    def _check_pipeline(self, pipe: Pipeline, table: Table) -> None:
-        pipeline.check(
-            pipe, self.step.group, list(table.images), table.path, self.cellprofiler
-        )
 
     def _groups(self, plate: str, sheet: Sheet) -> list[Group]:
         found, table = list(sheet.groups), sheet.table
@@ -143,14 +167,24 @@ class Planner:
         absent = [group for group in wanted if group not in sheet.groups]
         if len(absent) == len(wanted):
             raise InputError(
-                f"{table.path}: has none of the plate layout's groups, such as "
-                f"{_shown(absent[0])}; it has {_shown(found[0])}: "
-                "change [plate] or use groups = 'csv'"
+                rules.LAYOUT_NONE.found(
+                    table.path,
+                    f"has none of the plate layout's groups, such as "
+                    f"{_shown(absent[0])}; it has {_shown(found[0])}",
+                    "change [plate] or use groups = 'csv'",
+                )
             )
         if absent:
-            self.notes.append(
-                f"plate {plate}: {len(absent)} of {len(wanted)} groups of the layout "
-                f"are not in {table.path} and are left out (first: {_shown(absent[0])})"
+            self._take(
+                [
+                    rules.LAYOUT_ABSENT.found(
+                        f"plate {plate}",
+                        f"{len(absent)} of {len(wanted)} groups of the layout are not "
+                        f"in {table.path} and are left out (first: "
+                        f"{_shown(absent[0])})",
+                        "exclude their wells, or add their rows",
+                    )
+                ]
             )
         return [group for group in wanted if group in sheet.groups]
 
@@ -159,12 +193,15 @@ class Planner:
         file = self.project.batch_file(key)
         if set(file.grouping_keys) != set(self.step.group):
             raise InputError(
-                f"{file.table.path}: groups by {', '.join(file.grouping_keys)}, the "
-                f"step by {', '.join(self.step.group)}: set the step's `group`"
+                rules.BATCH_FILE.found(
+                    file.table.path,
+                    f"groups by {', '.join(file.grouping_keys)}, the step by "
+                    f"{', '.join(self.step.group)}",
+                    "set the step's `group`",
+                )
             )
-        pipeline.check_revision(
-            pipeline.parse(file.pipeline, file.table.path), self.cellprofiler
-        )
+        pipe = pipeline.parse(file.pipeline, file.table.path)
+        self._take(pipelines.newer(pipe, self.cellprofiler))
         sheet = Sheet.of(file.table, self.step.group, file.grouping_keys)
         groups = self._of_plates(list(sheet.groups))
         yield self._jobs(key, sheet, groups, file.pipeline)
@@ -179,8 +216,12 @@ class Planner:
         if missing:
             path = self.project.places.workspace.url(self.step.data_file)
             raise InputError(
-                f"{path}: has no plate {', '.join(missing)} of project.plates; it has "
-                f"{', '.join(sorted(by_plate))}: change one of the two"
+                rules.BATCH_FILE.found(
+                    path,
+                    f"has no plate {', '.join(missing)} of project.plates; it has "
+                    f"{', '.join(sorted(by_plate))}",
+                    "change one of the two",
+                )
             )
         return [group for group in groups if dict(group)[PLATE] in plates]
 
@@ -221,8 +262,11 @@ class Planner:
         names = workspace.tree(folder)
         if not names:
             raise InputError(
-                f"{workspace.url(folder)}: is not there or empty: put the plugins "
-                f"there, or change steps.{self.step.name}.plugins"
+                rules.PLUGINS_MISSING.found(
+                    workspace.url(folder),
+                    "is not there or empty",
+                    f"put the plugins there, or change steps.{self.step.name}.plugins",
+                )
             )
         modules = [module.name for module in pipeline.parse(text, "").enabled]
         return plugins.used(

@@ -4,18 +4,19 @@ import difflib
 import os
 import posixpath
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from cpengine import access, batchfile, check, config, loaddata
+from cpengine import access, batchfile, config, loaddata, rules
 from cpengine.access import Access, S3Options
 from cpengine.batchfile import BatchFile
 from cpengine.cache import Cache
 from cpengine.cellprofiler import container
 from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
+from cpengine.check import images
 from cpengine.config import ProjectFile, StepSection
 from cpengine.dcp import DoneRule
 from cpengine.derive import Deriver
@@ -29,6 +30,7 @@ from cpengine.model import Job
 from cpengine.places import Places
 from cpengine.plan import Part, Plan
 from cpengine.planner import Planner
+from cpengine.rules import Severity
 from cpengine.runner import Machine
 from cpengine.slots import Slots
 from cpengine.steps import STEPS, Step
@@ -268,8 +270,12 @@ class Project:
         found = self.places.workspace.folders(folder)
         if not found:
             raise InputError(
-                f"{self.places.workspace.url(folder)}: has no plates: put one folder "
-                f"with {step.data_file} a plate there, or list project.plates"
+                rules.CSV_NO_PLATES.found(
+                    self.places.workspace.url(folder),
+                    "has no plates",
+                    f"put one folder with {step.data_file} a plate there, or list "
+                    "project.plates",
+                )
             )
         return found
 
@@ -278,7 +284,12 @@ class Project:
         return Ledger(self.places.outputs, step.ledger)
 
     def plan(
-        self, name: str, part: Part = EVERYTHING, *, cellprofiler: str = ""
+        self,
+        name: str,
+        part: Part = EVERYTHING,
+        *,
+        cellprofiler: str = "",
+        unchecked: bool = False,
     ) -> Plan:
         """Make the jobs of a step.
 
@@ -288,13 +299,17 @@ class Project:
             Which plates, wells and sites to take.
         cellprofiler
             The version that will run them; a pipeline must not be newer.
+        unchecked
+            Plan although jobs would fail, where jobs can be made at all; the findings
+            tell why.
 
         Raises
         ------
         ConfigError, InputError
             The step, the part or an input file is wrong.
         """
-        return Planner(self, self.step(name), part, cellprofiler).plan()
+        step = self.step(name)
+        return Planner(self, step, part, cellprofiler, unchecked=unchecked).plan()
 
     def table(self, step: Step, data_file: str) -> Table:
         """The image sets that a job's data file lists; derived if it is missing.
@@ -326,13 +341,32 @@ class Project:
             return batchfile.read(copy, workspace.url(key))
 
     def check_images(self, plan: Plan, jobs: Sequence[Job]) -> None:
-        """Refuse jobs whose images are missing or empty. See `check.images`."""
+        """Refuse jobs whose images are missing or empty.
+
+        Raises
+        ------
+        InputError
+            Some are; each with the first place.
+        """
+        loaddata.raise_any(
+            finding
+            for table, rows in self.image_sets(plan, jobs)
+            for finding in images.findings(self.places, table, rows)
+            if finding.severity is Severity.ERROR
+        )
+
+    def image_sets(
+        self, plan: Plan, jobs: Sequence[Job]
+    ) -> Iterator[tuple[Table, list[int]]]:
+        """Give each data file's table, with the rows of these jobs, from 0."""
         wanted = {job.group for job in jobs}
         for data_file in dict.fromkeys(job.data_file for job in jobs):
             table = self.table(plan.step, data_file)
             found = loaddata.groups(table, plan.step.group)
-            rows = sorted(r for group in wanted & set(found) for r in found[group])
-            check.images(self.places, table, rows)
+            yield (
+                table,
+                sorted(row for group in wanted & set(found) for row in found[group]),
+            )
 
     def write_derived(self, plan: Plan) -> list[str]:
         """Write the CSVs that are missing and can be made; give their keys."""

@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import Any, Self
 
 from cpengine import ledger, provenance
-from cpengine.errors import StorageError
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.check.step import Check
+from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.failures import Tally
 from cpengine.jobs import Lazy
@@ -21,6 +23,7 @@ from cpengine.plan import Part, Plan
 from cpengine.progress import View, Watch
 from cpengine.project import Project
 from cpengine.provenance import RunRecord
+from cpengine.rules import Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,23 @@ class Todo:
     standings: Sequence[Standing]
     jobs: Sequence[Job]
     """The jobs that would run; each is made when it is looked at."""
+    findings: tuple[Finding, ...] = ()
+    """What a user should know before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of a step before it runs."""
+
+    step: str
+    todo: Todo | None
+    """None if no jobs can be made."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Those for which jobs would fail."""
+        return [one for one in self.findings if one.severity is Severity.ERROR]
 
 
 @dataclass
@@ -110,14 +130,47 @@ class Steps:
     only: State | None = None
     """Run only jobs in this state."""
     max_failures: int | None = None
+    program: CellProfiler | None = None
+    """It is asked for its own opinion of pipelines, if given."""
+    unchecked: bool = False
+    """Run although the check says that jobs would fail."""
+
+    def checked(self) -> list[Checked]:
+        """Look at every step; nothing is raised for what is wrong."""
+        return [self._look(number, name) for number, name in enumerate(self.names)]
+
+    def _look(self, number: int, name: str) -> Checked:
+        try:
+            todo = self._plan(name, unchecked=True)
+        except CpengineError as error:
+            return Checked(name, None, tuple(dict.fromkeys(error.findings)))
+        before = tuple(self.names[:number])
+        looking = Check(self.project, self.program, before)
+        return Checked(name, todo, looking.findings(todo.plan, todo.jobs))
 
     def plans(self) -> list[Todo]:
-        """Plan every step; raises what is wrong before anything starts."""
-        return [self.plan(name) for name in self.names]
+        """Check and plan every step.
+
+        Raises
+        ------
+        InputError
+            Jobs would fail; a line for each finding.
+        """
+        found = self.checked()
+        errors = [error for one in found for error in one.errors]
+        todo = [one.todo for one in found if one.todo]
+        if len(todo) < len(found) or (errors and not self.unchecked):
+            raise InputError(*errors)
+        return [replace(one.todo, findings=one.findings) for one in found if one.todo]
 
     def plan(self, name: str) -> Todo:
-        """Plan one step."""
-        plan = self.project.plan(name, self.part, cellprofiler=self.cellprofiler)
+        """Plan one step. Raises InputError where jobs would fail."""
+        return self._plan(name, unchecked=self.unchecked)
+
+    def _plan(self, name: str, *, unchecked: bool) -> Todo:
+        plan = self.project.plan(
+            name, self.part, cellprofiler=self.cellprofiler, unchecked=unchecked
+        )
         standings = self.project.ledger(plan.step).standings(
             plan.jobs, self.cellprofiler, plan.step.dcp_done
         )
@@ -125,7 +178,7 @@ class Steps:
             "L", (n for n, s in enumerate(standings) if self._wants(s.state))
         )
         jobs = Lazy(lambda number: standings[number].job, wanted)
-        return Todo(plan, standings, jobs)
+        return Todo(plan, standings, jobs, plan.findings)
 
     def _wants(self, state: State) -> bool:
         if self.only is not None:
@@ -140,11 +193,14 @@ class Steps:
         CpengineError
             Something is wrong before a step starts; nothing of it was started.
         """
-        todo = self.plans()[0]
+        todo, *others = self.plans()
+        findings = [todo.findings, *(other.findings for other in others)]
+        del others  # plans are large
         with backend:
             for number, name in enumerate(self.names):
-                if number:
-                    todo = self.plan(name)  # again: the step before has made files
+                if number:  # again: the step before has made files
+                    todo = replace(self.plan(name), findings=findings[number])
+                    self._check(todo)
                 then = "".join(self.names[number + 1 : number + 2])
                 result = self._run_one(todo, backend, watch, then)
                 yield result
@@ -160,11 +216,10 @@ class Steps:
             jobs=len(todo.standings),
             already=0 if self.force else ledger.summary(todo.standings)[State.DONE],
             output=self.project.places.outputs.url(plan.step.output),
-            notes=plan.notes,
+            notes=tuple(map(str, todo.findings)),
         )
         if not jobs:
             return result
-        self._check(todo)
         result = replace(result, derived=tuple(self.project.write_derived(plan)))
         book = self.project.ledger(plan.step)
         jobs = longest_first(jobs, provenance.known_times(book))
@@ -186,8 +241,11 @@ class Steps:
         return ended
 
     def _check(self, todo: Todo) -> None:
-        """Refuse a step whose images or places cannot be used."""
-        self.project.check_images(todo.plan, todo.jobs)
+        """Refuse a step whose images or places cannot be used, if it has jobs."""
+        if not todo.jobs:
+            return
+        if not self.unchecked:
+            self.project.check_images(todo.plan, todo.jobs)
         outputs = self.project.places.outputs
         outputs.check_writable(todo.plan.step.output)
         outputs.check_writable(todo.plan.step.ledger)

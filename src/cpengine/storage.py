@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fsspec import Callback
 from fsspec.core import split_protocol
 
+from cpengine import rules
 from cpengine.access import WHOLE, Access, is_local
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
 
@@ -332,8 +333,9 @@ def as_text(data: bytes, shown: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
+        cause = f"is not UTF-8 text (byte {error.start})"
         raise InputError(
-            f"{shown}: is not UTF-8 text (byte {error.start}): save it as UTF-8"
+            rules.CSV_ENCODING.found(shown, cause, "save it as UTF-8")
         ) from error
 
 

@@ -128,7 +128,7 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up_with_the_reason(
     aws: AwsServer, agent: Agent, tmp_path: Path
 ) -> None:
     here = machine(tmp_path, {"A": ["slow60"] * 9})
-    run = _Run(here, _executor(here, visibility_s=2, retries=2), "BA")
+    run = _Run(here, _executor(here, visibility_s=6, retries=2), "BA")
     run.until(lambda: "B" in run.outcomes)  # else it may be lost with A's workers
     seen = 0
     while run.is_alive():

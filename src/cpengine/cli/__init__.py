@@ -6,7 +6,16 @@ from typing import Annotated
 import typer
 
 from cpengine import __version__
-from cpengine.cli import aws, cellprofiler, follow, plan, run, status, worker
+from cpengine.cli import (
+    aws,
+    cellprofiler,
+    check,
+    follow,
+    plan,
+    run,
+    status,
+    worker,
+)
 from cpengine.cli.base import (
     BAD_INPUT,
     INTERRUPTED,
@@ -27,6 +36,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     plan.init,
+    check.check,
     plan.plan,
     run.run,
     follow.attach,

@@ -78,6 +78,12 @@ def run(
     max_failures: MaxFailures = None,
     dry_run: DryRun = False,
     detach: Detach = False,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked", help="Run although the check says that jobs would fail."
+        ),
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -94,6 +100,8 @@ def run(
         force,
         State(only) if only else None,
         max_failures or project.file.run.max_failures,
+        cellprofiler,
+        unchecked,
     )
     if dry_run:
         _dry_run(todo, on, as_json)

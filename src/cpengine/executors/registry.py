@@ -48,20 +48,26 @@ def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor
         from cpengine import recipe
         from cpengine.executors.dask.executor import DaskExecutor
     settings = project.file.executors.dask
-    if settings.address is None:
-        raise ConfigError(
-            "executors.dask.address: is missing: name a Dask scheduler, such as "
-            "'tcp://10.0.0.5:8786'"
-        )
+    address = _dask_address(project)
     try:
-        client = Client(settings.address, timeout=_CONNECT_S)
+        client = Client(address, timeout=_CONNECT_S)
     except (OSError, ValueError) as error:
         raise ExecutorError(
-            f"executors.dask.address: {settings.address} does not answer: start the "
+            f"executors.dask.address: {address} does not answer: start the "
             f"scheduler, or name another ({error})"
         ) from error
     told = recipe.tell(project, machine.cellprofiler.version, settings)
     return DaskExecutor(client, machine, recipe.MAKE, told)
+
+
+def _dask_address(project: "Project") -> str:
+    address = project.file.executors.dask.address
+    if address is None:
+        raise ConfigError(
+            "executors.dask.address: is missing: name a Dask scheduler, such as "
+            "'tcp://10.0.0.5:8786'"
+        )
+    return address
 
 
 def _aws(project: "Project", machine: Machine, workers: int | None) -> Executor:
@@ -175,6 +181,33 @@ def job_script(project: "Project", name: str) -> str:
         run = Workers(QUEUES[name], settings, "cpengine-RUN", Path(made), threads)
         script: str = run.job("cpengine-RUN-1").job_script()
     return script.replace(made, str(folder))
+
+
+def check(
+    project: "Project", name: str, jobs: Mapping[str, int], cellprofiler: str
+) -> None:
+    """Look whether an executor could be used; start nothing.
+
+    Parameters
+    ----------
+    jobs
+        How many would run, by step.
+
+    Raises
+    ------
+    CpengineError
+        It is unknown, lacks packages or a setting, or its scheduler refuses a worker.
+    """
+    maker(name)
+    script = job_script(project, name)
+    if name == "slurm":
+        from cpengine.executors.slurm.queues import test_only
+
+        test_only(script)
+    elif name == "aws":
+        costs(project, jobs, cellprofiler)
+    elif name == "dask":
+        _dask_address(project)
 
 
 @contextlib.contextmanager

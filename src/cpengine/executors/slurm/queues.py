@@ -24,6 +24,7 @@ from dask_jobqueue.slurm import SLURMJob
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.detach import NUMBER
+from cpengine.errors import ExecutorError
 
 _ASK_S = 60.0
 """A scheduler that is busy may take long to answer."""
@@ -134,6 +135,39 @@ def submit(job: QueueJob) -> str:
         said = missing if code and code[1] == "127" else _said(str(error))
         raise RefusedError(said, passing=bool(_PASSING.search(said))) from error
     return str(job.job_id)
+
+
+def test_only(script: str) -> None:
+    """Ask SLURM whether it would take a job; none is submitted.
+
+    Raises
+    ------
+    ExecutorError
+        It would not, or cannot be asked.
+    """
+    try:
+        ran = subprocess.run(
+            ["sbatch", "--test-only"],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_S,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ExecutorError(
+            "executors.slurm: sbatch is not on PATH: is this a machine of the cluster?"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ExecutorError(
+            "executors.slurm: SLURM did not answer in time: try again, or see sinfo"
+        ) from error
+    if ran.returncode:
+        said = ran.stderr.strip().splitlines() or ["no reason given"]
+        raise ExecutorError(
+            f"executors.slurm: SLURM would not take a worker's job ({said[-1]}): "
+            "change its partition, account, memory_gb or walltime"
+        )
 
 
 def cancel(jobs: Sequence[QueueJob]) -> None:

@@ -1,0 +1,1 @@
+"""What is looked at before a step runs: CSVs, pipeline, images, where it runs."""

@@ -1,0 +1,313 @@
+"""What a pipeline's own text tells before it runs over a step's groups and images.
+
+Source: the settings of the modules of CellProfiler 4.2.8.
+"""
+
+import difflib
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from cpengine import rules
+from cpengine.pipeline import Module, Pipeline
+from cpengine.rules import Finding
+
+OUTPUT_FOLDER = "Default Output Folder"
+_BY_HAND = {"EditObjectsManually", "IdentifyObjectsManually"}
+_SAVES = {
+    "ExportToDatabase",
+    "ExportToSpreadsheet",
+    "SaveCroppedObjects",
+    "SaveImages",
+}
+OWN_MODULES = frozenset(
+    """
+    Align CalculateMath CalculateStatistics ClassifyObjects Closing ColorToGray
+    CombineObjects ConvertImageToObjects ConvertObjectsToImage
+    CorrectIlluminationApply CorrectIlluminationCalculate CreateBatchFiles Crop
+    DefineGrid DilateImage DilateObjects DisplayDataOnImage DisplayDensityPlot
+    DisplayHistogram DisplayPlatemap DisplayScatterPlot EditObjectsManually
+    EnhanceEdges EnhanceOrSuppressFeatures ErodeImage ErodeObjects
+    ExpandOrShrinkObjects ExportToDatabase ExportToSpreadsheet FillObjects
+    FilterObjects FindMaxima FlagImage FlipAndRotate GaussianFilter GrayToColor
+    Groups IdentifyDeadWorms IdentifyObjectsInGrid IdentifyObjectsManually
+    IdentifyPrimaryObjects IdentifySecondaryObjects IdentifyTertiaryObjects
+    ImageMath Images InjectImage InjectObjects InvertForPrinting LabelImages
+    LoadData LoadText MakeProjection MaskImage MaskObjects MatchTemplate
+    MeasureColocalization MeasureGranularity MeasureImageAreaOccupied
+    MeasureImageIntensity MeasureImageOverlap MeasureImageQuality
+    MeasureImageSkeleton MeasureObjectIntensity MeasureObjectIntensityDistribution
+    MeasureObjectNeighbors MeasureObjectOverlap MeasureObjectSizeShape
+    MeasureObjectSkeleton MeasureTexture MedialAxis MedianFilter Metadata Morph
+    MorphologicalSkeleton NamesAndTypes Opening OverlayObjects OverlayOutlines
+    ReduceNoise RelateObjects RemoveHoles RescaleIntensity Resize ResizeObjects
+    RunImageJMacro SaveCroppedObjects SaveImages ShrinkToObjectCenters Smooth
+    SplitOrMergeObjects StraightenWorms Threshold Tile TrackObjects UnmixColors
+    UntangleWorms Watershed
+    """.split()  # noqa: SIM905 (as a list it would take a hundred lines)
+)
+"""The modules that CellProfiler 4.2.8 has without plugins."""
+_RENAMED = frozenset(
+    """
+    ApplyThreshold CalculateImageOverlap CropObjects Dilation Erosion MeasureCorrelation
+    MeasureNeurons NoiseReduction ReassignObjectNumbers SplitIntoContiguousObjects
+    """.split()  # noqa: SIM905 (as above)
+)
+"""Older names that it takes for modules of its own."""
+_RULED = {
+    "FlagImage": ("Flag is based on", {"Rules", "Classifier"}),
+    "FilterObjects": ("Select the filtering mode", {"Rules", "Classifiers"}),
+    "ClassifyObjects": (
+        "Make each classification decision on how many measurements?",
+        {"Classifier Model"},
+    ),
+}
+"""Modules that may read a file of rules: the setting that says so, and its values."""
+
+
+def findings(
+    pipeline: Pipeline,
+    group: Sequence[str],
+    images: Sequence[str],
+    data_file: str,
+    cellprofiler: str = "",
+) -> Iterator[Finding]:
+    """What keeps a pipeline from running over these groups and images.
+
+    Parameters
+    ----------
+    group
+        The step's metadata columns.
+    images
+        The image names that the CSV provides.
+    cellprofiler
+        The version that would run it; not compared if empty.
+    """
+    yield from _load_data(pipeline, group)
+    yield from _traps(pipeline)
+    yield from newer(pipeline, cellprofiler)
+    yield from _images(pipeline, images, data_file)
+    yield from _saves(pipeline)
+
+
+def _load_data(pipeline: Pipeline, group: Sequence[str]) -> Iterator[Finding]:
+    module = pipeline.load_data
+    if module is None:
+        cause = "has no enabled LoadData module"
+        yield rules.LOADDATA_MISSING.found(pipeline.path, cause, "add it as module 1")
+        return
+    if module is not pipeline.enabled[0]:
+        yield rules.LOADDATA_FIRST.found(
+            pipeline.path,
+            f"{module} comes after {pipeline.enabled[0]}",
+            "move it to the top",
+        )
+    if set(pipeline.grouping_keys) != set(group):
+        yield rules.GROUPING_DIFFERS.found(
+            pipeline.path,
+            f"{module} groups by {_tags(pipeline.grouping_keys) or 'nothing'}, the "
+            f"step by {_tags(group)}",
+            "change the pipeline's metadata tags for grouping, or the step's `group`",
+        )
+    if module.setting("Process just a range of rows?") == "Yes":
+        yield rules.LOADDATA_ROWS.found(
+            pipeline.path,
+            f"{module} processes just a range of rows",
+            "set 'Process just a range of rows?' to No",
+        )
+    if module.setting("Load images based on this data?") == "No":
+        yield rules.LOADDATA_NO_IMAGES.found(
+            pipeline.path,
+            f"{module} loads no images",
+            "set 'Load images based on this data?' to Yes",
+        )
+
+
+def _tags(keys: Sequence[str]) -> str:
+    return ", ".join(key.removeprefix("Metadata_") for key in keys)
+
+
+def _traps(pipeline: Pipeline) -> Iterator[Finding]:
+    for module in pipeline.enabled:
+        if module.name == "CreateBatchFiles":
+            yield rules.CREATE_BATCH_FILES.found(
+                pipeline.path,
+                f"{module} is enabled, so CellProfiler would stop after writing "
+                "Batch_data.h5",
+                "disable it",
+            )
+        if module.name in _BY_HAND:
+            yield rules.MODULE_BY_HAND.found(
+                pipeline.path,
+                f"{module} wants a person at the screen",
+                "replace or disable it",
+            )
+
+
+def newer(pipeline: Pipeline, cellprofiler: str) -> Iterator[Finding]:
+    """Whether a newer CellProfiler than the one that would run it saved a pipeline."""
+    if cellprofiler and _digits(pipeline.revision) > _digits(cellprofiler):
+        yield rules.PIPELINE_NEWER.found(
+            pipeline.path,
+            f"was saved by CellProfiler {'.'.join(pipeline.revision[:3])}, "
+            f"{cellprofiler} is installed",
+            "install the newer one, or export the pipeline from the older",
+        )
+
+
+def _digits(version: str) -> tuple[int, ...]:
+    """`428`, `4281` and `4.2.8.1` all give (4, 2, 8); dates of CellProfiler 2: ()."""
+    if "." in version:
+        return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+    digits = version[:3] if version.isdecimal() and len(version) < 8 else ""
+    return tuple(map(int, digits))
+
+
+def _images(
+    pipeline: Pipeline, images: Sequence[str], data_file: str
+) -> Iterator[Finding]:
+    told: set[str] = set()
+    for module, setting, image in pipeline.images_wanted():
+        if image not in {*images, *told}:
+            told.add(image)
+            hint = ", or run the illum step first" if image.startswith("Illum") else ""
+            yield rules.CHANNEL_MISSING.found(
+                data_file,
+                f"has no columns for {image}, which {module} of {pipeline.path} wants "
+                f"({setting})",
+                f"add FileName_{image} and PathName_{image}{hint}",
+            )
+
+
+def _saves(pipeline: Pipeline) -> Iterator[Finding]:
+    saving = [module for module in pipeline.enabled if module.name in _SAVES]
+    if not saving and _only_own(pipeline):
+        yield rules.SAVES_NOTHING.found(
+            pipeline.path,
+            "has no enabled module that saves something",
+            "add ExportToSpreadsheet or SaveImages",
+        )
+    for module in saving:
+        place = module.setting("Output file location")
+        if place and not place.startswith(OUTPUT_FOLDER):
+            yield rules.EXPORT_ELSEWHERE.found(
+                pipeline.path,
+                f"{module} saves to {place.strip('|').replace('|', ' ')!r}",
+                f"set its output file location to {OUTPUT_FOLDER}",
+            )
+        if module.name == "ExportToDatabase":
+            yield rules.DATABASE.found(
+                pipeline.path,
+                f"{module} writes a database a job",
+                "use ExportToSpreadsheet and `cpengine collect`",
+            )
+
+
+def _only_own(pipeline: Pipeline) -> bool:
+    names = {module.name for module in pipeline.enabled}
+    return names <= OWN_MODULES | _RENAMED
+
+
+def unknown(pipeline: Pipeline, plugins: Collection[str]) -> Iterator[Finding]:
+    """Modules that neither CellProfiler has nor a plugin.
+
+    Parameters
+    ----------
+    plugins
+        The files of the step's plugins folder, by their place below it.
+    """
+    for module in pipeline.enabled:
+        name = module.name.rpartition(".")[2]
+        if name not in OWN_MODULES | _RENAMED and f"{name.lower()}.py" not in plugins:
+            near = difflib.get_close_matches(name, OWN_MODULES, n=1)
+            yield rules.MODULE_UNKNOWN.found(
+                pipeline.path,
+                f"{module} is no module of CellProfiler 4.2.8"
+                + (f" (did you mean {near[0]}?)" if near else "")
+                + (", nor of the step's plugins" if plugins else ""),
+                f"put {name.lower()}.py into the step's plugins folder",
+            )
+
+
+def for_groups(
+    pipeline: Pipeline, group: Sequence[str], largest: int
+) -> Iterator[Finding]:
+    """What does not suit groups of that size.
+
+    Parameters
+    ----------
+    group
+        The step's metadata columns.
+    largest
+        Image sets of the largest group.
+    """
+    for module in pipeline.enabled:
+        if largest > 1 and _saves_over_itself(module, group):
+            name = module.setting("Enter single file name")
+            yield rules.SAVES_OVER_ITSELF.found(
+                pipeline.path,
+                f"{module} saves each of a job's {largest} image sets as {name!r}",
+                "use metadata in the name that tells them apart, such as \\g<Site>",
+            )
+        scope = module.setting(
+            "Calculate function for each image individually, or based on all images?"
+        )
+        if scope and scope.startswith("All") and "Metadata_Well" in group:
+            yield rules.ILLUM_SCOPE.found(
+                pipeline.path,
+                f"{module} is calculated across all images of a job, which is less "
+                "than a plate",
+                "group the step by Metadata_Plate",
+            )
+
+
+def _saves_over_itself(module: Module, group: Sequence[str]) -> bool:
+    """Whether nothing in a name changes between the image sets of a group."""
+    single = (
+        module.name == "SaveImages"
+        and module.setting("Select method for constructing file names") == "Single name"
+        and module.setting("When to save") == "Every cycle"
+    )
+    texts = (module.setting("Enter single file name") or "") + (
+        module.setting("Output file location") or ""
+    )
+    tags = {f"Metadata_{tag}" for tag in re.findall(r"\\g<(\w+)>", texts)}
+    return single and tags <= set(group)
+
+
+def rule_files(pipeline: Pipeline) -> Iterator[tuple[Module, str]]:
+    """Give (module, file) of rules and classifiers below the Default Input Folder."""
+    for module in pipeline.enabled:
+        says, values = _RULED.get(module.name, ("", set()))
+        used, folder = False, None
+        for text, value in module.settings:
+            if text == says:
+                used = value in values
+            elif "file location" in text or text.startswith("Select the location of"):
+                folder = value
+            elif text.lower().endswith("file name") and used and folder is not None:
+                start, _, below = folder.partition("|")
+                if start.startswith("Default Input Folder"):
+                    yield module, posixpath.normpath(posixpath.join(below, value))
+                folder = None
+
+
+def missing_rule_files(
+    pipeline: Pipeline, there: Collection[str], place: str
+) -> Iterator[Finding]:
+    """Which rules files the step's input folder lacks.
+
+    Parameters
+    ----------
+    there
+        The files of that folder, by their place below it.
+    place
+        The folder as messages name it.
+    """
+    for module, file in rule_files(pipeline):
+        if file not in there:
+            yield rules.RULES_FILE.found(
+                f"{place}/{file}",
+                f"is not there, and {module} of {pipeline.path} wants it",
+                "put it there",
+            )

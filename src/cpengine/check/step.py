@@ -1,0 +1,135 @@
+"""All that is looked at before one step runs."""
+
+import posixpath
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cpengine import pipeline, rules
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.check import images, loading, pipelines, tables
+from cpengine.errors import CpengineError, StorageError
+from cpengine.loaddata import Table
+from cpengine.measure import GB
+from cpengine.model import Job
+from cpengine.pipeline import Pipeline
+from cpengine.plan import Plan
+from cpengine.rules import Finding
+
+if TYPE_CHECKING:
+    from cpengine.project import Project
+
+_ROOM = GB
+"""What CellProfiler's results and temporary files of a job may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Looks at one step.
+
+    Parameters
+    ----------
+    cellprofiler
+        What would run it; its own opinion is not asked for if None.
+    before
+        Steps that will have run by then: what they make need not be there yet.
+    slots
+        How many jobs are under way at a time on this machine.
+    """
+
+    project: "Project"
+    cellprofiler: CellProfiler | None = None
+    before: tuple[str, ...] = ()
+    slots: int = 1
+
+    def findings(self, plan: Plan, jobs: Sequence[Job]) -> tuple[Finding, ...]:
+        """What is found, each once; nothing is raised for what is wrong.
+
+        Parameters
+        ----------
+        jobs
+            Those of the plan that would run: images of others may be gone by now.
+        """
+        found = dict.fromkeys(plan.findings)
+        try:
+            for finding in self._beyond_the_plan(plan, jobs):
+                found[finding] = None
+        except CpengineError as error:
+            found |= dict.fromkeys(error.findings)
+        return tuple(found)
+
+    def _beyond_the_plan(self, plan: Plan, jobs: Sequence[Job]) -> Iterator[Finding]:
+        """What was not looked at in making the plan."""
+        batch = plan.step.source == "batch"
+        pipe, text = self._pipeline(plan, batch)
+        sheets = list(self.project.image_sets(plan, jobs))
+        for table, rows in sheets:
+            if not batch:
+                yield from tables.doubts(table, _plate_of(plan, table))
+            yield from self._images(table, rows)
+        yield from self._files(plan, pipe)
+        if self.cellprofiler and sheets and not batch:
+            asked = loading.Asked(
+                text, pipe.path, sheets[0][0], plan.step.input, plan.step.plugins
+            )
+            yield from loading.findings(
+                self.cellprofiler,
+                asked,
+                self.project.places.workspace,
+                self.project.scratch,
+            )
+        yield from self._writable(plan)
+        yield from self._room(len(jobs))
+
+    def _pipeline(self, plan: Plan, batch: bool) -> tuple[Pipeline, str]:
+        workspace = self.project.places.workspace
+        key = plan.step.pipeline
+        text = (
+            self.project.batch_file(key).pipeline if batch else workspace.read_text(key)
+        )
+        return pipeline.parse(text, workspace.url(key)), text
+
+    def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
+        """What is wrong with images, but for those that are yet to be made."""
+        outputs = self.project.places.outputs
+        made = [outputs.url(self.project.step(name).output) for name in self.before]
+        yield from images.findings(self.project.places, table, rows, made)
+
+    def _files(self, plan: Plan, pipe: Pipeline) -> Iterator[Finding]:
+        """Rules files and plugins that are not there."""
+        workspace, step = self.project.places.workspace, plan.step
+        wanted = list(pipelines.rule_files(pipe))
+        if wanted:
+            there = workspace.tree(step.input)
+            shown = workspace.url(step.input)
+            yield from pipelines.missing_rule_files(pipe, there, shown)
+        own = workspace.tree(step.plugins) if step.plugins else ()
+        yield from pipelines.unknown(pipe, own)
+
+    def _writable(self, plan: Plan) -> Iterator[Finding]:
+        outputs = self.project.places.outputs
+        for key in (plan.step.output, plan.step.ledger):
+            try:
+                outputs.check_writable(key)
+            except StorageError as error:
+                yield from error.findings
+
+    def _room(self, jobs: int) -> Iterator[Finding]:
+        """Whether the scratch folder takes what the jobs under way fetch and make."""
+        scratch = self.project.scratch
+        under_way = min(self.slots, jobs)
+        need = under_way * _ROOM
+        free = shutil.disk_usage(scratch).free
+        if free < need:
+            yield rules.SCRATCH_SPACE.found(
+                str(scratch),
+                f"has {free / GB:.1f} GB free, {under_way} jobs at a time may need "
+                f"{need / GB:.1f} GB",
+                "free some, or set executors.local.scratch to a larger disk",
+            )
+
+
+def _plate_of(plan: Plan, table: Table) -> str:
+    """The plate whose CSV a table is: the name of its folder."""
+    return posixpath.basename(posixpath.dirname(table.path))

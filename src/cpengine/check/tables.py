@@ -1,0 +1,128 @@
+"""What a plate's LoadData CSV tells beyond its shape."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from cpengine import rules
+from cpengine.loaddata import PLANE, Table
+from cpengine.rules import Finding, Rule
+from cpengine.steps import SITE
+
+_PLATE, _WELL, _ = SITE
+_MOST_NAMED = 5
+
+
+def errors(table: Table, plate: str) -> Iterator[Finding]:
+    """What would make jobs of one plate process images of another."""
+    if _PLATE not in table.index:
+        return
+    values = table.column(_PLATE)
+    other = next((i for i, value in enumerate(values) if value != plate), None)
+    if other is not None:
+        yield rules.CSV_OTHER_PLATE.found(
+            table.where(other, _PLATE),
+            f"is {values[other]!r} in the CSV of plate {plate}",
+            "keep one CSV a plate, in a folder of the plate's name",
+        )
+
+
+def doubts(table: Table, plate: str) -> Iterator[Finding]:
+    """What is mostly a mistake, though jobs can run."""
+    if not table.images:
+        yield rules.CSV_NO_IMAGES.found(
+            f"{table.path}:1",
+            "names no images",
+            "add FileName_ and PathName_ columns for each channel",
+        )
+    yield from _uneven(table)
+    yield from _same_files(table)
+    yield from _other_illum(table, plate)
+
+
+def _uneven(table: Table) -> Iterator[Finding]:
+    """Wells with fewer sites, and sites with fewer planes, than most."""
+    planes = any(PLANE.fullmatch(name) for name in table.header)
+    if set(SITE) <= set(table.index):
+        rows = list(zip(*map(table.column, SITE), strict=True))
+        wells = Counter(site[:2] for site in dict.fromkeys(rows))
+        yield from _fewer(table, wells, "site", rules.WELLS_UNEVEN)
+        if planes:
+            yield from _fewer(table, Counter(rows), "plane", rules.PLANES_UNEVEN)
+
+
+def _fewer(
+    table: Table, counts: Counter[tuple[str, ...]], what: str, rule: Rule
+) -> Iterator[Finding]:
+    usual = statistics.mode(counts.values())
+    fewer = ["-".join(one) for one, count in counts.items() if count < usual]
+    if fewer:
+        named = ", ".join(fewer[:_MOST_NAMED]) + (
+            f" and {len(fewer) - _MOST_NAMED} more" if len(fewer) > _MOST_NAMED else ""
+        )
+        yield rule.found(
+            table.path,
+            f"{named}: fewer {what}s than the {usual} of most",
+            "see whether the microscope has finished and all its files are listed",
+        )
+
+
+def _same_files(table: Table) -> Iterator[Finding]:
+    """Files that stand for two channels or two sites."""
+    paths = list(_paths(table))
+    own = [name for name in table.images if not name.startswith("Illum")]
+    row = next((i for i, one in enumerate(paths) if len(set(one)) < len(one)), None)
+    if row is not None:
+        again = next(path for path in paths[row] if paths[row].count(path) > 1)
+        both = [n for n, path in zip(own, paths[row], strict=True) if path == again]
+        yield rules.CSV_SAME_FILE.found(
+            table.where(row),
+            f"{' and '.join(both)} are the same file, {again}",
+            "correct the column that was copied",
+        )
+    first: dict[tuple[str, ...], int] = {}
+    for row, one in enumerate(paths):
+        if one and first.setdefault(one, row) != row:
+            yield rules.CSV_FILE_AGAIN.found(
+                table.where(row),
+                f"has the same files as line {table.lines[first[one]]}",
+                "correct the row that was copied",
+            )
+            return
+
+
+def _paths(table: Table) -> Iterator[tuple[str, ...]]:
+    """The files of each row's own channels."""
+    columns: list[Sequence[str]] = []
+    for image, where in table.images.items():
+        if image.startswith("Illum"):
+            continue
+        if where.url:
+            columns.append(table.column(where.url))
+        elif where.file and where.path:
+            pairs = zip(table.column(where.path), table.column(where.file), strict=True)
+            columns.append([f"{folder}/{name}" for folder, name in pairs])
+    series = [
+        table.column(name)
+        for name in table.header
+        if name.startswith(("Series_", "Frame_"))
+    ]
+    if series:  # one file holds many images
+        return iter(())
+    return zip(*columns, strict=True)
+
+
+def _other_illum(table: Table, plate: str) -> Iterator[Finding]:
+    """Illumination functions that are named after another plate."""
+    for image, where in table.images.items():
+        if not image.startswith("Illum") or not where.file:
+            continue
+        for row, name in enumerate(table.column(where.file)):
+            named, found, _ = name.partition(f"_{image}")
+            if found and not (named == plate or named.startswith(f"{plate}_")):
+                yield rules.CSV_ILLUM_PLATE.found(
+                    table.where(row, where.file),
+                    f"{name} is not of plate {plate}",
+                    "remove the CSV to have it made again",
+                )
+                return

@@ -1,0 +1,159 @@
+"""The command that looks before a run: `check`."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cli.base import (
+    BAD_INPUT,
+    OK,
+    Folder,
+    Json,
+    Plates,
+    Sites,
+    Wells,
+    err,
+    out,
+    part_of,
+    print_err,
+    print_json,
+)
+from cpengine.errors import CellProfilerError, CpengineError
+from cpengine.executors import registry
+from cpengine.progress import counted
+from cpengine.project import Project
+from cpengine.rules import Finding, Severity
+from cpengine.sequence import Checked, Steps
+
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+
+def check(
+    steps: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Steps, in order. Default: those that have a pipeline.",
+            show_default=False,
+        ),
+    ] = None,
+    folder: Folder = Path(),
+    on: Annotated[
+        str, typer.Option(help="Executor: look whether it can be used, too.")
+    ] = "local",
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Take warnings for errors.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Look for all that would fail jobs, or spoil results unseen; start nothing."""
+    project = Project.load(folder)
+    cellprofiler, missing = _cellprofiler(project)
+    version = cellprofiler.version if cellprofiler else ""
+    names = steps or _with_pipelines(project)
+    part = part_of(plate, well, site)
+    looking = Steps(project, names, part, version, program=cellprofiler)
+    with err.status("looking"):
+        found = looking.checked()
+        place = (*missing, *_executor(project, on, found, version))
+    if as_json:
+        print_json(_json(found, place))
+    else:
+        _show(found, place)
+    every = [*place, *(finding for one in found for finding in one.findings)]
+    bad = every if strict else [f for f in every if f.severity is Severity.ERROR]
+    raise typer.Exit(BAD_INPUT if bad else OK)
+
+
+def _cellprofiler(
+    project: Project,
+) -> tuple[CellProfiler | None, tuple[Finding, ...]]:
+    """The project's CellProfiler, or why there is none."""
+    try:
+        return project.cellprofiler(), ()
+    except CellProfilerError as error:
+        return None, error.findings
+
+
+def _executor(
+    project: Project, on: str, found: Sequence[Checked], version: str
+) -> tuple[Finding, ...]:
+    """What is wrong with the place where jobs would run."""
+    jobs = {one.step: len(one.todo.jobs) for one in found if one.todo}
+    try:
+        registry.check(project, on, jobs, version)
+    except CpengineError as error:
+        return error.findings
+    return ()
+
+
+def _with_pipelines(project: Project) -> list[str]:
+    """The steps of the project whose pipelines are there."""
+    workspace = project.places.workspace
+    there = {
+        name: project.step(name)
+        for name in project.step_names
+        if workspace.exists(project.step(name).pipeline)
+    }
+    return [
+        name
+        for name, step in there.items()
+        if name in project.file.steps or not name.endswith("_persite")
+    ] or list(project.step_names)[:1]
+
+
+def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, object]:
+    return {
+        "place": [finding.to_json() for finding in place],
+        "steps": [
+            {
+                "step": one.step,
+                "jobs": len(one.todo.plan.jobs) if one.todo else None,
+                "left": len(one.todo.jobs) if one.todo else None,
+                "image_sets": one.todo.plan.image_sets if one.todo else None,
+                "findings": [finding.to_json() for finding in one.findings],
+            }
+            for one in found
+        ],
+    }
+
+
+def _show(found: Sequence[Checked], place: Sequence[Finding]) -> None:
+    for finding in place:
+        _show_finding(finding)
+    for one in found:
+        counts = Counter(finding.severity for finding in one.findings)
+        told = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
+        out.print(f"{one.step}: {_jobs(one)}: {told or 'nothing found'}")
+        for finding in one.findings:
+            _show_finding(finding)
+    if any(one.findings for one in found):
+        print_err("what each finding means: docs/how-to/troubleshooting.md")
+
+
+def _jobs(one: Checked) -> str:
+    if one.todo is None:
+        return "no jobs can be made"
+    plan, left = one.todo.plan, len(one.todo.jobs)
+    jobs = f"{counted(len(plan.jobs), 'job')}, {counted(plan.image_sets, 'image set')}"
+    return jobs if left == len(plan.jobs) else f"{jobs}, {left} of them left"
+
+
+def _show_finding(finding: Finding) -> None:
+    """Three short lines: a place is long, and is what one copies."""
+    style = _STYLES[finding.severity]
+    out.print(
+        Text.assemble(
+            (f"  {finding.severity}", style), f" {finding.place} [{finding.rule.name}]"
+        )
+    )
+    out.print(Text(f"    {finding.cause}"))
+    if finding.cure:
+        out.print(Text(f"    what to do: {finding.cure}"))

@@ -1,0 +1,564 @@
+"""The rules that a step must keep before it runs, and what is found against them.
+
+This is the one source of what `cpengine check` says and of the troubleshooting page.
+"""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """What it means when a rule is broken."""
+
+    ERROR = "error"
+    """Jobs would fail, or their results would be wrong without anybody's notice."""
+    WARNING = "warning"
+    """It is mostly a mistake, but jobs can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule."""
+
+    name: str
+    section: str
+    title: str
+    """What is wrong where it is broken, in a few words."""
+    symptom: str
+    """What a user would see, had it not been checked."""
+    cure: str
+    """What to do, for any place that breaks it."""
+    severity: Severity = Severity.ERROR
+
+    def found(self, place: str, cause: str, cure: str) -> "Finding":
+        """A place that breaks the rule."""
+        return Finding(self, place, cause, cure)
+
+    def told(self, line: str) -> "Finding":
+        """A place that a message in the form `place: cause: cure` tells of."""
+        place, _, rest = line.partition(": ")
+        cause, _, cure = rest.rpartition(": ")
+        return Finding(self, place, cause or rest, cure if cause else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place where a rule is broken."""
+
+    rule: Rule
+    place: str
+    """`file:row:column`, or a setting, or a group."""
+    cause: str
+    cure: str
+
+    @property
+    def severity(self) -> Severity:
+        """The rule's."""
+        return self.rule.severity
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.place, self.cause, self.cure)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as `--json` prints it."""
+        return {
+            "rule": self.rule.name,
+            "severity": self.severity,
+            **{name: asdict(self)[name] for name in ("place", "cause", "cure")},
+        }
+
+
+RULES: dict[str, Rule] = {}
+"""All rules by name, in the order of the troubleshooting page."""
+
+
+def _rule(
+    name: str,
+    section: str,
+    title: str,
+    symptom: str,
+    cure: str,
+    severity: Severity = Severity.ERROR,
+) -> Rule:
+    rule = RULES[name] = Rule(name, section, title, symptom, cure, severity)
+    return rule
+
+
+# --- LoadData CSVs -------------------------------------------------------------------
+
+_CSV = "LoadData CSVs"
+
+CSV_MISSING = _rule(
+    "csv-missing",
+    _CSV,
+    "A plate has no LoadData CSV",
+    "DCP's worker says DOWNLOAD_PROBLEM for every job.",
+    "Put the CSV into the plate's folder, or correct project.plates.",
+)
+CSV_NO_PLATES = _rule(
+    "csv-no-plates",
+    _CSV,
+    "The batch has no plate folders",
+    "Nothing runs.",
+    "Make one folder a plate with its CSV, or correct project.batch.",
+)
+CSV_ENCODING = _rule(
+    "csv-encoding",
+    _CSV,
+    "A file is not plain UTF-8",
+    "The first column's name begins with an invisible mark, so that LoadData does not "
+    "know the column.",
+    "Save it as plain UTF-8, without a byte order mark.",
+)
+CSV_EMPTY = _rule(
+    "csv-empty",
+    _CSV,
+    "A CSV has no rows",
+    "CellProfiler ends at once with an IndexError, or with success and no files.",
+    "Write one row an image set.",
+)
+CSV_QUOTES = _rule(
+    "csv-quotes",
+    _CSV,
+    "A quote is opened and not closed",
+    "Rows run into each other, images of one site appear in another.",
+    "Close the quotes.",
+)
+CSV_SEPARATOR = _rule(
+    "csv-separator",
+    _CSV,
+    "Columns are not separated by commas",
+    "LoadData sees a single column.",
+    "Save it with commas between columns.",
+)
+CSV_ROW_LENGTH = _rule(
+    "csv-row-length",
+    _CSV,
+    "A row has more or fewer values than there are columns",
+    "Values move into other columns.",
+    "Give each column one value.",
+)
+CSV_UNNAMED = _rule(
+    "csv-unnamed-column",
+    _CSV,
+    "A column has no name",
+    "LoadData fails on the column that pandas wrote for its index.",
+    "Remove it; with pandas write to_csv(index=False).",
+)
+CSV_BLANKS = _rule(
+    "csv-blanks-in-name",
+    _CSV,
+    "A column's name begins or ends with a blank",
+    "The channel or metadata it names is not found.",
+    "Remove the blanks.",
+)
+CSV_TWICE = _rule(
+    "csv-column-twice",
+    _CSV,
+    "A column is there twice",
+    "One of them wins, and which is not told.",
+    "Remove one.",
+)
+CSV_NO_FILE_NAME = _rule(
+    "csv-no-file-name",
+    _CSV,
+    "An image has a PathName_ column and no FileName_ column",
+    "The channel is not loaded.",
+    "Add the FileName_ column.",
+)
+CSV_NO_PATH_NAME = _rule(
+    "csv-no-path-name",
+    _CSV,
+    "An image has a FileName_ column and no PathName_ or URL_ column",
+    "The images are looked for in the Default Input Folder.",
+    "Add the column with the image's folder.",
+)
+CSV_NO_IMAGES = _rule(
+    "csv-no-images",
+    _CSV,
+    "A CSV names no images",
+    "Modules fail, because no image has the name they want.",
+    "Add FileName_ and PathName_ columns for each channel.",
+)
+CSV_EMPTY_CELL = _rule(
+    "csv-empty-cell",
+    _CSV,
+    "A row names no file or folder for an image",
+    "That image set fails in the middle of its job.",
+    "Name the image, or remove the row.",
+)
+CSV_OTHER_PLATE = _rule(
+    "csv-other-plate",
+    _CSV,
+    "A plate's CSV has rows of another plate",
+    "Jobs of one plate process images of another.",
+    "Keep one CSV a plate, in a folder of the plate's name.",
+)
+CSV_SITE_TWICE = _rule(
+    "csv-site-twice",
+    _CSV,
+    "A site is in two rows",
+    "Its cells are counted twice.",
+    "Keep one row a site.",
+)
+CSV_PLANES = _rule(
+    "csv-planes",
+    _CSV,
+    "The planes of a stack cannot be told",
+    "The projected CSV cannot be made.",
+    "Keep one column with the numbers of planes, such as Metadata_PlaneID.",
+)
+CSV_OUTDATED = _rule(
+    "csv-outdated",
+    _CSV,
+    "load_data_with_illum.csv lists other sites than load_data.csv",
+    "Sites that were added later are not analysed.",
+    "Remove load_data_with_illum.csv: it is made again.",
+    Severity.WARNING,
+)
+CSV_SAME_FILE = _rule(
+    "csv-same-file",
+    _CSV,
+    "Two channels of a site are the same file",
+    "Two channels are measured that are one: correlations of 1.",
+    "Correct the column that was copied.",
+    Severity.WARNING,
+)
+CSV_FILE_AGAIN = _rule(
+    "csv-file-again",
+    _CSV,
+    "Two sites name the same file",
+    "The same cells are measured as two sites.",
+    "Correct the row that was copied.",
+    Severity.WARNING,
+)
+CSV_ILLUM_PLATE = _rule(
+    "csv-illum-of-other-plate",
+    _CSV,
+    "A row names an illumination function of another plate",
+    "Images are corrected with another plate's illumination.",
+    "Remove load_data_with_illum.csv: it is made again.",
+    Severity.WARNING,
+)
+
+# --- Groups --------------------------------------------------------------------------
+
+_GROUPS = "Groups"
+
+GROUP_COLUMN = _rule(
+    "group-column-missing",
+    _GROUPS,
+    "A CSV lacks a column that makes groups",
+    "CellProfiler raises a KeyError for -g.",
+    "Add the Metadata_ column.",
+)
+GROUP_EMPTY = _rule(
+    "group-value-empty",
+    _GROUPS,
+    "A grouping column has an empty value",
+    "The row belongs to no job and is never processed.",
+    "Fill it in.",
+)
+GROUP_UNFIT = _rule(
+    "group-value-unfit",
+    _GROUPS,
+    "A grouping value has a comma, an equals sign, a blank or a slash",
+    "-g is split at them: no image set matches, and CellProfiler says success.",
+    "Use other characters.",
+)
+GROUP_TYPED = _rule(
+    "group-value-read-as-other",
+    _GROUPS,
+    "LoadData reads a grouping value as another one",
+    "Metadata_Site=01 never matches, because LoadData has made it 1: an IndexError, "
+    "or success without files.",
+    "Write it without leading zeros, or make the column text.",
+)
+GROUP_NAMES = _rule(
+    "group-names-clash",
+    _GROUPS,
+    "Two groups would have one name or one folder",
+    "The results of one overwrite those of the other.",
+    "Use values without '-' where they could be confused.",
+)
+GROUP_LONG = _rule(
+    "group-name-long",
+    _GROUPS,
+    "A group's name is too long for a folder",
+    "Results cannot be written.",
+    "Shorten its metadata values.",
+)
+LAYOUT_NONE = _rule(
+    "layout-matches-nothing",
+    _GROUPS,
+    "The plate layout has none of the CSV's groups",
+    "Every job ends with an IndexError: wells named A1 here and A01 there are two.",
+    "Change [plate] (rows, columns, pad_wells, sites), or use groups = 'csv'.",
+)
+LAYOUT_ABSENT = _rule(
+    "layout-groups-absent",
+    _GROUPS,
+    "Groups of the plate layout are not in the CSV",
+    "Their jobs would fail; here they are left out.",
+    "Exclude the wells, or add their rows.",
+    Severity.WARNING,
+)
+WELLS_UNEVEN = _rule(
+    "sites-missing",
+    _GROUPS,
+    "Wells have fewer sites than most",
+    "Wells with fewer cells for no biological reason.",
+    "See whether the microscope has finished and the CSV is whole.",
+    Severity.WARNING,
+)
+PLANES_UNEVEN = _rule(
+    "planes-missing",
+    _GROUPS,
+    "Sites have fewer planes than most",
+    "A projection of an incomplete stack.",
+    "See whether the microscope has finished and the CSV is whole.",
+    Severity.WARNING,
+)
+BATCH_FILE = _rule(
+    "batch-file",
+    _GROUPS,
+    "A batch file does not fit the step",
+    "No group matches.",
+    "Set the step's group and project.plates as the file has them, or make it again.",
+)
+
+# --- Pipelines -----------------------------------------------------------------------
+
+_PIPELINE = "Pipelines"
+
+PIPELINE_MISSING = _rule(
+    "pipeline-missing",
+    _PIPELINE,
+    "The pipeline is not there",
+    "DCP's worker says DOWNLOAD_PROBLEM for every job.",
+    "Put it into the batch's pipelines folder, or set steps.NAME.pipeline.",
+)
+PIPELINE_UNREADABLE = _rule(
+    "pipeline-unreadable",
+    _PIPELINE,
+    "The pipeline is no .cppipe that CellProfiler 4 reads",
+    "CellProfiler ends with an error about the pipeline.",
+    "Export it from CellProfiler 4 with File > Export > Pipeline.",
+)
+PIPELINE_NEWER = _rule(
+    "pipeline-newer",
+    _PIPELINE,
+    "The pipeline was saved by a newer CellProfiler",
+    "Settings are misread, mostly without a word.",
+    "Install the newer CellProfiler, or export the pipeline from the older.",
+)
+PIPELINE_DOES_NOT_LOAD = _rule(
+    "pipeline-does-not-load",
+    _PIPELINE,
+    "CellProfiler itself cannot load the pipeline",
+    "Every job fails in its first seconds.",
+    "Open it in CellProfiler and export it again.",
+)
+MODULE_INVALID = _rule(
+    "module-invalid",
+    _PIPELINE,
+    "CellProfiler itself objects to a setting of a module",
+    "Without a window CellProfiler does not look at it, and fails in that module.",
+    "Open the pipeline in CellProfiler and mend what is marked red.",
+)
+MODULE_UNKNOWN = _rule(
+    "module-unknown",
+    _PIPELINE,
+    "CellProfiler does not know a module",
+    "The module is left out silently, or every job fails.",
+    "Put the plugin into the step's plugins folder, and install what it needs.",
+)
+MODULE_BY_HAND = _rule(
+    "module-by-hand",
+    _PIPELINE,
+    "A module wants a person at the screen",
+    "The job hangs or fails, because there is no window.",
+    "Replace it by one that works alone, or disable it.",
+)
+SAVES_NOTHING = _rule(
+    "saves-nothing",
+    _PIPELINE,
+    "The pipeline saves nothing",
+    "CellProfiler says success and there are no files.",
+    "Add ExportToSpreadsheet or SaveImages.",
+)
+LOADDATA_MISSING = _rule(
+    "loaddata-missing",
+    _PIPELINE,
+    "The pipeline has no LoadData",
+    "CellProfiler processes no image set.",
+    "Add LoadData as module 1 and enable it.",
+)
+LOADDATA_FIRST = _rule(
+    "loaddata-not-first",
+    _PIPELINE,
+    "LoadData is not the first module",
+    "Modules before it see no images.",
+    "Move it to the top, and remove Images, Metadata, NamesAndTypes and Groups.",
+)
+LOADDATA_ROWS = _rule(
+    "loaddata-range-of-rows",
+    _PIPELINE,
+    "LoadData processes just a range of rows",
+    "Jobs outside that range find no image set.",
+    "Set 'Process just a range of rows?' to No.",
+)
+LOADDATA_NO_IMAGES = _rule(
+    "loaddata-loads-no-images",
+    _PIPELINE,
+    "LoadData loads metadata only",
+    "Modules fail, because no image has the name they want.",
+    "Set 'Load images based on this data?' to Yes.",
+)
+GROUPING_DIFFERS = _rule(
+    "grouping-differs",
+    _PIPELINE,
+    "The pipeline groups by other metadata than the step",
+    "-g is refused, or ignored so that every job processes the whole plate.",
+    "Change the pipeline's metadata tags for grouping, or the step's group.",
+)
+CREATE_BATCH_FILES = _rule(
+    "create-batch-files",
+    _PIPELINE,
+    "CreateBatchFiles is enabled",
+    "Jobs end after writing Batch_data.h5.",
+    "Disable it.",
+)
+CHANNEL_MISSING = _rule(
+    "channel-missing",
+    _PIPELINE,
+    "A module wants an image that the CSV does not provide",
+    "Every job fails in that module.",
+    "Add the image's columns, or run the illum step first.",
+)
+EXPORT_ELSEWHERE = _rule(
+    "export-elsewhere",
+    _PIPELINE,
+    "A module saves to another place than the Default Output Folder",
+    "Results are left in a folder of the worker and are lost.",
+    "Set its output location to 'Default Output Folder' or a sub-folder of it.",
+)
+SAVES_OVER_ITSELF = _rule(
+    "saves-over-itself",
+    _PIPELINE,
+    "SaveImages gives each image set of a job the same file name",
+    "The job ends when it would overwrite, or only its last image is kept.",
+    "Use metadata in the file's name, such as \\g<Well>_s\\g<Site>.",
+)
+ILLUM_SCOPE = _rule(
+    "illum-of-a-part",
+    _PIPELINE,
+    "Illumination is calculated across all images of a job that is less than a plate",
+    "Illumination functions made of a few images.",
+    "Group the step by Metadata_Plate.",
+    Severity.WARNING,
+)
+RULES_FILE = _rule(
+    "rules-file-missing",
+    _PIPELINE,
+    "A module wants a rules or classifier file that is not there",
+    "Every job fails in that module.",
+    "Put the file into the step's input folder.",
+)
+DATABASE = _rule(
+    "export-to-database",
+    _PIPELINE,
+    "ExportToDatabase writes to a server, or a database a job",
+    "Jobs overwrite each other's tables, or each leaves a database of its own.",
+    "Use ExportToSpreadsheet and `cpengine collect`.",
+    Severity.WARNING,
+)
+
+# --- Images --------------------------------------------------------------------------
+
+_IMAGES = "Images"
+
+IMAGE_MISSING = _rule(
+    "image-missing",
+    _IMAGES,
+    "An image is not there",
+    "Its job fails, after it has waited for its turn.",
+    "Put it there, or drop the row; run the step that makes it first.",
+)
+IMAGE_EMPTY = _rule(
+    "image-empty",
+    _IMAGES,
+    "An image is empty (0 bytes)",
+    "Its job fails: zero-size array.",
+    "Copy it again, or drop the row.",
+)
+IMAGE_SMALL = _rule(
+    "image-small",
+    _IMAGES,
+    "An image is much smaller than the others of its channel",
+    "A truncated image fails, or is black below a line.",
+    "Compare it with the microscope's and copy it again.",
+    Severity.WARNING,
+)
+
+# --- Settings and machines -----------------------------------------------------------
+
+_PLACES = "Settings and machines"
+
+SETTING = _rule(
+    "setting",
+    _PLACES,
+    "A setting of the project file cannot be used",
+    "Nothing runs.",
+    "Do as the message says.",
+)
+OUTPUT_STRUCTURE = _rule(
+    "output-structure",
+    _PLACES,
+    "output_structure leads out of the output, or names what is no group",
+    "Results land in one folder, or elsewhere.",
+    "Name only the step's Metadata_ columns, and stay below the output.",
+)
+PLUGINS_MISSING = _rule(
+    "plugins-missing",
+    _PLACES,
+    "The plugins folder is not there or empty",
+    "Modules of plugins are unknown.",
+    "Put the plugins there, or change steps.NAME.plugins.",
+)
+STORAGE = _rule(
+    "storage",
+    _PLACES,
+    "A place cannot be read or written",
+    "Jobs fail when they fetch or publish.",
+    "Do as the message says: credentials, rights, the bucket's name, the disk.",
+)
+CELLPROFILER = _rule(
+    "cellprofiler",
+    _PLACES,
+    "There is no CellProfiler that can be used",
+    "Nothing runs.",
+    "cpengine cellprofiler install, or name one in [cellprofiler].",
+)
+SCRATCH_SPACE = _rule(
+    "scratch-space",
+    _PLACES,
+    "The scratch folder has less room than the jobs under way need",
+    "Jobs fail with a full disk.",
+    "Free some, or set executors.local.scratch to a larger disk.",
+)
+EXECUTOR = _rule(
+    "executor",
+    _PLACES,
+    "The place where jobs shall run cannot be used",
+    "Nothing starts, or machines wait for what is not there.",
+    "Do as the message says.",
+)
+OTHER = _rule(
+    "input",
+    _PLACES,
+    "Something else about the input is wrong",
+    "Jobs fail.",
+    "Do as the message says.",
+)

@@ -1,0 +1,743 @@
+"""The demo broken in one way each, and what must be found then."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpengine import derive, loaddata
+from cpengine.demo.images import CHANNELS
+from cpengine.places import BUCKET
+
+BATCH = "2026_01_01_Batch1"
+WORKSPACE = "projects/demo/workspace"
+PIPELINES = f"{WORKSPACE}/pipelines/{BATCH}"
+CSVS = f"{WORKSPACE}/load_data_csv/{BATCH}"
+IMAGES = f"projects/demo/{BATCH}/images/DemoPlate1"
+STEPS = ("qc", "illum", "analysis")
+
+Break = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A broken project, and what must be found."""
+
+    rule: str
+    breaks: Break
+    place: str
+    cure: str
+    steps: tuple[str, ...] = ("illum", "analysis")
+    planes: bool = False
+
+
+# How to break things
+
+
+def csv(change: Callable[[list[list[str]]], object], name: str = "load_data") -> Break:
+    """Change the rows of a plate's CSV, the header first."""
+
+    def breaks(root: Path) -> None:
+        path = root / CSVS / "DemoPlate1" / f"{name}.csv"
+        rows = [line.split(",") for line in path.read_text().splitlines()]
+        changed = change(rows)
+        rows = changed if isinstance(changed, list) else rows
+        path.write_text("".join(",".join(row) + "\n" for row in rows))
+
+    return breaks
+
+
+def text(change: Callable[[str], str], name: str = "load_data") -> Break:
+    """Change a CSV's text."""
+
+    def breaks(root: Path) -> None:
+        path = root / CSVS / "DemoPlate1" / f"{name}.csv"
+        path.write_bytes(change(path.read_text()).encode("utf-8", "surrogateescape"))
+
+    return breaks
+
+
+def cell(row: int, column: str, value: str, name: str = "load_data") -> Break:
+    """Set one value; rows count from 1."""
+
+    def change(rows: list[list[str]]) -> None:
+        rows[row][rows[0].index(column)] = value
+
+    return csv(change, name)
+
+
+def column(name: str, value: str, file: str = "load_data") -> Break:
+    """Set a whole column."""
+
+    def change(rows: list[list[str]]) -> None:
+        number = rows[0].index(name)
+        for row in rows[1:]:
+            row[number] = value
+
+    return csv(change, file)
+
+
+def renamed(old: str, new: str) -> Break:
+    """Rename a column."""
+    return csv(lambda rows: rows[0].__setitem__(rows[0].index(old), new))
+
+
+def dropped(*names: str) -> Break:
+    """Remove columns."""
+
+    def change(rows: list[list[str]]) -> list[list[str]]:
+        keep = [i for i, name in enumerate(rows[0]) if name not in names]
+        return [[row[i] for i in keep] for row in rows]
+
+    return csv(change)
+
+
+def pipe(name: str, old: str, new: str) -> Break:
+    """Put `new` for the first `old` of a pipeline."""
+
+    def breaks(root: Path) -> None:
+        path = root / PIPELINES / f"{name}.cppipe"
+        before = path.read_text()
+        assert old in before
+        path.write_text(before.replace(old, new, 1))
+
+    return breaks
+
+
+def module(pipeline: str, name: str, settings: str = "") -> Break:
+    """Add a module at the end."""
+
+    def breaks(root: Path) -> None:
+        path = root / PIPELINES / f"{pipeline}.cppipe"
+        block = (
+            f"\n{name}:[module_num:99|svn_version:'Unknown'|variable_revision_number:1|"
+            "show_window:False|notes:[]|batch_state:array([], dtype=uint8)|"
+            f"enabled:True|wants_pause:False]\n{settings}"
+        )
+        path.write_text(path.read_text().rstrip("\n") + "\n" + block)
+
+    return breaks
+
+
+def project(section: str, *lines: str) -> Break:
+    """Add lines to a section of the project file."""
+
+    def breaks(root: Path) -> None:
+        path = root / "cpengine.toml"
+        head, more = f"[{section}]\n", "".join(f"{line}\n" for line in lines)
+        before = path.read_text()
+        if head in before:
+            path.write_text(before.replace(head, head + more, 1))
+        else:
+            path.write_text(f"{before}\n{head}{more}")
+
+    return breaks
+
+
+def layout(wells: str) -> Break:
+    """Let qc take its groups from a plate layout with these wells."""
+    return all_of(
+        project("plate", f"wells = {wells}", "sites = 2"),
+        project("steps.qc", 'groups = "layout"'),
+    )
+
+
+def setting(old: str, new: str) -> Break:
+    """Change the project file."""
+
+    def breaks(root: Path) -> None:
+        path = root / "cpengine.toml"
+        before = path.read_text()
+        assert old in before
+        path.write_text(before.replace(old, new, 1))
+
+    return breaks
+
+
+def with_illum(plate: str) -> Break:
+    """Write the CSV that the illum step's functions are in, as of a plate."""
+
+    def breaks(root: Path) -> None:
+        folder = root / CSVS / "DemoPlate1"
+        base = loaddata.parse((folder / "load_data.csv").read_text(), "load_data.csv")
+        place = f"{BUCKET}/projects/demo/{BATCH}/illum/DemoPlate1"
+        made = derive.with_illum(base, place, plate)
+        (folder / "load_data_with_illum.csv").write_text(made.to_csv())
+
+    return breaks
+
+
+def image(name: str, change: Callable[[Path], object]) -> Break:
+    """Change an image's file."""
+    return lambda root: change(root / IMAGES / name)
+
+
+def all_of(*breaks: Break) -> Break:
+    """Break several things."""
+    return lambda root: [one(root) for one in breaks]
+
+
+def remove(path: str) -> Break:
+    """Remove a file or folder."""
+
+    def breaks(root: Path) -> None:
+        if (root / path).is_dir():
+            shutil.rmtree(root / path)
+        else:
+            (root / path).unlink()
+
+    return breaks
+
+
+def halve(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def touch(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+LOAD = "Select metadata tags for grouping:"
+CASES = {
+    # CSVs
+    "no CSV": Case(
+        "csv-missing",
+        remove(f"{CSVS}/DemoPlate1/load_data.csv"),
+        "DemoPlate1/load_data.csv",
+        "put the plate's CSV there",
+    ),
+    "no plate folders": Case(
+        "csv-no-plates", remove(CSVS), f"load_data_csv/{BATCH}", "one folder"
+    ),
+    "a plate of the file is not there": Case(
+        "csv-missing",
+        setting('plates = "all"', 'plates = ["DemoPlate1", "DemoPlate2"]'),
+        "DemoPlate2/load_data.csv",
+        "put the plate's CSV there",
+    ),
+    "no rows": Case("csv-empty", csv(lambda r: r[:1]), "load_data.csv", "one row"),
+    "nothing at all": Case(
+        "csv-empty", text(lambda t: ""), "load_data.csv", "one row an image set"
+    ),
+    "byte order mark": Case(
+        "csv-encoding", text(lambda t: "\ufeff" + t), "load_data.csv:1", "plain UTF-8"
+    ),
+    "Latin-1": Case(
+        "csv-encoding",
+        text(lambda t: t.replace("A01", "A\udce401")),
+        "load_data.csv",
+        "save it as UTF-8",
+    ),
+    "open quote": Case(
+        "csv-quotes",
+        text(lambda t: t.replace("A01", '"A01', 1) + "x" * 140_000),
+        "load_data.csv:",
+        "close the quotes",
+    ),
+    "semicolons": Case(
+        "csv-separator",
+        text(lambda t: t.replace(",", ";")),
+        "load_data.csv:1",
+        "commas between columns",
+    ),
+    "tabs": Case(
+        "csv-separator",
+        text(lambda t: t.replace(",", "\t")),
+        "load_data.csv:1",
+        "commas between columns",
+    ),
+    "a row too short": Case(
+        "csv-row-length", csv(lambda r: r[2].pop()), "load_data.csv:3", "one value"
+    ),
+    "a row too long": Case(
+        "csv-row-length",
+        csv(lambda r: r[1].append("x")),
+        "load_data.csv:2",
+        "one value",
+    ),
+    "the index of pandas": Case(
+        "csv-unnamed-column",
+        csv(
+            lambda r: (
+                [row.insert(0, str(i) if i else "") for i, row in enumerate(r)] and r
+            )
+        ),
+        "load_data.csv:1:column 1",
+        "index=False",
+    ),
+    "an unnamed column of pandas": Case(
+        "csv-unnamed-column",
+        csv(lambda r: [row.append("Unnamed: 13") for row in r] and r),
+        "load_data.csv:1:column 14",
+        "remove it",
+    ),
+    "two commas in the header": Case(
+        "csv-unnamed-column",
+        csv(lambda r: [row.insert(3, "") for row in r] and r),
+        "load_data.csv:1:column 4",
+        "remove it",
+    ),
+    "a blank in a name": Case(
+        "csv-blanks-in-name",
+        renamed("Metadata_Site", " Metadata_Site"),
+        "load_data.csv:1:column",
+        "remove them",
+    ),
+    "a column twice": Case(
+        "csv-column-twice",
+        csv(lambda r: [row.append(row[0]) for row in r] and r),
+        "load_data.csv:1:column 14",
+        "remove one",
+    ),
+    "a path without a file": Case(
+        "csv-no-file-name",
+        dropped("FileName_OrigER"),
+        "load_data.csv:1",
+        "add it",
+    ),
+    "a file without a path": Case(
+        "csv-no-path-name",
+        dropped("PathName_OrigER"),
+        "load_data.csv:1",
+        "image's folder",
+    ),
+    "an empty file name": Case(
+        "csv-empty-cell",
+        cell(2, "FileName_OrigDNA", ""),
+        "load_data.csv:3:FileName_OrigDNA",
+        "name the image",
+    ),
+    "another plate's rows": Case(
+        "csv-other-plate",
+        cell(3, "Metadata_Plate", "DemoPlate9"),
+        "load_data.csv:4:Metadata_Plate",
+        "one CSV a plate",
+    ),
+    "another case of the plate": Case(
+        "csv-other-plate",
+        column("Metadata_Plate", "demoplate1"),
+        "load_data.csv:2:Metadata_Plate",
+        "folder of the plate's name",
+    ),
+    "a site twice": Case(
+        "csv-site-twice",
+        cell(2, "Metadata_Site", "1"),
+        "load_data.csv:3",
+        "one row a site",
+    ),
+    "planes without numbers": Case(
+        "csv-planes",
+        csv(
+            lambda r: [row.__delitem__(-1) for row in r] and r, "load_data_unprojected"
+        ),
+        "load_data_unprojected.csv:1",
+        "Metadata_PlaneID",
+        steps=("qc",),
+        planes=True,
+    ),
+    "a plane that is no number": Case(
+        "csv-planes",
+        cell(2, "Metadata_PlaneID", "two", "load_data_unprojected"),
+        "load_data_unprojected.csv:3:Metadata_PlaneID",
+        "number the planes",
+        steps=("qc",),
+        planes=True,
+    ),
+    "the same file for two channels": Case(
+        "csv-same-file",
+        lambda root: csv(
+            lambda r: (
+                [
+                    row.__setitem__(
+                        r[0].index("FileName_OrigER"),
+                        row[r[0].index("FileName_OrigDNA")],
+                    )
+                    for row in r[1:]
+                ]
+                and r
+            )
+        )(root),
+        "load_data.csv:2",
+        "column that was copied",
+    ),
+    "the same files for two sites": Case(
+        "csv-file-again",
+        csv(lambda r: [*r[:2], [*r[1][:-1], "2"], *r[3:]]),
+        "load_data.csv:3",
+        "row that was copied",
+    ),
+    "no channels at all": Case(
+        "csv-no-images",
+        dropped(*(f"{k}_Orig{c}" for k in ("FileName", "PathName") for c in CHANNELS)),
+        "load_data.csv:1",
+        "FileName_ and PathName_",
+        steps=("illum",),
+    ),
+    "functions for other sites than the images": Case(
+        "csv-outdated",
+        all_of(with_illum("DemoPlate1"), csv(lambda rows: rows[:-2])),
+        "load_data_with_illum.csv",
+        "made again",
+    ),
+    "functions of another plate": Case(
+        "csv-illum-of-other-plate",
+        with_illum("DemoPlate7"),
+        "load_data_with_illum.csv:2:FileName_IllumDNA",
+        "made again",
+    ),
+    # Groups
+    "no column for wells": Case(
+        "group-column-missing",
+        renamed("Metadata_Well", "Metadata_Position"),
+        "load_data.csv:1",
+        "add it",
+        steps=("qc",),
+    ),
+    "a grouping column in another case": Case(
+        "group-column-missing",
+        renamed("Metadata_Site", "Metadata_site"),
+        "load_data.csv:1",
+        "add it",
+    ),
+    "an empty well": Case(
+        "group-value-empty",
+        cell(1, "Metadata_Well", ""),
+        "load_data.csv:2:Metadata_Well",
+        "fill it in",
+        steps=("qc",),
+    ),
+    "a comma's stand-in in a well": Case(
+        "group-value-unfit",
+        cell(1, "Metadata_Well", "A=01"),
+        "load_data.csv:2:Metadata_Well",
+        "no comma, equals sign",
+        steps=("qc",),
+    ),
+    "a blank in a well": Case(
+        "group-value-unfit",
+        cell(1, "Metadata_Well", "A 01"),
+        "load_data.csv:2:Metadata_Well",
+        "blank",
+        steps=("qc",),
+    ),
+    "zeros before sites": Case(
+        "group-value-read-as-other",
+        csv(lambda r: [row.__setitem__(-1, f"0{row[-1]}") for row in r[1:]] and r),
+        "load_data.csv:2:Metadata_Site",
+        "no leading zeros",
+    ),
+    "sites as 1.0": Case(
+        "group-value-read-as-other",
+        csv(lambda r: [row.__setitem__(-1, f"{row[-1]}.50") for row in r[1:]] and r),
+        "load_data.csv:2:Metadata_Site",
+        "make the column text",
+    ),
+    "two groups of one name": Case(
+        "group-names-clash",
+        all_of(
+            cell(1, "Metadata_Well", "A-01"),
+            cell(1, "Metadata_Site", "x"),
+            cell(2, "Metadata_Well", "A"),
+            cell(2, "Metadata_Site", "01-x"),
+        ),
+        "groups",
+        "without '-'",
+    ),
+    "a name longer than folders take": Case(
+        "group-name-long",
+        cell(1, "Metadata_Well", "A" * 160),
+        "group",
+        "shorten",
+        steps=("qc",),
+    ),
+    "A1 in the layout, A01 in the CSV": Case(
+        "layout-matches-nothing",
+        layout('["A1", "A2"]'),
+        "load_data.csv",
+        "change [plate]",
+        steps=("qc",),
+    ),
+    "wells of the layout without rows": Case(
+        "layout-groups-absent",
+        layout('["A01", "P24"]'),
+        "plate DemoPlate1",
+        "exclude their wells",
+        steps=("qc",),
+    ),
+    "a well with a site less": Case(
+        "sites-missing",
+        csv(lambda r: r[:-1]),
+        "load_data.csv",
+        "microscope has finished",
+    ),
+    "a site with a plane less": Case(
+        "planes-missing",
+        csv(lambda r: r[:-1], "load_data_unprojected"),
+        "load_data_unprojected.csv",
+        "microscope has finished",
+        steps=("zproj",),
+        planes=True,
+    ),
+    "no batch file": Case(
+        "input",
+        project("steps.illum", 'groups = "batch"'),
+        "Batch_data_illum.h5",
+        "",
+        steps=("illum",),
+    ),
+    # Pipelines
+    "no pipeline": Case(
+        "pipeline-missing",
+        remove(f"{PIPELINES}/analysis.cppipe"),
+        "analysis.cppipe",
+        "steps.analysis.pipeline",
+    ),
+    "a misspelt pipeline": Case(
+        "pipeline-missing",
+        project("steps.illum", 'pipeline = "ilum.cppipe"'),
+        "ilum.cppipe",
+        "put it there",
+    ),
+    "a project of CellProfiler instead": Case(
+        "pipeline-unreadable",
+        lambda root: (root / PIPELINES / "illum.cppipe").write_text("\x89HDF"),
+        "illum.cppipe:1",
+        "File > Export > Pipeline",
+    ),
+    "a JSON pipeline": Case(
+        "pipeline-unreadable",
+        lambda root: (root / PIPELINES / "illum.cppipe").write_text('{"modules": []}'),
+        "illum.cppipe",
+        "export it as .cppipe",
+    ),
+    "a newer format": Case(
+        "pipeline-unreadable",
+        pipe("illum", "Version:5", "Version:6"),
+        "illum.cppipe",
+        "export it from CellProfiler 4",
+    ),
+    "a newer CellProfiler's": Case(
+        "pipeline-newer",
+        pipe("illum", "DateRevision:428", "DateRevision:500"),
+        "illum.cppipe",
+        "install the newer one",
+    ),
+    "LoadData disabled": Case(
+        "loaddata-missing",
+        pipe("illum", "enabled:True", "enabled:False"),
+        "illum.cppipe",
+        "module 1",
+    ),
+    "LoadData second": Case(
+        "loaddata-not-first",
+        pipe(
+            "illum",
+            "LoadData:[",
+            "Smooth:[module_num:0|enabled:True]\n    Select the input image:OrigDNA\n\n"
+            "LoadData:[",
+        ),
+        "illum.cppipe",
+        "move it to the top",
+    ),
+    "a range of rows": Case(
+        "loaddata-range-of-rows",
+        pipe("analysis", "range of rows?:No", "range of rows?:Yes"),
+        "analysis.cppipe",
+        "to No",
+    ),
+    "no images loaded": Case(
+        "loaddata-loads-no-images",
+        pipe("analysis", "based on this data?:Yes", "based on this data?:No"),
+        "analysis.cppipe",
+        "to Yes",
+    ),
+    "no grouping": Case(
+        "grouping-differs",
+        pipe("illum", "Group images by metadata?:Yes", "Group images by metadata?:No"),
+        "illum.cppipe",
+        "metadata tags for grouping",
+    ),
+    "other grouping": Case(
+        "grouping-differs",
+        pipe("analysis", f"{LOAD}Plate,Well,Site", f"{LOAD}Plate,Well"),
+        "analysis.cppipe",
+        "step's `group`",
+    ),
+    "CreateBatchFiles": Case(
+        "create-batch-files",
+        module("analysis", "CreateBatchFiles"),
+        "analysis.cppipe",
+        "disable it",
+    ),
+    "a channel of another name": Case(
+        "channel-missing",
+        all_of(
+            renamed("FileName_OrigER", "FileName_OrigErSyto"),
+            renamed("PathName_OrigER", "PathName_OrigErSyto"),
+        ),
+        "load_data.csv",
+        "add FileName_OrigER",
+        steps=("illum",),
+    ),
+    "a function that illum does not make": Case(
+        "channel-missing",
+        pipe(
+            "analysis", "illumination function:IllumDNA", "illumination function:IllumX"
+        ),
+        "load_data.csv",
+        "run the illum step first",
+    ),
+    "a spreadsheet elsewhere": Case(
+        "export-elsewhere",
+        pipe(
+            "analysis",
+            "Output file location:Default Output Folder|\n    Create a GenePattern",
+            "Output file location:Elsewhere...|/data/out\n    Create a GenePattern",
+        ),
+        "analysis.cppipe",
+        "Default Output Folder",
+    ),
+    "images into the input": Case(
+        "export-elsewhere",
+        pipe(
+            "illum",
+            "Output file location:Default Output Folder|",
+            "Output file location:Default Input Folder|",
+        ),
+        "illum.cppipe",
+        "Default Output Folder",
+    ),
+    "one name for all sites": Case(
+        "saves-over-itself",
+        pipe("illum", "When to save:Last cycle", "When to save:Every cycle"),
+        "illum.cppipe",
+        "\\g<Site>",
+    ),
+    "illumination of a well": Case(
+        "illum-of-a-part",
+        all_of(
+            project("steps.illum", 'group = ["Metadata_Plate", "Metadata_Well"]'),
+            pipe("illum", f"{LOAD}Plate", f"{LOAD}Plate,Well"),
+        ),
+        "illum.cppipe",
+        "Metadata_Plate",
+        steps=("illum",),
+    ),
+    "nothing is saved": Case(
+        "saves-nothing",
+        lambda root: _without(root / PIPELINES / "illum.cppipe", "SaveImages"),
+        "illum.cppipe",
+        "ExportToSpreadsheet",
+    ),
+    "a module by hand": Case(
+        "module-by-hand",
+        module("analysis", "EditObjectsManually"),
+        "analysis.cppipe",
+        "replace or disable",
+    ),
+    "a plugin that is not there": Case(
+        "module-unknown",
+        module("analysis", "RunCellpose"),
+        "analysis.cppipe",
+        "runcellpose.py",
+    ),
+    "a module of the name's next": Case(
+        "module-unknown",
+        pipe("analysis", "\nMeasureTexture:[", "\nMeasureTextures:["),
+        "analysis.cppipe",
+        "plugins folder",
+    ),
+    "a database": Case(
+        "export-to-database",
+        module("analysis", "ExportToDatabase"),
+        "analysis.cppipe",
+        "cpengine collect",
+    ),
+    "a rules file that is not there": Case(
+        "rules-file-missing",
+        module(
+            "qc",
+            "FlagImage",
+            "    Flag is based on:Rules\n"
+            "    Rules file location:Default Input Folder|\n"
+            "    Rules file name:focus.txt\n",
+        ),
+        f"qc/{BATCH}/rules/focus.txt",
+        "put it there",
+        steps=("qc",),
+    ),
+    # Images
+    "an image that is gone": Case(
+        "image-missing",
+        image("A01_s1_DNA.tiff", Path.unlink),
+        "load_data.csv:2:FileName_OrigDNA",
+        "put it there or drop the row",
+    ),
+    "all images gone": Case(
+        "image-missing",
+        remove(IMAGES),
+        "load_data.csv:2:FileName_OrigDNA",
+        "put it there or drop the row",
+    ),
+    "an extension in another case": Case(
+        "image-missing",
+        csv(lambda r: [[v.replace(".tiff", ".TIFF") for v in row] for row in r]),
+        "load_data.csv:2:FileName_OrigDNA",
+        "put it there",
+    ),
+    "an empty image": Case(
+        "image-empty",
+        image("A01_s2_ER.tiff", touch),
+        "load_data.csv:3:FileName_OrigER",
+        "put it there",
+    ),
+    "half an image": Case(
+        "image-small",
+        image("A03_s2_ER.tiff", halve),
+        ":FileName_OrigER",
+        "copy it again",
+    ),
+    "analysis before illum": Case(
+        "image-missing",
+        lambda root: None,
+        "load_data.csv:2:FileName_IllumDNA",
+        "run the illum step first",
+        steps=("analysis",),
+    ),
+    # Settings
+    "an output structure that leads out": Case(
+        "output-structure",
+        project("steps.illum", 'output_structure = "../Metadata_Plate"'),
+        "steps.illum.output_structure",
+        "Metadata_Plate",
+    ),
+    "an output structure of another column": Case(
+        "output-structure",
+        project("steps.illum", 'output_structure = "Metadata_Dose"'),
+        "steps.illum.output_structure",
+        "name only Metadata_Plate",
+    ),
+    "no plugins": Case(
+        "plugins-missing",
+        project("steps.analysis", 'plugins = "software/plugins"'),
+        "software/plugins",
+        "put the plugins there",
+    ),
+    "an output that is a file": Case(
+        "storage",
+        lambda root: (root / f"projects/demo/{BATCH}/illum").write_text(""),
+        "illum",
+        "",
+        steps=("illum",),
+    ),
+    "a step that nobody knows": Case(
+        "setting", lambda root: None, "analysys", "", steps=("analysys",)
+    ),
+}
+
+
+def _without(path: Path, name: str) -> None:
+    blocks = path.read_text().split("\n\n")
+    kept = [block for block in blocks if not block.lstrip().startswith(f"{name}:")]
+    path.write_text("\n\n".join(kept) + "\n")

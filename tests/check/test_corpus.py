@@ -1,0 +1,181 @@
+"""Projects that are broken in one way each: the check names the rule, place and cure.
+
+Each case breaks a copy of the demo, which is sound.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.demo.make import Size, make
+from cpengine.plan import Part
+from cpengine.project import Project
+from cpengine.rules import RULES, Finding, Severity
+from cpengine.sequence import Steps
+from tests.check.corpus import CASES, Break, cell, csv, module, pipe
+from tests.conftest import Cpengine
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
+    """The demo with and without planes, as it is made."""
+    folder = tmp_path_factory.mktemp("demos")
+    for planes in (1, 3):
+        make(folder / str(planes), Size(1, 5, 2, 128, planes), lambda done, total: None)
+    return {planes > 1: folder / str(planes) for planes in (1, 3)}
+
+
+def look(
+    root: Path, steps: tuple[str, ...], cellprofiler: CellProfiler | None = None
+) -> list[Finding]:
+    project = Project.load(root)
+    found = Steps(project, steps, Part(), "4.2.8.1", program=cellprofiler).checked()
+    return [finding for one in found for finding in one.findings]
+
+
+@pytest.mark.parametrize("planes", [False, True])
+def test_the_sound_demo_gives_no_finding(
+    demos: dict[bool, Path], tmp_path: Path, cellprofiler: CellProfiler, planes: bool
+) -> None:
+    root = shutil.copytree(demos[planes], tmp_path / "demo")
+    steps = (*(("zproj",) if planes else ()), "qc", "illum", "assaydev", "analysis")
+    assert look(root, steps, cellprofiler) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_broken_is_found(
+    demos: dict[bool, Path], tmp_path: Path, name: str
+) -> None:
+    case = CASES[name]
+    root = shutil.copytree(demos[case.planes], tmp_path / "demo")
+    case.breaks(root)
+    found = look(root, case.steps)
+    of_rule = [one for one in found if one.rule.name == case.rule]
+    assert of_rule, list(map(str, found))
+    assert case.place in of_rule[0].place
+    assert case.cure in of_rule[0].cure
+    if of_rule[0].severity is Severity.WARNING:  # then nothing else is wrong
+        assert [one for one in found if one.severity is Severity.ERROR] == []
+
+
+@pytest.mark.cellprofiler
+@pytest.mark.parametrize(
+    ("breaks", "rule", "cause"),
+    [
+        (
+            pipe("analysis", "\nMeasureTexture:[", "\nMeasureTextures:["),
+            "pipeline-does-not-load",
+            "Could not find the MeasureTextures module",
+        ),
+        (
+            pipe(
+                "analysis",
+                "Select the input objects:Nuclei",
+                "Select the input objects:Nucleus",
+            ),
+            "module-invalid",
+            "Nucleus",
+        ),
+    ],
+)
+def test_what_cellprofiler_itself_objects_to_is_found(
+    demos: dict[bool, Path],
+    tmp_path: Path,
+    cellprofiler: CellProfiler,
+    breaks: Break,
+    rule: str,
+    cause: str,
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    breaks(root)
+    for _ in range(2):  # the second time it is known
+        found = look(root, ("illum", "analysis"), cellprofiler)
+        (told,) = [one for one in found if one.rule.name == rule]
+        assert cause in told.cause
+        assert told.place.endswith("analysis.cppipe")
+
+
+def test_the_command_says_all_and_fails(
+    demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    cell(2, "Metadata_Site", "1")(root)
+    pipe("illum", "DateRevision:428", "DateRevision:500")(root)
+    csv(lambda rows: rows[:-1])(root)
+    ran = cpengine("check", "illum", "-C", root, "--json")
+    assert ran.returncode == 2
+    (step,) = json.loads(ran.stdout)["steps"]
+    assert (step["step"], step["jobs"], step["image_sets"]) == ("illum", 1, 9)
+    rules = {one["rule"]: one["severity"] for one in step["findings"]}
+    assert rules == {
+        "csv-site-twice": "error",
+        "pipeline-newer": "error",
+        "sites-missing": "warning",
+        "csv-file-again": "warning",
+    } or rules.keys() >= {"csv-site-twice", "pipeline-newer", "sites-missing"}
+    ran = cpengine("check", "illum", "-C", root)
+    assert ran.returncode == 2
+    assert re.search(r"illum: 1 job, 9 image sets: 2 errors, \d warning", ran.stdout)
+    assert "what to do: keep one row a site" in ran.stdout
+
+
+def test_warnings_fail_only_where_that_is_wanted(
+    demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    csv(lambda rows: rows[:-1])(root)
+    assert cpengine("check", "illum", "-C", root).returncode == 0
+    ran = cpengine("check", "illum", "-C", root, "--strict")
+    assert ran.returncode == 2
+    assert "fewer sites than the 2 of most" in ran.stdout
+
+
+def test_without_names_the_steps_with_pipelines_are_looked_at(
+    demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
+) -> None:
+    root = shutil.copytree(demos[True], tmp_path / "demo")
+    ran = cpengine("check", "-C", root, "--json")
+    assert ran.returncode == 0, ran.stdout
+    steps = json.loads(ran.stdout)["steps"]
+    names = ["zproj", "qc", "illum", "assaydev", "analysis"]
+    assert [step["step"] for step in steps] == names
+
+
+def test_a_place_that_cannot_be_used_is_found(
+    demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
+) -> None:
+    ran = cpengine("check", "illum", "-C", demos[False], "--on", "dask", "--json")
+    assert ran.returncode == 2
+    (place,) = json.loads(ran.stdout)["place"]
+    assert (place["rule"], place["place"]) == ("setting", "executors.dask.address")
+
+
+def test_a_run_stops_for_what_is_found_unless_it_is_told_not_to_look(
+    demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    module("illum", "CreateBatchFiles")(root)
+    ran = cpengine("run", "illum", "-C", root)
+    assert ran.returncode == 2
+    assert "CreateBatchFiles is enabled" in ran.stderr
+    assert not (root / "projects/demo/workspace/cpengine").exists()
+    ran = cpengine("run", "illum", "-C", root, "--unchecked", "--dry-run")
+    assert ran.returncode == 0, ran.stderr
+    assert "would run 1 of 1 job" in ran.stdout
+
+
+def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
+    assert len(CASES) >= 60
+    elsewhere = {
+        "batch-file",
+        "cellprofiler",
+        "executor",
+        "module-invalid",
+        "pipeline-does-not-load",
+        "scratch-space",
+    }
+    assert set(RULES) - elsewhere == {case.rule for case in CASES.values()}
