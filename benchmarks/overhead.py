@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -185,10 +185,10 @@ def no_op_machine(project: Project, folder: Path, program: Path) -> Machine:
 
 
 def _engine(
-    machine: Machine, jobs: Iterable[Job], slots: int
+    machine: Machine, jobs: Sequence[Job], slots: int
 ) -> tuple[float, float, float]:
     """Wall seconds of all jobs, and CPU seconds of this process: user, system."""
-    view = views(Console(quiet=True))(STEP, 0, 0)
+    view = views(Console(quiet=True))(STEP, jobs)
     begun, before = time.perf_counter(), os.times()
     with machine, view, LocalExecutor(machine, slots) as executor:
         for outcome in executor.run(jobs, view.listen):

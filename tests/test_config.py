@@ -84,7 +84,7 @@ def test_misspelt_section_is_told_its_nearest(section: str, path: Path) -> None:
 
 def test_key_like_no_other_is_told_all_that_are_known(path: Path) -> None:
     (line,) = refusal(path, f"{GOOD}[run]\nxyz = 1\n")
-    assert line == "run.xyz: unknown key (known: max_failures)"
+    assert line == "run.xyz: unknown key (known: max_failures, notify)"
 
 
 @pytest.mark.parametrize(

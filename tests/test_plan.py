@@ -125,7 +125,34 @@ def test_fingerprint_changes_with_the_plugins_that_the_pipeline_runs(
     build.write(plugged.root / "plugins" / name, f"{PLUGINS[name]}# changed\n")
     whys = {tuple(changed(before[i], now)) for i, now in prints(plugged).items()}
     unused = name in ("other.py", "unused.py", "README.md")
-    assert whys == {() if unused else ("its plugins",)}
+    assert whys == {() if unused else ("its plugins or rules",)}
+
+
+RULE = build.module(
+    "FlagImage",
+    4,
+    {
+        "Flag is based on": "Rules",
+        "Rules file location": "Default Input Folder|",
+        "Rules file name": "focus.txt",
+    },
+)
+
+
+def test_fingerprint_changes_with_the_rules_that_the_pipeline_reads(
+    built: Built,
+) -> None:
+    built.pipeline.write_text(build.pipeline_text(build.SITE, RULE))
+    step = built.project().step("analysis")
+    place = built.root / step.input / "focus.txt"
+    missing = prints(built)
+    build.write(place, "IF (x > 1, [1], [0])\n")
+    before = prints(built)
+    build.write(place, "IF (x > 2, [1], [0])\n")
+    build.write(place.with_name("other.txt"), "")
+    for old in (missing, before):
+        whys = {tuple(changed(old[i], now)) for i, now in prints(built).items()}
+        assert whys == {("its plugins or rules",)}
 
 
 def test_a_plugins_folder_that_is_not_there_is_refused(built: Built) -> None:
@@ -496,3 +523,29 @@ def test_fingerprint_changes_with_the_output(built: Built) -> None:
     before = prints(built)
     settings('[steps.analysis]\noutput = "elsewhere"\n')(built)
     assert prints(built)["P1-A01-1"] != before["P1-A01-1"]
+
+
+# Flagged sites
+
+
+def rules_of(made: Plan) -> list[str]:
+    return [finding.rule.name for finding in made.findings]
+
+
+def test_jobs_of_flagged_sites_are_left_out(built: Built) -> None:
+    made = plan(built, Part(flagged=frozenset({("P1", "A01", "2"), ("P9", "A", "1")})))
+    assert ids(made) == ["P1-A01-1", "P1-A02-1", "P1-A02-2"]
+    assert rules_of(made) == ["flagged-left-out"]
+
+
+def test_a_job_with_other_sites_runs_whole(tmp_path: Path) -> None:
+    built = build.project(
+        tmp_path, pipeline="qc.cppipe", data_file="load_data.csv", tags="Plate,Well"
+    )
+    one = frozenset({("P1", "A01", "1")})
+    made = built.project().plan("qc", Part(flagged=one))
+    assert ids(made) == ["P1-A01", "P1-A02"]
+    assert rules_of(made) == ["flagged-kept"]
+    made = built.project().plan("qc", Part(flagged=one | {("P1", "A01", "2")}))
+    assert ids(made) == ["P1-A02"]
+    assert rules_of(made) == ["flagged-left-out"]

@@ -133,7 +133,7 @@ def test_a_changed_plugin_makes_its_jobs_stale(ran: Built) -> None:
     call("run", "analysis", "-C", ran.root)
     assert counts(ran)["done"] == 4
     plugin.write_text("# mine, mended\n")
-    why = "runs, stale: its plugins changed since it was done"
+    why = "runs, stale: its plugins or rules changed since it was done"
     assert set(explained(ran).values()) == {why}
 
 

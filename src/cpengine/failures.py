@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from cpengine.ledger import marker_of
-from cpengine.model import ATTEMPTS, UNCOUNTED, FailureKind, Job, Outcome
+from cpengine.model import ATTEMPTS, UNCOUNTED, Failure, FailureKind, Job, Outcome
 
 HOPELESS = 10
 """So many failures before the first success end a run that sets no limit."""
@@ -147,8 +147,12 @@ def causes(failed: Iterable[Outcome]) -> list[Cause]:
     for outcome in failed:
         failure = outcome.failure
         if failure:
-            message = _OWN_WORDS.sub("*", failure.message)
-            key = (failure.kind, failure.module, message)
+            key = likeness(failure)
             first.setdefault(key, outcome)
             counts[key] += 1
     return [Cause(first[key], times) for key, times in counts.most_common()]
+
+
+def likeness(failure: Failure) -> object:
+    """What failures have in common that differ only in names, paths and numbers."""
+    return failure.kind, failure.module, _OWN_WORDS.sub("*", failure.message)

@@ -8,7 +8,12 @@ from typing import NamedTuple
 from cpengine.loaddata import Table
 from cpengine.model import Job
 
-PARTS = ("the pipeline", "its image sets", "its plugins", "its input or output place")
+PARTS = (
+    "the pipeline",
+    "its image sets",
+    "its plugins or rules",
+    "its input or output place",
+)
 """What each part of a fingerprint stands for, in order."""
 _SEPARATOR = "-"
 _DIGITS = 8
@@ -24,7 +29,8 @@ def of_job(job: Job, pipeline: str, image_sets: str, code: Mapping[str, bytes]) 
     image_sets
         What `of_image_sets` gave for the job's group.
     code
-        The plugin files that the pipeline runs, by name.
+        The plugin files that the pipeline runs and the rules files that it reads, by
+        name.
     """
     return of_all(job, pipeline, code).with_image_sets(image_sets)
 

@@ -5,6 +5,7 @@ A `.cppipe` is text: header lines, a blank line, then a block a module.
 Source: `cellprofiler_core/pipeline/io/_v5.py` 4.2.8.
 """
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ _TAKES_IMAGES = {
     "Select the images to measure",
 }
 """Settings that are in use whenever their module is, and hold names of images."""
+_RULED = {
+    "FlagImage": ("Flag is based on", {"Rules", "Classifier"}),
+    "FilterObjects": ("Select the filtering mode", {"Rules", "Classifiers"}),
+    "ClassifyObjects": (
+        "Make each classification decision on how many measurements?",
+        {"Classifier Model"},
+    ),
+}
+"""Modules that may read a file of rules: the setting that says so, and its values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,22 @@ class Pipeline:
                         if image not in made | _NO_IMAGE:
                             yield module, text, image
             made |= {v for text, v in module.settings if text.startswith("Name ")}
+
+    def rule_files(self) -> Iterator[tuple[Module, str]]:
+        """Give (module, file) of rules and classifiers in the Default Input Folder."""
+        for module in self.enabled:
+            says, values = _RULED.get(module.name, ("", set()))
+            used, folder = False, None
+            for text, value in module.settings:
+                if text == says:
+                    used = value in values
+                elif "file location" in text or text.startswith("Select the location"):
+                    folder = value
+                elif text.lower().endswith("file name") and used and folder is not None:
+                    start, _, below = folder.partition("|")
+                    if start.startswith("Default Input Folder"):
+                        yield module, posixpath.normpath(posixpath.join(below, value))
+                    folder = None
 
 
 def parse(text: str, path: str) -> Pipeline:

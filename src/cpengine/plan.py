@@ -27,6 +27,8 @@ class Part:
     plates: frozenset[str] = frozenset()
     wells: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
+    flagged: frozenset[tuple[str, str, str]] = frozenset()
+    """Sites (plate, well, site) to leave out where a job has no others."""
 
     @property
     def wanted(self) -> dict[str, frozenset[str]]:
@@ -148,7 +150,7 @@ def _sites(layout: PlateSection) -> Iterable[int]:
 
 def chosen(groups: Sequence[Group], part: Part) -> Sequence[Group]:
     """The groups that belong to a part."""
-    if part == Part():
+    if not part.wanted:
         return groups
     return [group for group in groups if in_part(group, part)]
 

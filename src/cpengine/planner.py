@@ -27,7 +27,7 @@ from cpengine.plan import (
 )
 from cpengine.rules import Finding, Severity
 from cpengine.sheet import Sheet
-from cpengine.steps import Step
+from cpengine.steps import SITE, Step
 from cpengine.storage import as_text
 
 PLATE = "Metadata_Plate"
@@ -61,6 +61,8 @@ class Planner:
         """All groups of the files, those that are not in the part, too."""
         self.broken = False
         """Whether a file is such that no jobs can be made of it."""
+        self.code: dict[str, bytes] | None = None
+        """Files that the pipeline runs or reads, once they are read."""
 
     def plan(self) -> Plan:
         """The plan.
@@ -124,7 +126,7 @@ class Planner:
         largest = max(map(len, sheet.groups.values()), default=0)
         self._take(pipelines.for_groups(pipe, self.step.group, largest))
         groups = self._groups(plate, sheet)
-        return self._jobs(self.step.data_key(plate), sheet, groups, text)
+        return self._jobs(self.step.data_key(plate), sheet, groups, pipe, text)
 
     def _check_plates(self, plates: Sequence[str]) -> None:
         groups: list[Group] = [((PLATE, plate),) for plate in plates]
@@ -204,7 +206,7 @@ class Planner:
         self._take(pipelines.newer(pipe, self.cellprofiler))
         sheet = Sheet.of(file.table, self.step.group, file.grouping_keys)
         groups = self._of_plates(list(sheet.groups))
-        yield self._jobs(key, sheet, groups, file.pipeline)
+        yield self._jobs(key, sheet, groups, pipe, file.pipeline)
 
     def _of_plates(self, groups: list[Group]) -> list[Group]:
         """The groups of the project's plates; all, where groups know no plates."""
@@ -226,11 +228,12 @@ class Planner:
         return [group for group in groups if dict(group)[PLATE] in plates]
 
     def _jobs(
-        self, key: str, sheet: Sheet, groups: Sequence[Group], text: str
+        self, key: str, sheet: Sheet, groups: Sequence[Group], pipe: Pipeline, text: str
     ) -> FileJobs:
         """The jobs of those groups that are in the part."""
         self.groups += groups
-        step, kept = self.step, chosen(groups, self.part)
+        step = self.step
+        kept = self._without_flagged(sheet, chosen(groups, self.part))
         make = partial(
             Job,
             step=step.name,
@@ -247,14 +250,58 @@ class Planner:
         )
         return FileJobs(
             make,
-            fingerprint.of_all(make(group=()), text, self._code(text)),
+            fingerprint.of_all(make(group=()), text, self._code(pipe)),
             kept,
             [sheet.fingerprint(group) for group in kept],
             array("L", (len(sheet.groups[group]) for group in kept)),
         )
 
-    def _code(self, text: str) -> dict[str, bytes]:
-        """The plugin files that the pipeline runs."""
+    def _without_flagged(
+        self, sheet: Sheet, groups: Sequence[Group]
+    ) -> Sequence[Group]:
+        """The groups that have a site which is not flagged."""
+        flagged, table = self.part.flagged, sheet.table
+        if not flagged or not set(SITE) <= set(table.index):
+            return groups
+        sites = list(zip(*map(table.column, SITE), strict=True))
+        bad = {
+            group: sum(sites[row] in flagged for row in sheet.groups[group])
+            for group in groups
+        }
+        kept = [group for group in groups if bad[group] < len(sheet.groups[group])]
+        mixed = sum(bad[group] > 0 for group in kept)
+        if len(kept) < len(groups):
+            cause = f"{len(groups) - len(kept)} jobs of flagged sites are left out"
+            self._take(
+                [rules.FLAGGED_OUT.found(table.path, cause, "see `cpengine qc`")]
+            )
+        if mixed:
+            self._take(
+                [
+                    rules.FLAGGED_KEPT.found(
+                        table.path,
+                        f"{mixed} jobs have flagged sites beside others and run whole",
+                        "drop the rows of those sites if they must not count",
+                    )
+                ]
+            )
+        return kept
+
+    def _code(self, pipe: Pipeline) -> dict[str, bytes]:
+        """The plugin files that the pipeline runs and the rules that it reads, once."""
+        if self.code is None:
+            self.code = self._rules(pipe) | self._plugins(pipe)
+        return self.code
+
+    def _rules(self, pipe: Pipeline) -> dict[str, bytes]:
+        workspace, folder = self.project.places.workspace, self.step.input
+        files = {file for _, file in pipe.rule_files()}
+        return {
+            f"rules/{file}": workspace.read_if_there(f"{folder}/{file}") or b""
+            for file in sorted(files)
+        }
+
+    def _plugins(self, pipe: Pipeline) -> dict[str, bytes]:
         folder = self.step.plugins
         if not folder:
             return {}
@@ -268,7 +315,7 @@ class Planner:
                     f"put the plugins there, or change steps.{self.step.name}.plugins",
                 )
             )
-        modules = [module.name for module in pipeline.parse(text, "").enabled]
+        modules = [module.name for module in pipe.enabled]
         return plugins.used(
             modules, names, lambda name: workspace.read(f"{folder}/{name}")
         )

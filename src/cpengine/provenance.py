@@ -13,7 +13,7 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,8 @@ from cpengine.model import Job
 from cpengine.parallel import each
 from cpengine.storage import Storage
 
+NOTIFY = "--notify"
+"""The option whose value is a secret."""
 _RECENT_RUNS = 8
 """So many records are read for known times: a plate may have run in parts."""
 
@@ -100,7 +102,7 @@ def begin(
         step=job.step,
         user=_user(),
         host=socket.gethostname(),
-        command=shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+        command=shlex.join([os.path.basename(sys.argv[0]), *hidden(sys.argv[1:])]),
         cwd=os.getcwd(),
         executor=executor,
         versions=versions,
@@ -112,6 +114,18 @@ def begin(
         then=then,
         started=now(),
     )
+
+
+def hidden(arguments: Sequence[str]) -> list[str]:
+    """Arguments of a command without the option that has the address, for records."""
+    kept: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == NOTIFY:
+            next(rest, None)  # the address
+        elif not argument.startswith(f"{NOTIFY}="):
+            kept.append(argument)
+    return kept
 
 
 def last_run(ledger: Ledger) -> dict[str, Any] | None:

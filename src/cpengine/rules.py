@@ -320,6 +320,22 @@ PLANES_UNEVEN = _rule(
     "See whether the microscope has finished and the CSV is whole.",
     Severity.WARNING,
 )
+FLAGGED_OUT = _rule(
+    "flagged-left-out",
+    _GROUPS,
+    "Jobs of flagged sites are left out, as --exclude-flagged says",
+    "Blurred images are measured as if they were sharp.",
+    "Look at them: `cpengine qc` says why each is flagged.",
+    Severity.WARNING,
+)
+FLAGGED_KEPT = _rule(
+    "flagged-kept",
+    _GROUPS,
+    "Jobs hold flagged sites beside others",
+    "Blurred images go into what is made of a well or plate, such as illumination.",
+    "Drop their rows from the CSV if they must not count; a job is never cut.",
+    Severity.WARNING,
+)
 BATCH_FILE = _rule(
     "batch-file",
     _GROUPS,

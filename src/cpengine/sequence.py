@@ -17,6 +17,7 @@ from cpengine.failures import Tally
 from cpengine.jobs import Lazy
 from cpengine.ledger import Standing, State
 from cpengine.lifeline import Lifeline
+from cpengine.loaddata import Group
 from cpengine.model import Job, Outcome
 from cpengine.order import PlateTimes, longest_first
 from cpengine.plan import Part, Plan
@@ -78,6 +79,12 @@ class Todo:
     """The jobs that would run; each is made when it is looked at."""
     findings: tuple[Finding, ...] = ()
     """What a user should know before."""
+
+    def done(self) -> Iterator[Group]:
+        """The groups of jobs that earlier runs had done."""
+        for group, standing in zip(self.plan.jobs.groups, self.standings, strict=True):
+            if standing.state is State.DONE:
+                yield group
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +232,7 @@ class Steps:
         jobs = longest_first(jobs, provenance.known_times(book))
         executor = backend.executor
         record = self._begin(jobs, backend, then)
-        view = watch(result.step, len(jobs), sum(job.image_sets for job in jobs))
+        view = watch(result.step, jobs, () if self.force else todo.done())
         # As long as its record has no end, so that nobody takes it for gone.
         with Lifeline(book, record.id, executor.traces, view.__str__):
             record.write(book)

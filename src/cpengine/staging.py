@@ -121,7 +121,7 @@ class Stager:
         read = _read(pipe, data, job)
         if job.plugins and code is None:
             raise InputError(f"{job.plugins}: is not there: put the plugins there")
-        self._check_unchanged(read, code)
+        self._check_unchanged(read, rules, code)
         images = self._images(read.sheet)
         return Staged(
             pipeline=pipe,
@@ -177,7 +177,9 @@ class Stager:
             self._fetched += size
         return path
 
-    def _check_unchanged(self, read: "_Read", code: Path | None) -> None:
+    def _check_unchanged(
+        self, read: "_Read", rules: Path | None, code: Path | None
+    ) -> None:
         """Refuse input that is not what the job's fingerprint was made of."""
         job = self.job
         if job.group not in read.sheet.groups:
@@ -185,7 +187,9 @@ class Stager:
                 f"{read.sheet.table.path}: has no image set of {job.metadata}: "
                 "plan again"
             )
-        used = _code(read.text, plugins.Code.below(code)) if code else {}
+        used = _rules(read.text, rules)
+        if code:
+            used |= _code(read.text, plugins.Code.below(code))
         image_sets = read.sheet.fingerprint(job.group)
         now = fingerprint.of_job(job, read.text, image_sets, used)
         if not fingerprint.comparable(now, job.fingerprint):
@@ -287,6 +291,21 @@ def _slim(table: Table) -> Table:
     known: dict[str, str] = {}
     rows = (tuple(known.setdefault(text, text) for text in row) for row in table.rows)
     return replace(table, rows=tuple(rows))
+
+
+def _rules(text: str, folder: Path | None) -> dict[str, bytes]:
+    """The rules files that a pipeline reads; one that is missing is empty."""
+    found = {}
+    for name in _rule_files(text):
+        path = folder / name if folder else None
+        there = path is not None and path.is_file()
+        found[f"rules/{name}"] = path.read_bytes() if path and there else b""
+    return found
+
+
+@lru_cache(maxsize=8)
+def _rule_files(text: str) -> tuple[str, ...]:
+    return tuple({file for _, file in pipeline.parse(text, "").rule_files()})
 
 
 @lru_cache(maxsize=8)

@@ -79,6 +79,19 @@ layout = "default"
 
 [run]
 # max_failures = 100      # default: stop when the first ten have all failed
+# notify = "https://..."  # a webhook; better in CPENGINE_NOTIFY, for it is a secret
+
+# What `cpengine qc` takes for bad images.
+[qc]
+# measures = ["ImageQuality_*", "Count_*"]
+# controls = { negcon = ["A01", "A02"] }
+# plate_sites = 20        # plates with fewer sites are compared with the whole batch
+# [qc.thresholds."ImageQuality_PowerLogLogSlope_*"]
+# low_mad = 4.0           # robust deviations below the median: blurred
+# high_mad = 8.0
+# [qc.thresholds."ImageQuality_PercentMaximal_*"]
+# min = 0.0
+# max = 0.25              # percent of saturated pixels
 
 [cellprofiler]
 # path = "..."            # default: the one that `cpengine cellprofiler show` names

@@ -174,6 +174,8 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "batch-file",
         "cellprofiler",
         "executor",
+        "flagged-kept",
+        "flagged-left-out",
         "module-invalid",
         "pipeline-does-not-load",
         "scratch-space",

@@ -4,7 +4,6 @@ Source: the settings of the modules of CellProfiler 4.2.8.
 """
 
 import difflib
-import posixpath
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -54,15 +53,6 @@ _RENAMED = frozenset(
     """.split()  # noqa: SIM905 (as above)
 )
 """Older names that it takes for modules of its own."""
-_RULED = {
-    "FlagImage": ("Flag is based on", {"Rules", "Classifier"}),
-    "FilterObjects": ("Select the filtering mode", {"Rules", "Classifiers"}),
-    "ClassifyObjects": (
-        "Make each classification decision on how many measurements?",
-        {"Classifier Model"},
-    ),
-}
-"""Modules that may read a file of rules: the setting that says so, and its values."""
 
 
 def findings(
@@ -275,23 +265,6 @@ def _saves_over_itself(module: Module, group: Sequence[str]) -> bool:
     return single and tags <= set(group)
 
 
-def rule_files(pipeline: Pipeline) -> Iterator[tuple[Module, str]]:
-    """Give (module, file) of rules and classifiers below the Default Input Folder."""
-    for module in pipeline.enabled:
-        says, values = _RULED.get(module.name, ("", set()))
-        used, folder = False, None
-        for text, value in module.settings:
-            if text == says:
-                used = value in values
-            elif "file location" in text or text.startswith("Select the location of"):
-                folder = value
-            elif text.lower().endswith("file name") and used and folder is not None:
-                start, _, below = folder.partition("|")
-                if start.startswith("Default Input Folder"):
-                    yield module, posixpath.normpath(posixpath.join(below, value))
-                folder = None
-
-
 def missing_rule_files(
     pipeline: Pipeline, there: Collection[str], place: str
 ) -> Iterator[Finding]:
@@ -304,7 +277,7 @@ def missing_rule_files(
     place
         The folder as messages name it.
     """
-    for module, file in rule_files(pipeline):
+    for module, file in pipeline.rule_files():
         if file not in there:
             yield rules.RULES_FILE.found(
                 f"{place}/{file}",

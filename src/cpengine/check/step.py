@@ -99,8 +99,7 @@ class Check:
     def _files(self, plan: Plan, pipe: Pipeline) -> Iterator[Finding]:
         """Rules files and plugins that are not there."""
         workspace, step = self.project.places.workspace, plan.step
-        wanted = list(pipelines.rule_files(pipe))
-        if wanted:
+        if any(pipe.rule_files()):
             there = workspace.tree(step.input)
             shown = workspace.url(step.input)
             yield from pipelines.missing_rule_files(pipe, there, shown)

@@ -31,6 +31,12 @@ Wells = Annotated[
 Sites = Annotated[
     list[str] | None, typer.Option("--site", help="Take these sites (a,b or again).")
 ]
+ExcludeFlagged = Annotated[
+    bool,
+    typer.Option(
+        "--exclude-flagged", help="Leave out sites that `cpengine qc` has flagged."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Workers = Annotated[
     int | None,
@@ -75,10 +81,24 @@ def print_json(data: object) -> None:
 
 
 def part_of(
-    plates: list[str] | None, wells: list[str] | None, sites: list[str] | None
+    plates: list[str] | None,
+    wells: list[str] | None,
+    sites: list[str] | None,
+    flagged: Project | None = None,
 ) -> Part:
-    """The part that the options name."""
-    return Part(*(frozenset(_split(values)) for values in (plates, wells, sites)))
+    """The part that the options name.
+
+    Parameters
+    ----------
+    flagged
+        A project whose flagged sites are left out.
+    """
+    plate, well, site = (frozenset(_split(given)) for given in (plates, wells, sites))
+    if flagged is None:
+        return Part(plate, well, site)
+    from cpengine import qc  # it has much to import
+
+    return Part(plate, well, site, frozenset(qc.flagged(flagged)))
 
 
 def _split(values: Iterable[str] | None) -> list[str]:

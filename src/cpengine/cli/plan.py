@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cpengine import config, ledger, template
 from cpengine.cli.base import (
+    ExcludeFlagged,
     Folder,
     Json,
     Plates,
@@ -110,6 +111,7 @@ def plan(
     plate: Plates = None,
     well: Wells = None,
     site: Sites = None,
+    exclude_flagged: ExcludeFlagged = False,
     first: Annotated[int, typer.Option(min=0, help="How many jobs to show.")] = 5,
     explain: Annotated[
         bool,
@@ -127,7 +129,8 @@ def plan(
     """Show a step's jobs: counts a plate and the first of them."""
     project = Project.load(folder)
     version = version_or_none(project)
-    steps = Steps(project, [step], part_of(plate, well, site), version)
+    part = part_of(plate, well, site, project if exclude_flagged else None)
+    steps = Steps(project, [step], part, version)
     todo = steps.plan(step)
     if dcp_job:
         _write_jobs(Path(dcp_job), todo.plan)

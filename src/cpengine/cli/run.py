@@ -1,7 +1,9 @@
 """The commands that run steps: `run` and `demo`."""
 
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,12 +11,14 @@ import typer
 from rich.table import Table
 
 from cpengine import config, detach
+from cpengine import notify as notifying
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cli import aws
 from cpengine.cli.aws import Yes
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
+    ExcludeFlagged,
     Folder,
     Json,
     Plates,
@@ -32,9 +36,11 @@ from cpengine.errors import ConfigError
 from cpengine.executors import registry
 from cpengine.failures import causes
 from cpengine.ledger import State
+from cpengine.notify import Notifier
 from cpengine.plan import Part
 from cpengine.progress import counted, views
 from cpengine.project import Project
+from cpengine.provenance import hidden
 from cpengine.runner import versions
 from cpengine.scratch import sweep
 from cpengine.sequence import Backend, StepResult, Steps
@@ -42,6 +48,19 @@ from cpengine.sequence import Backend, StepResult, Steps
 Only = Literal["failed", "stale", "left"]
 
 
+Unchecked = Annotated[
+    bool,
+    typer.Option(
+        "--unchecked", help="Run although the check says that jobs would fail."
+    ),
+]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        help="Webhook to tell of ends, many failures and standstill. Default: "
+        "CPENGINE_NOTIFY, then run.notify."
+    ),
+]
 On = Annotated[
     str, typer.Option(help="Executor: local, slurm, pbs, lsf, sge, htcondor, dask...")
 ]
@@ -70,6 +89,7 @@ def run(
     plate: Plates = None,
     well: Wells = None,
     site: Sites = None,
+    exclude_flagged: ExcludeFlagged = False,
     workers: Workers = None,
     force: Force = False,
     only: Annotated[
@@ -78,12 +98,8 @@ def run(
     max_failures: MaxFailures = None,
     dry_run: DryRun = False,
     detach: Detach = False,
-    unchecked: Annotated[
-        bool,
-        typer.Option(
-            "--unchecked", help="Run although the check says that jobs would fail."
-        ),
-    ] = False,
+    unchecked: Unchecked = False,
+    notify: Notify = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +111,7 @@ def run(
     todo = Steps(
         project,
         steps,
-        part_of(plate, well, site),
+        part_of(plate, well, site, project if exclude_flagged else None),
         cellprofiler.version,
         force,
         State(only) if only else None,
@@ -106,12 +122,13 @@ def run(
     if dry_run:
         _dry_run(todo, on, as_json)
         return
+    webhook = notifying.wanted(notify, os.environ, project.file.run.notify)
     if on == "aws":
         _agree(todo, yes)
     if detach:
-        _detach(todo, on)
+        _detach(todo, on, webhook)
         return
-    results = _run(todo, cellprofiler, on, workers, quiet=as_json)
+    results = _run(todo, cellprofiler, on, workers, webhook, quiet=as_json)
     if as_json:
         print_json([result.to_json() for result in results])
     raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
@@ -125,11 +142,13 @@ def _agree(todo: Steps, yes: bool) -> None:
         aws.agree(registry.costs(todo.project, jobs, todo.cellprofiler), yes)
 
 
-def _detach(todo: Steps, on: str) -> None:
+def _detach(todo: Steps, on: str, webhook: str | None) -> None:
     todo.plans()  # what is wrong is said here, not in a log
     registry.maker(on)
     project = todo.project
-    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    arguments = [one for one in hidden(sys.argv[1:]) if one != "--detach"]
+    if webhook:  # where other users do not see it
+        os.environ[notifying.ENVIRON] = webhook
     if on == "aws" and "--yes" not in arguments:
         arguments.append("--yes")  # it has been said here
     log = detach.log_in(registry.folder_of(project, on))
@@ -172,6 +191,7 @@ def _run(
     cellprofiler: CellProfiler,
     on: str,
     workers: int | None,
+    webhook: str | None = None,
     *,
     quiet: bool = False,
 ) -> list[StepResult]:
@@ -182,14 +202,28 @@ def _run(
         on, lambda: make(todo.project, machine, workers), versions(cellprofiler)
     )
     results = []
-    with machine:
-        for result in todo.run(backend, views(err)):
+    with machine, _notifier(todo.project, webhook) as notifier:
+        also = [notifier.listen] if notifier else []
+        for result in todo.run(backend, views(err, *also)):
             results.append(result)
+            if notifier:
+                notifier.ended(result)
             if not quiet:
                 _show_result(result)
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
+
+
+def _notifier(
+    project: Project, webhook: str | None
+) -> AbstractContextManager[Notifier | None]:
+    """What tells a webhook, if there is one."""
+    if webhook is None:
+        return nullcontext()
+    named = project.file.project
+    about = f"{named.name}, {named.batch}"
+    return Notifier(webhook, about, lambda line: print_err(f"note: {line}"))
 
 
 def _show_result(result: StepResult) -> None:

@@ -29,6 +29,7 @@ from cpengine.config.project import (
     StepSection,
     StorageSection,
 )
+from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.errors import ConfigError
 from cpengine.steps import STEPS
 
@@ -47,11 +48,13 @@ __all__ = [
     "PlateSection",
     "ProjectFile",
     "ProjectSection",
+    "QcSection",
     "RunSection",
     "S3Section",
     "SlurmSection",
     "StepSection",
     "StorageSection",
+    "ThresholdSection",
     "cluster",
     "load",
     "schema",
@@ -73,6 +76,7 @@ class ProjectFile(Section):
     )
     cellprofiler: CellProfilerSection = CellProfilerSection()
     run: RunSection = RunSection()
+    qc: QcSection = QcSection()
     executors: ExecutorsSection = ExecutorsSection()
 
 

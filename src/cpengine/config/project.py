@@ -205,3 +205,9 @@ class RunSection(Section):
         description="Stop a step when so many jobs have failed. Default: when the "
         "first ten that ended have all failed.",
     )
+    notify: Key | None = Field(
+        None,
+        description="A webhook's address (Slack, Mattermost, Discord) that is told of "
+        "ends, many failures and standstill. It is a secret: the environment's "
+        "CPENGINE_NOTIFY keeps it out of this file.",
+    )

@@ -5,11 +5,10 @@ that takes a `Project`, a `Machine` and how many jobs to run at a time (None for
 executor's own choice), and gives an `Executor`.
 """
 
-import contextlib
 import math
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from cpengine.errors import ConfigError, ExecutorError
 from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
+from cpengine.extras import extra
 from cpengine.runner import Machine
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _inline(project: "Project", machine: Machine, workers: int | None) -> Execut
 
 
 def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor:
-    with _extra("dask"):
+    with extra("dask"):
         from distributed import Client
 
         from cpengine import recipe
@@ -79,7 +79,7 @@ def _aws(project: "Project", machine: Machine, workers: int | None) -> Executor:
 
 def aws_apps(project: "Project", cellprofiler: str) -> "Apps":
     """A project's steps on AWS. Raises ExecutorError where boto3 is missing."""
-    with _extra("aws"):
+    with extra("aws"):
         from cpengine.executors.aws.apps import Apps
     return Apps(project, cellprofiler)
 
@@ -134,7 +134,7 @@ def fleet_file(project: "Project") -> Path | None:
 
 def _cluster(kind: str) -> Maker:
     def make(project: "Project", machine: Machine, workers: int | None) -> Executor:
-        with _extra("slurm"):
+        with extra("slurm"):
             from cpengine import recipe
             from cpengine.executors.slurm.executor import ClusterExecutor
         settings = config.cluster(project.file, kind, project.folder)
@@ -171,7 +171,7 @@ def job_script(project: "Project", name: str) -> str:
     """The job script of a worker, for executors that start theirs on a cluster."""
     if name not in CLUSTERS:
         return ""
-    with _extra("slurm"):
+    with extra("slurm"):
         from cpengine.executors.slurm.executor import Workers
         from cpengine.executors.slurm.queues import QUEUES
     settings = config.cluster(project.file, name, project.folder)
@@ -208,17 +208,6 @@ def check(
         costs(project, jobs, cellprofiler)
     elif name == "dask":
         _dask_address(project)
-
-
-@contextlib.contextmanager
-def _extra(name: str) -> Iterator[None]:
-    """Say how to get packages that are only needed here."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ExecutorError(
-            f"{error.name} is not installed: pip install 'cpengine[{name}]'"
-        ) from error
 
 
 CLUSTERS = ("slurm", "pbs", "lsf", "sge", "htcondor")

@@ -1,0 +1,109 @@
+"""The command that turns a step's CSVs into Parquet: `collect`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.filesize import decimal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+from rich.table import Table
+
+from cpengine.cli.base import (
+    SOME_FAILED,
+    Folder,
+    Json,
+    Plates,
+    err,
+    out,
+    part_of,
+    print_err,
+    print_json,
+    version_or_none,
+)
+from cpengine.errors import InputError
+from cpengine.extras import extra
+from cpengine.progress import counted
+from cpengine.project import Project
+
+if TYPE_CHECKING:
+    from cpengine.collect.collector import Collector
+    from cpengine.collect.plate import Collected, Plate
+
+
+def collect(
+    steps: Annotated[list[str], typer.Argument(help="Steps whose CSVs to take.")],
+    folder: Folder = Path(),
+    plate: Plates = None,
+    float32: Annotated[
+        bool, typer.Option("--float32", help="Halve the files: 7 digits a number.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make files again that are there.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Turn the CSVs of done jobs into Parquet tables, a plate at a time."""
+    with extra("collect"):
+        from cpengine.collect import step
+        from cpengine.collect.collector import Collector
+    project = Project.load(folder)
+    part, version = part_of(plate, None, None), version_or_none(project)
+    plates = [p for name in steps for p in step.plates(project, name, part, version)]
+    collector = Collector(project.places.outputs, project.scratch, float32, force)
+    found, wrong = [], []
+    for one in plates:
+        try:
+            found.append(_followed(collector, one))
+        except InputError as error:
+            wrong.append(f"{one.step}: plate {one.name}: {error}")
+    if as_json:
+        print_json({"plates": [one.to_json() for one in found], "errors": wrong})
+    elif found:
+        out.print(_picture(found))
+    for line in wrong:
+        print_err(f"error: {line}")
+    if wrong or any(one.left_out for one in plates):
+        raise typer.Exit(SOME_FAILED)
+
+
+def _followed(collector: "Collector", plate: "Plate") -> "Collected":
+    """Collect a plate; show how far it is on a terminal, else a line a plate."""
+    name = f"{plate.step}: plate {plate.name}"
+    jobs = len(plate.jobs)
+    if not err.is_terminal:
+        print_err(f"{name}: {counted(jobs, 'job')}")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        Elapsed(),
+    )
+    shown = err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=not shown) as progress:
+        task = progress.add_task(name, total=jobs)
+        found = collector.collect(plate, lambda read: progress.advance(task, read))
+    for note in found.notes:
+        print_err(f"note: {name}: {note}")
+    if not found.made:
+        print_err(f"{name}: made before from the same results (--force makes it again)")
+    return found
+
+
+def _picture(found: list["Collected"]) -> Table:
+    table = Table("step", "plate")
+    for name in ("jobs", "images", "cells", "columns", "size", "seconds"):
+        table.add_column(name, justify="right")
+    for one in found:
+        images, joined = one.files.get("Image"), one.files.get("")
+        table.add_row(
+            one.plate.step,
+            one.plate.name,
+            str(len(one.plate.jobs)),
+            str(images.rows) if images else "-",
+            str(joined.rows) if joined else "-",
+            str(joined.columns) if joined else "-",
+            decimal(one.bytes),
+            f"{one.wall_s:.1f}" if one.made else "-",
+        )
+    return table
