@@ -1,7 +1,7 @@
 # Everything below works on a fresh Debian or Ubuntu machine that has Python >= 3.11
 # with pip, a JDK and a C compiler. Nothing is installed outside this folder except
 # CellProfiler itself, which `cpengine cellprofiler install` keeps in CPENGINE_HOME, and
-# the packages that the tests need: Podman, and SLURM with its accounting.
+# the packages that the tests need: Podman, SLURM with its accounting, and Chromium.
 PYTHON ?= python3
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
@@ -13,8 +13,8 @@ BENCH_ARGS ?= --short
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
 
-test: setup            ## run the whole suite, with the real CellProfiler and SLURM
-	@sh tests/slurm/packages.sh
+test: setup            ## run the whole suite, with the real CellProfiler, SLURM and Chromium
+	@sh tests/packages.sh
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
@@ -34,11 +34,12 @@ bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.staging
 	$(BIN)/python -m benchmarks.plan 100000
+	$(BIN)/python -m benchmarks.check $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.plate $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.efficiency $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.snakemake $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.remote $(BENCH_ARGS)
-	@sh tests/slurm/packages.sh
+	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.slurm $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.aws $(BENCH_ARGS)
 

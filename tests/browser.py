@@ -1,4 +1,4 @@
-"""A real browser for tests of pages: import `browser` where it is used."""
+"""A real browser for tests of pages; `conftest.py` gives its fixtures to all."""
 
 import json
 import shutil
@@ -9,8 +9,6 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
-
-__all__ = ["address", "asked", "browser", "dark", "errors", "resize"]
 
 _OPTIONS = (
     "--headless=new",
@@ -26,12 +24,12 @@ _OWN = ("chrome", "about:", "data:")
 """Addresses for which nobody is asked."""
 
 
-@pytest.fixture
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    """A headless Chromium that keeps nothing and fetches nothing by itself."""
-    driver, chromium = (_path_of(name) for name in ("chromedriver", "chromium"))
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    """A headless Chromium for all tests: it takes seconds to start."""
+    driver, program = (_path_of(name) for name in ("chromedriver", "chromium"))
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = program
     for option in (*_OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(option)
     options.set_capability(
@@ -42,6 +40,21 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
         opened.set_page_load_timeout(_LOADED_S)
         opened.set_script_timeout(_LOADED_S)
         yield opened
+
+
+@pytest.fixture
+def browser(chromium: WebDriver) -> Iterator[WebDriver]:
+    """The browser as if it were new, in a window of its own."""
+    first = chromium.current_window_handle
+    chromium.switch_to.new_window("window")
+    for kind in ("browser", "performance"):
+        chromium.get_log(kind)  # what earlier tests have left
+    yield chromium
+    for handle in chromium.window_handles:
+        if handle != first:
+            chromium.switch_to.window(handle)
+            chromium.close()
+    chromium.switch_to.window(first)
 
 
 def _path_of(program: str) -> str:

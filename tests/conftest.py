@@ -16,7 +16,10 @@ from cpengine.model import Job
 from cpengine.places import BUCKET
 from cpengine.project import Project
 from tests.aws.aws_server import AwsServer
+from tests.browser import browser, chromium
 from tests.s3.bucket_server import S3Server
+
+__all__ = ["browser", "chromium"]  # fixtures of another module
 
 Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = (sys.executable, "-m", "cpengine")

@@ -75,6 +75,13 @@ def test_failed_jobs_come_with_class_module_error_log_and_cure(ran: Built) -> No
     assert Path(failure["failure"]["log"]).is_file()
 
 
+def test_what_would_stop_a_run_does_not_hide_what_is_done(ran: Built) -> None:
+    change(ran.csv, "A02_1.tif", "A01_1.tif")
+    change(ran.pipeline, "Default Output Folder|", "Elsewhere...|/data")
+    assert call("run", "analysis", "-C", ran.root).exit_code == 2
+    assert counts(ran) == {"done": 0, "failed": 0, "stale": 3, "left": 1}
+
+
 def test_a_part_can_be_asked_for(ran: Built) -> None:
     assert status(ran, "analysis", "--well", "A02")["jobs"] == 2
 

@@ -234,6 +234,8 @@ class Outcome:
     """Bytes that were copied to this machine."""
     files: Mapping[str, int] = field(default_factory=dict)
     """Published files below the job's place, with their sizes in bytes."""
+    measures: Mapping[str, float] = field(default_factory=dict)
+    """What its `Image.csv` says: counts, image quality. See `measures.of`."""
     host: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Self
 
-from cpengine import scratch
+from cpengine import measures, scratch
 from cpengine.cache import Cache
 from cpengine.cellprofiler.command import (
     ModuleLine,
@@ -130,6 +130,7 @@ class _Attempt:
     )
     fetched: int = 0
     ended: Ended = field(default_factory=lambda: Ended(0))
+    measures: dict[str, float] = field(default_factory=dict)
 
     def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
@@ -190,7 +191,9 @@ class _Attempt:
         if self.ended.reason is not FailureKind.CANCELLED:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
             seat.ended(self.ended.peak_memory, out_of_memory=short)
-        return verify(self.ended, folder, self.job)
+        files = verify(self.ended, folder, self.job)
+        self.measures = measures.of(folder / "output", files)
+        return files
 
     def _limits(self, seat: Seat) -> Limits:
         job = self.job
@@ -299,7 +302,7 @@ class _Attempt:
             job=self.job,
             failure=failure,
             attempt=self.number,
-            started=self.started.isoformat(timespec="seconds"),
+            started=self.started.isoformat(timespec="milliseconds"),
             wall_s=round(time.monotonic() - self.begun, 3),
             phase_s=dict(self.phase_s),
             module_s={name: round(s, 2) for name, s in self.module_s.items()},
@@ -307,6 +310,7 @@ class _Attempt:
             peak_memory=self.ended.peak_memory,
             fetched=self.fetched,
             files=files or {},
+            measures=self.measures,
             host=socket.gethostname(),
             versions=versions(self.machine.cellprofiler),
         )

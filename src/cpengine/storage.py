@@ -203,7 +203,7 @@ class Storage:
         self._put(
             key,
             lambda url: _written(data, url),
-            lambda files, url: files.pipe_file(url, data),
+            lambda files, url: files.pipe_file(url, data, **_about(url)),
         )
 
     def create(self, key: str, data: bytes) -> bool:
@@ -326,6 +326,12 @@ class Storage:
             if isinstance(error, passing):
                 raise
             raise StorageError(_told(self.url(key), what, error)) from error
+
+
+def _about(url: str) -> dict[str, str]:
+    """What an object store should say of a page, so that browsers show it."""
+    page = url.endswith(".html") and split_protocol(url)[0] in ("s3", "s3a")
+    return {"ContentType": "text/html; charset=utf-8"} if page else {}
 
 
 def as_text(data: bytes, shown: str) -> str:

@@ -92,8 +92,11 @@ class Check:
 
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
         """What is wrong with images, but for those that are yet to be made."""
-        outputs = self.project.places.outputs
-        made = [outputs.url(self.project.step(name).output) for name in self.before]
+        places = self.project.places
+        # What is not made yet is looked for where the other images are.
+        roots = (places.outputs, places.images)
+        keys = [self.project.step(name).output for name in self.before]
+        made = [root.url(key) for root in roots for key in keys]
         yield from images.findings(self.project.places, table, rows, made)
 
     def _files(self, plan: Plan, pipe: Pipeline) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from cpengine import config, detach
+from cpengine import config, detach, estimate
 from cpengine import notify as notifying
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cli import aws
@@ -32,7 +32,7 @@ from cpengine.cli.base import (
     print_json,
     print_out,
 )
-from cpengine.errors import ConfigError
+from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import registry
 from cpengine.failures import causes
 from cpengine.ledger import State
@@ -45,6 +45,8 @@ from cpengine.runner import versions
 from cpengine.scratch import sweep
 from cpengine.sequence import Backend, StepResult, Steps
 
+_MOST_REPORTED = 20_000
+"""Jobs of a step whose page is made without being asked for: it opens each marker."""
 Only = Literal["failed", "stale", "left"]
 
 
@@ -120,7 +122,7 @@ def run(
         unchecked,
     )
     if dry_run:
-        _dry_run(todo, on, as_json)
+        _dry_run(todo, on, workers, as_json)
         return
     webhook = notifying.wanted(notify, os.environ, project.file.run.notify)
     if on == "aws":
@@ -162,7 +164,7 @@ def _detach(todo: Steps, on: str, webhook: str | None) -> None:
     print_out("follow it with `cpengine attach`, end it with `cpengine cancel`")
 
 
-def _dry_run(todo: Steps, on: str, as_json: bool) -> None:
+def _dry_run(todo: Steps, on: str, workers: int | None, as_json: bool) -> None:
     plans = todo.plans()
     script = registry.job_script(todo.project, on)
     if as_json:
@@ -182,6 +184,8 @@ def _dry_run(todo: Steps, on: str, as_json: bool) -> None:
         )
         for key in plan.derived:
             print_out(f"  would make {key}")
+    for line in estimate.told(todo, plans, on, workers):
+        print_out(line)
     if script:
         print_out(f"job script of each worker:\n{script}")
 
@@ -210,9 +214,27 @@ def _run(
                 notifier.ended(result)
             if not quiet:
                 _show_result(result)
+            _report(todo, result)
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
+
+
+def _report(todo: Steps, result: StepResult) -> None:
+    """Write the page of a step that has run; a run does not fail for it."""
+    if not result.done + len(result.failed):
+        return
+    if result.jobs > _MOST_REPORTED:
+        print_err(f"its report: cpengine report {result.step}")
+        return
+    from cpengine import report  # it has much to import
+
+    try:
+        page = report.write(todo.project, result.step, cellprofiler=todo.cellprofiler)
+    except CpengineError as error:
+        print_err(f"note: no report: {error}")
+    else:
+        print_err(f"its report: {page}")
 
 
 def _notifier(

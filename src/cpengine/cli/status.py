@@ -123,7 +123,7 @@ class _Look:
 
     def __call__(self) -> list[_Status]:
         version = version_or_none(self.project)
-        steps = Steps(self.project, self.names, self.part, version)
+        steps = Steps(self.project, self.names, self.part, version, unchecked=True)
         return [self._one(steps.plan(name)) for name in self.names]
 
     def _one(self, todo: Todo) -> _Status:

@@ -72,7 +72,7 @@ def judge(
         A setting is wrong, nothing is done yet, or no measures are there.
     """
     settings = settings or settings_of(project)
-    todo = Steps(project, [step], part, cellprofiler).plan(step)
+    todo = Steps(project, [step], part, cellprofiler, unchecked=True).plan(step)
     rows, notes = _rows(project, todo, settings.measures)
     if part.plates:
         rows += _kept(project, todo, settings.measures)

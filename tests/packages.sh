@@ -1,11 +1,14 @@
 #!/bin/sh
-# Installs what a throw-away SLURM cluster needs: `cluster.py` has the list of programs.
+# Installs what the tests need beside Python: a throw-away SLURM cluster
+# (`slurm/cluster.py` has the list of programs), and a browser for pages (`browser.py`).
 # Says and does nothing where all of it is there.
 set -eu
 
-PACKAGES="slurm-wlm munge slurmdbd slurm-wlm-mysql-plugin mariadb-server"
+PACKAGES="slurm-wlm munge slurmdbd slurm-wlm-mysql-plugin mariadb-server
+  chromium chromium-driver"
 PROGRAMS="munged munge slurmctld slurmd slurmdbd sbatch squeue sinfo scontrol scancel
-  sacct sacctmgr mariadbd mariadb-admin mariadb-install-db"
+  sacct sacctmgr mariadbd mariadb-admin mariadb-install-db
+  chromium chromedriver"
 POLICY=/usr/sbin/policy-rc.d
 
 # Daemons lie in folders that an ordinary user's PATH may lack.
@@ -21,7 +24,7 @@ complete() {
 }
 
 refuse() {
-  echo "SLURM is missing; install it yourself, $1: $PACKAGES" >&2
+  echo "the tests lack packages; install them yourself, $1:" $PACKAGES >&2
   exit 1
 }
 

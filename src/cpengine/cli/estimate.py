@@ -1,0 +1,147 @@
+"""The command that says what a run will take: `estimate`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cpengine.cli.base import (
+    BAD_INPUT,
+    OK,
+    SOME_FAILED,
+    Folder,
+    Json,
+    Plates,
+    Sites,
+    Wells,
+    Workers,
+    err,
+    out,
+    part_of,
+    print_err,
+    print_json,
+    print_out,
+    version_or_none,
+)
+from cpengine.errors import ConfigError, InputError
+from cpengine.estimate import Estimate, StepEstimate, Where, text
+from cpengine.estimate import estimate as estimate_steps
+from cpengine.estimate.model import Interval
+from cpengine.estimate.pilot import Piloted
+from cpengine.estimate.pilot import run as run_pilot
+from cpengine.failures import causes
+from cpengine.progress import counted, views
+from cpengine.project import Project
+from cpengine.sequence import Steps
+
+
+def estimate(
+    steps: Annotated[list[str], typer.Argument(help="Steps, in order.")],
+    folder: Folder = Path(),
+    on: Annotated[
+        str, typer.Option(help="Executor: local, slurm, pbs, lsf, sge, aws...")
+    ] = "local",
+    workers: Workers = None,
+    pilot: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Run so many jobs of each step here first, to measure them; they "
+            "count as done.",
+        ),
+    ] = None,
+    plate: Plates = None,
+    well: Wells = None,
+    site: Sites = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="As if what is done ran again, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what steps will take: jobs, hours, memory and, on AWS, dollars."""
+    if pilot and force:
+        raise ConfigError("--pilot and --force: a pilot runs what is left: drop one")
+    project = Project.load(folder)
+    version = project.cellprofiler().version if pilot else version_or_none(project)
+    todo = Steps(project, steps, part_of(plate, well, site), version, force)
+    where = Where(on, workers)
+    piloted = _pilots(todo, where, pilot) if pilot else []
+    measured = {one.result.step: one.outcomes for one in piloted}
+    found = estimate_steps(todo, where, measured)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        _show(found)
+    failed = any(one.result.failed for one in piloted)
+    nothing = found.unknown and not found.known
+    raise typer.Exit(BAD_INPUT if nothing else SOME_FAILED if failed else OK)
+
+
+def _pilots(todo: Steps, where: Where, count: int) -> list[Piloted]:
+    """Run a few jobs of each step that can run; say why others cannot."""
+    cellprofiler = todo.project.cellprofiler()
+    workers = where.workers if where.on == "local" else None
+    done = []
+    for name in todo.names:
+        try:
+            planned = todo.plan(name)
+            if not planned.jobs:
+                continue
+            one = run_pilot(todo, planned, count, cellprofiler, workers, views(err))
+        except InputError as error:
+            print_err(f"{name}: no pilot: {str(error).splitlines()[0]}")
+            continue
+        done.append(one)
+        _show_pilot(one)
+    return done
+
+
+def _show_pilot(one: Piloted) -> None:
+    for key in one.result.derived:
+        print_err(f"{one.result.step}: made {key}")
+    for cause in causes(one.result.failed):
+        print_err(f"pilot: {counted(cause.times, 'job')} failed: {cause}")
+        print_err(f"  what to do: {cause.cure}")
+
+
+def _show(found: Estimate) -> None:
+    table = Table("step", "jobs", "image sets", "a job", "wall (80 %)", "CPU", "memory")
+    paid = any(known.drawn_usd for known in found.known)
+    if paid:
+        table.add_column("dollars (80 %)")
+    for step in found.steps:
+        table.add_row(*_row(step, paid))
+    if len(found.steps) > 1 and (wall := found.wall_s):
+        cost = [text.dollars(found.usd)] if found.usd else []
+        blank = [""] * 3
+        table.add_row("all", *blank, text.between(wall), "", "", *cost)
+    out.print(table)
+    for step in found.steps:
+        for line in text.said(step):
+            print_out(line)
+    for step in found.unknown:
+        print_err(text.why(step))
+
+
+def _row(step: StepEstimate, paid: bool) -> Sequence[str]:
+    counts = [_number(step.left), _number(step.image_sets)]
+    known = step.known
+    if known is None:
+        blank = "" if step.why else "-"
+        return [step.step, *counts, *[blank] * (5 if paid else 4)]
+    usd = known.drawn_usd
+    return [
+        step.step,
+        *counts,
+        text.a_job(known.fit),
+        text.between(known.wall_s),
+        text.duration(known.cpu_s),
+        text.memory(known.fit),
+        *([text.dollars(Interval.of(usd)) if usd else ""] if paid else []),
+    ]
+
+
+def _number(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"

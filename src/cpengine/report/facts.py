@@ -1,0 +1,227 @@
+"""What the ledger knows of a step, read once and kept in few bytes a job."""
+
+import json
+import math
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from cpengine import lifeline
+from cpengine.errors import InputError
+from cpengine.failures import Cause, causes
+from cpengine.ledger import Kept, Ledger, Marker, Standing, State, Verdict
+from cpengine.lifeline import Sign
+from cpengine.loaddata import Group
+from cpengine.model import Outcome, id_of
+from cpengine.parallel import each
+from cpengine.plan import Part
+from cpengine.project import Project
+from cpengine.sequence import Steps, Todo
+from cpengine.steps import Step
+
+PHASES = ("fetching", "waiting", "running", "publishing")
+MOST_JOBS = 200_000
+"""A page of more would be too large for a browser."""
+MOST_CAUSES = 20
+_AT_ONCE = 2_000
+_LOG_LINES = 20
+_LONGEST_LINE = 500
+
+
+class Ran(NamedTuple):
+    """A job's last attempt, as far as the page shows it."""
+
+    number: int
+    """Which job of the plan it is."""
+    failed: bool
+    started: float
+    """Seconds since 1970, UTC."""
+    exact: bool
+    """Whether `started` is better than to the second."""
+    wall_s: float
+    phase_s: tuple[float, ...]
+    """Seconds of each of `PHASES`."""
+    module_s: float
+    """Seconds of all modules together."""
+    slowest: str
+    """The module that took longest."""
+    cpu_s: float
+    peak_memory: int
+    attempt: int
+    host: str
+
+    @property
+    def ended(self) -> float:
+        """Seconds since 1970, UTC."""
+        return self.started + self.wall_s
+
+
+@dataclass(slots=True)
+class Module:
+    """One module's seconds over all jobs, and the image sets it ran on."""
+
+    seconds: float = 0.0
+    image_sets: int = 0
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of one step."""
+
+    project: str
+    batch: str
+    step: Step
+    part: Part
+    groups: Sequence[Group]
+    """Of each job of the plan, as all that has one value a job."""
+    image_sets: Sequence[int]
+    verdicts: Sequence[Verdict]
+    runs: Sequence[Mapping[str, Any]]
+    """The records of all runs, oldest first."""
+    sign: Sign | None = None
+    """What the driver of the last run says, if it lives."""
+    ran: list[Ran] = field(default_factory=list)
+    """Of the jobs of which it is known when they ran, by their start."""
+    measures: dict[str, "array[float]"] = field(default_factory=dict)
+    """By name, a value a job; NaN where there is none."""
+    modules: defaultdict[str, Module] = field(
+        default_factory=lambda: defaultdict(Module)
+    )
+    versions: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many jobs ran with a version, by (name, version)."""
+    failed: list[Outcome] = field(default_factory=list)
+    causes: Sequence[Cause] = ()
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """The end of the first job's log of each cause, by job id."""
+
+    def add(self, number: int, outcome: Outcome) -> None:
+        """Take in a job's outcome."""
+        if outcome.failure:
+            self.failed.append(outcome)
+        if outcome.started:  # else the machine was lost, or another worker ran it
+            self.ran.append(_ran(number, outcome))
+        self.versions.update(outcome.versions.items())
+        for name, seconds in outcome.module_s.items():
+            module = self.modules[name]
+            module.seconds += seconds
+            module.image_sets += self.image_sets[number]
+        for name, value in outcome.measures.items():
+            if name not in self.measures:
+                self.measures[name] = array("d", [math.nan]) * len(self.groups)
+            self.measures[name][number] = value
+
+
+def gather(
+    project: Project, name: str, part: Part, cellprofiler: str, todo: Todo | None = None
+) -> Facts:
+    """Read what is known of a step.
+
+    Raises
+    ------
+    InputError
+        No job of it has ended yet, or it has more jobs than a page can show.
+    ConfigError
+        There is no such step.
+    """
+    todo = todo or Steps(project, [name], part, cellprofiler, unchecked=True).plan(name)
+    book = project.ledger(todo.plan.step)
+    jobs = todo.plan.jobs
+    _check(name, todo)
+    facts = Facts(
+        project=project.layout.project,
+        batch=project.layout.batch,
+        step=todo.plan.step,
+        part=part,
+        groups=list(jobs.groups),
+        image_sets=[n for file in jobs.files for n in file.image_sets],
+        verdicts=[standing.verdict for standing in todo.standings],
+        runs=_runs(book),
+    )
+    _read(facts, book, todo.standings)
+    if facts.runs and not facts.runs[-1]["ended"]:
+        sign = lifeline.sign_of(book, facts.runs[-1]["id"])
+        facts.sign = sign if sign and sign.alive else None
+    facts.causes = causes(facts.failed)[:MOST_CAUSES]
+    facts.logs = _logs(book, facts.causes)
+    return facts
+
+
+def _check(name: str, todo: Todo) -> None:
+    if len(todo.standings) > MOST_JOBS:
+        raise InputError(
+            f"{name}: has {len(todo.standings):,} jobs, a page shows {MOST_JOBS:,}: "
+            "take some plates with --plate"
+        )
+    ended = (State.DONE, State.FAILED, State.STALE)
+    if not any(standing.state in ended for standing in todo.standings):
+        raise InputError(f"{name}: no job has ended yet: run it, or look again later")
+
+
+def _read(facts: Facts, book: Ledger, standings: Iterable[Standing]) -> None:
+    """Open the markers that tell how jobs came to stand where they do."""
+    named = [_marker(standing) for standing in standings]
+    numbers = {id_of(facts.groups[n]): n for n, name in enumerate(named) if name}
+    names = filter(None, named)
+    while some := list(islice(names, _AT_ONCE)):  # outcomes take much memory
+        for outcome in book.outcomes(some):
+            facts.add(numbers[outcome.job.id], outcome)
+    facts.ran.sort(key=lambda one: (one.started, one.number))
+
+
+def _marker(standing: Standing) -> str:
+    """The name of the marker that a job's state comes from; empty if none does."""
+    if standing.state is State.LEFT:
+        return ""
+    kept = Kept.FAILED if standing.state is State.FAILED else Kept.DONE
+    made_of = standing.jobs[standing.number].fingerprint
+    found = [
+        (marker.fingerprint == made_of, number, name)
+        for number, name in enumerate(standing.earlier)
+        if (marker := Marker.parse(name)) and marker.state is kept
+    ]
+    return max(found)[-1] if found else ""  # none where DCP made the results
+
+
+def _ran(number: int, outcome: Outcome) -> Ran:
+    slowest = max(outcome.module_s, key=lambda m: outcome.module_s[m], default="")
+    return Ran(
+        number=number,
+        failed=not outcome.done,
+        started=datetime.fromisoformat(outcome.started).timestamp(),
+        exact="." in outcome.started,
+        wall_s=outcome.wall_s,
+        phase_s=tuple(outcome.phase_s.get(name, 0.0) for name in PHASES),
+        module_s=sum(outcome.module_s.values()),
+        slowest=slowest,
+        cpu_s=outcome.cpu_s,
+        peak_memory=outcome.peak_memory,
+        attempt=outcome.attempt,
+        host=outcome.host,
+    )
+
+
+def _runs(book: Ledger) -> list[dict[str, Any]]:
+    names = sorted(book.storage.sizes(f"{book.folder}/runs"))
+    keys = [f"{book.folder}/runs/{name}" for name in names]
+    found = each(book.storage.read_if_there, keys)
+    return [json.loads(data) for data in found if data]
+
+
+def _logs(book: Ledger, found: Sequence[Cause]) -> dict[str, str]:
+    """The last lines of a log of each cause."""
+    jobs = [cause.first.job for cause in found if cause.has_log]
+    texts = each(book.storage.read_if_there, map(book.log, jobs))
+    return {
+        job.id: _last_lines(data.decode(errors="replace"))
+        for job, data in zip(jobs, texts, strict=True)
+        if data
+    }
+
+
+def _last_lines(text: str) -> str:
+    lines = text.rstrip().splitlines()[-_LOG_LINES:]
+    return "\n".join(line[:_LONGEST_LINE] for line in lines)

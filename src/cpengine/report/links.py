@@ -1,0 +1,42 @@
+"""From the page to outputs and logs: relative where both are on one place."""
+
+import os
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from cpengine.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Addresses as a page can name them.
+
+    Parameters
+    ----------
+    page
+        Where the page will be: a key of the storage, or a local file's path.
+    """
+
+    storage: Storage
+    page: str | Path
+
+    def to(self, key: str) -> str:
+        """The address of a key, percent-encoded; the full one if it is elsewhere."""
+        url = self.storage.url(key)
+        here = str(self.page) if isinstance(self.page, Path) else self._url
+        if self.storage.is_local(key) and "://" not in here:
+            return quote(_relative(os.path.abspath(url), os.path.abspath(here)))
+        root = self.storage.root
+        if not isinstance(self.page, Path) and url.startswith(f"{root}/"):
+            return quote(_relative(url, here))
+        return quote(url, safe="/:")
+
+    @property
+    def _url(self) -> str:
+        return self.storage.url(str(self.page))
+
+
+def _relative(url: str, page: str) -> str:
+    return posixpath.relpath(url, posixpath.dirname(page))
