@@ -7,6 +7,7 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
 BENCH_ARGS ?= --short
+TEST_WORKERS ?= 2
 
 .PHONY: demo test chaos setup lint types bench docs constraints clean
 
@@ -15,7 +16,7 @@ demo: setup            ## make a synthetic plate and run it through CellProfiler
 
 test: setup            ## run the whole suite, with the real CellProfiler, SLURM and Chromium
 	@sh tests/packages.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
 	CPENGINE_CHAOS_KILLS=120 $(BIN)/python -m pytest tests/chaos -s $(PYTEST_ARGS)
@@ -35,6 +36,9 @@ bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.staging
 	$(BIN)/python -m benchmarks.plan 100000
 	$(BIN)/python -m benchmarks.check $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.collect $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.report $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.estimate $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.plate $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.efficiency $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.snakemake $(BENCH_ARGS)

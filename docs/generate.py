@@ -66,7 +66,7 @@ It takes listings, and no request an image: see
 [performance](../explanation/performance.md). Images are looked at for the jobs that are
 left; those that an earlier step of the same command makes may be missing yet. Where
 CellProfiler is installed, it is asked what it objects to in the pipeline; what it said
-is kept in `CPENGINE_HOME`.
+is kept in `CPENGINE_HOME`. For each step it also says which files a job will write.
 
 What failed in a run: [failed jobs](failed-jobs.md) and
 [errors](../reference/errors.md).

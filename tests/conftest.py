@@ -25,6 +25,14 @@ Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = (sys.executable, "-m", "cpengine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a file's tests, and all of SLURM's one cluster, run in one process."""
+    for item in items:
+        slurm = "slurm" in item.path.parts or item.path.name == "test_slurm.py"
+        group = "slurm" if slurm else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def cellprofiler() -> CellProfiler:
     """The real CellProfiler. Fails where there is none: `make setup` installs it."""

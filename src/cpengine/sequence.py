@@ -95,6 +95,8 @@ class Checked:
     todo: Todo | None
     """None if no jobs can be made."""
     findings: tuple[Finding, ...]
+    writes: tuple[str, ...] = ()
+    """The files of each job, as far as the pipeline tells."""
 
     @property
     def errors(self) -> list[Finding]:
@@ -153,7 +155,8 @@ class Steps:
             return Checked(name, None, tuple(dict.fromkeys(error.findings)))
         before = tuple(self.names[:number])
         looking = Check(self.project, self.program, before)
-        return Checked(name, todo, looking.findings(todo.plan, todo.jobs))
+        seen = looking.look(todo.plan, todo.jobs)
+        return Checked(name, todo, seen.findings, seen.writes)
 
     def plans(self) -> list[Todo]:
         """Check and plan every step.

@@ -143,6 +143,14 @@ def test_without_names_the_steps_with_pipelines_are_looked_at(
     steps = json.loads(ran.stdout)["steps"]
     names = ["zproj", "qc", "illum", "assaydev", "analysis"]
     assert [step["step"] for step in steps] == names
+    writes = {step["step"]: step["writes"] for step in steps}
+    tables = ["Image.csv", "Nuclei.csv", "Cells.csv", "Cytoplasm.csv", "Experiment.csv"]
+    assert writes["analysis"][:2] == [
+        "outlines/\\g<Well>_s\\g<Site>--nuclei_outlines.png",
+        "outlines/\\g<Well>_s\\g<Site>--cell_outlines.png",
+    ]
+    assert sorted(writes["analysis"][2:]) == sorted(tables)
+    assert "\\g<Plate>_IllumDNA.npy" in writes["illum"]
 
 
 def test_a_place_that_cannot_be_used_is_found(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cpengine import pipeline, rules
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.check import images, loading, pipelines, tables
+from cpengine.check.writes import writes
 from cpengine.errors import CpengineError, StorageError
 from cpengine.loaddata import Table
 from cpengine.measure import GB
@@ -25,6 +26,16 @@ _ROOM = GB
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of a step."""
+
+    findings: tuple[Finding, ...]
+    """Each once."""
+    writes: tuple[str, ...]
+    """The files of each job, as far as the pipeline's text tells. See `writes`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """Looks at one step.
 
@@ -34,17 +45,14 @@ class Check:
         What would run it; its own opinion is not asked for if None.
     before
         Steps that will have run by then: what they make need not be there yet.
-    slots
-        How many jobs are under way at a time on this machine.
     """
 
     project: "Project"
     cellprofiler: CellProfiler | None = None
     before: tuple[str, ...] = ()
-    slots: int = 1
 
-    def findings(self, plan: Plan, jobs: Sequence[Job]) -> tuple[Finding, ...]:
-        """What is found, each once; nothing is raised for what is wrong.
+    def look(self, plan: Plan, jobs: Sequence[Job]) -> "Seen":
+        """Look at all of it; nothing is raised for what is wrong.
 
         Parameters
         ----------
@@ -52,17 +60,21 @@ class Check:
             Those of the plan that would run: images of others may be gone by now.
         """
         found = dict.fromkeys(plan.findings)
+        files: list[str] = []
         try:
-            for finding in self._beyond_the_plan(plan, jobs):
+            pipe, text = self._pipeline(plan)
+            files = writes(pipe)
+            for finding in self._beyond_the_plan(plan, jobs, pipe, text):
                 found[finding] = None
         except CpengineError as error:
             found |= dict.fromkeys(error.findings)
-        return tuple(found)
+        return Seen(tuple(found), tuple(files))
 
-    def _beyond_the_plan(self, plan: Plan, jobs: Sequence[Job]) -> Iterator[Finding]:
+    def _beyond_the_plan(
+        self, plan: Plan, jobs: Sequence[Job], pipe: Pipeline, text: str
+    ) -> Iterator[Finding]:
         """What was not looked at in making the plan."""
         batch = plan.step.source == "batch"
-        pipe, text = self._pipeline(plan, batch)
         sheets = list(self.project.image_sets(plan, jobs))
         for table, rows in sheets:
             if not batch:
@@ -80,14 +92,15 @@ class Check:
                 self.project.scratch,
             )
         yield from self._writable(plan)
-        yield from self._room(len(jobs))
+        yield from self._room()
 
-    def _pipeline(self, plan: Plan, batch: bool) -> tuple[Pipeline, str]:
+    def _pipeline(self, plan: Plan) -> tuple[Pipeline, str]:
         workspace = self.project.places.workspace
         key = plan.step.pipeline
-        text = (
-            self.project.batch_file(key).pipeline if batch else workspace.read_text(key)
-        )
+        if plan.step.source == "batch":
+            text = self.project.batch_file(key).pipeline
+        else:
+            text = workspace.read_text(key)
         return pipeline.parse(text, workspace.url(key)), text
 
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
@@ -117,17 +130,15 @@ class Check:
             except StorageError as error:
                 yield from error.findings
 
-    def _room(self, jobs: int) -> Iterator[Finding]:
-        """Whether the scratch folder takes what the jobs under way fetch and make."""
+    def _room(self) -> Iterator[Finding]:
+        """Whether the scratch folder takes what a job fetches and makes."""
         scratch = self.project.scratch
-        under_way = min(self.slots, jobs)
-        need = under_way * _ROOM
         free = shutil.disk_usage(scratch).free
-        if free < need:
+        if free < _ROOM:
             yield rules.SCRATCH_SPACE.found(
                 str(scratch),
-                f"has {free / GB:.1f} GB free, {under_way} jobs at a time may need "
-                f"{need / GB:.1f} GB",
+                f"has {free / GB:.1f} GB free, each job under way may need "
+                f"{_ROOM / GB:.0f} GB",
                 "free some, or set executors.local.scratch to a larger disk",
             )
 

@@ -118,6 +118,7 @@ def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, objec
                 "jobs": len(one.todo.plan.jobs) if one.todo else None,
                 "left": len(one.todo.jobs) if one.todo else None,
                 "image_sets": one.todo.plan.image_sets if one.todo else None,
+                "writes": one.writes,
                 "findings": [finding.to_json() for finding in one.findings],
             }
             for one in found
@@ -132,6 +133,8 @@ def _show(found: Sequence[Checked], place: Sequence[Finding]) -> None:
         counts = Counter(finding.severity for finding in one.findings)
         told = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
         out.print(f"{one.step}: {_jobs(one)}: {told or 'nothing found'}")
+        if one.writes:
+            out.print(Text(f"  writes: {', '.join(one.writes)}"))
         for finding in one.findings:
             _show_finding(finding)
     if any(one.findings for one in found):

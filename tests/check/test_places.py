@@ -1,0 +1,43 @@
+"""What is wrong with the machine and its CellProfiler is found, too."""
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from cpengine.demo.make import Size, make
+from cpengine.measure import GB
+from cpengine.plan import Part
+from cpengine.sequence import Steps
+from tests import build
+from tests.conftest import Cpengine
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_full_scratch_folder_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build.project(tmp_path)
+    full = Usage(100 * GB, 99.5 * GB, GB / 2)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
+    (found,) = Steps(built.project(), ["analysis"], Part(), "4.2.8.1").checked()
+    (finding,) = found.findings
+    assert finding.rule.name == "scratch-space"
+    assert "0.5 GB free" in finding.cause
+    assert "executors.local.scratch" in finding.cure
+
+
+def test_without_cellprofiler_all_else_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpengine: Cpengine
+) -> None:
+    project = make(tmp_path, Size(1, 1, 1, 128, 1), lambda done, total: None)
+    monkeypatch.setenv("CPENGINE_CELLPROFILER", str(tmp_path / "nowhere"))
+    ran = cpengine("check", "illum", "-C", project.folder, "--json")
+    assert ran.returncode == 2
+    told = json.loads(ran.stdout)
+    assert [one["rule"] for one in told["place"]] == ["cellprofiler"]
+    assert told["steps"][0]["jobs"] == 1
+    assert told["steps"][0]["findings"] == []
