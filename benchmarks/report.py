@@ -32,7 +32,8 @@ def main() -> None:
     """Make the pages and open them; print what that took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true", help="keep the output")
-    save = parser.parse_args().save
+    parser.add_argument("--short", action="store_true", help="one plate alone")
+    given = parser.parse_args()
     lines = list(header())
     lines += [
         f"aims       {Size().jobs:,} jobs: there in {AIM_S:.0f} s, {AIM_MB:.0f} MB",
@@ -41,10 +42,11 @@ def main() -> None:
         f"{'a choice':>10}",
     ]
     print(*lines, sep="\n", flush=True)
-    for size in (Size(), Size(quality=False), Size(plates=10, quality=False), Size(10)):
+    sizes = (Size(), Size(quality=False), Size(plates=10, quality=False), Size(10))
+    for size in sizes[:1] if given.short else sizes:
         lines.append(_line(size))
         print(lines[-1], flush=True)
-    if save:
+    if given.save:
         (RESULTS / "report.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
