@@ -16,7 +16,7 @@ from cpengine.testing import ExecutorContract
 def scheduler() -> Iterator[str]:
     """The address of a scheduler with two workers, each a process."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=None
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=None
     ) as cluster:
         yield cluster.scheduler_address
 
