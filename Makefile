@@ -7,6 +7,8 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
 BENCH_ARGS ?= --short
+# Processes that tests run in; each gets the next test when it is free (loadgroup does
+# that where no groups are marked; `load` would hand out many ahead).
 TEST_WORKERS ?= 2
 
 .PHONY: demo test chaos setup lint types bench docs constraints clean

@@ -25,15 +25,6 @@ Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = (sys.executable, "-m", "cpengine")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let a file's tests, and all of SLURM's one cluster, run in one process.
-
-    Marked later, they would have been handed out already.
-    """
-    slurm = "slurm" in item.path.parts or item.path.name == "test_slurm.py"
-    item.add_marker(pytest.mark.xdist_group("slurm" if slurm else str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def cellprofiler() -> CellProfiler:
     """The real CellProfiler. Fails where there is none: `make setup` installs it."""
