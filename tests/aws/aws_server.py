@@ -30,7 +30,7 @@ class AwsServer(S3Server):
 
     # A property where the S3 server has a constant: the address is known late.
     @property
-    def environ(self) -> dict[str, str]:  # type: ignore[override]
+    def environ(self) -> dict[str, str]:  # type: ignore[override]  # known late
         """What a client needs, and what keeps it from any real account."""
         return {
             "AWS_ENDPOINT_URL": self.url,
@@ -97,7 +97,7 @@ class AwsServer(S3Server):
         return called
 
     # Calls are counted by service; the S3 server's, by bucket.
-    def counts(self, service: str | None = None) -> "Counter[str]":  # type: ignore[override]
+    def counts(self, service: str | None = None) -> "Counter[str]":  # type: ignore[override]  # by service
         """How many calls came, by operation; a bucket's are not told apart."""
         return Counter(
             call["operation"]
@@ -111,14 +111,14 @@ class AwsServer(S3Server):
     reset_counts = reset_calls
 
     # Rules by call; the S3 server's are probabilities.
-    def faults(self, *rules: dict[str, Any]) -> None:  # type: ignore[override]
+    def faults(self, *rules: dict[str, Any]) -> None:  # type: ignore[override]  # rules by call
         """Set the faults (see `Rule`) in place of those before; none to end them."""
         for rule in rules:
             Rule(**rule)  # so that a mistake is shown where it was made
         self._post("faults", rules=rules)
 
     # Of all services; the S3 server can be asked for one bucket.
-    def injected(self) -> "Counter[str]":  # type: ignore[override]
+    def injected(self) -> "Counter[str]":  # type: ignore[override]  # of all services
         """How many faults struck since they were set, by kind."""
         return Counter(self._ask("GET", "injected"))
 
