@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cpengine import __version__
-from cpengine.failures import Cause, causes
+from cpengine.failures import Cause, likeness
 from cpengine.ledger import State
 from cpengine.model import Job, Outcome, id_of
 from cpengine.report import figures
@@ -202,7 +202,9 @@ def _failures(facts: Facts) -> list[dict[str, Any]]:
 
 
 def _is(cause: Cause, outcome: Outcome) -> bool:
-    return len(causes((cause.first, outcome))) == 1
+    assert cause.first.failure is not None
+    assert outcome.failure is not None
+    return likeness(cause.first.failure) == likeness(outcome.failure)
 
 
 def _failure(facts: Facts, cause: Cause, outcomes: Sequence[Outcome]) -> dict[str, Any]:
