@@ -23,11 +23,11 @@ from benchmarks.work import STEP, TEN, TWO, Plate, Work, say_plate, write_projec
 from cpengine.estimate import Known, Where, estimate
 from cpengine.estimate.pilot import run as run_pilot
 from cpengine.ledger import Kept
-from cpengine.measure import GB
 from cpengine.plan import Part
 from cpengine.progress import views
 from cpengine.project import Project
 from cpengine.sequence import Steps
+from cpengine.system.usage import GB
 
 PILOT = 3
 

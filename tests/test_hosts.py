@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from cpengine import process
 from cpengine.events import Event, ModuleDone, ProcessEachJob
 from cpengine.hosts import Hosts, Recycling
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.runner import Machine, run_job
+from cpengine.system import process
 from cpengine.testing import jobs, machine
 
 

@@ -20,7 +20,7 @@ from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.places import BUCKET
 from cpengine.runner import Machine, run_job
-from cpengine.scratch import PREFIX, sweep
+from cpengine.system.scratch import PREFIX, sweep
 from cpengine.testing import jobs, machine
 from tests import build
 

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 import pytest
 
-from cpengine.measure import GB, sample
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.slots import MemoryRule, Seat, Slots
+from cpengine.system.usage import GB, sample
 from cpengine.testing import jobs
 
 NEVER = threading.Event()

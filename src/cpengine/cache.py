@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpengine.measure import GB
 from cpengine.storage import Storage
+from cpengine.system.usage import GB
 
 
 @dataclass(frozen=True, slots=True)

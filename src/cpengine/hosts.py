@@ -23,14 +23,14 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from cpengine import scratch
-from cpengine.capacity import usable_cores
 from cpengine.cellprofiler.command import ModuleLine, unknown_module
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.measure import GB, exited
 from cpengine.model import AttemptError, FailureKind
 from cpengine.plugins import Code
-from cpengine.process import CANCELLED, Child, Ended, Limits, Stop, Watch
+from cpengine.system import scratch
+from cpengine.system.capacity import usable_cores
+from cpengine.system.process import CANCELLED, Child, Ended, Limits, Stop, Watch
+from cpengine.system.usage import GB, exited
 
 PROGRAM = Path(__file__).parent / "cellprofiler" / "host.py"
 

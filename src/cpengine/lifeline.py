@@ -17,8 +17,8 @@ from typing import Self
 
 from cpengine.errors import StorageError
 from cpengine.ledger import Ledger
-from cpengine.measure import lives
 from cpengine.provenance import now
+from cpengine.system.usage import lives
 
 EVERY_S = 5.0
 """How often the driver says that it lives, and looks."""

@@ -4,8 +4,8 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from cpengine.measure import GB
 from cpengine.model import Job
+from cpengine.system.usage import GB
 
 _RECENT = 30
 """So many ended jobs of a step are remembered: a plate may differ from the last one."""

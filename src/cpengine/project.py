@@ -25,7 +25,6 @@ from cpengine.hosts import Hosts, Recycling
 from cpengine.layout import Layout
 from cpengine.ledger import Ledger
 from cpengine.loaddata import Table
-from cpengine.measure import GB
 from cpengine.model import Job
 from cpengine.places import Places
 from cpengine.plan import Part, Plan
@@ -35,6 +34,7 @@ from cpengine.runner import Machine
 from cpengine.slots import Slots
 from cpengine.steps import STEPS, Step
 from cpengine.storage import Storage
+from cpengine.system.usage import GB
 
 EVERYTHING = Part()
 

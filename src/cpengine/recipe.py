@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cpengine.capacity import MemoryLeft, lately
 from cpengine.config import ClusterSection, DaskSection, ProjectFile
 from cpengine.errors import CellProfilerError, ConfigError
-from cpengine.measure import GB, sample
 from cpengine.project import Project
 from cpengine.runner import Machine
-from cpengine.scratch import sweep
 from cpengine.slots import MemoryRule, Slots
+from cpengine.system.capacity import MemoryLeft, lately
+from cpengine.system.scratch import sweep
+from cpengine.system.usage import GB, sample
 
 MAKE = f"{__name__}:project_machine"
 _LEAST_ROOM = GB

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Self
 
-from cpengine import measures, scratch
+from cpengine import measures
 from cpengine.cache import Cache
 from cpengine.cellprofiler.command import (
     ModuleLine,
@@ -36,13 +36,14 @@ from cpengine.events import (
 )
 from cpengine.hosts import Host, Hosts, NoHostError, Request
 from cpengine.ledger import Ledger
-from cpengine.measure import GB
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
 from cpengine.places import Places
-from cpengine.process import Ended, Limits, run
 from cpengine.publishing import publish
 from cpengine.slots import Seat, Slots
 from cpengine.staging import Staged, Stager
+from cpengine.system import scratch
+from cpengine.system.process import Ended, Limits, run
+from cpengine.system.usage import GB
 from cpengine.verify import verify
 
 _UNLIMITED = 2**30

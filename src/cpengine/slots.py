@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event as Flag
 
-from cpengine.measure import GB
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.needs import Needs
+from cpengine.system.usage import GB
 
 _LOOK_S = 0.2
 _SETTLE_S = 5.0

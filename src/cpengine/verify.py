@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cpengine.cellprofiler.command import error_of, lacks_memory, not_loaded
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.process import Ended
 from cpengine.publishing import files_of
+from cpengine.system.process import Ended
 
 
 def verify(ended: Ended, scratch: Path, job: Job) -> dict[str, int]:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from cpengine.executors.aws.suggest import suggest
-from cpengine.measure import GB
 from cpengine.model import Failure, FailureKind, Outcome
+from cpengine.system.usage import GB
 from cpengine.testing import jobs
 
 ONE = Outcome(jobs("A")[0], wall_s=60.0, peak_memory=GB)

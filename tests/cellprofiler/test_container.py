@@ -17,8 +17,8 @@ from cpengine.cellprofiler.container import (
 )
 from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.errors import CellProfilerError, ConfigError
-from cpengine.measure import Sample
 from cpengine.project import Project
+from cpengine.system.usage import Sample
 
 ARGV = ["/usr/bin/python3.8", "host.py", "--log", "/scratch/log"]
 ENVIRON = {"OMP_NUM_THREADS": "1", "HOME": "/scratch/t", "TMPDIR": "/scratch/t"}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cpengine.demo.make import Size, make
-from cpengine.measure import GB
 from cpengine.plan import Part
 from cpengine.sequence import Steps
+from cpengine.system.usage import GB
 from tests import build
 from tests.conftest import Cpengine
 

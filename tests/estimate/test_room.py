@@ -7,8 +7,8 @@ import pytest
 
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.estimate.room import Asked, room
-from cpengine.measure import GB
 from cpengine.model import Outcome
+from cpengine.system.usage import GB
 from tests import build
 from tests.estimate.build import ANY
 

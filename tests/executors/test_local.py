@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.capacity import usable_cores
 from cpengine.events import Event, JobRetried, PhaseBegun
 from cpengine.executors.local import LocalExecutor
-from cpengine.measure import GB
 from cpengine.model import FailureKind, Outcome
+from cpengine.system.capacity import usable_cores
+from cpengine.system.usage import GB
 from cpengine.testing import jobs, machine
 
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 from cpengine import testing
 from cpengine.events import Event, JobRetried, JobStarted, Noted
 from cpengine.executors.slurm.executor import ClusterExecutor
-from cpengine.measure import GB
 from cpengine.model import Failure, Job, Outcome
+from cpengine.system.usage import GB
 from tests.slurm.workers import settings
 
 PATIENCE_S = 120

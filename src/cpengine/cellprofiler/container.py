@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cpengine.measure import PROC, Sample, sample
+from cpengine.system.usage import PROC, Sample, sample
 
 RUNTIMES = ("docker", "podman", "apptainer", "singularity")
 """In the order in which they are looked for."""

@@ -19,7 +19,7 @@ from cpengine.cellprofiler.command import (
 from cpengine.cellprofiler.container import Container, Running
 from cpengine.cellprofiler.java import find_java_home
 from cpengine.errors import CellProfilerError
-from cpengine.process import Program
+from cpengine.system.process import Program
 
 SETTING = "cellprofiler.path in cpengine.toml"
 IMAGE_SETTING = "cellprofiler.image in cpengine.toml"

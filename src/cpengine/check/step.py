@@ -12,11 +12,11 @@ from cpengine.check import images, loading, pipelines, tables
 from cpengine.check.writes import writes
 from cpengine.errors import CpengineError, StorageError
 from cpengine.loaddata import Table
-from cpengine.measure import GB
 from cpengine.model import Job
 from cpengine.pipeline import Pipeline
 from cpengine.plan import Plan
 from cpengine.rules import Finding
+from cpengine.system.usage import GB
 
 if TYPE_CHECKING:
     from cpengine.project import Project

@@ -42,8 +42,8 @@ from cpengine.progress import counted, views
 from cpengine.project import Project
 from cpengine.provenance import hidden
 from cpengine.runner import versions
-from cpengine.scratch import sweep
 from cpengine.sequence import Backend, StepResult, Steps
+from cpengine.system.scratch import sweep
 
 _MOST_REPORTED = 20_000
 """Jobs of a step whose page is made without being asked for: it opens each marker."""

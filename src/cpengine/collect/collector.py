@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpengine import scratch
 from cpengine.collect import record
 from cpengine.collect.names import IMAGE
 from cpengine.collect.plate import Collected, File, Plate
@@ -14,6 +13,7 @@ from cpengine.collect.record import Record
 from cpengine.collect.work import Work
 from cpengine.errors import CpengineError, StorageError
 from cpengine.storage import Storage
+from cpengine.system import scratch
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from cpengine.ledger import Kept, Marker
 from cpengine.model import Job, Outcome
 from cpengine.progress import Watch
 from cpengine.runner import versions
-from cpengine.scratch import sweep
 from cpengine.sequence import Backend, StepResult, Steps, Todo
+from cpengine.system.scratch import sweep
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cpengine import config
-from cpengine.capacity import MemoryLeft, usable_cores
 from cpengine.errors import ConfigError
 from cpengine.executors import registry
-from cpengine.measure import GB
 from cpengine.model import Outcome
 from cpengine.needs import Needs
 from cpengine.progress import counted
 from cpengine.slots import MemoryRule
+from cpengine.system.capacity import MemoryLeft, usable_cores
+from cpengine.system.usage import GB
 
 if TYPE_CHECKING:
     from cpengine.project import Project

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from cpengine.estimate.model import Fit, Interval
 from cpengine.estimate.result import Estimate, Known, StepEstimate
-from cpengine.measure import GB
 from cpengine.progress import counted
+from cpengine.system.usage import GB
 
 _UNITS = ((100.0, 1.0, "s"), (100.0 * 60, 60.0, "min"), (math.inf, 3600.0, "h"))
 """Below so many seconds, in units of so many, with that name."""

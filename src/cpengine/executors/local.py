@@ -5,12 +5,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event as Flag
 
-from cpengine.capacity import MemoryLeft, lately, usable_cores
 from cpengine.executors.base import Executor
-from cpengine.measure import GB
 from cpengine.model import Job, Outcome
 from cpengine.runner import Machine, run_job
 from cpengine.slots import MemoryRule, Slots
+from cpengine.system.capacity import MemoryLeft, lately, usable_cores
+from cpengine.system.usage import GB
 
 
 class LocalExecutor(Executor):

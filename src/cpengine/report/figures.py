@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cpengine.ledger import State
-from cpengine.measure import GB
 from cpengine.report import timeline
 from cpengine.report.facts import PHASES, Facts, Ran
 from cpengine.report.numbers import MB, Spread
 from cpengine.report.plates import Plate
 from cpengine.report.timeline import Axis
+from cpengine.system.usage import GB
 
 _BARS = 24
 _STEPS = (1, 2, 5, 10)

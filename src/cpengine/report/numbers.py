@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cpengine.measure import GB
+from cpengine.system.usage import GB
 
 MB = 1024**2
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400

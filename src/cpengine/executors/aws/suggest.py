@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cpengine.measure import GB
 from cpengine.model import Outcome
+from cpengine.system.usage import GB
 
 _VCPUS = 4
 _TYPES = (("c6i.xlarge", 8), ("m6i.xlarge", 16), ("r6i.xlarge", 32))

@@ -13,9 +13,9 @@ from threading import Event, Timer
 import psutil
 import pytest
 
-from cpengine.measure import PROC, Sample, oom_counter, oom_kills, own_peak
 from cpengine.model import FailureKind
-from cpengine.process import Ended, Limits, run
+from cpengine.system.process import Ended, Limits, run
+from cpengine.system.usage import PROC, Sample, oom_counter, oom_kills, own_peak
 
 MB = 1024**2
 SLEEPS = "p = subprocess.Popen(['sleep', '60']); print(p.pid)"
@@ -270,7 +270,8 @@ def cgroup() -> Iterator[Path | None]:
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can promise this")
 def test_the_child_dies_when_we_are_killed(tmp_path: Path) -> None:
     code = (
-        "from cpengine.process import run; from pathlib import Path; import sys, os\n"
+        "from cpengine.system.process import run\n"
+        "from pathlib import Path; import sys, os\n"
         "from threading import Event\n"
         "run([sys.executable, '-c', 'import os, time; print(os.getpid(), flush=True);"
         "time.sleep(60)'], environment={}, folder=Path(sys.argv[1]), cancelled=Event(),"

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cpengine.capacity import MemoryLeft, lately, usable_cores
-from tests import kernel
+from cpengine.system.capacity import MemoryLeft, lately, usable_cores
+from tests.system import kernel
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from cpengine.cgroups import folders, lines
-from cpengine.measure import PROC
+from cpengine.system.cgroups import folders, lines
+from cpengine.system.usage import PROC
 
 _NO_LIMIT = 2**60
 """Cgroup v1 writes no limit as nearly 2^63 bytes."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import IO, Protocol
 
-from cpengine.measure import (
+from cpengine.model import FailureKind
+from cpengine.system.usage import (
     GB,
     PROC,
     Meter,
@@ -28,7 +29,6 @@ from cpengine.measure import (
     sample,
     usage,
 )
-from cpengine.model import FailureKind
 
 _LOOK_S = 0.2
 """How often a silent child is looked at."""

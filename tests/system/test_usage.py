@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cpengine.measure import (
+from cpengine.system.usage import (
     Meter,
     Sample,
     Silence,
@@ -21,7 +21,7 @@ from cpengine.measure import (
     sample,
     usage,
 )
-from tests import kernel
+from tests.system import kernel
 
 
 def test_a_sample_of_ourselves() -> None:

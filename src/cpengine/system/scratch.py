@@ -6,7 +6,7 @@ import socket
 import tempfile
 from pathlib import Path
 
-from cpengine.measure import lives
+from cpengine.system.usage import lives
 
 PREFIX = "cpengine-"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from cpengine.cgroups import folders, lines
+from cpengine.system.cgroups import folders, lines
 
 GB = 1024**3
 """As in every `memory_gb`."""

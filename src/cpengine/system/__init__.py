@@ -1,0 +1,1 @@
+"""This machine: child processes, what they use, its capacity, scratch folders."""
