@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.common import Options, Report, scratch
-from cpengine.places import BUCKET
 from cpengine.plan import Part
 from cpengine.project import Project
 from cpengine.sequence import Steps
+from cpengine.storage.roots import BUCKET
 from tests import build
 from tests.s3.bucket_server import S3Server
 

@@ -25,7 +25,7 @@ from cpengine.collect.collector import Collector
 from cpengine.collect.names import files_of
 from cpengine.collect.plate import JobCsvs, Plate
 from cpengine.model import Job
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 JOBS, SHORT_JOBS, FEW = 3456, 400, 8
 CELLS, FEATURES, TEMPLATES = 50, 150, 16

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import header, scratch
-from cpengine.access import Access, S3Options
-from cpengine.cache import Cache
 from cpengine.model import Job
-from cpengine.places import BUCKET, Places
 from cpengine.staging import Stager
-from cpengine.storage import Storage
+from cpengine.storage.cache import Cache
+from cpengine.storage.filesystems import Access, S3Options
+from cpengine.storage.roots import BUCKET, Places
+from cpengine.storage.store import Storage
 from tests.s3.bucket_server import S3Server
 
 JOBS, CHANNELS, SIDE = 40, 5, 1080

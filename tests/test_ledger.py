@@ -10,7 +10,7 @@ import pytest
 from cpengine.errors import StorageError
 from cpengine.ledger import Ledger, Marker, Standing, State, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 JOB = Job(
     step="analysis",

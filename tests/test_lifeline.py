@@ -18,7 +18,7 @@ from cpengine.errors import StorageError
 from cpengine.ledger import Ledger
 from cpengine.lifeline import Lifeline, Sign, ask_to_stop, bury, sign_of
 from cpengine.provenance import now
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 RUN = "20260101T000000Z-ab12"
 BEAT_S = 0.05

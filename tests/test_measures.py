@@ -12,7 +12,7 @@ from cpengine.ledger import Ledger
 from cpengine.model import Outcome
 from cpengine.project import Project
 from cpengine.runner import run_job
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 
 SLOPE = "ImageQuality_PowerLogLogSlope_OrigDNA"

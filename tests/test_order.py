@@ -12,7 +12,7 @@ from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.order import PlateTimes, longest_first
 from cpengine.plan import plate_of
 from cpengine.provenance import RunRecord
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 from cpengine.testing import jobs
 
 A, B = jobs("A", "B")

@@ -18,8 +18,8 @@ from cpengine.events import Event, PhaseBegun
 from cpengine.failures import next_try
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.places import BUCKET
 from cpengine.runner import Machine, run_job
+from cpengine.storage.roots import BUCKET
 from cpengine.system.scratch import PREFIX, sweep
 from cpengine.testing import jobs, machine
 from tests import build

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cache import Cache
 from cpengine.errors import InputError, StorageError
 from cpengine.model import Job
-from cpengine.places import Places
 from cpengine.project import Project
 from cpengine.staging import Staged, Stager
-from cpengine.storage import Storage
+from cpengine.storage.cache import Cache
+from cpengine.storage.roots import Places
+from cpengine.storage.store import Storage
 from tests import build
 from tests.build import Built
 from tests.s3.bucket_server import S3Server

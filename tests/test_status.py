@@ -279,7 +279,7 @@ def test_many_jobs_of_dcp_are_recognised_from_one_listing(tmp_path: Path) -> Non
     from dataclasses import replace
 
     from cpengine.dcp import DoneRule
-    from cpengine.storage import Storage
+    from cpengine.storage.store import Storage
     from cpengine.testing import jobs
 
     storage = Storage(str(tmp_path))

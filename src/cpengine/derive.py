@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from cpengine import loaddata, rules
 from cpengine.errors import InputError
 from cpengine.loaddata import FILE, PATH, PLANE, Table
-from cpengine.places import BUCKET, Places
 from cpengine.rules import Finding
 from cpengine.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
-from cpengine.storage import as_text
+from cpengine.storage.roots import BUCKET, Places
+from cpengine.storage.store import as_text
 
 
 @dataclass(frozen=True, slots=True)

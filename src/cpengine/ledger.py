@@ -17,8 +17,8 @@ from cpengine import fingerprint
 from cpengine.dcp import DoneRule
 from cpengine.jobs import Lazy, ids
 from cpengine.model import Job, Outcome
-from cpengine.parallel import each
-from cpengine.storage import Storage
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
 
 
 class State(StrEnum):

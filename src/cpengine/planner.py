@@ -28,7 +28,7 @@ from cpengine.plan import (
 from cpengine.rules import Finding, Severity
 from cpengine.sheet import Sheet
 from cpengine.steps import SITE, Step
-from cpengine.storage import as_text
+from cpengine.storage.store import as_text
 
 PLATE = "Metadata_Plate"
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from cpengine import access, batchfile, config, loaddata, rules
-from cpengine.access import Access, S3Options
+from cpengine import batchfile, config, loaddata, rules
 from cpengine.batchfile import BatchFile
-from cpengine.cache import Cache
 from cpengine.cellprofiler import container
 from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
@@ -26,14 +24,17 @@ from cpengine.layout import Layout
 from cpengine.ledger import Ledger
 from cpengine.loaddata import Table
 from cpengine.model import Job
-from cpengine.places import Places
 from cpengine.plan import Part, Plan
 from cpengine.planner import Planner
 from cpengine.rules import Severity
 from cpengine.runner import Machine
 from cpengine.slots import Slots
 from cpengine.steps import STEPS, Step
-from cpengine.storage import Storage
+from cpengine.storage import filesystems
+from cpengine.storage.cache import Cache
+from cpengine.storage.filesystems import Access, S3Options
+from cpengine.storage.roots import Places
+from cpengine.storage.store import Storage
 from cpengine.system.usage import GB
 
 EVERYTHING = Part()
@@ -148,7 +149,7 @@ class Project:
         places, named = self.places, self.file.cellprofiler.mounts
         roots = (places.images, places.workspace, places.outputs)
         folders = [Path(storage.root) for storage in roots if storage.is_local()]
-        mapped = (Path(real) for _, real in places.map if access.is_local(real))
+        mapped = (Path(real) for _, real in places.map if filesystems.is_local(real))
         folders += [path for path in mapped if path.is_dir()]
         folders += [self._beside(path) for path in named]
         for path in folders:

@@ -22,8 +22,8 @@ import psutil
 
 from cpengine.ledger import Ledger
 from cpengine.model import Job
-from cpengine.parallel import each
-from cpengine.storage import Storage
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
 
 NOTIFY = "--notify"
 """The option whose value is a secret."""

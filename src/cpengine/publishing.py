@@ -7,7 +7,7 @@ from pathlib import Path
 from cpengine.errors import InputError
 from cpengine.ledger import Ledger
 from cpengine.model import Job
-from cpengine.parallel import each
+from cpengine.storage.parallel import each
 
 
 def files_of(folder: Path) -> dict[str, int]:

@@ -16,7 +16,6 @@ from threading import Event as Flag
 from typing import Self
 
 from cpengine import measures
-from cpengine.cache import Cache
 from cpengine.cellprofiler.command import (
     ModuleLine,
     parse_progress,
@@ -37,10 +36,11 @@ from cpengine.events import (
 from cpengine.hosts import Host, Hosts, NoHostError, Request
 from cpengine.ledger import Ledger
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
-from cpengine.places import Places
 from cpengine.publishing import publish
 from cpengine.slots import Seat, Slots
 from cpengine.staging import Staged, Stager
+from cpengine.storage.cache import Cache
+from cpengine.storage.roots import Places
 from cpengine.system import scratch
 from cpengine.system.process import Ended, Limits, run
 from cpengine.system.usage import GB

@@ -10,15 +10,15 @@ from threading import Lock
 from typing import TypeVar
 
 from cpengine import batchfile, fingerprint, loaddata, pipeline, plugins
-from cpengine.access import is_local
-from cpengine.cache import Cache
 from cpengine.errors import InputError
 from cpengine.loaddata import ImageFile, Table
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.parallel import each
-from cpengine.places import Places, without_file_scheme
 from cpengine.sheet import Sheet
-from cpengine.storage import as_text
+from cpengine.storage.cache import Cache
+from cpengine.storage.filesystems import is_local
+from cpengine.storage.parallel import each
+from cpengine.storage.roots import Places, without_file_scheme
+from cpengine.storage.store import as_text
 
 P = TypeVar("P", Path, str)
 

@@ -18,18 +18,18 @@ from pathlib import Path
 
 import psutil
 
-from cpengine.cache import Cache
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
 from cpengine.hosts import PROGRAM, Hosts
 from cpengine.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.places import Places
 from cpengine.recipe import memory_rule
 from cpengine.runner import Machine, run_job
 from cpengine.slots import Slots
-from cpengine.storage import Storage
+from cpengine.storage.cache import Cache
+from cpengine.storage.roots import Places
+from cpengine.storage.store import Storage
 
 _STAND_IN = '''\
 #!{python}

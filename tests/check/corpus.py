@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cpengine import derive, loaddata
 from cpengine.demo.images import CHANNELS
-from cpengine.places import BUCKET
+from cpengine.storage.roots import BUCKET
 
 BATCH = "2026_01_01_Batch1"
 WORKSPACE = "projects/demo/workspace"

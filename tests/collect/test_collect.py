@@ -515,7 +515,7 @@ def test_files_that_something_else_made_are_replaced(screen: Screen) -> None:
 def test_a_run_that_was_killed_while_it_published_is_made_again(
     screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cpengine.storage import Storage
+    from cpengine.storage.store import Storage
 
     all_done(screen)
     screen.collect()

@@ -18,7 +18,7 @@ from cpengine.collect.collector import Collector
 from cpengine.collect.plate import Collected
 from cpengine.plan import Part
 from cpengine.project import Project
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 pytestmark = pytest.mark.cellprofiler
 

@@ -9,7 +9,7 @@ import tifffile
 from cpengine.demo.images import CHANNELS, site_images
 from cpengine.demo.plate import wells_of, write_plate
 from cpengine.errors import ConfigError
-from cpengine.places import BUCKET
+from cpengine.storage.roots import BUCKET
 
 
 def write(

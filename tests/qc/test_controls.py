@@ -7,7 +7,7 @@ import pytest
 from cpengine.config.qc import QcSection
 from cpengine.qc.controls import of_platemaps, of_settings
 from cpengine.qc.wells import normal, position, row_name
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 from tests.build import write
 
 INDEX = "Assay_Plate_Barcode,Plate_Map_Name\nP1,map1\nP2,map2\n"

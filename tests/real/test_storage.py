@@ -12,8 +12,8 @@ import pytest
 
 from cpengine.ledger import State
 from cpengine.model import Outcome
-from cpengine.places import BUCKET
 from cpengine.project import Project
+from cpengine.storage.roots import BUCKET
 from tests.conftest import Cpengine
 from tests.real.compare import image_row, lasting
 from tests.s3.bucket_server import S3Server

@@ -10,8 +10,8 @@ from pathlib import Path
 from cpengine import provenance
 from cpengine.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.parallel import each
 from cpengine.project import Project
+from cpengine.storage.parallel import each
 from tests import build
 
 VERSION = "4.2.8.1"

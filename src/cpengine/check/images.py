@@ -7,8 +7,8 @@ from functools import cache
 
 from cpengine import rules
 from cpengine.loaddata import Table, image_files
-from cpengine.places import Places
 from cpengine.rules import Finding
+from cpengine.storage.roots import Places
 
 _OF_ONE_SIZE = 0.9
 """Where so large a part of a channel's files has one size, they are not compressed."""

@@ -18,7 +18,7 @@ from cpengine.cellprofiler import find
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.loaddata import Table
 from cpengine.rules import Finding
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 PROGRAM = Path(find.__file__).with_name("probe.py")
 _ROWS = 2

@@ -12,7 +12,7 @@ from cpengine.collect.plate import Collected, File, Plate
 from cpengine.collect.record import Record
 from cpengine.collect.work import Work
 from cpengine.errors import CpengineError, StorageError
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 from cpengine.system import scratch
 
 

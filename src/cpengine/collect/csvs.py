@@ -10,7 +10,7 @@ from cpengine.collect.arrow import csv as arrow_csv
 from cpengine.collect.arrow import pa
 from cpengine.collect.names import columns_of, holds_text
 from cpengine.errors import InputError
-from cpengine.storage import as_text
+from cpengine.storage.store import as_text
 
 _BLOCK = 8 * 2**20
 """Bytes that are parsed at once; longer than the longest line."""

@@ -3,7 +3,6 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from cpengine import published
 from cpengine.collect.names import PLATE, files_of
 from cpengine.collect.plate import JobCsvs, Plate
 from cpengine.errors import InputError
@@ -14,6 +13,7 @@ from cpengine.progress import counted
 from cpengine.project import Project
 from cpengine.sequence import Steps
 from cpengine.steps import Step
+from cpengine.storage import published
 
 _MAIN = "analysis"
 """The step whose files are in the plate's folder itself; others have one below it."""

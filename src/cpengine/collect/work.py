@@ -17,9 +17,9 @@ from cpengine.collect.record import Record
 from cpengine.collect.spill import Spill
 from cpengine.collect.tables import JOINED, Tables
 from cpengine.errors import InputError
-from cpengine.parallel import each
 from cpengine.progress import counted
-from cpengine.storage import Storage
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
 
 T = TypeVar("T")
 R = TypeVar("R")

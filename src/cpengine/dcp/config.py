@@ -12,7 +12,7 @@ from cpengine.config import AwsSection, DcpWorkerSection, MachinesSection
 from cpengine.dcp import literals
 from cpengine.dcp.values import Found, Setting, flag, number, text, texts, whole
 from cpengine.errors import InputError
-from cpengine.storage import as_text
+from cpengine.storage.store import as_text
 
 SUFFIXES = {
     "_Zproj": "zproj",

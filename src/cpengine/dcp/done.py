@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cpengine.model import Job
-from cpengine.published import trees
-from cpengine.storage import Storage
+from cpengine.storage.published import trees
+from cpengine.storage.store import Storage
 
 
 @dataclass(frozen=True, slots=True)

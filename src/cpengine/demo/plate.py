@@ -12,7 +12,7 @@ import tifffile
 
 from cpengine.demo.images import CHANNELS, Images, site_images
 from cpengine.errors import ConfigError
-from cpengine.places import BUCKET
+from cpengine.storage.roots import BUCKET
 
 ROWS, COLUMNS = "ABCDEFGH", 12
 PIPELINES = Path(__file__).parent / "pipelines"

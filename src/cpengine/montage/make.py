@@ -15,10 +15,10 @@ from cpengine.montage.options import Options
 from cpengine.montage.sources import Picture, PlateImages, Source
 from cpengine.montage.stack import Stack
 from cpengine.montage.writing import FACTS, Montage, Writer
-from cpengine.parallel import each
 from cpengine.plan import Part
 from cpengine.project import Project
-from cpengine.storage import Storage
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
 
 _FORMATS = {96: (range(8), range(12)), 384: (range(16), range(24))}
 _ALL = Options()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from cpengine import loaddata, published
+from cpengine import loaddata
 from cpengine.errors import ConfigError, InputError
 from cpengine.loaddata import Table
 from cpengine.model import Job
@@ -21,7 +21,8 @@ from cpengine.montage.options import Options, Rgb, colour
 from cpengine.plan import Plan, plate_of, suggestion
 from cpengine.project import Project
 from cpengine.steps import SITE
-from cpengine.storage import Storage
+from cpengine.storage import published
+from cpengine.storage.store import Storage
 
 _PLATE, _WELL, _SITE = SITE
 _WHITE: Rgb = (255, 255, 255)

@@ -16,7 +16,7 @@ from cpengine.montage.names import Shown
 from cpengine.montage.options import Limits
 from cpengine.montage.reading import Pixels, fitted, read
 from cpengine.montage.sources import Source
-from cpengine.parallel import each
+from cpengine.storage.parallel import each
 
 _SAMPLED_SITES = 64
 _SAMPLED_PIXELS = 20_000

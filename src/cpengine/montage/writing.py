@@ -17,8 +17,8 @@ from cpengine.montage.grid import LARGEST, Grid, Place, row_name
 from cpengine.montage.names import Shown
 from cpengine.montage.pyramid import Rgbs
 from cpengine.montage.sources import Picture, Source
-from cpengine.parallel import each
-from cpengine.storage import Storage
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
 
 FACTS = "montage.json"
 _COMPRESSION = 4

@@ -15,7 +15,7 @@ from cpengine.qc.assess import Assessment
 from cpengine.qc.controls import Controls
 from cpengine.qc.images import Row, SiteKey, Sites
 from cpengine.sequence import Steps, Todo
-from cpengine.storage import as_text
+from cpengine.storage.store import as_text
 
 DEFAULT_STEPS = ("qc", "qc_persite")
 """The steps that are there to measure quality; of one batch only one of them is run."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from cpengine.config.qc import QcSection
 from cpengine.qc.wells import normal
-from cpengine.storage import Storage, as_text
+from cpengine.storage.store import Storage, as_text
 
 Controls = Mapping[str, Mapping[str, frozenset[str]]]
 """By plate and control, its wells in their normal spelling."""

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cpengine import published
 from cpengine.errors import InputError
 from cpengine.model import Job
-from cpengine.parallel import each
 from cpengine.qc.wells import in_order
-from cpengine.storage import Storage, as_text
+from cpengine.storage import published
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage, as_text
 
 Array = NDArray[np.float64]
 

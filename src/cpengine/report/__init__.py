@@ -9,7 +9,7 @@ from cpengine.project import EVERYTHING, Project
 from cpengine.report import facts, model, page
 from cpengine.report.facts import Facts
 from cpengine.report.links import Links
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 __all__ = ["Report", "key", "make", "write"]
 

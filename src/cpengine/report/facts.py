@@ -17,11 +17,11 @@ from cpengine.ledger import Kept, Ledger, Marker, Standing, State, Verdict
 from cpengine.lifeline import Sign
 from cpengine.loaddata import Group
 from cpengine.model import Outcome, id_of
-from cpengine.parallel import each
 from cpengine.plan import Part
 from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
 from cpengine.steps import Step
+from cpengine.storage.parallel import each
 
 PHASES = ("fetching", "waiting", "running", "publishing")
 MOST_JOBS = 200_000

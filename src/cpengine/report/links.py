@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from cpengine.dcp import DoneRule
 from cpengine.ledger import Kept, Marker
 from cpengine.model import Job
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 LEDGER = ".cpengine"
 

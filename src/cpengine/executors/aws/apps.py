@@ -13,7 +13,7 @@ from cpengine.executors.aws.record import Record
 from cpengine.executors.aws.session import Aws, AwsError
 from cpengine.executors.aws.settings import Settings, app_name, settle
 from cpengine.steps import STEPS
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:
     from cpengine.project import Project

@@ -9,7 +9,7 @@ from typing import Any
 
 from cpengine.executors.aws.messages import MOST_BYTES
 from cpengine.executors.aws.session import Aws, AwsError, patiently
-from cpengine.parallel import each
+from cpengine.storage.parallel import each
 
 KEPT_S = 14 * 24 * 3600
 """Seconds that SQS keeps a message at the most."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cpengine.provenance import now
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 NAME = "aws.json"
 

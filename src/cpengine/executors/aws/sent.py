@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cpengine.executors.aws.queue import Queue
 from cpengine.ledger import Ledger
 from cpengine.model import Job
-from cpengine.parallel import each
+from cpengine.storage.parallel import each
 
 
 @dataclass

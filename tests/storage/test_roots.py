@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.access import Access
 from cpengine.errors import ConfigError
-from cpengine.places import BUCKET, Places
-from cpengine.storage import Storage
+from cpengine.storage.filesystems import Access
+from cpengine.storage.roots import BUCKET, Places
+from cpengine.storage.store import Storage
 from tests import build
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 from cpengine.system.usage import GB
 
 

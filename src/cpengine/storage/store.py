@@ -15,8 +15,8 @@ from fsspec import Callback
 from fsspec.core import split_protocol
 
 from cpengine import rules
-from cpengine.access import WHOLE, Access, is_local
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
+from cpengine.storage.filesystems import WHOLE, Access, is_local
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

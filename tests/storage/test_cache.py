@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cache import Cache
 from cpengine.errors import InputError
-from cpengine.storage import Storage
+from cpengine.storage.cache import Cache
+from cpengine.storage.store import Storage
 
 SIZE = 1000
 

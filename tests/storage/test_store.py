@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.access import Access, S3Options, s3_arguments
 from cpengine.errors import ConfigError, InputError, StorageError
-from cpengine.storage import Storage
+from cpengine.storage.filesystems import Access, S3Options, s3_arguments
+from cpengine.storage.store import Storage
 from tests.s3.bucket_server import S3Server
 
 
@@ -184,8 +184,8 @@ def test_one_bucket_can_be_reached_in_another_way_than_the_rest(
 
 def test_without_credentials_the_setting_to_change_is_named() -> None:
     code = (
-        "from cpengine.storage import Storage\n"
-        "from cpengine.access import Access, S3Options\n"
+        "from cpengine.storage.store import Storage\n"
+        "from cpengine.storage.filesystems import Access, S3Options\n"
         "s = Storage('s3://b', Access(S3Options(endpoint='http://127.0.0.1:9')))\n"
         "s.read('a')\n"
     )

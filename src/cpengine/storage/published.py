@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from cpengine.model import Job
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 _FEW = 20
 """Up to so many jobs their own folders are listed, else the whole output."""

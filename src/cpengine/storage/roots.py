@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 
 BUCKET = "/home/ubuntu/bucket"
 """Where Distributed-CellProfiler mounts the bucket; CSVs made for it begin so."""

@@ -1,0 +1,1 @@
+"""Files, wherever they are: file systems, a project's roots, the cache."""
