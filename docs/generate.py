@@ -10,13 +10,13 @@ from typing import Any
 
 import typer
 
-from cpengine import config, template
+from cpengine import config
 from cpengine.cellprofiler.find import IMAGE_VARIABLE, VARIABLE
 from cpengine.cli import app
-from cpengine.config import AwsSection, MachinesSection, forms
+from cpengine.config import AwsSection, MachinesSection, forms, template
+from cpengine.config.steps import STEPS
 from cpengine.executors.aws.settings import Settings, settle
 from cpengine.rules import RULES
-from cpengine.steps import STEPS
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = (

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cpengine.config import PlateSection
+from cpengine.config.steps import PLATE, SITE, WELL
 from cpengine.errors import InputError
 from cpengine.plan import layout_groups, wells
-from cpengine.steps import PLATE, SITE, WELL
 
 
 def ids(keys: Sequence[str], **layout: Any) -> list[str]:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cpengine.config.steps import PLATE, SITE, WELL
 from cpengine.errors import InputError
 from cpengine.fingerprint import changed, of_image_sets
 from cpengine.model import Job
 from cpengine.plan import Part, Plan, check_ids, check_part, in_part
-from cpengine.steps import PLATE, SITE, WELL
 from tests import build
 from tests.build import Built, change
 

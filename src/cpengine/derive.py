@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from cpengine import loaddata, rules
+from cpengine.config.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.errors import InputError
 from cpengine.loaddata import FILE, PATH, PLANE, Table
 from cpengine.rules import Finding
-from cpengine.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.storage.roots import BUCKET, Places
 from cpengine.storage.store import as_text
 

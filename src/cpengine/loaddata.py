@@ -17,9 +17,9 @@ from functools import cached_property, lru_cache
 from urllib.parse import quote
 
 from cpengine import rules
+from cpengine.config.steps import SITE
 from cpengine.errors import InputError
 from cpengine.rules import Finding
-from cpengine.steps import SITE
 
 FILE, PATH, URL = "FileName_", "PathName_", "URL_"
 _PLACES = tuple(

@@ -8,12 +8,12 @@ from itertools import product
 
 from cpengine import rules
 from cpengine.config import PlateSection
+from cpengine.config.steps import SITE, Step
 from cpengine.errors import InputError
 from cpengine.jobs import Jobs
 from cpengine.loaddata import Group, Table
 from cpengine.model import Job, id_of
 from cpengine.rules import Finding
-from cpengine.steps import SITE, Step
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
 _LONGEST_ID = 150

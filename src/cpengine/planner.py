@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from cpengine import fingerprint, loaddata, pipeline, plugins, rules
 from cpengine.check import pipelines, tables
+from cpengine.config.steps import SITE, Step
 from cpengine.derive import Deriver
 from cpengine.errors import InputError
 from cpengine.jobs import FileJobs, Jobs
@@ -27,7 +28,6 @@ from cpengine.plan import (
 )
 from cpengine.rules import Finding, Severity
 from cpengine.sheet import Sheet
-from cpengine.steps import SITE, Step
 from cpengine.storage.store import as_text
 
 PLATE = "Metadata_Plate"

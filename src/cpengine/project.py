@@ -16,11 +16,12 @@ from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
 from cpengine.check import images
 from cpengine.config import ProjectFile, StepSection
+from cpengine.config.layout import Layout
+from cpengine.config.steps import STEPS, Step
 from cpengine.dcp import DoneRule
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
 from cpengine.hosts import Hosts, Recycling
-from cpengine.layout import Layout
 from cpengine.ledger import Ledger
 from cpengine.loaddata import Table
 from cpengine.model import Job
@@ -29,7 +30,6 @@ from cpengine.planner import Planner
 from cpengine.rules import Severity
 from cpengine.runner import Machine
 from cpengine.slots import Slots
-from cpengine.steps import STEPS, Step
 from cpengine.storage import filesystems
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options

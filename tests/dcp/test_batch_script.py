@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpengine.config import PlateSection, ProjectFile
+from cpengine.config.steps import SITE, STEPS
 from cpengine.dcp import batch_script, old_batch_script
 from cpengine.errors import CpengineError
 from cpengine.plan import layout_groups
-from cpengine.steps import SITE, STEPS
 from tests.dcp.files import OLD_SCRIPT, values
 
 PROJECT = {"project.name": "ID", "project.batch": "B1"}

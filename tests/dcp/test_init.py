@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cpengine import config, template
+from cpengine import config
 from cpengine.cli import app
-from cpengine.config import ProjectFile
+from cpengine.config import ProjectFile, template
 from tests.dcp.files import OLD_SCRIPT, SHIPPED, SMALLEST, fleet, python
 
 

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cpengine import rules
+from cpengine.config.steps import SITE
 from cpengine.loaddata import PLANE, Table
 from cpengine.rules import Finding, Rule
-from cpengine.steps import SITE
 
 _PLATE, _WELL, _ = SITE
 _MOST_NAMED = 5

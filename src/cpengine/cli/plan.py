@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cpengine import config, ledger, template
+from cpengine import config, ledger
 from cpengine.cli.base import (
     ExcludeFlagged,
     Folder,
@@ -25,9 +25,10 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.cli.importing import Imported, Sources
+from cpengine.config import template
+from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
 from cpengine.errors import ConfigError
-from cpengine.layout import Style
 from cpengine.ledger import Standing, State
 from cpengine.plan import Plan, plate_of
 from cpengine.progress import counted

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from cpengine.collect.names import PLATE, files_of
 from cpengine.collect.plate import JobCsvs, Plate
+from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.ledger import Kept, Marker, Standing, State
 from cpengine.model import Job
@@ -12,7 +13,6 @@ from cpengine.plan import Part, plate_of
 from cpengine.progress import counted
 from cpengine.project import Project
 from cpengine.sequence import Steps
-from cpengine.steps import Step
 from cpengine.storage import published
 
 _MAIN = "analysis"

@@ -30,8 +30,8 @@ from cpengine.config.project import (
     StorageSection,
 )
 from cpengine.config.qc import QcSection, ThresholdSection
+from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
-from cpengine.steps import STEPS
 
 __all__ = [
     "FILE_NAME",

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cpengine.config.forms import ROW, Key, Metadata, Name, Section
-from cpengine.steps import GroupSource
+from cpengine.config.steps import GroupSource
 
 
 class ProjectSection(Section):

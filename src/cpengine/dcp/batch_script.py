@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cpengine.config import PlateSection
+from cpengine.config.steps import STEPS
 from cpengine.dcp import old_batch_script
 from cpengine.dcp.values import Found, Setting, below_bucket
 from cpengine.errors import ConfigError
-from cpengine.steps import STEPS
 
 OPTION = "--batch-script"
 _OVERRIDES = {

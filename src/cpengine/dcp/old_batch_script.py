@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from cpengine.config import PlateSection
+from cpengine.config.layout import Layout
+from cpengine.config.steps import STEPS
 from cpengine.dcp import literals
 from cpengine.dcp.config import source_of
 from cpengine.dcp.values import Found, Setting, below_bucket, flag, text, texts
 from cpengine.errors import InputError
-from cpengine.layout import Layout
-from cpengine.steps import STEPS
 
 _MAKERS = {
     "MakeZprojJobs": "zproj",

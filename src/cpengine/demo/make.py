@@ -8,7 +8,8 @@ from pathlib import Path
 
 import tifffile
 
-from cpengine import config, template
+from cpengine import config
+from cpengine.config import template
 from cpengine.demo.plate import wells_of, write_plate
 from cpengine.errors import ConfigError
 from cpengine.project import Project

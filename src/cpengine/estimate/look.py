@@ -4,6 +4,7 @@ import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from cpengine.config.steps import PLATE
 from cpengine.errors import InputError
 from cpengine.estimate import sample
 from cpengine.estimate.model import Fit, Interval, Measured, fit, walls
@@ -15,7 +16,6 @@ from cpengine.plan import Part
 from cpengine.progress import counted
 from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
-from cpengine.steps import PLATE
 
 NOTHING = "none of its jobs has been measured: add --pilot 3 to run three of them first"
 

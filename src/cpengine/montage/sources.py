@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from cpengine import loaddata
+from cpengine.config.steps import SITE
 from cpengine.errors import ConfigError, InputError
 from cpengine.loaddata import Table
 from cpengine.model import Job
@@ -20,7 +21,6 @@ from cpengine.montage.names import File, Shown, Sites
 from cpengine.montage.options import Options, Rgb, colour
 from cpengine.plan import Plan, plate_of, suggestion
 from cpengine.project import Project
-from cpengine.steps import SITE
 from cpengine.storage import published
 from cpengine.storage.store import Storage
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from cpengine import lifeline
+from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.failures import Cause, causes
 from cpengine.ledger import Kept, Ledger, Marker, Standing, State, Verdict
@@ -20,7 +21,6 @@ from cpengine.model import Outcome, id_of
 from cpengine.plan import Part
 from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
-from cpengine.steps import Step
 from cpengine.storage.parallel import each
 
 PHASES = ("fetching", "waiting", "running", "publishing")

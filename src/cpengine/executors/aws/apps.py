@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from cpengine import recipe
+from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
 from cpengine.executors.aws import setup
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.record import Record
 from cpengine.executors.aws.session import Aws, AwsError
 from cpengine.executors.aws.settings import Settings, app_name, settle
-from cpengine.steps import STEPS
 from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:

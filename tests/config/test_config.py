@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from cpengine import config, template
-from cpengine.config import ProjectFile
+from cpengine import config
+from cpengine.config import ProjectFile, template
+from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
-from cpengine.steps import STEPS
 
 GOOD = '[project]\nname = "proj"\nbatch = "B1"\n'
-SCHEMA = Path(__file__).parents[1] / "docs" / "reference" / "cpengine.schema.json"
+SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "cpengine.schema.json"
 SECTIONS = {
     "project": config.ProjectSection,
     "storage": config.StorageSection,

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
+from cpengine.config.steps import STEPS
 from cpengine.model import Job
-from cpengine.steps import STEPS
 from tests import build
 
 

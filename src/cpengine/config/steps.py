@@ -6,8 +6,8 @@ Source: `run_batch_general.py` 2.2.1.
 from dataclasses import dataclass
 from typing import Literal
 
+from cpengine.config.layout import OutputKind
 from cpengine.dcp import DoneRule
-from cpengine.layout import OutputKind
 
 PLATE = ("Metadata_Plate",)
 WELL = (*PLATE, "Metadata_Well")
