@@ -10,7 +10,7 @@ from pathlib import Path
 
 import h5py
 
-from cpengine.loaddata import Table
+from cpengine.inputs.loaddata import Table
 from cpengine.project import Project
 
 SITE = "Plate,Well,Site"

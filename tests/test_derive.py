@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.loaddata import parse
+from cpengine.inputs.loaddata import parse
 from cpengine.plan import Plan
 from tests import build
 from tests.build import Built, change

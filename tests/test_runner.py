@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from cpengine import fingerprint, loaddata
+from cpengine import fingerprint
 from cpengine.events import Event, PhaseBegun
 from cpengine.failures import next_try
+from cpengine.inputs import loaddata
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.runner import Machine, run_job

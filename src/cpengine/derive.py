@@ -7,10 +7,11 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from cpengine import loaddata, rules
+from cpengine import rules
 from cpengine.config.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.errors import InputError
-from cpengine.loaddata import FILE, PATH, PLANE, Table
+from cpengine.inputs import loaddata
+from cpengine.inputs.loaddata import FILE, PATH, PLANE, Table
 from cpengine.rules import Finding
 from cpengine.storage.roots import BUCKET, Places
 from cpengine.storage.store import as_text

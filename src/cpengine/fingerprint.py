@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from cpengine.loaddata import Table
+from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 
 PARTS = (

@@ -25,8 +25,8 @@ import psutil
 
 from cpengine.cellprofiler.command import ModuleLine, unknown_module
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.inputs.plugins import Code
 from cpengine.model import AttemptError, FailureKind
-from cpengine.plugins import Code
 from cpengine.system import scratch
 from cpengine.system.capacity import usable_cores
 from cpengine.system.process import CANCELLED, Child, Ended, Limits, Stop, Watch

@@ -12,7 +12,7 @@ from operator import eq
 from typing import Any, TypeVar, overload
 
 from cpengine.fingerprint import Shared
-from cpengine.loaddata import Group
+from cpengine.inputs.loaddata import Group
 from cpengine.model import Job, id_of
 
 T = TypeVar("T")

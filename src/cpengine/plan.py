@@ -10,8 +10,8 @@ from cpengine import rules
 from cpengine.config import PlateSection
 from cpengine.config.steps import SITE, Step
 from cpengine.errors import InputError
+from cpengine.inputs.loaddata import Group, Table
 from cpengine.jobs import Jobs
-from cpengine.loaddata import Group, Table
 from cpengine.model import Job, id_of
 from cpengine.rules import Finding
 

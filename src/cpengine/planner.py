@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cpengine import fingerprint, loaddata, pipeline, plugins, rules
-from cpengine.check import pipelines, tables
+from cpengine import fingerprint, rules
 from cpengine.config.steps import SITE, Step
 from cpengine.derive import Deriver
 from cpengine.errors import InputError
+from cpengine.inputs import loaddata, pipeline, pipeline_checks, plugins, table_checks
+from cpengine.inputs.loaddata import Group, Table
+from cpengine.inputs.pipeline import Pipeline
 from cpengine.jobs import FileJobs, Jobs
-from cpengine.loaddata import Group, Table
 from cpengine.model import Job
-from cpengine.pipeline import Pipeline
 from cpengine.plan import (
     Derived,
     Part,
@@ -114,7 +114,7 @@ class Planner:
     def _plate(self, plate: str, pipe: Pipeline, text: str) -> FileJobs:
         table = self._table(plate)
         self._take(
-            pipelines.findings(
+            pipeline_checks.findings(
                 pipe,
                 self.step.group,
                 list(table.images),
@@ -124,7 +124,7 @@ class Planner:
         )
         sheet = Sheet.of(table, self.step.group, pipe.grouping_keys)
         largest = max(map(len, sheet.groups.values()), default=0)
-        self._take(pipelines.for_groups(pipe, self.step.group, largest))
+        self._take(pipeline_checks.for_groups(pipe, self.step.group, largest))
         groups = self._groups(plate, sheet)
         return self._jobs(self.step.data_key(plate), sheet, groups, pipe, text)
 
@@ -158,7 +158,7 @@ class Planner:
         elif outdated := deriver.outdated(self.step, plate):
             self._take([outdated])
         self._take(loaddata.site_errors(table))
-        self._take(tables.errors(table, plate))
+        self._take(table_checks.errors(table, plate))
         return table
 
     def _groups(self, plate: str, sheet: Sheet) -> list[Group]:
@@ -203,7 +203,7 @@ class Planner:
                 )
             )
         pipe = pipeline.parse(file.pipeline, file.table.path)
-        self._take(pipelines.newer(pipe, self.cellprofiler))
+        self._take(pipeline_checks.newer(pipe, self.cellprofiler))
         sheet = Sheet.of(file.table, self.step.group, file.grouping_keys)
         groups = self._of_plates(list(sheet.groups))
         yield self._jobs(key, sheet, groups, pipe, file.pipeline)

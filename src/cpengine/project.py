@@ -9,12 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from cpengine import batchfile, config, loaddata, rules
-from cpengine.batchfile import BatchFile
+from cpengine import config, rules
 from cpengine.cellprofiler import container
 from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
-from cpengine.check import images
 from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import STEPS, Step
@@ -22,8 +20,10 @@ from cpengine.dcp import DoneRule
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
 from cpengine.hosts import Hosts, Recycling
+from cpengine.inputs import batchfile, image_checks, loaddata
+from cpengine.inputs.batchfile import BatchFile
+from cpengine.inputs.loaddata import Table
 from cpengine.ledger import Ledger
-from cpengine.loaddata import Table
 from cpengine.model import Job
 from cpengine.plan import Part, Plan
 from cpengine.planner import Planner
@@ -352,7 +352,7 @@ class Project:
         loaddata.raise_any(
             finding
             for table, rows in self.image_sets(plan, jobs)
-            for finding in images.findings(self.places, table, rows)
+            for finding in image_checks.findings(self.places, table, rows)
             if finding.severity is Severity.ERROR
         )
 

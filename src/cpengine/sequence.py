@@ -14,10 +14,10 @@ from cpengine.check.step import Check
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.failures import Tally
+from cpengine.inputs.loaddata import Group
 from cpengine.jobs import Lazy
 from cpengine.ledger import Standing, State
 from cpengine.lifeline import Lifeline
-from cpengine.loaddata import Group
 from cpengine.model import Job, Outcome
 from cpengine.order import PlateTimes, longest_first
 from cpengine.plan import Part, Plan

@@ -9,9 +9,10 @@ from threading import Event as Flag
 from threading import Lock
 from typing import TypeVar
 
-from cpengine import batchfile, fingerprint, loaddata, pipeline, plugins
+from cpengine import fingerprint
 from cpengine.errors import InputError
-from cpengine.loaddata import ImageFile, Table
+from cpengine.inputs import batchfile, loaddata, pipeline, plugins
+from cpengine.inputs.loaddata import ImageFile, Table
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.sheet import Sheet
 from cpengine.storage.cache import Cache

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cpengine import loaddata
 from cpengine.errors import ConfigError
+from cpengine.inputs import loaddata
 from cpengine.project import Project
 from tests import build
 from tests.build import Built, change

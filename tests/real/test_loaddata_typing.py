@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.loaddata import read_as_loaddata
+from cpengine.inputs.loaddata import read_as_loaddata
 
 pytestmark = pytest.mark.cellprofiler
 

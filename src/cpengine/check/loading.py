@@ -16,7 +16,7 @@ from typing import Any
 from cpengine import rules
 from cpengine.cellprofiler import find
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.loaddata import Table
+from cpengine.inputs.loaddata import Table
 from cpengine.rules import Finding
 from cpengine.storage.store import Storage
 

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cpengine import pipeline, rules
+from cpengine import rules
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.check import images, loading, pipelines, tables
-from cpengine.check.writes import writes
+from cpengine.check import loading
 from cpengine.errors import CpengineError, StorageError
-from cpengine.loaddata import Table
+from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
+from cpengine.inputs.loaddata import Table
+from cpengine.inputs.pipeline import Pipeline
+from cpengine.inputs.pipeline_writes import writes
 from cpengine.model import Job
-from cpengine.pipeline import Pipeline
 from cpengine.plan import Plan
 from cpengine.rules import Finding
 from cpengine.system.usage import GB
@@ -78,7 +79,7 @@ class Check:
         sheets = list(self.project.image_sets(plan, jobs))
         for table, rows in sheets:
             if not batch:
-                yield from tables.doubts(table, _plate_of(plan, table))
+                yield from table_checks.doubts(table, _plate_of(plan, table))
             yield from self._images(table, rows)
         yield from self._files(plan, pipe)
         if self.cellprofiler and sheets and not batch:
@@ -110,7 +111,7 @@ class Check:
         roots = (places.outputs, places.images)
         keys = [self.project.step(name).output for name in self.before]
         made = [root.url(key) for root in roots for key in keys]
-        yield from images.findings(self.project.places, table, rows, made)
+        yield from image_checks.findings(self.project.places, table, rows, made)
 
     def _files(self, plan: Plan, pipe: Pipeline) -> Iterator[Finding]:
         """Rules files and plugins that are not there."""
@@ -118,9 +119,9 @@ class Check:
         if any(pipe.rule_files()):
             there = workspace.tree(step.input)
             shown = workspace.url(step.input)
-            yield from pipelines.missing_rule_files(pipe, there, shown)
+            yield from pipeline_checks.missing_rule_files(pipe, there, shown)
         own = workspace.tree(step.plugins) if step.plugins else ()
-        yield from pipelines.unknown(pipe, own)
+        yield from pipeline_checks.unknown(pipe, own)
 
     def _writable(self, plan: Plan) -> Iterator[Finding]:
         outputs = self.project.places.outputs

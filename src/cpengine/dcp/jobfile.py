@@ -16,7 +16,7 @@ from typing import Any
 from cpengine.config.forms import METADATA
 from cpengine.dcp.config import source_of
 from cpengine.errors import InputError, StorageError
-from cpengine.loaddata import Group
+from cpengine.inputs.loaddata import Group
 from cpengine.model import Job
 from cpengine.plan import check_ids
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from cpengine import loaddata
 from cpengine.config.steps import SITE
 from cpengine.errors import ConfigError, InputError
-from cpengine.loaddata import Table
+from cpengine.inputs import loaddata
+from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.montage import names
 from cpengine.montage.grid import natural

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from cpengine.loaddata import Group
+from cpengine.inputs.loaddata import Group
 from cpengine.model import Job
 
 _WELL = re.compile(r"([A-Za-z]{1,2})(\d{1,3})")

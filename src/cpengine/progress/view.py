@@ -20,7 +20,7 @@ from cpengine.events import (
     ProcessEachJob,
     RunStopped,
 )
-from cpengine.loaddata import Group
+from cpengine.inputs.loaddata import Group
 from cpengine.model import Job, Outcome
 from cpengine.progress.counts import Counts
 from cpengine.progress.failing import Failing

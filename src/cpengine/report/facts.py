@@ -14,9 +14,9 @@ from cpengine import lifeline
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.failures import Cause, causes
+from cpengine.inputs.loaddata import Group
 from cpengine.ledger import Kept, Ledger, Marker, Standing, State, Verdict
 from cpengine.lifeline import Sign
-from cpengine.loaddata import Group
 from cpengine.model import Outcome, id_of
 from cpengine.plan import Part
 from cpengine.project import Project

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cpengine import measures
+from cpengine.inputs.loaddata import Group
 from cpengine.ledger import State
-from cpengine.loaddata import Group
 from cpengine.report.facts import Facts, Ran
 from cpengine.report.numbers import Spread
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from cpengine import rules
-from cpengine.loaddata import Table, image_files
+from cpengine.inputs.loaddata import Table, image_files
 from cpengine.rules import Finding
 from cpengine.storage.roots import Places
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cpengine.errors import InputError
-from cpengine.loaddata import Table
+from cpengine.inputs.loaddata import Table
 
 if TYPE_CHECKING:
     import h5py

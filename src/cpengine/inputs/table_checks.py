@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from cpengine import rules
 from cpengine.config.steps import SITE
-from cpengine.loaddata import PLANE, Table
+from cpengine.inputs.loaddata import PLANE, Table
 from cpengine.rules import Finding, Rule
 
 _PLATE, _WELL, _ = SITE

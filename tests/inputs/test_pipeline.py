@@ -3,7 +3,7 @@
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.pipeline import Pipeline, parse
+from cpengine.inputs.pipeline import Pipeline, parse
 from tests.build import SITE, module, pipeline_text
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from cpengine import rules
-from cpengine.pipeline import Module, Pipeline
+from cpengine.inputs.pipeline import Module, Pipeline
 from cpengine.rules import Finding
 
 OUTPUT_FOLDER = "Default Output Folder"

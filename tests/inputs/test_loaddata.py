@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cpengine.derive import channels, projected, with_illum
 from cpengine.errors import InputError
-from cpengine.loaddata import (
+from cpengine.inputs.loaddata import (
     ImageFile,
     Table,
     _numbered_rows,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from cpengine.check import pipelines
-from cpengine.pipeline import Pipeline, parse
+from cpengine.inputs import pipeline_checks
+from cpengine.inputs.pipeline import Pipeline, parse
 from tests.build import SITE, load_data, module, pipeline_text
 
 KEYS = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
@@ -23,7 +23,7 @@ def findings(
     cellprofiler: str = "4.2.8.1",
 ) -> list[str]:
     """What is found, a line each."""
-    found = pipelines.findings(read, group, images, "f.csv", cellprofiler)
+    found = pipeline_checks.findings(read, group, images, "f.csv", cellprofiler)
     return list(map(str, found))
 
 

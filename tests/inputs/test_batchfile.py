@@ -6,8 +6,8 @@ from pathlib import Path
 import h5py
 import pytest
 
-from cpengine.batchfile import read
 from cpengine.errors import InputError
+from cpengine.inputs.batchfile import read
 from tests.build import batch_file, pipeline_text
 
 IMAGE = {

@@ -6,8 +6,8 @@ Source: `exporttospreadsheet.py` and `saveimages.py` of CellProfiler 4.2.8.
 import posixpath
 from collections.abc import Iterator
 
-from cpengine.check.pipelines import OUTPUT_FOLDER
-from cpengine.pipeline import Module, Pipeline
+from cpengine.inputs.pipeline import Module, Pipeline
+from cpengine.inputs.pipeline_checks import OUTPUT_FOLDER
 
 _ALL = "Export all measurement types?"
 

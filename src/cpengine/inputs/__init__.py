@@ -1,0 +1,1 @@
+"""What users bring: LoadData CSVs, pipelines, batch files, plugins; their checks."""
