@@ -35,8 +35,8 @@ from rich.console import Console
 
 from benchmarks.common import RESULTS, header
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.pool import Hosts
 from cpengine.executors.local import LocalExecutor
-from cpengine.hosts import Hosts
 from cpengine.model import Job
 from cpengine.plan import Part
 from cpengine.progress import views

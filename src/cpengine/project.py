@@ -13,13 +13,13 @@ from cpengine import config, rules
 from cpengine.cellprofiler import container
 from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
+from cpengine.cellprofiler.pool import Hosts, Recycling
 from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import STEPS, Step
 from cpengine.dcp import DoneRule
 from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
-from cpengine.hosts import Hosts, Recycling
 from cpengine.inputs import batchfile, image_checks, loaddata
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.loaddata import Table

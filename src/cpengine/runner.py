@@ -22,6 +22,7 @@ from cpengine.cellprofiler.command import (
     run_command,
 )
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.pool import Host, Hosts, NoHostError, Request
 from cpengine.errors import ConfigError, InputError, StorageError
 from cpengine.events import (
     JobStarted,
@@ -33,7 +34,6 @@ from cpengine.events import (
     ProcessEachJob,
     ignore,
 )
-from cpengine.hosts import Host, Hosts, NoHostError, Request
 from cpengine.ledger import Ledger
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
 from cpengine.publishing import publish

@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.pool import PROGRAM, Hosts
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
-from cpengine.hosts import PROGRAM, Hosts
 from cpengine.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.recipe import memory_rule

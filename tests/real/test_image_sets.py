@@ -11,7 +11,7 @@ import pytest
 import cpengine
 from cpengine.cellprofiler.command import run_environment
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.hosts import PROGRAM
+from cpengine.cellprofiler.pool import PROGRAM
 
 pytestmark = pytest.mark.cellprofiler
 

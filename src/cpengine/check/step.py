@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cpengine import rules
+from cpengine.cellprofiler import pipeline_load
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.check import loading
 from cpengine.errors import CpengineError, StorageError
 from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
@@ -83,10 +83,10 @@ class Check:
             yield from self._images(table, rows)
         yield from self._files(plan, pipe)
         if self.cellprofiler and sheets and not batch:
-            asked = loading.Asked(
+            asked = pipeline_load.Asked(
                 text, pipe.path, sheets[0][0], plan.step.input, plan.step.plugins
             )
-            yield from loading.findings(
+            yield from pipeline_load.findings(
                 self.cellprofiler,
                 asked,
                 self.project.places.workspace,

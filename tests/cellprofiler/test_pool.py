@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from cpengine.cellprofiler.pool import Hosts, Recycling
 from cpengine.events import Event, ModuleDone, ProcessEachJob
-from cpengine.hosts import Hosts, Recycling
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.runner import Machine, run_job
 from cpengine.system import process

@@ -20,7 +20,7 @@ from cpengine.inputs.loaddata import Table
 from cpengine.rules import Finding
 from cpengine.storage.store import Storage
 
-PROGRAM = Path(find.__file__).with_name("probe.py")
+PROGRAM = Path(__file__).with_name("probe.py")
 _ROWS = 2
 _TIMEOUT_S = 300
 

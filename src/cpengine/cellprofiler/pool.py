@@ -32,7 +32,7 @@ from cpengine.system.capacity import usable_cores
 from cpengine.system.process import CANCELLED, Child, Ended, Limits, Stop, Watch
 from cpengine.system.usage import GB, exited
 
-PROGRAM = Path(__file__).parent / "cellprofiler" / "host.py"
+PROGRAM = Path(__file__).with_name("host.py")
 
 _LOOK_S = 0.2
 """How often a silent host is looked at."""
