@@ -53,7 +53,7 @@ from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.session import Aws
 from cpengine.ledger import State
 from cpengine.model import Job
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.aws.aws_server import AwsServer
 
 MESSAGES, MESSAGES_SHORT = 3456, 345

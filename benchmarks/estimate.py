@@ -23,9 +23,9 @@ from benchmarks.work import STEP, TEN, TWO, Plate, Work, say_plate, write_projec
 from cpengine.estimate import Known, Where, estimate
 from cpengine.estimate.pilot import run as run_pilot
 from cpengine.ledger import Kept
-from cpengine.plan import Part
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.progress import views
-from cpengine.project import Project
 from cpengine.sequence import Steps
 from cpengine.system.usage import GB
 

@@ -38,9 +38,9 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import Hosts
 from cpengine.executors.local import LocalExecutor
 from cpengine.model import Job
-from cpengine.plan import Part
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.progress import views
-from cpengine.project import Project
 from cpengine.runner import Machine
 from cpengine.sequence import Steps
 from cpengine.slots import Slots

@@ -41,7 +41,7 @@ from cpengine.executors.base import Executor
 from cpengine.executors.local import LocalExecutor
 from cpengine.executors.slurm.executor import ClusterExecutor
 from cpengine.model import Job
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.runner import Machine
 from tests.slurm.cluster import Cluster
 

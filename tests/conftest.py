@@ -13,7 +13,7 @@ from cpengine.cellprofiler.command import run_command, run_environment
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.demo.make import Size, make
 from cpengine.model import Job
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.storage.roots import BUCKET
 from tests.aws.aws_server import AwsServer
 from tests.browser import browser, chromium

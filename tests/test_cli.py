@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from cpengine import __version__, testing
 from cpengine.cli import app
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests import build
 from tests.build import Built, change
 

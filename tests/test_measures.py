@@ -10,7 +10,7 @@ import pytest
 from cpengine import measures
 from cpengine.ledger import Ledger
 from cpengine.model import Outcome
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.runner import run_job
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger import Marker, State, summary
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.sequence import Steps
 from tests import build
 from tests.s3.bucket_server import S3Server

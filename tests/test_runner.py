@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from cpengine import fingerprint
 from cpengine.events import Event, PhaseBegun
 from cpengine.failures import next_try
 from cpengine.inputs import loaddata
 from cpengine.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
+from cpengine.planning import fingerprint
 from cpengine.runner import Machine, run_job
 from cpengine.storage.roots import BUCKET
 from cpengine.system.scratch import PREFIX, sweep

@@ -8,7 +8,7 @@ import pytest
 
 from cpengine.errors import InputError, StorageError
 from cpengine.model import Job
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.staging import Staged, Stager
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places

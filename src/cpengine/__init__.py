@@ -7,8 +7,8 @@ from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.plan import Part, Plan
-from cpengine.project import Project
+from cpengine.planning.plan import Part, Plan
+from cpengine.planning.project import Project
 from cpengine.runner import Machine, run_job
 
 __version__ = version("cpengine")

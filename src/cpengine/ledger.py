@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from cpengine import fingerprint
 from cpengine.dcp import DoneRule
-from cpengine.jobs import Lazy, ids
 from cpengine.model import Job, Outcome
+from cpengine.planning import fingerprint
+from cpengine.planning.job_list import Lazy, ids
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 

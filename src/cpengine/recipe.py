@@ -11,7 +11,7 @@ from typing import Any
 
 from cpengine.config import ClusterSection, DaskSection, ProjectFile
 from cpengine.errors import CellProfilerError, ConfigError
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.runner import Machine
 from cpengine.slots import MemoryRule, Slots
 from cpengine.system.capacity import MemoryLeft, lately

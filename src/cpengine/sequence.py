@@ -15,14 +15,14 @@ from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.failures import Tally
 from cpengine.inputs.loaddata import Group
-from cpengine.jobs import Lazy
 from cpengine.ledger import Standing, State
 from cpengine.lifeline import Lifeline
 from cpengine.model import Job, Outcome
-from cpengine.order import PlateTimes, longest_first
-from cpengine.plan import Part, Plan
+from cpengine.planning.job_list import Lazy
+from cpengine.planning.plan import Part, Plan
+from cpengine.planning.priority import PlateTimes, longest_first
+from cpengine.planning.project import Project
 from cpengine.progress import View, Watch
-from cpengine.project import Project
 from cpengine.provenance import RunRecord
 from cpengine.rules import Finding, Severity
 

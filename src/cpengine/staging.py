@@ -9,12 +9,12 @@ from threading import Event as Flag
 from threading import Lock
 from typing import TypeVar
 
-from cpengine import fingerprint
 from cpengine.errors import InputError
 from cpengine.inputs import batchfile, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import ImageFile, Table
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.sheet import Sheet
+from cpengine.planning import fingerprint
+from cpengine.planning.grouped_table import Sheet
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.aws.aws_server import AwsServer
 from tests.real.compare import lasting
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.aws import plates
 from tests.aws.aws_server import AwsServer
 from tests.conftest import Cpengine, small_plate

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.aws import plates
 from tests.aws.agent import Agent
 from tests.aws.aws_server import AwsServer

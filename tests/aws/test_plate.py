@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger import State
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.aws import plates
 from tests.aws.agent import Agent
 from tests.aws.aws_server import AwsServer

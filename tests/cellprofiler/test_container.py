@@ -17,7 +17,7 @@ from cpengine.cellprofiler.container import (
 )
 from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.errors import CellProfilerError, ConfigError
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.system.usage import Sample
 
 ARGV = ["/usr/bin/python3.8", "host.py", "--log", "/scratch/log"]

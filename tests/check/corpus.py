@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpengine import derive
 from cpengine.demo.images import CHANNELS
 from cpengine.inputs import loaddata
+from cpengine.planning import derive
 from cpengine.storage.roots import BUCKET
 
 BATCH = "2026_01_01_Batch1"

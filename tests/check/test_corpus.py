@@ -12,8 +12,8 @@ import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.demo.make import Size, make
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.rules import RULES, Finding, Severity
 from cpengine.sequence import Steps
 from tests.check.corpus import CASES, Break, cell, csv, module, pipe

@@ -13,8 +13,8 @@ from cpengine.collect import step
 from cpengine.collect.collector import Collector
 from cpengine.collect.plate import Collected, Plate
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 
 VERSION = "4.2.8.1"
 Value = str | int | float

@@ -16,8 +16,8 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.collect import step
 from cpengine.collect.collector import Collector
 from cpengine.collect.plate import Collected
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.storage.store import Storage
 
 pytestmark = pytest.mark.cellprofiler

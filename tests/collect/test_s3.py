@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests import build
 from tests.collect.screen import Screen, compartments
 from tests.s3.bucket_server import S3Server

@@ -11,7 +11,7 @@ from cpengine.config import PlateSection, ProjectFile
 from cpengine.config.steps import SITE, STEPS
 from cpengine.dcp import batch_script, old_batch_script
 from cpengine.errors import CpengineError
-from cpengine.plan import layout_groups
+from cpengine.planning.plan import layout_groups
 from tests.dcp.files import OLD_SCRIPT, values
 
 PROJECT = {"project.name": "ID", "project.batch": "B1"}

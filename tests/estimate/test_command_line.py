@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cpengine import estimate
-from cpengine.plan import Part
+from cpengine.planning.plan import Part
 from cpengine.sequence import Steps
 from tests.build import Built, change
 from tests.estimate.build import asked, call

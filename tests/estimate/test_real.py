@@ -8,7 +8,7 @@ import pytest
 
 from cpengine.ledger import Kept
 from cpengine.model import Outcome
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.aws import plates
 from tests.aws.aws_server import AwsServer
 from tests.aws.conftest import loopback_only

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpengine.derive import channels, projected, with_illum
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import (
     ImageFile,
@@ -22,6 +21,7 @@ from cpengine.inputs.loaddata import (
     site_errors,
     with_urls,
 )
+from cpengine.planning.derive import channels, projected, with_illum
 
 PLATE_WELL = ["Metadata_Plate", "Metadata_Well"]
 IMAGE = "FileName_OrigDNA,PathName_OrigDNA"

@@ -13,7 +13,7 @@ from PIL import Image
 
 from cpengine.errors import ConfigError
 from cpengine.inputs import loaddata
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests import build
 from tests.build import Built, change
 from tests.montage import plates

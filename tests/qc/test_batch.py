@@ -15,8 +15,8 @@ from cpengine.cli.base import Commands
 from cpengine.cli.qc import qc as command
 from cpengine.config.qc import QcSection
 from cpengine.errors import ConfigError, InputError
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.qc import images
 from cpengine.qc.assess import Assessment
 from cpengine.qc.images import SiteKey

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cpengine import qc
 from cpengine.demo.make import cells_per_well
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.qc.images import SiteKey
 from tests import build
 from tests.conftest import Cpengine, small_plate

@@ -14,7 +14,7 @@ from cpengine.demo.make import Size, make
 from cpengine.events import Event, JobRetried
 from cpengine.executors.inline import InlineExecutor
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.runner import Machine
 from tests import build
 from tests.conftest import Cpengine, local_csv, plain

@@ -14,8 +14,8 @@ from cpengine.errors import ConfigError, InputError
 from cpengine.ledger import Ledger
 from cpengine.lifeline import Lifeline
 from cpengine.model import Failure, FailureKind, Outcome
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.report import facts
 from cpengine.report import model as models
 from cpengine.report.plates import row_name

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from cpengine import report
 from cpengine.model import Failure, FailureKind
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.browser import address, browser, dark, errors, resize
 from tests.report.made import STEP, VERSION, Size, project
 

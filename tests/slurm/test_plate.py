@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger import State
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.real.compare import lasting
 from tests.slurm.cluster import Cluster

@@ -15,12 +15,12 @@ from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.pipeline_writes import writes
 from cpengine.model import Job
-from cpengine.plan import Plan
+from cpengine.planning.plan import Plan
 from cpengine.rules import Finding
 from cpengine.system.usage import GB
 
 if TYPE_CHECKING:
-    from cpengine.project import Project
+    from cpengine.planning.project import Project
 
 _ROOM = GB
 """What CellProfiler's results and temporary files of a job may take."""

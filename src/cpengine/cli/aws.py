@@ -26,8 +26,8 @@ from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
 from cpengine.ledger import Kept, Marker
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 from cpengine.sequence import Steps
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
 from cpengine.cli.base import Folder, Json, print_err, print_json, print_out
 from cpengine.errors import CellProfilerError
-from cpengine.project import Project
+from cpengine.planning.project import Project
 
 app = typer.Typer(help="Find or install CellProfiler.", no_args_is_help=True)
 

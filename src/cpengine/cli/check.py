@@ -25,8 +25,8 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import CellProfilerError, CpengineError
 from cpengine.executors import registry
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 from cpengine.rules import Finding, Severity
 from cpengine.sequence import Checked, Steps
 

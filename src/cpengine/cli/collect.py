@@ -23,8 +23,8 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import InputError
 from cpengine.extras import extra
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 
 if TYPE_CHECKING:
     from cpengine.collect.collector import Collector

@@ -32,8 +32,8 @@ from cpengine.estimate.model import Interval
 from cpengine.estimate.pilot import Piloted
 from cpengine.estimate.pilot import run as run_pilot
 from cpengine.failures import causes
+from cpengine.planning.project import Project
 from cpengine.progress import counted, views
-from cpengine.project import Project
 from cpengine.sequence import Steps
 
 

@@ -19,7 +19,7 @@ from cpengine.errors import ExecutorError, InputError
 from cpengine.executors import registry
 from cpengine.ledger import Ledger
 from cpengine.lifeline import Sign
-from cpengine.project import Project
+from cpengine.planning.project import Project
 
 _NEXT_S = 300.0
 """How long planning the next step of a run may take."""

@@ -20,8 +20,8 @@ from cpengine.cli.base import (
     print_out,
 )
 from cpengine.extras import extra
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 
 _MOST_LINES = 10
 

@@ -30,9 +30,9 @@ from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
 from cpengine.errors import ConfigError
 from cpengine.ledger import Standing, State
-from cpengine.plan import Plan, plate_of
+from cpengine.planning.plan import Plan, plate_of
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
 
 

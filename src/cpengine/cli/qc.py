@@ -21,7 +21,7 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
-from cpengine.project import Project
+from cpengine.planning.project import Project
 from cpengine.qc import Assessment, Written
 from cpengine.qc.assess import ALL_WELLS
 

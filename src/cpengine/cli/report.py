@@ -22,8 +22,8 @@ from cpengine.cli.base import (
 )
 from cpengine.cli.status import steps_that_ran
 from cpengine.errors import ConfigError, InputError
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.report import Report
 
 

@@ -37,9 +37,9 @@ from cpengine.executors import registry
 from cpengine.failures import causes
 from cpengine.ledger import State
 from cpengine.notify import Notifier
-from cpengine.plan import Part
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.progress import counted, views
-from cpengine.project import Project
 from cpengine.provenance import hidden
 from cpengine.runner import versions
 from cpengine.sequence import Backend, StepResult, Steps

@@ -35,9 +35,9 @@ from cpengine.errors import InputError
 from cpengine.failures import causes
 from cpengine.ledger import State
 from cpengine.model import Job, Outcome
-from cpengine.plan import Part, plate_of, suggestion
+from cpengine.planning.plan import Part, plate_of, suggestion
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
 
 

@@ -9,9 +9,9 @@ from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.ledger import Kept, Marker, Standing, State
 from cpengine.model import Job
-from cpengine.plan import Part, plate_of
+from cpengine.planning.plan import Part, plate_of
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 from cpengine.sequence import Steps
 from cpengine.storage import published
 

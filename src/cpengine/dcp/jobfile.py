@@ -18,7 +18,7 @@ from cpengine.dcp.config import source_of
 from cpengine.errors import InputError, StorageError
 from cpengine.inputs.loaddata import Group
 from cpengine.model import Job
-from cpengine.plan import check_ids
+from cpengine.planning.plan import check_ids
 
 _PLACES = ("pipeline", "data_file", "input", "output")
 _SHARED = (*_PLACES, "output_structure")

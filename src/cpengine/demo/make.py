@@ -12,7 +12,7 @@ from cpengine import config
 from cpengine.config import template
 from cpengine.demo.plate import wells_of, write_plate
 from cpengine.errors import ConfigError
-from cpengine.project import Project
+from cpengine.planning.project import Project
 
 NAME, BATCH = "demo", "2026_01_01_Batch1"
 

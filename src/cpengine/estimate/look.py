@@ -12,9 +12,9 @@ from cpengine.estimate.result import HOUR_S, Estimate, Known, StepEstimate
 from cpengine.estimate.room import Asked, Room, room
 from cpengine.estimate.text import duration
 from cpengine.model import Outcome
-from cpengine.plan import Part
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.progress import counted
-from cpengine.project import Project
 from cpengine.sequence import Steps, Todo
 
 NOTHING = "none of its jobs has been measured: add --pilot 3 to run three of them first"

@@ -16,7 +16,7 @@ from cpengine.system.capacity import MemoryLeft, usable_cores
 from cpengine.system.usage import GB
 
 if TYPE_CHECKING:
-    from cpengine.project import Project
+    from cpengine.planning.project import Project
 
 _AWS_S = 600.0
 """Until machines on AWS work, and from the last job until they are gone: a guess."""

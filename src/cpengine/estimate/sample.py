@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from cpengine import fingerprint
 from cpengine.ledger import Kept, Marker
 from cpengine.model import Job
-from cpengine.plan import plate_of
+from cpengine.planning import fingerprint
+from cpengine.planning.plan import plate_of
 
 MOST_MARKERS = 200
 """So many markers are read at the most."""

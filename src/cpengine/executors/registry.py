@@ -23,7 +23,7 @@ from cpengine.runner import Machine
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.apps import Apps
-    from cpengine.project import Project
+    from cpengine.planning.project import Project
 
 GROUP = "cpengine.executors"
 _CONNECT_S = 30

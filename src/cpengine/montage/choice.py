@@ -6,7 +6,7 @@ from cpengine.errors import ConfigError, InputError
 from cpengine.montage.grid import SiteGrid, natural, place, site_grid
 from cpengine.montage.names import Shown
 from cpengine.montage.options import Options
-from cpengine.plan import suggestion
+from cpengine.planning.plan import suggestion
 
 
 def wells(on_plate: Collection[str], wanted: frozenset[str]) -> list[str]:

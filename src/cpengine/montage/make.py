@@ -15,8 +15,8 @@ from cpengine.montage.options import Options
 from cpengine.montage.sources import Picture, PlateImages, Source
 from cpengine.montage.stack import Stack
 from cpengine.montage.writing import FACTS, Montage, Writer
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 

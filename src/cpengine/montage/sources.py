@@ -19,8 +19,8 @@ from cpengine.montage import names
 from cpengine.montage.grid import natural
 from cpengine.montage.names import File, Shown, Sites
 from cpengine.montage.options import Options, Rgb, colour
-from cpengine.plan import Plan, plate_of, suggestion
-from cpengine.project import Project
+from cpengine.planning.plan import Plan, plate_of, suggestion
+from cpengine.planning.project import Project
 from cpengine.storage import published
 from cpengine.storage.store import Storage
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
 from cpengine.ledger import State
-from cpengine.plan import Part, plate_of
+from cpengine.planning.plan import Part, plate_of
+from cpengine.planning.project import EVERYTHING, Project
 from cpengine.progress import counted
-from cpengine.project import EVERYTHING, Project
 from cpengine.qc import assess, controls, images, page, tables
 from cpengine.qc.assess import Assessment
 from cpengine.qc.controls import Controls

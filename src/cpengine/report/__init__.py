@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cpengine.plan import Part
-from cpengine.project import EVERYTHING, Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import EVERYTHING, Project
 from cpengine.report import facts, model, page
 from cpengine.report.facts import Facts
 from cpengine.report.links import Links

@@ -18,8 +18,8 @@ from cpengine.inputs.loaddata import Group
 from cpengine.ledger import Kept, Ledger, Marker, Standing, State, Verdict
 from cpengine.lifeline import Sign
 from cpengine.model import Outcome, id_of
-from cpengine.plan import Part
-from cpengine.project import Project
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
 from cpengine.sequence import Steps, Todo
 from cpengine.storage.parallel import each
 

@@ -16,7 +16,7 @@ from cpengine.executors.aws.settings import Settings, app_name, settle
 from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:
-    from cpengine.project import Project
+    from cpengine.planning.project import Project
 
 _MB_PER_GB = 1024
 _BUCKETS = {

@@ -9,7 +9,7 @@ from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.sent import Sent
 from cpengine.ledger import Kept, Ledger, Marker
 from cpengine.model import Job
-from cpengine.plan import Plan
+from cpengine.planning.plan import Plan
 from cpengine.storage.parallel import each
 
 

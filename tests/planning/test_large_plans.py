@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from cpengine.executors.base import Executor
-from cpengine.jobs import Lazy, ids
 from cpengine.model import Job, Outcome
-from cpengine.plan import Part, Plan
+from cpengine.planning.job_list import Lazy, ids
+from cpengine.planning.plan import Part, Plan
 from cpengine.progress import views
 from cpengine.sequence import Backend, StepResult, Steps, Todo
 from tests import build

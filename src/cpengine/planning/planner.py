@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cpengine import fingerprint, rules
+from cpengine import rules
 from cpengine.config.steps import SITE, Step
-from cpengine.derive import Deriver
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata, pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Group, Table
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.jobs import FileJobs, Jobs
 from cpengine.model import Job
-from cpengine.plan import (
+from cpengine.planning import fingerprint
+from cpengine.planning.derive import Deriver
+from cpengine.planning.grouped_table import Sheet
+from cpengine.planning.job_list import FileJobs, Jobs
+from cpengine.planning.plan import (
     Derived,
     Part,
     Plan,
@@ -27,13 +29,12 @@ from cpengine.plan import (
     layout_groups,
 )
 from cpengine.rules import Finding, Severity
-from cpengine.sheet import Sheet
 from cpengine.storage.store import as_text
 
 PLATE = "Metadata_Plate"
 
 if TYPE_CHECKING:
-    from cpengine.project import Project
+    from cpengine.planning.project import Project
 
 
 class Planner:

@@ -11,9 +11,9 @@ from itertools import accumulate, chain
 from operator import eq
 from typing import Any, TypeVar, overload
 
-from cpengine.fingerprint import Shared
 from cpengine.inputs.loaddata import Group
 from cpengine.model import Job, id_of
+from cpengine.planning.fingerprint import Shared
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from cpengine.config import PlateSection
 from cpengine.config.steps import SITE, Step
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import Group, Table
-from cpengine.jobs import Jobs
 from cpengine.model import Job, id_of
+from cpengine.planning.job_list import Jobs
 from cpengine.rules import Finding
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"

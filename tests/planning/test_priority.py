@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from cpengine import provenance
 from cpengine.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.order import PlateTimes, longest_first
-from cpengine.plan import plate_of
+from cpengine.planning.plan import plate_of
+from cpengine.planning.priority import PlateTimes, longest_first
 from cpengine.provenance import RunRecord
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs

@@ -8,7 +8,7 @@ import pytest
 from cpengine.config import PlateSection
 from cpengine.config.steps import PLATE, SITE, WELL
 from cpengine.errors import InputError
-from cpengine.plan import layout_groups, wells
+from cpengine.planning.plan import layout_groups, wells
 
 
 def ids(keys: Sequence[str], **layout: Any) -> list[str]:

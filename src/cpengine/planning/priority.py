@@ -5,9 +5,9 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cpengine.jobs import Lazy
 from cpengine.model import Job, Outcome
-from cpengine.plan import plate_of
+from cpengine.planning.job_list import Lazy
+from cpengine.planning.plan import plate_of
 
 
 def longest_first(jobs: Sequence[Job], plate_s: Mapping[str, float]) -> Sequence[Job]:

@@ -6,7 +6,7 @@ import pytest
 
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import parse
-from cpengine.plan import Plan
+from cpengine.planning.plan import Plan
 from tests import build
 from tests.build import Built, change
 

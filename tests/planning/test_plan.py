@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from cpengine.config.steps import PLATE, SITE, WELL
 from cpengine.errors import InputError
-from cpengine.fingerprint import changed, of_image_sets
 from cpengine.model import Job
-from cpengine.plan import Part, Plan, check_ids, check_part, in_part
+from cpengine.planning.fingerprint import changed, of_image_sets
+from cpengine.planning.plan import Part, Plan, check_ids, check_part, in_part
 from tests import build
 from tests.build import Built, change
 

@@ -18,15 +18,15 @@ from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import STEPS, Step
 from cpengine.dcp import DoneRule
-from cpengine.derive import Deriver
 from cpengine.errors import ConfigError, InputError
 from cpengine.inputs import batchfile, image_checks, loaddata
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.loaddata import Table
 from cpengine.ledger import Ledger
 from cpengine.model import Job
-from cpengine.plan import Part, Plan
-from cpengine.planner import Planner
+from cpengine.planning.derive import Deriver
+from cpengine.planning.plan import Part, Plan
+from cpengine.planning.planner import Planner
 from cpengine.rules import Severity
 from cpengine.runner import Machine
 from cpengine.slots import Slots

@@ -1,0 +1,1 @@
+"""From a project file to a step's jobs: groups, fingerprints, order."""
