@@ -51,7 +51,7 @@ from cpengine.executors.aws.apps import Apps
 from cpengine.executors.aws.messages import body
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.session import Aws
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.model import Job
 from cpengine.planning.project import Project
 from tests.aws.aws_server import AwsServer

@@ -22,7 +22,7 @@ from benchmarks.common import Options, Report, scratch
 from benchmarks.work import STEP, TEN, TWO, Plate, Work, say_plate, write_project
 from cpengine.estimate import Known, Where, estimate
 from cpengine.estimate.pilot import run as run_pilot
-from cpengine.ledger import Kept
+from cpengine.ledger.ledger import Kept
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.progress import views

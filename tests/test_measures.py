@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cpengine import measures
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Outcome
 from cpengine.planning.project import Project
 from cpengine.runner import run_job

@@ -14,9 +14,9 @@ import pytest
 from cpengine import notify
 from cpengine.errors import ConfigError, StorageError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
+from cpengine.ledger.run_record import hidden
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.notify import Notifier, Observer, told, wanted
-from cpengine.provenance import hidden
 from cpengine.sequence import StepResult
 
 SECRET = "/services/T000/B000/s3cr3t"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger import Marker, State, summary
+from cpengine.ledger.ledger import Marker, State, summary
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.sequence import Steps

@@ -16,7 +16,7 @@ import pytest
 from cpengine.events import Event, PhaseBegun
 from cpengine.failures import next_try
 from cpengine.inputs import loaddata
-from cpengine.ledger import Ledger, State
+from cpengine.ledger.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.planning import fingerprint
 from cpengine.runner import Machine, run_job

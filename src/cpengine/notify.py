@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
 from cpengine.failures import Cause, causes
+from cpengine.ledger.run_record import NOTIFY
 from cpengine.progress import counted
-from cpengine.provenance import NOTIFY
 from cpengine.sequence import StepResult
 
 ENVIRON, KEY, OPTION = "CPENGINE_NOTIFY", "run.notify", NOTIFY

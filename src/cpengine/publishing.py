@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cpengine.errors import InputError
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.storage.parallel import each
 

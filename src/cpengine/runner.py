@@ -34,7 +34,7 @@ from cpengine.events import (
     ProcessEachJob,
     ignore,
 )
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
 from cpengine.publishing import publish
 from cpengine.slots import Seat, Slots

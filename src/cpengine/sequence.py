@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-from cpengine import ledger, provenance
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.check.step import Check
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.failures import Tally
 from cpengine.inputs.loaddata import Group
-from cpengine.ledger import Standing, State
-from cpengine.lifeline import Lifeline
+from cpengine.ledger import ledger, run_record
+from cpengine.ledger.heartbeat import Lifeline
+from cpengine.ledger.ledger import Standing, State
+from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy
 from cpengine.planning.plan import Part, Plan
 from cpengine.planning.priority import PlateTimes, longest_first
 from cpengine.planning.project import Project
 from cpengine.progress import View, Watch
-from cpengine.provenance import RunRecord
 from cpengine.rules import Finding, Severity
 
 
@@ -232,7 +232,7 @@ class Steps:
             return result
         result = replace(result, derived=tuple(self.project.write_derived(plan)))
         book = self.project.ledger(plan.step)
-        jobs = longest_first(jobs, provenance.known_times(book))
+        jobs = longest_first(jobs, run_record.known_times(book))
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
@@ -261,7 +261,7 @@ class Steps:
         outputs.check_writable(todo.plan.step.ledger)
 
     def _begin(self, jobs: Sequence[Job], backend: Backend, then: str) -> RunRecord:
-        return provenance.begin(
+        return run_record.begin(
             jobs[0],
             len(jobs),
             executor=backend.name,

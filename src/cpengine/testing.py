@@ -22,7 +22,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import PROGRAM, Hosts
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
-from cpengine.ledger import Ledger, State, states
+from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.recipe import memory_rule
 from cpengine.runner import Machine, run_job

@@ -13,7 +13,7 @@ from cpengine.events import Event, Noted
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.session import AwsError
-from cpengine.ledger import Ledger, State, states
+from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Outcome
 from cpengine.runner import Machine
 from cpengine.testing import jobs, machine

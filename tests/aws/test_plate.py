@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.planning.project import Project
 from tests.aws import plates
 from tests.aws.agent import Agent

@@ -14,7 +14,7 @@ from cpengine.dcp import DoneRule
 from cpengine.executors.aws import setup, task
 from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.settings import DCP_IMAGE, Settings
-from cpengine.ledger import Ledger, State
+from cpengine.ledger.ledger import Ledger, State
 from cpengine.model import FailureKind
 from cpengine.runner import Machine
 from cpengine.testing import jobs, machine

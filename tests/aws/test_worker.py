@@ -13,7 +13,7 @@ import pytest
 from cpengine import testing
 from cpengine.executors.aws.queue import KEPT_S, Queue, attributes, ensure
 from cpengine.executors.aws.session import Aws
-from cpengine.ledger import Ledger, State, states
+from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import Job
 from cpengine.runner import Machine
 from cpengine.testing import GROUPS, jobs

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cpengine.ledger import Kept
+from cpengine.ledger.ledger import Kept
 from cpengine.model import Outcome
 from cpengine.planning.project import Project
 from tests.aws import plates

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cpengine.estimate.sample import MOST_MARKERS, even, markers, representative
-from cpengine.ledger import Marker
+from cpengine.ledger.ledger import Marker
 from tests.estimate.build import job
 
 WELLS = [f"{row}{column:02d}" for row in "ABCD" for column in range(1, 7)]

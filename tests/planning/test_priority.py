@@ -6,12 +6,12 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpengine import provenance
-from cpengine.ledger import Ledger
+from cpengine.ledger import run_record
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.planning.plan import plate_of
 from cpengine.planning.priority import PlateTimes, longest_first
-from cpengine.provenance import RunRecord
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs
 
@@ -73,7 +73,7 @@ def _ledger(tmp_path: Path) -> Ledger:
 def _record(ledger: Ledger, number: int, **plate_s: float) -> RunRecord:
     """Write the record of a run that began, and its end if it has times."""
     (ledger.storage.path("") / "any.cppipe").write_text("CellProfiler Pipeline:\n")
-    begun = provenance.begin(
+    begun = run_record.begin(
         A, 1, executor="local", versions={}, workspace=ledger.storage
     )
     begun = replace(begun, id=f"{number:03}")
@@ -88,22 +88,22 @@ def test_the_newest_record_of_a_plate_counts(tmp_path: Path) -> None:
     _record(ledger, 1, P1=1.0, P2=2.0)
     _record(ledger, 2, P1=10.0)
     _record(ledger, 3)  # it was killed
-    assert provenance.known_times(ledger) == {"P1": 10.0, "P2": 2.0}
+    assert run_record.known_times(ledger) == {"P1": 10.0, "P2": 2.0}
 
 
 def test_a_step_that_never_ran_has_no_known_times(tmp_path: Path) -> None:
-    assert provenance.known_times(_ledger(tmp_path)) == {}
+    assert run_record.known_times(_ledger(tmp_path)) == {}
 
 
 def test_a_record_of_an_older_version_tells_no_times(tmp_path: Path) -> None:
     ledger = _ledger(tmp_path)
     ledger.storage.write("ledger/runs/20250101T000000Z-0000.json", b'{"id": "x"}')
-    assert provenance.known_times(ledger) == {}
+    assert run_record.known_times(ledger) == {}
 
 
 def test_only_the_newest_records_are_read(tmp_path: Path) -> None:
     ledger = _ledger(tmp_path)
     for number in range(20):
         _record(ledger, number, **{f"P{number}": 1.0})
-    found = provenance.known_times(ledger)
+    found = run_record.known_times(ledger)
     assert set(found) == {f"P{number}" for number in range(12, 20)}

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from cpengine.failures import CURES
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.model import FailureKind
 from cpengine.planning.project import Project
 from tests import build

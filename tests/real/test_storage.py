@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.model import Outcome
 from cpengine.planning.project import Project
 from cpengine.storage.roots import BUCKET

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cpengine import provenance
-from cpengine.ledger import Ledger
+from cpengine.ledger import run_record
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.planning.project import Project
 from cpengine.storage.parallel import each
@@ -78,7 +78,7 @@ def _record(
     project: Project, ledger: Ledger, outcomes: list[Outcome], *, ended: bool
 ) -> None:
     versions = dict(outcomes[0].versions)
-    record = provenance.begin(
+    record = run_record.begin(
         outcomes[0].job,
         len(outcomes),
         executor="local",

@@ -9,10 +9,11 @@ from typing import Any
 import boto3
 import pytest
 
-from cpengine import provenance, report
+from cpengine import report
 from cpengine.errors import ConfigError, InputError
-from cpengine.ledger import Ledger
-from cpengine.lifeline import Lifeline
+from cpengine.ledger import run_record
+from cpengine.ledger.heartbeat import Lifeline
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Outcome
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
@@ -108,7 +109,7 @@ def test_half_way_the_rest_is_left(tmp_path: Path) -> None:
 
 def test_a_run_that_is_under_way_says_how_far_it_is(tmp_path: Path) -> None:
     made = project(tmp_path, SMALL, left=0.5)
-    record = provenance.last_run(book(made))
+    record = run_record.last_run(book(made))
     assert record is not None
     with Lifeline(book(made), record["id"], {}, lambda: "2/4 done"):
         assert model(made)["summary"]["under_way"] == "2/4 done"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.planning.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.real.compare import lasting

@@ -25,7 +25,7 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
-from cpengine.ledger import Kept, Marker
+from cpengine.ledger.ledger import Kept, Marker
 from cpengine.planning.project import Project
 from cpengine.progress import counted
 from cpengine.sequence import Steps

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from cpengine import lifeline, provenance
 from cpengine.cli.base import OK, SOME_FAILED, Folder, print_err, print_out
 from cpengine.cli.status import said_of, steps_that_ran
 from cpengine.errors import ExecutorError, InputError
 from cpengine.executors import registry
-from cpengine.ledger import Ledger
-from cpengine.lifeline import Sign
+from cpengine.ledger import heartbeat, run_record
+from cpengine.ledger.heartbeat import Sign
+from cpengine.ledger.ledger import Ledger
 from cpengine.planning.project import Project
 
 _NEXT_S = 300.0
@@ -50,7 +50,7 @@ class _Run:
     @property
     def sign(self) -> Sign | None:
         """The driver's last sign."""
-        return lifeline.sign_of(self.ledger, self.id)
+        return heartbeat.sign_of(self.ledger, self.id)
 
 
 def attach(
@@ -90,7 +90,7 @@ def cancel(folder: Folder = Path()) -> None:
         raise InputError(f"{run.step}: no run is under way: {said_of(run.record)}")
     sign = run.sign
     if sign is not None and sign.alive:
-        lifeline.ask_to_stop(run.ledger, run.id)
+        heartbeat.ask_to_stop(run.ledger, run.id)
         print_err(f"asked the driver on {sign.host} to stop")
         sign = _stopping(project, run, sign)
     run = _again(project, run)  # a driver takes its sign away after it has ended
@@ -140,12 +140,12 @@ def _newest(project: Project) -> _Run:
 
 def _last(project: Project, step: str) -> _Run | None:
     book = project.ledger(project.step(step))
-    record = provenance.last_run(book)
+    record = run_record.last_run(book)
     return _Run(book, record) if record else None
 
 
 def _again(project: Project, run: _Run) -> _Run:
-    return _Run(run.ledger, provenance.read(run.ledger, run.id))
+    return _Run(run.ledger, run_record.read(run.ledger, run.id))
 
 
 def _next(project: Project, run: _Run, every: float) -> _Run:
@@ -161,7 +161,7 @@ def _next(project: Project, run: _Run, every: float) -> _Run:
 
 def _without_driver(run: _Run, sign: Sign | None, go_on: bool) -> None:
     """Refuse to wait for a run whose driver is gone, or start it again."""
-    if provenance.read(run.ledger, run.id)["ended"]:  # just now, in good order
+    if run_record.read(run.ledger, run.id)["ended"]:  # just now, in good order
         return
     _clear(run, sign)
     command = run.record["command"]
@@ -187,5 +187,5 @@ def _clear(run: _Run, sign: Sign | None) -> None:
             print_err(f"note: the run's SLURM jobs could not be cancelled: {error}")
     if sign is not None and "folder" in sign.traces:
         shutil.rmtree(sign.traces["folder"], ignore_errors=True)
-    lifeline.bury(run.ledger, run.id)
-    provenance.close(run.ledger, run.id)
+    heartbeat.bury(run.ledger, run.id)
+    run_record.close(run.ledger, run.id)

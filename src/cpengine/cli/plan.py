@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cpengine import config, ledger
+from cpengine import config
 from cpengine.cli.base import (
     ExcludeFlagged,
     Folder,
@@ -29,7 +29,8 @@ from cpengine.config import template
 from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
 from cpengine.errors import ConfigError
-from cpengine.ledger import Standing, State
+from cpengine.ledger import ledger
+from cpengine.ledger.ledger import Standing, State
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.planning.project import Project
 from cpengine.progress import counted

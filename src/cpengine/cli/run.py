@@ -35,12 +35,12 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import registry
 from cpengine.failures import causes
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
+from cpengine.ledger.run_record import hidden
 from cpengine.notify import Notifier
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.progress import counted, views
-from cpengine.provenance import hidden
 from cpengine.runner import versions
 from cpengine.sequence import Backend, StepResult, Steps
 from cpengine.system.scratch import sweep

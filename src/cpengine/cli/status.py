@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cpengine import ledger, provenance
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -33,7 +32,8 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import InputError
 from cpengine.failures import causes
-from cpengine.ledger import State
+from cpengine.ledger import ledger, run_record
+from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import Part, plate_of, suggestion
 from cpengine.planning.project import Project
@@ -138,7 +138,7 @@ class _Look:
         jobs = [standing.job for standing in todo.standings]
         return _Status(
             todo,
-            provenance.last_run(book),
+            run_record.last_run(book),
             book.outcomes(markers) if self.failed else (),
             book.damaged(jobs) if self.verify else (),
         )

@@ -7,7 +7,7 @@ from cpengine.collect.names import PLATE, files_of
 from cpengine.collect.plate import JobCsvs, Plate
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.ledger import Kept, Marker, Standing, State
+from cpengine.ledger.ledger import Kept, Marker, Standing, State
 from cpengine.model import Job
 from cpengine.planning.plan import Part, plate_of
 from cpengine.planning.project import Project

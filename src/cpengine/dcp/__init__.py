@@ -3,6 +3,6 @@
 Only `DoneRule` is imported here, since the steps need it; the other modules need them.
 """
 
-from cpengine.dcp.done import DoneRule
+from cpengine.ledger.dcp_done import DoneRule
 
 __all__ = ["DoneRule"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.estimate.sample import representative
 from cpengine.executors import registry
-from cpengine.ledger import Kept, Marker
+from cpengine.ledger.ledger import Kept, Marker
 from cpengine.model import Job, Outcome
 from cpengine.progress import Watch
 from cpengine.runner import versions

@@ -22,7 +22,7 @@ from cpengine.errors import ConfigError, InputError
 from cpengine.inputs import batchfile, image_checks, loaddata
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.loaddata import Table
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.planning.derive import Deriver
 from cpengine.planning.plan import Part, Plan

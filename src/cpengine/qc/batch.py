@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.planning.plan import Part, plate_of
 from cpengine.planning.project import EVERYTHING, Project
 from cpengine.progress import counted

@@ -10,13 +10,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from cpengine import lifeline
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.failures import Cause, causes
 from cpengine.inputs.loaddata import Group
-from cpengine.ledger import Kept, Ledger, Marker, Standing, State, Verdict
-from cpengine.lifeline import Sign
+from cpengine.ledger import heartbeat
+from cpengine.ledger.heartbeat import Sign
+from cpengine.ledger.ledger import Kept, Ledger, Marker, Standing, State, Verdict
 from cpengine.model import Outcome, id_of
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
@@ -143,7 +143,7 @@ def gather(
     )
     _read(facts, book, todo.standings)
     if facts.runs and not facts.runs[-1]["ended"]:
-        sign = lifeline.sign_of(book, facts.runs[-1]["id"])
+        sign = heartbeat.sign_of(book, facts.runs[-1]["id"])
         facts.sign = sign if sign and sign.alive else None
     facts.causes = causes(facts.failed)[:MOST_CAUSES]
     facts.logs = _logs(book, facts.causes)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.report import timeline
 from cpengine.report.facts import PHASES, Facts, Ran
 from cpengine.report.numbers import MB, Spread

@@ -7,7 +7,7 @@ from typing import Any
 
 from cpengine import __version__
 from cpengine.failures import Cause, likeness
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome, id_of
 from cpengine.report import figures
 from cpengine.report.facts import PHASES, Facts

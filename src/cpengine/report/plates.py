@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from cpengine import measures
 from cpengine.inputs.loaddata import Group
-from cpengine.ledger import State
+from cpengine.ledger.ledger import State
 from cpengine.report.facts import Facts, Ran
 from cpengine.report.numbers import Spread
 

@@ -5,7 +5,7 @@ import posixpath
 from dataclasses import replace
 
 from cpengine.dcp import DoneRule
-from cpengine.ledger import Kept, Marker
+from cpengine.ledger.ledger import Kept, Marker
 from cpengine.model import Job
 from cpengine.storage.store import Storage
 

@@ -12,7 +12,7 @@ from cpengine.executors.aws import fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.session import Aws, AwsError
-from cpengine.provenance import now
+from cpengine.ledger.run_record import now
 
 _GONE = frozenset(
     {

@@ -23,7 +23,7 @@ from cpengine.executors.aws.stock import Stock
 from cpengine.executors.aws.submit import submit
 from cpengine.executors.base import Executor
 from cpengine.failures import given_up, next_try
-from cpengine.ledger import Kept, Ledger, Marker
+from cpengine.ledger.ledger import Kept, Ledger, Marker
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.runner import Machine, versions
 

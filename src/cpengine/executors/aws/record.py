@@ -8,7 +8,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any
 
-from cpengine.provenance import now
+from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
 
 NAME = "aws.json"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cpengine.executors.aws.queue import Queue
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.storage.parallel import each
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from cpengine.executors.aws import fleet, watch
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.fleet import Fleet
-from cpengine.provenance import now
+from cpengine.ledger.run_record import now
 
 
 def estimate(app: App, machines: int) -> str:

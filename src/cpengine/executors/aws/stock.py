@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cpengine.dcp import DoneRule
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job, Outcome
 
 

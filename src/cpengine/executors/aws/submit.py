@@ -7,7 +7,7 @@ from cpengine.executors.aws.app import App
 from cpengine.executors.aws.messages import body
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.sent import Sent
-from cpengine.ledger import Kept, Ledger, Marker
+from cpengine.ledger.ledger import Kept, Ledger, Marker
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.storage.parallel import each

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger import Ledger
-from cpengine.lifeline import Lifeline, Sign, ask_to_stop, bury, sign_of
-from cpengine.provenance import now
+from cpengine.ledger.heartbeat import Lifeline, Sign, ask_to_stop, bury, sign_of
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
 
 RUN = "20260101T000000Z-ab12"

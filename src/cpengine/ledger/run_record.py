@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from cpengine.ledger import Ledger
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage

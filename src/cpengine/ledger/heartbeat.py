@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import Self
 
 from cpengine.errors import StorageError
-from cpengine.ledger import Ledger
-from cpengine.provenance import now
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.run_record import now
 from cpengine.system.usage import lives
 
 EVERY_S = 5.0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger import Ledger, Marker, Standing, State, marker_of
+from cpengine.ledger.ledger import Ledger, Marker, Standing, State, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
 
