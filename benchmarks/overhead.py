@@ -37,13 +37,13 @@ from benchmarks.common import RESULTS, header
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import Hosts
 from cpengine.executors.local import LocalExecutor
+from cpengine.job.admission import Slots
+from cpengine.job.run_job import Machine
 from cpengine.model import Job
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.progress import views
-from cpengine.runner import Machine
 from cpengine.sequence import Steps
-from cpengine.slots import Slots
 from tests import build
 
 SIZES = (1_000, 10_000)

@@ -40,9 +40,9 @@ from cpengine.config import SlurmSection
 from cpengine.executors.base import Executor
 from cpengine.executors.local import LocalExecutor
 from cpengine.executors.slurm.executor import ClusterExecutor
+from cpengine.job.run_job import Machine
 from cpengine.model import Job
 from cpengine.planning.project import Project
-from cpengine.runner import Machine
 from tests.slurm.cluster import Cluster
 
 JOBS, JOBS_SHORT = 10_000, 1_000

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.common import header, scratch
+from cpengine.job.stage import Stager
 from cpengine.model import Job
-from cpengine.staging import Stager
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.roots import BUCKET, Places

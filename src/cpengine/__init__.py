@@ -6,10 +6,10 @@ from cpengine.errors import CpengineError
 from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
+from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.planning.plan import Part, Plan
 from cpengine.planning.project import Project
-from cpengine.runner import Machine, run_job
 
 __version__ = version("cpengine")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from cpengine.config import ClusterSection, DaskSection, ProjectFile
 from cpengine.errors import CellProfilerError, ConfigError
+from cpengine.job.admission import MemoryRule, Slots
+from cpengine.job.run_job import Machine
 from cpengine.planning.project import Project
-from cpengine.runner import Machine
-from cpengine.slots import MemoryRule, Slots
 from cpengine.system.capacity import MemoryLeft, lately
 from cpengine.system.scratch import sweep
 from cpengine.system.usage import GB, sample

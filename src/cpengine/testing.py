@@ -22,11 +22,11 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import PROGRAM, Hosts
 from cpengine.events import Event, JobRetried
 from cpengine.executors.base import Executor
+from cpengine.job.admission import Slots
+from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.recipe import memory_rule
-from cpengine.runner import Machine, run_job
-from cpengine.slots import Slots
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage

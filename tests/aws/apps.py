@@ -10,7 +10,7 @@ from cpengine.executors.aws.apps import open_app, told
 from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.session import Aws
 from cpengine.executors.aws.settings import Settings, settle
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 
 LEDGER = "ledger"
 QUICK: dict[str, Any] = {

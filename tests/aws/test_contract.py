@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from cpengine.executors.base import Executor
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 from tests.aws import apps
 from tests.aws.agent import Agent

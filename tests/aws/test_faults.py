@@ -13,9 +13,9 @@ from cpengine.events import Event, Noted
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.session import AwsError
+from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Outcome
-from cpengine.runner import Machine
 from cpengine.testing import jobs, machine
 from tests.aws import apps
 from tests.aws.agent import Agent

@@ -9,8 +9,8 @@ from cpengine.executors.aws import down, setup, start, submit
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.record import Record
 from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
-from cpengine.runner import Machine
 from cpengine.testing import jobs, machine
 from tests.aws import apps
 from tests.aws.aws_server import AwsServer

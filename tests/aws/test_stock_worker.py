@@ -14,9 +14,9 @@ from cpengine.dcp import DoneRule
 from cpengine.executors.aws import setup, task
 from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.settings import DCP_IMAGE, Settings
+from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State
 from cpengine.model import FailureKind
-from cpengine.runner import Machine
 from cpengine.testing import jobs, machine
 from tests.aws import apps
 from tests.aws.aws_server import AwsServer

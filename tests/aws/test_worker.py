@@ -13,9 +13,9 @@ import pytest
 from cpengine import testing
 from cpengine.executors.aws.queue import KEPT_S, Queue, attributes, ensure
 from cpengine.executors.aws.session import Aws
+from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import Job
-from cpengine.runner import Machine
 from cpengine.testing import GROUPS, jobs
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.loop import Worker

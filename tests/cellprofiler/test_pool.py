@@ -17,8 +17,8 @@ import pytest
 
 from cpengine.cellprofiler.pool import Hosts, Recycling
 from cpengine.events import Event, ModuleDone, ProcessEachJob
+from cpengine.job.run_job import Machine, run_job
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.runner import Machine, run_job
 from cpengine.system import process
 from cpengine.testing import jobs, machine
 

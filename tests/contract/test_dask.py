@@ -8,7 +8,7 @@ from distributed import Client, LocalCluster
 from cpengine import testing
 from cpengine.executors.base import Executor
 from cpengine.executors.dask.executor import DaskExecutor
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 
 

@@ -3,7 +3,7 @@
 from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 
 

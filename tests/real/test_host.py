@@ -13,9 +13,9 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.demo.make import Size, make
 from cpengine.events import Event, JobRetried
 from cpengine.executors.inline import InlineExecutor
+from cpengine.job.run_job import Machine
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.planning.project import Project
-from cpengine.runner import Machine
 from tests import build
 from tests.conftest import Cpengine, local_csv, plain
 from tests.real.compare import PLACES, TIMES, TIMESTAMP, without

@@ -7,7 +7,7 @@ import pytest
 from cpengine import testing
 from cpengine.executors.base import Executor
 from cpengine.executors.slurm.executor import ClusterExecutor
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 from tests.slurm.cluster import Cluster
 from tests.slurm.workers import settings

@@ -35,13 +35,13 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import registry
 from cpengine.failures import causes
+from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import State
 from cpengine.ledger.run_record import hidden
 from cpengine.notify import Notifier
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.progress import counted, views
-from cpengine.runner import versions
 from cpengine.sequence import Backend, StepResult, Steps
 from cpengine.system.scratch import sweep
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.estimate.sample import representative
 from cpengine.executors import registry
+from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import Kept, Marker
 from cpengine.model import Job, Outcome
 from cpengine.progress import Watch
-from cpengine.runner import versions
 from cpengine.sequence import Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
 

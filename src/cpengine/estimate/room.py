@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from cpengine import config
 from cpengine.errors import ConfigError
 from cpengine.executors import registry
+from cpengine.job.admission import MemoryRule
+from cpengine.job.memory_forecast import Needs
 from cpengine.model import Outcome
-from cpengine.needs import Needs
 from cpengine.progress import counted
-from cpengine.slots import MemoryRule
 from cpengine.system.capacity import MemoryLeft, usable_cores
 from cpengine.system.usage import GB
 

@@ -3,8 +3,8 @@
 from threading import Event as Flag
 
 from cpengine.executors.base import Executor
+from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
-from cpengine.runner import Machine, run_job
 
 
 class InlineExecutor(Executor):

@@ -6,9 +6,9 @@ from dataclasses import replace
 from threading import Event as Flag
 
 from cpengine.executors.base import Executor
+from cpengine.job.admission import MemoryRule, Slots
+from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
-from cpengine.runner import Machine, run_job
-from cpengine.slots import MemoryRule, Slots
 from cpengine.system.capacity import MemoryLeft, lately, usable_cores
 from cpengine.system.usage import GB
 

@@ -19,7 +19,7 @@ from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
 from cpengine.extras import extra
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.apps import Apps

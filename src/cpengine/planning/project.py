@@ -22,14 +22,14 @@ from cpengine.errors import ConfigError, InputError
 from cpengine.inputs import batchfile, image_checks, loaddata
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.loaddata import Table
+from cpengine.job.admission import Slots
+from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.planning.derive import Deriver
 from cpengine.planning.plan import Part, Plan
 from cpengine.planning.planner import Planner
 from cpengine.rules import Severity
-from cpengine.runner import Machine
-from cpengine.slots import Slots
 from cpengine.storage import filesystems
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from cpengine.measures import COUNT
+from cpengine.job.image_measures import COUNT
 from cpengine.report import model as models
 from cpengine.report import numbers, timeline
 from cpengine.report.facts import Facts

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cpengine import measures
 from cpengine.inputs.loaddata import Group
+from cpengine.job import image_measures
 from cpengine.ledger.ledger import State
 from cpengine.report.facts import Facts, Ran
 from cpengine.report.numbers import Spread
@@ -133,7 +133,7 @@ def measures_of(facts: Facts, plates: Sequence[Plate]) -> list[Measure]:
         Measure("Attempts", "count", "largest", _of_jobs(facts, lambda r: r.attempt)),
     ]
     for name, values in facts.measures.items():
-        add = measures.is_sum(name)
+        add = image_measures.is_sum(name)
         found.append(
             Measure(name, "count" if add else "", "sum" if add else "mean", values)
         )

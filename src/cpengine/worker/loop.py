@@ -18,9 +18,9 @@ from cpengine.executors.aws import messages
 from cpengine.executors.aws.queue import ABSENT, Message, Queue
 from cpengine.executors.aws.session import AwsError
 from cpengine.failures import next_try
+from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.runner import Machine, run_job
 from cpengine.worker import adopt, health
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.told import Told

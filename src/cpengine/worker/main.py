@@ -12,7 +12,7 @@ from cpengine.executors.aws.app import App
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import Record
 from cpengine.executors.aws.session import Aws, AwsError
-from cpengine.runner import Machine
+from cpengine.job.run_job import Machine
 from cpengine.worker import metadata
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.loop import Worker

@@ -23,9 +23,9 @@ from cpengine.executors.aws.stock import Stock
 from cpengine.executors.aws.submit import submit
 from cpengine.executors.base import Executor
 from cpengine.failures import given_up, next_try
+from cpengine.job.run_job import Machine, versions
 from cpengine.ledger.ledger import Kept, Ledger, Marker
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.runner import Machine, versions
 
 _WINDOW = 20_000
 _BLIND_S = 600.0

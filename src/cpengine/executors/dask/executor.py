@@ -25,10 +25,10 @@ from cpengine.executors.base import Executor
 from cpengine.executors.dask import node
 from cpengine.executors.dask.node import Node
 from cpengine.failures import next_try
+from cpengine.job.run_job import Machine, versions
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.runner import Machine, versions
 
 _TEND_S = 0.5
 """How often workers are looked at while jobs run."""

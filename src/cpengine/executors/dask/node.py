@@ -33,8 +33,8 @@ from cpengine.events import (
     ProcessEachJob,
 )
 from cpengine.executors.dask.lifetime import Lifetime
+from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
-from cpengine.runner import Machine, run_job
 
 READY, REFUSES, DRAINING = "ready", "refuses", "draining"
 """What is told of a worker."""

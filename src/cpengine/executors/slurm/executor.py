@@ -23,8 +23,8 @@ from cpengine.events import Noted
 from cpengine.executors.dask.executor import DaskExecutor
 from cpengine.executors.slurm.fleet import Fleet, needed
 from cpengine.executors.slurm.queues import QUEUES, Queue, seconds
+from cpengine.job.run_job import Machine
 from cpengine.model import Failure
-from cpengine.runner import Machine
 from cpengine.system.usage import GB
 
 _IDLE_S = 60.0

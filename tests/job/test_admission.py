@@ -12,8 +12,8 @@ from itertools import pairwise
 
 import pytest
 
+from cpengine.job.admission import MemoryRule, Seat, Slots
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.slots import MemoryRule, Seat, Slots
 from cpengine.system.usage import GB, sample
 from cpengine.testing import jobs
 

@@ -16,10 +16,10 @@ import pytest
 from cpengine.events import Event, PhaseBegun
 from cpengine.failures import next_try
 from cpengine.inputs import loaddata
+from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger, State
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.planning import fingerprint
-from cpengine.runner import Machine, run_job
 from cpengine.storage.roots import BUCKET
 from cpengine.system.scratch import PREFIX, sweep
 from cpengine.testing import jobs, machine

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from cpengine.job.memory_forecast import GB, Needs
 from cpengine.model import Job
-from cpengine.needs import GB, Needs
 from cpengine.testing import jobs
 
 A, B, C = jobs("A", "B", "C")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cpengine import measures
+from cpengine.job import image_measures
+from cpengine.job.run_job import run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Outcome
 from cpengine.planning.project import Project
-from cpengine.runner import run_job
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 
@@ -30,7 +30,7 @@ def table(folder: Path, *rows: Mapping[str, object], name: str = "Image.csv") ->
 
 def of(folder: Path) -> dict[str, float]:
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
-    return measures.of(folder, names)
+    return image_measures.of(folder, names)
 
 
 def test_counts_are_summed_and_image_quality_is_averaged(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_cell_that_is_too_long_gives_no_measures(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_gives_no_measures(tmp_path: Path) -> None:
-    assert measures.of(tmp_path, ["Image.csv"]) == {}
+    assert image_measures.of(tmp_path, ["Image.csv"]) == {}
 
 
 def test_a_job_without_an_image_table_is_done(tmp_path: Path) -> None:

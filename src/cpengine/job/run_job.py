@@ -15,7 +15,6 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Self
 
-from cpengine import measures
 from cpengine.cellprofiler.command import (
     ModuleLine,
     parse_progress,
@@ -34,17 +33,18 @@ from cpengine.events import (
     ProcessEachJob,
     ignore,
 )
+from cpengine.job import image_measures
+from cpengine.job.admission import Seat, Slots
+from cpengine.job.publish import publish
+from cpengine.job.stage import Staged, Stager
+from cpengine.job.verify import verify
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
-from cpengine.publishing import publish
-from cpengine.slots import Seat, Slots
-from cpengine.staging import Staged, Stager
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
 from cpengine.system import scratch
 from cpengine.system.process import Ended, Limits, run
 from cpengine.system.usage import GB
-from cpengine.verify import verify
 
 _UNLIMITED = 2**30
 
@@ -193,7 +193,7 @@ class _Attempt:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
             seat.ended(self.ended.peak_memory, out_of_memory=short)
         files = verify(self.ended, folder, self.job)
-        self.measures = measures.of(folder / "output", files)
+        self.measures = image_measures.of(folder / "output", files)
         return files
 
     def _limits(self, seat: Seat) -> Limits:

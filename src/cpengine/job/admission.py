@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event as Flag
 
+from cpengine.job.memory_forecast import Needs
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.needs import Needs
 from cpengine.system.usage import GB
 
 _LOOK_S = 0.2

@@ -5,8 +5,8 @@ import signal
 from pathlib import Path
 
 from cpengine.cellprofiler.command import error_of, lacks_memory, not_loaded
+from cpengine.job.publish import files_of
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.publishing import files_of
 from cpengine.system.process import Ended
 
 

@@ -1,0 +1,1 @@
+"""One job on this machine: stage, admit, run CellProfiler, verify, publish."""
