@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cpengine import __version__, testing
+from cpengine import __version__
 from cpengine.cli import app
+from cpengine.executors import contract
 from cpengine.planning.project import Project
 from tests import build
 from tests.build import Built, change
@@ -21,7 +22,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
     made = build.project(tmp_path / "project")
     tool = tmp_path / "tool"
     tool.mkdir()
-    found = testing.stand_in(tool, {})
+    found = contract.stand_in(tool, {})
     monkeypatch.setenv("CPENGINE_CELLPROFILER", found.command[0])
     faults(made, {})
     return made

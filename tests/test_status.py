@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cpengine.failures import CURES
+from cpengine.executors.retry import CURES
 from cpengine.model import FailureKind
 from tests.build import Built, change
 from tests.test_cli import built, call, faults

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
-from cpengine.failures import Cause, causes
+from cpengine.executors.retry import Cause, causes
 from cpengine.ledger.run_record import NOTIFY
 from cpengine.progress import counted
 from cpengine.sequence import StepResult

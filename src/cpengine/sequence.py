@@ -12,7 +12,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.check.step import Check
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
-from cpengine.failures import Tally
+from cpengine.executors.retry import Tally
 from cpengine.inputs.loaddata import Group
 from cpengine.ledger import ledger, run_record
 from cpengine.ledger.heartbeat import Lifeline

@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cpengine import testing
 from cpengine.cli.base import Commands
 from cpengine.cli.collect import collect
+from cpengine.executors import contract
 from tests import build
 from tests.collect.screen import Screen, compartments
 
@@ -25,7 +25,7 @@ def two_plates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Screen:
     """Two plates; of the second only one job is done, of the first all."""
     tool = tmp_path / "tool"
     tool.mkdir()
-    found = testing.stand_in(tool, {})
+    found = contract.stand_in(tool, {})
     monkeypatch.setenv("CPENGINE_CELLPROFILER", found.command[0])
     built = build.project(tmp_path / "project", plates=("P1", "P2"))
     screen = Screen(built.project(), tmp_path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cpengine.events import Event, JobRetried, RunStopped
 from cpengine.executors.base import Executor
-from cpengine.failures import HOPELESS
+from cpengine.executors.retry import HOPELESS
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.testing import GROUPS, jobs
 

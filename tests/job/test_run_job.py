@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cpengine.events import Event, PhaseBegun
-from cpengine.failures import next_try
+from cpengine.executors.retry import next_try
 from cpengine.inputs import loaddata
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger, State

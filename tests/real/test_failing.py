@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cpengine.failures import CURES
+from cpengine.executors.retry import CURES
 from cpengine.ledger.ledger import State
 from cpengine.model import FailureKind
 from cpengine.planning.project import Project

@@ -31,8 +31,8 @@ from cpengine.progress import counted
 from cpengine.sequence import Steps
 
 if TYPE_CHECKING:
-    from cpengine.executors.aws.app import App
-    from cpengine.executors.aws.apps import Apps
+    from cpengine.executors.aws.project_stacks import Apps
+    from cpengine.executors.aws.stack import App
 
 app = typer.Typer(
     help="Distributed-CellProfiler's phases on AWS, one by one. `run --on aws` does "
@@ -118,7 +118,7 @@ def start(
     yes: Yes = False,
 ) -> None:
     """Ask for spot machines and have them run containers. From here on it costs."""
-    from cpengine.executors.aws import start as phase
+    from cpengine.executors.aws import launch as phase
 
     project = Project.load(folder)
     apps = _apps_of(project)
@@ -155,13 +155,13 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Follow a run: queue, machines, cost, dead letters; take it down at its end."""
-    from cpengine.executors.aws import fleet, letters
+    from cpengine.executors.aws import dead_letters, fleet
     from cpengine.executors.aws.monitor import Monitor
 
     project = Project.load(folder)
     one = _apps_of(project).app(step)
     if redrive:
-        print_out(f"{one.name}: put {letters.redrive(one)} messages back")
+        print_out(f"{one.name}: put {dead_letters.redrive(one)} messages back")
     if once:
         _look(project, step, one, as_json)
         return
@@ -264,14 +264,14 @@ def agree(what: str, yes: bool) -> None:
 
 def _look(project: Project, step: str, one: "App", as_json: bool) -> None:
     """Say how a run stands: its queue and machines, and what the ledger has."""
-    from cpengine.executors.aws import fleet, letters
+    from cpengine.executors.aws import dead_letters, fleet
     from cpengine.executors.aws.queue import Counts, Queue
 
     queue = Queue.find(one.aws, one.settings.queue)
     counts = queue.counts() if queue else Counts(0, 0, 0)
     machines = sum(len(each.machines()) for each in fleet.of_app(one))
     dead = Queue.find(one.aws, one.settings.dead_letters)
-    given_up = letters.peek(dead) if dead else []
+    given_up = dead_letters.peek(dead) if dead else []
     markers = project.ledger(project.step(step)).markers().values()
     told = [m for names in markers for m in map(Marker.parse, names) if m]
     done = sum(marker.state is Kept.DONE for marker in told)

@@ -31,7 +31,7 @@ from cpengine.estimate import estimate as estimate_steps
 from cpengine.estimate.model import Interval
 from cpengine.estimate.pilot import Piloted
 from cpengine.estimate.pilot import run as run_pilot
-from cpengine.failures import causes
+from cpengine.executors.retry import causes
 from cpengine.planning.project import Project
 from cpengine.progress import counted, views
 from cpengine.sequence import Steps

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from cpengine import config, detach, estimate
+from cpengine import config, estimate
 from cpengine import notify as notifying
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cli import aws
@@ -33,8 +33,8 @@ from cpengine.cli.base import (
     print_out,
 )
 from cpengine.errors import ConfigError, CpengineError
-from cpengine.executors import registry
-from cpengine.failures import causes
+from cpengine.executors import detach, registry
+from cpengine.executors.retry import causes
 from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import State
 from cpengine.ledger.run_record import hidden

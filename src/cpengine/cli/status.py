@@ -31,7 +31,7 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.errors import InputError
-from cpengine.failures import causes
+from cpengine.executors.retry import causes
 from cpengine.ledger import ledger, run_record
 from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome

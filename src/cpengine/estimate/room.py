@@ -116,7 +116,7 @@ def _cluster(asked: Asked) -> Room:
 
 def _aws(asked: Asked) -> Room:
     app = registry.aws_apps(asked.project, asked.cellprofiler).app(asked.step)
-    from cpengine.executors.aws import start
+    from cpengine.executors.aws import launch
 
     settings = app.settings
     machines = settings.machines_for(min(asked.jobs, asked.workers or asked.jobs))
@@ -131,7 +131,7 @@ def _aws(asked: Asked) -> Room:
         machines=machines,
         price=settings.machine_price,
         life_h=settings.life_h(machines),
-        at_most=start.estimate(app, machines),
+        at_most=launch.estimate(app, machines),
     )
 
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from cpengine.events import JobEnded, JobRetried, Listener, RunStopped, ignore
-from cpengine.failures import Retry, Tally, next_try
+from cpengine.executors.retry import Retry, Tally, next_try
 from cpengine.model import Job, Outcome
 
 

@@ -13,8 +13,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpengine import config, detach
+from cpengine import config
 from cpengine.errors import ConfigError, ExecutorError
+from cpengine.executors import detach
 from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
@@ -22,7 +23,7 @@ from cpengine.extras import extra
 from cpengine.job.run_job import Machine
 
 if TYPE_CHECKING:
-    from cpengine.executors.aws.apps import Apps
+    from cpengine.executors.aws.project_stacks import Apps
     from cpengine.planning.project import Project
 
 GROUP = "cpengine.executors"
@@ -45,7 +46,7 @@ def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor
     with extra("dask"):
         from distributed import Client
 
-        from cpengine import recipe
+        from cpengine.executors import machine_spec
         from cpengine.executors.dask.executor import DaskExecutor
     settings = project.file.executors.dask
     address = _dask_address(project)
@@ -56,8 +57,8 @@ def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor
             f"executors.dask.address: {address} does not answer: start the "
             f"scheduler, or name another ({error})"
         ) from error
-    told = recipe.tell(project, machine.cellprofiler.version, settings)
-    return DaskExecutor(client, machine, recipe.MAKE, told)
+    told = machine_spec.tell(project, machine.cellprofiler.version, settings)
+    return DaskExecutor(client, machine, machine_spec.MAKE, told)
 
 
 def _dask_address(project: "Project") -> str:
@@ -80,7 +81,7 @@ def _aws(project: "Project", machine: Machine, workers: int | None) -> Executor:
 def aws_apps(project: "Project", cellprofiler: str) -> "Apps":
     """A project's steps on AWS. Raises ExecutorError where boto3 is missing."""
     with extra("aws"):
-        from cpengine.executors.aws.apps import Apps
+        from cpengine.executors.aws.project_stacks import Apps
     return Apps(project, cellprofiler)
 
 
@@ -98,7 +99,7 @@ def costs(project: "Project", jobs: Mapping[str, int], cellprofiler: str) -> str
         Something that they need is missing, or a setting is wrong.
     """
     apps = aws_apps(project, cellprofiler)
-    from cpengine.executors.aws import fleet, start
+    from cpengine.executors.aws import fleet, launch
 
     file = fleet_file(project)
     if file is not None:
@@ -108,7 +109,7 @@ def costs(project: "Project", jobs: Mapping[str, int], cellprofiler: str) -> str
         one = apps.app(step)
         machines = one.settings.machines_for(count)
         apps.check(step, machines)
-        lines.append(start.estimate(one, machines))
+        lines.append(launch.estimate(one, machines))
     return "\n".join(lines)
 
 
@@ -135,7 +136,7 @@ def fleet_file(project: "Project") -> Path | None:
 def _cluster(kind: str) -> Maker:
     def make(project: "Project", machine: Machine, workers: int | None) -> Executor:
         with extra("slurm"):
-            from cpengine import recipe
+            from cpengine.executors import machine_spec
             from cpengine.executors.slurm.executor import ClusterExecutor
         settings = config.cluster(project.file, kind, project.folder)
         if workers:
@@ -145,8 +146,8 @@ def _cluster(kind: str) -> Maker:
             kind,
             settings,
             machine,
-            recipe.MAKE,
-            recipe.tell(project, machine.cellprofiler.version, settings),
+            machine_spec.MAKE,
+            machine_spec.tell(project, machine.cellprofiler.version, settings),
             folder=folder_of(project, kind) / f"{kind}-{secrets.token_hex(3)}",
             ahead=_ahead(project, settings),
         )
@@ -173,7 +174,7 @@ def job_script(project: "Project", name: str) -> str:
         return ""
     with extra("slurm"):
         from cpengine.executors.slurm.executor import Workers
-        from cpengine.executors.slurm.queues import QUEUES
+        from cpengine.executors.slurm.schedulers import QUEUES
     settings = config.cluster(project.file, name, project.folder)
     folder = folder_of(project, name) / f"{name}-RUN"
     threads = settings.cores + _ahead(project, settings)
@@ -201,7 +202,7 @@ def check(
     maker(name)
     script = job_script(project, name)
     if name == "slurm":
-        from cpengine.executors.slurm.queues import test_only
+        from cpengine.executors.slurm.schedulers import test_only
 
         test_only(script)
     elif name == "aws":

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cpengine.failures import Cause, likeness
+from cpengine.executors.retry import Cause, likeness
 from cpengine.model import Outcome
 from cpengine.progress.words import counted
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.failures import Cause, causes
+from cpengine.executors.retry import Cause, causes
 from cpengine.inputs.loaddata import Group
 from cpengine.ledger import heartbeat
 from cpengine.ledger.heartbeat import Sign

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cpengine import __version__
-from cpengine.failures import Cause, likeness
+from cpengine.executors.retry import Cause, likeness
 from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome, id_of
 from cpengine.report import figures

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.model import Job
 
 _EVERY_S = 5.0

@@ -15,15 +15,15 @@ from threading import Event as Flag
 from cpengine.errors import InputError, StorageError
 from cpengine.events import Event, Listener, LogBegun
 from cpengine.executors.aws import messages
+from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.queue import ABSENT, Message, Queue
-from cpengine.executors.aws.session import AwsError
-from cpengine.failures import next_try
+from cpengine.executors.retry import next_try
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.worker import adopt, health
+from cpengine.worker.environment import Told
 from cpengine.worker.logs import JobLogs
-from cpengine.worker.told import Told
 
 _LOOK_S = 0.2
 _LONGEST_POLL_S = 20

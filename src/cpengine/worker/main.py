@@ -5,18 +5,18 @@ import signal
 import threading
 from collections.abc import Mapping
 
-from cpengine import recipe
 from cpengine.errors import StorageError
+from cpengine.executors import machine_spec
 from cpengine.executors.aws import down, settings, watch
-from cpengine.executors.aws.app import App
+from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import Record
-from cpengine.executors.aws.session import Aws, AwsError
+from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.worker import metadata
+from cpengine.worker.environment import Told
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.loop import Worker
-from cpengine.worker.told import Told
 
 
 def work(environ: Mapping[str, str]) -> None:
@@ -30,7 +30,7 @@ def work(environ: Mapping[str, str]) -> None:
     told = Told.of(environ)
     aws = Aws(told.region)
     queue = Queue(aws, told.queue)
-    machine = recipe.made(told.make, told.machine, told.slots)
+    machine = machine_spec.made(told.make, told.machine, told.slots)
     _guard(aws, told)
     with machine, JobLogs(aws, told.log_group) as logs:
         worker = Worker(queue, machine, told, logs, say=_say)

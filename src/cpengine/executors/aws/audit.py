@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cpengine.executors.aws import fleet
+from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.session import Aws, AwsError
 
 TAG = "cpengine:app"
 

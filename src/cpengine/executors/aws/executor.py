@@ -12,17 +12,17 @@ from pathlib import Path
 from cpengine.dcp import DoneRule
 from cpengine.errors import StorageError
 from cpengine.events import JobRetried, Noted
-from cpengine.executors.aws import down, letters, setup
-from cpengine.executors.aws.app import App
+from cpengine.executors.aws import dead_letters, down, setup
+from cpengine.executors.aws.client import AwsError
+from cpengine.executors.aws.dcp_worker import Stock
+from cpengine.executors.aws.launch import start_machines
 from cpengine.executors.aws.monitor import Monitor
+from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.sent import Sent
-from cpengine.executors.aws.session import AwsError
-from cpengine.executors.aws.start import start_machines
-from cpengine.executors.aws.stock import Stock
+from cpengine.executors.aws.stack import App
 from cpengine.executors.aws.submit import submit
 from cpengine.executors.base import Executor
-from cpengine.failures import given_up, next_try
+from cpengine.executors.retry import given_up, next_try
 from cpengine.job.run_job import Machine, versions
 from cpengine.ledger.ledger import Kept, Ledger, Marker
 from cpengine.model import Failure, FailureKind, Job, Outcome
@@ -267,7 +267,7 @@ class _Step:
 
     def _given_up(self) -> None:
         """Take in jobs whose messages have become dead letters."""
-        for letter in letters.take(self.app, self._under_way):
+        for letter in dead_letters.take(self.app, self._under_way):
             one = self._under_way[letter.job.id]
             failure = Failure(FailureKind.NODE_LOST, letter.why)
             self._fail(one, failure, letter.attempt)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from cpengine.executors.aws.client import Aws, AwsError, patiently
 from cpengine.executors.aws.messages import MOST_BYTES
-from cpengine.executors.aws.session import Aws, AwsError, patiently
 from cpengine.storage.parallel import each
 
 KEPT_S = 14 * 24 * 3600

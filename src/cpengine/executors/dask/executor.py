@@ -24,7 +24,7 @@ from cpengine.events import Noted
 from cpengine.executors.base import Executor
 from cpengine.executors.dask import node
 from cpengine.executors.dask.node import Node
-from cpengine.failures import next_try
+from cpengine.executors.retry import next_try
 from cpengine.job.run_job import Machine, versions
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now

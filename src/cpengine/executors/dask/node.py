@@ -21,7 +21,6 @@ from typing import Any
 from dask.typing import Key
 from distributed import Status, Worker, WorkerPlugin, get_worker
 
-from cpengine import recipe
 from cpengine.errors import CpengineError
 from cpengine.events import (
     Event,
@@ -32,6 +31,7 @@ from cpengine.events import (
     PhaseBegun,
     ProcessEachJob,
 )
+from cpengine.executors import machine_spec
 from cpengine.executors.dask.lifetime import Lifetime
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
@@ -90,7 +90,9 @@ class Node(WorkerPlugin):
         self._worker = worker
         slots = max(1, worker.state.nthreads - self.ahead)
         try:
-            machine = await asyncio.to_thread(recipe.made, self.make, self.told, slots)
+            machine = await asyncio.to_thread(
+                machine_spec.made, self.make, self.told, slots
+            )
         except Exception as error:  # Dask would let the worker go on without us
             said = str(error) if isinstance(error, CpengineError) else repr(error)
             why = f"{socket.gethostname()}: {said.splitlines()[0]}"

@@ -22,7 +22,7 @@ from cpengine.errors import ExecutorError
 from cpengine.events import Noted
 from cpengine.executors.dask.executor import DaskExecutor
 from cpengine.executors.slurm.fleet import Fleet, needed
-from cpengine.executors.slurm.queues import QUEUES, Queue, seconds
+from cpengine.executors.slurm.schedulers import QUEUES, Queue, seconds
 from cpengine.job.run_job import Machine
 from cpengine.model import Failure
 from cpengine.system.usage import GB

@@ -16,8 +16,14 @@ from pathlib import Path
 from dask_jobqueue.core import Job as QueueJob
 
 from cpengine.errors import ExecutorError
-from cpengine.executors.slurm import queues
-from cpengine.executors.slurm.queues import ALIVE, Queue, RefusedError, Standing, Worker
+from cpengine.executors.slurm import schedulers
+from cpengine.executors.slurm.schedulers import (
+    ALIVE,
+    Queue,
+    RefusedError,
+    Standing,
+    Worker,
+)
 from cpengine.model import Failure, FailureKind
 
 _SOON_S, _LATE_S = 1.0, 30.0
@@ -180,12 +186,12 @@ class Fleet:
         dropped = never[-count:] if count else []
         for one in dropped:
             del self.jobs[one.name]
-        queues.cancel([one.job for one in dropped])
+        schedulers.cancel([one.job for one in dropped])
 
     def close(self) -> None:
         """Cancel every job, and those that may come back to the queue."""
         back = [one for one in self.over.values() if one.standing.state in _PASSING]
-        queues.cancel([one.job for one in (*self.jobs.values(), *back)])
+        schedulers.cancel([one.job for one in (*self.jobs.values(), *back)])
         self.over |= self.jobs
         self.jobs.clear()
 
@@ -213,7 +219,7 @@ class Fleet:
     def _failure(self, one: WorkerJob) -> Failure:
         standing = one.standing
         if standing.state == "PENDING":  # it is in the queue again
-            ended = queues.account_of(one.number) if self.queue.look else None
+            ended = schedulers.account_of(one.number) if self.queue.look else None
             standing = ended or standing
         where = f"{self.queue.name} job {one.number}"
         where += f" on {standing.node}" if standing.node else ""
@@ -229,7 +235,7 @@ class Fleet:
         return Failure(kind, f"its worker was lost ({where}): {why}")
 
     def _log_says(self, one: WorkerJob, what: re.Pattern[str]) -> bool:
-        lines = queues.last_lines(self.logs, one.number)
+        lines = schedulers.last_lines(self.logs, one.number)
         return any(what.search(line) for line in lines)
 
     def _of(self, worker: str) -> WorkerJob | None:
@@ -256,7 +262,7 @@ class Fleet:
         self._every_s = _SOON_S
         self._next_look = min(self._next_look, self.clock() + _SOON_S)
 
-    def _look(self, look: queues.Look) -> Iterator[str]:
+    def _look(self, look: schedulers.Look) -> Iterator[str]:
         now = self.clock()
         try:
             found = look(self.name)
@@ -294,7 +300,7 @@ class Fleet:
         """Where a job stands that SLURM does not list, as it does for a while only."""
         long_ago = self.clock() > max(one.since, one.listed) + _LATE_S
         gone = Standing("GONE") if long_ago and not one.present else None
-        return queues.account_of(one.number) or gone or one.standing
+        return schedulers.account_of(one.number) or gone or one.standing
 
     def _explain(self) -> Iterator[str]:
         """Say why workers wait; give up if all that there are wait for ever."""
@@ -350,7 +356,7 @@ class Fleet:
     def _why_never(self, one: WorkerJob) -> str:
         if one.refusal:
             return one.refusal
-        lines = queues.last_lines(self.logs, one.number)
+        lines = schedulers.last_lines(self.logs, one.number)
         standing = one.standing
         said = f"{self.queue.name} says {standing.state} {standing.reason}".rstrip()
         return f"{lines[-1]} ({said})" if lines else said
@@ -371,7 +377,7 @@ class Fleet:
         self._count += 1
         name = f"{self.name}-{self._count}"
         job = self.make(name, self.excluded)
-        number = queues.submit(job)
+        number = schedulers.submit(job)
         self.jobs[name] = WorkerJob(
             name, job, number, Standing("PENDING"), self.clock()
         )

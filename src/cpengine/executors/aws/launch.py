@@ -1,0 +1,77 @@
+"""Ask for machines and containers: from here on it costs."""
+
+import json
+import time
+from pathlib import Path
+
+from cpengine.executors.aws import fleet, watch
+from cpengine.executors.aws.fleet import Fleet
+from cpengine.executors.aws.stack import App
+from cpengine.ledger.run_record import now
+
+
+def estimate(app: App, machines: int) -> str:
+    """What so many machines cost at the most, in one line."""
+    settings = app.settings
+    an_hour, hours = machines * settings.machine_price, settings.life_h(machines)
+    return (
+        f"{settings.app}: {machines} x {settings.machine_types[0]} at "
+        f"${settings.machine_price:.2f}: at most ${an_hour:.2f} an hour; AWS ends them "
+        f"after {hours:.1f} h, at ${an_hour * hours:.2f}"
+    )
+
+
+def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
+    """Ask for machines, unless there are some, and have ECS start containers.
+
+    Raises
+    ------
+    AwsError
+        AWS refuses something.
+    """
+    settings = app.settings
+    running = fleet.of_app(app)
+    asked = running[0] if running else fleet.request(app, machines, file)
+    app.record.started = now()
+    app.record.write()
+    if settings.section.dashboard:
+        watch.put_dashboard(app)
+    service = app.service()
+    # Fewer containers than run would end some in the middle of their jobs.
+    there = int(str(service["desiredCount"])) if service and running else 0
+    app.aws.call(
+        "ecs",
+        "update_service",
+        cluster=settings.cluster,
+        service=settings.service,
+        desiredCount=max(there, machines * settings.tasks_per_machine),
+    )
+    return asked
+
+
+def write_monitor_file(app: App, asked: Fleet, folder: Path) -> Path:
+    """Write the file by which Distributed-CellProfiler's own client follows a run."""
+    path = folder / "files" / f"{app.name}SpotFleetRequestId.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(monitor_file(app, asked.id, time.time())))
+    return path
+
+
+def monitor_file(app: App, fleet_id: str, when: float) -> dict[str, str]:
+    """Its eight keys.
+
+    Parameters
+    ----------
+    when
+        Seconds as of `time.time`.
+    """
+    return {
+        "MONITOR_FLEET_ID": fleet_id,
+        "MONITOR_APP_NAME": app.name,
+        "MONITOR_ECS_CLUSTER": app.settings.cluster,
+        "MONITOR_QUEUE_NAME": app.settings.queue,
+        "MONITOR_BUCKET_NAME": app.settings.buckets.get("AWS_BUCKET", ""),
+        "MONITOR_LOG_GROUP_NAME": app.settings.log_groups[0],
+        "MONITOR_START_TIME": str(int(when * 1000)),
+        "CLEAN_DASHBOARD": str(app.settings.section.dashboard),
+    }

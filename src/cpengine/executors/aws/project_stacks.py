@@ -1,0 +1,178 @@
+"""A project's steps as apps: settings, record and what workers are told."""
+
+import getpass
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cpengine.config.steps import STEPS
+from cpengine.errors import ConfigError
+from cpengine.executors import machine_spec
+from cpengine.executors.aws import setup
+from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.settings import Settings, app_name, settle
+from cpengine.executors.aws.stack import App
+from cpengine.storage.store import Storage
+
+if TYPE_CHECKING:
+    from cpengine.planning.project import Project
+
+_MB_PER_GB = 1024
+_BUCKETS = {
+    "AWS_BUCKET": "outputs",
+    "SOURCE_BUCKET": "images",
+    "WORKSPACE_BUCKET": "workspace",
+    "DESTINATION_BUCKET": "outputs",
+}
+"""Distributed-CellProfiler's names for the roots of a project."""
+
+
+def open_app(
+    aws: Aws,
+    settings: Settings,
+    storage: Storage,
+    ledger: str,
+    environment: dict[str, str],
+) -> App:
+    """An app with its record, as it is or a new one.
+
+    Raises
+    ------
+    AwsError
+        The folder has the record of another app that is not down.
+    """
+    record = Record.read(storage, ledger) or Record(storage, ledger, settings.app)
+    if record.app != settings.app and not record.down:
+        raise AwsError(
+            f"{storage.url(ledger)}: has what {record.app} made on AWS, and not "
+            f"{settings.app}: take it down first, by the name it had then"
+        )
+    section = settings.section
+    record.app, record.project = settings.app, settings.project
+    record.owner = record.owner or getpass.getuser()
+    record.region, record.cluster = aws.region, settings.cluster
+    record.dead_letters = section.dead_letter_queue or ""
+    record.log_group = section.log_group or ""
+    record.machine_price = settings.machine_price
+    return App(aws, settings, record, environment)
+
+
+def told(settings: Settings, make: str, machine: str, ledger: str) -> dict[str, str]:
+    """What our worker is told beyond what Distributed-CellProfiler's is.
+
+    Parameters
+    ----------
+    make, machine
+        See `recipe.made`.
+    ledger
+        The folder of the ledger that has the run's record.
+    """
+    section = settings.section
+    return {
+        "CPENGINE_MAKE": make,
+        "CPENGINE_MACHINE": machine,
+        "CPENGINE_LEDGER": ledger,
+        "CPENGINE_VISIBILITY_S": str(settings.visibility_s),
+        "CPENGINE_IDLE_S": str(section.idle_s),
+        "CPENGINE_ALARMS": str(section.alarms),
+    }
+
+
+@dataclass(frozen=True)
+class Apps:
+    """The apps of a project."""
+
+    project: "Project"
+    cellprofiler: str
+    """The version that workers must have; any if empty."""
+
+    @cached_property
+    def aws(self) -> Aws:
+        """The account."""
+        section, s3 = self.project.file.executors.aws, self.project.file.storage.s3
+        return Aws(section.region or s3.region, section.profile or s3.profile)
+
+    def app(self, step: str) -> App:
+        """The app of a step.
+
+        Raises
+        ------
+        ConfigError
+            The project is not in buckets, or a name cannot be one in AWS.
+        """
+        project, planned = self.project, self.project.step(step)
+        settings = settle(
+            project.file.executors.aws,
+            step,
+            project=project.file.project.name,
+            base=project.file.project.app_name or project.file.project.name,
+            plates=len(project.plates(planned)) if planned.source != "batch" else 1,
+            buckets=self._buckets(),
+            done=planned.dcp_done,
+        )
+        file = project.file.model_dump(mode="json", exclude_unset=True)
+        machine = machine_spec.tell_elsewhere(
+            file, self.cellprofiler, settings.memory_mb / _MB_PER_GB
+        )
+        return open_app(
+            self.aws,
+            settings,
+            project.places.outputs,
+            planned.ledger,
+            told(settings, machine_spec.MAKE, machine, planned.ledger),
+        )
+
+    def names(self) -> frozenset[str]:
+        """The names of all steps' apps, of those that a name can be made for."""
+        project = self.project.file.project
+        steps = {*STEPS, *self.project.file.steps}
+        return frozenset(
+            app_name(project.app_name or project.name, step) for step in steps
+        )
+
+    def _buckets(self) -> dict[str, str]:
+        """The project's buckets as DCP names them.
+
+        Raises
+        ------
+        ConfigError
+            A root is not in a bucket; or the stock worker cannot find it.
+        """
+        section = self.project.file.storage
+        found = {}
+        for name, root in _BUCKETS.items():
+            place = getattr(section, root) or section.root
+            scheme, _, rest = place.partition("://")
+            if scheme != "s3":
+                setting = root if getattr(section, root) else "root"
+                raise ConfigError(
+                    f"storage.{setting}: {place} is not in a bucket, and machines on "
+                    "AWS see nothing else: use 's3://...'"
+                )
+            bucket, _, folder = rest.strip("/").partition("/")
+            if folder and self.project.file.executors.aws.worker == "dcp":
+                raise ConfigError(
+                    f"storage: {place}: worker 'dcp' knows buckets only: use "
+                    f"'s3://{bucket}', or worker = 'cpengine'"
+                )
+            found[name] = bucket
+        if len(set(found.values())) == 1:
+            return {"AWS_BUCKET": found["AWS_BUCKET"]}
+        return found
+
+    def check(self, step: str, machines: int = 1) -> None:
+        """Refuse what would fail only when so many machines cost already.
+
+        Raises
+        ------
+        AwsError
+            A bucket, role or profile is missing, in another region, or too small.
+        """
+        app = self.app(step)
+        wrong = []
+        for bucket in dict.fromkeys(app.settings.buckets.values()):
+            wrong += list(setup.check_bucket(app.aws, bucket))
+        wrong += list(setup.preflight(app, machines))
+        if wrong:
+            raise AwsError("\n".join(wrong))

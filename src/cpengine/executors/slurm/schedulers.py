@@ -1,0 +1,366 @@
+"""The schedulers of clusters: what each calls things, and how it is asked.
+
+dask-jobqueue writes the job script, submits and cancels. SLURM is also asked where its
+jobs stand; of the others only what Dask sees of their workers is known.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dask_jobqueue.core import Job as QueueJob
+from dask_jobqueue.htcondor import HTCondorJob
+from dask_jobqueue.lsf import LSFJob
+from dask_jobqueue.pbs import PBSJob
+from dask_jobqueue.sge import SGEJob
+from dask_jobqueue.slurm import SLURMJob
+
+from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
+from cpengine.errors import ExecutorError
+from cpengine.executors.detach import NUMBER
+
+_ASK_S = 60.0
+"""A scheduler that is busy may take long to answer."""
+_PASSING = re.compile(
+    r"unable to contact|timed out|connection|temporarily|try again|communication"
+    r"|not responding|backup controller|protocol authentication|munge",
+    re.IGNORECASE,
+)
+ALIVE = frozenset({"PENDING", "RUNNING", "CONFIGURING", "SUSPENDED", "RESIZING"})
+"""States of SLURM's jobs that are not over."""
+
+
+class RefusedError(Exception):
+    """A scheduler did not take a job; its text is what the scheduler said.
+
+    Attributes
+    ----------
+    passing
+        Whether it may take the same job later.
+    """
+
+    def __init__(self, said: str, *, passing: bool) -> None:
+        super().__init__(said)
+        self.passing = passing
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a scheduler says of one of its jobs."""
+
+    state: str
+    """In the scheduler's words: PENDING, RUNNING, TIMEOUT, ..."""
+    reason: str = ""
+    node: str = ""
+
+
+class Worker(Protocol):
+    """What makes the job of one worker, as the cluster's settings have it."""
+
+    def __call__(self, name: str, excluded: Sequence[str]) -> QueueJob: ...
+
+
+Options = Callable[[ClusterSection, Sequence[str]], dict[str, Any]]
+Look = Callable[[str], Mapping[str, Standing]]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One kind of scheduler."""
+
+    name: str
+    job: type[QueueJob]
+    options: Options
+    """What its class is told, besides what all are, for settings and bad nodes."""
+    look: Look | None = None
+    """Gives where all jobs of a name stand, by their number, with one call."""
+    restarts: str = "0"
+    """What a job's shell makes the number of its restarts of: a worker that comes again
+    is another one to Dask."""
+
+    def skipped(self, settings: ClusterSection) -> list[str]:
+        """Which directives to leave out."""
+        if self.job is HTCondorJob:  # it refuses those that it would not write
+            known = ("RequestCpus", "RequestMemory", "RequestDisk", "batch_name")
+            return [name for name in settings.skip_directives if name in known]
+        return list(settings.skip_directives)
+
+    def job_of(
+        self,
+        settings: ClusterSection,
+        excluded: Sequence[str] = (),
+        **common: Any,
+    ) -> QueueJob:
+        """The job of a worker.
+
+        Parameters
+        ----------
+        excluded
+            Nodes that must not be used.
+        common
+            What every class of dask-jobqueue takes.
+        """
+        return self.job(**self.options(settings, excluded), **common)
+
+
+def submit(job: QueueJob) -> str:
+    """Submit a worker's job; give its number.
+
+    Raises
+    ------
+    RefusedError
+        The scheduler does not take it, or its command is missing.
+    """
+    program = shlex.split(job.submit_command)[0]
+    missing = f"{program} is not on PATH: is this a machine of the cluster?"
+    limited = shutil.which("timeout", path=os.defpath)
+    if limited:  # a command that is only left alone might submit the job later
+        within = f"{limited} -k 5 {_ASK_S} {job.submit_command}"
+        vars(job)["submit_command"] = within
+    try:
+        asyncio.run(job.start())
+    except FileNotFoundError as error:
+        raise RefusedError(missing, passing=False) from error
+    except (RuntimeError, ValueError) as error:
+        code = re.search(r"^Exit code: (\d+)$", str(error), re.MULTILINE)
+        if code and code[1] == "124":
+            raise RefusedError("it did not answer in time", passing=True) from error
+        said = missing if code and code[1] == "127" else _said(str(error))
+        raise RefusedError(said, passing=bool(_PASSING.search(said))) from error
+    return str(job.job_id)
+
+
+def test_only(script: str) -> None:
+    """Ask SLURM whether it would take a job; none is submitted.
+
+    Raises
+    ------
+    ExecutorError
+        It would not, or cannot be asked.
+    """
+    try:
+        ran = subprocess.run(
+            ["sbatch", "--test-only"],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=_ASK_S,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ExecutorError(
+            "executors.slurm: sbatch is not on PATH: is this a machine of the cluster?"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ExecutorError(
+            "executors.slurm: SLURM did not answer in time: try again, or see sinfo"
+        ) from error
+    if ran.returncode:
+        said = ran.stderr.strip().splitlines() or ["no reason given"]
+        raise ExecutorError(
+            f"executors.slurm: SLURM would not take a worker's job ({said[-1]}): "
+            "change its partition, account, memory_gb or walltime"
+        )
+
+
+def cancel(jobs: Sequence[QueueJob]) -> None:
+    """Cancel jobs; those that are gone do not matter."""
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(job.close() for job in jobs), return_exceptions=True)
+
+    asyncio.run(all_of_them())
+
+
+def _said(error: str) -> str:
+    """What a command complained of, by an error of dask-jobqueue."""
+    head, _, stderr = error.partition("stderr:\n")
+    code, _, stdout = head.partition("stdout:\n")
+    lines = [line.strip() for line in (stderr.strip() or stdout).splitlines()]
+    lines = [line for line in lines if line]
+    complaints = [line for line in lines if "error" in line.lower()] or lines[-1:]
+    if not complaints:
+        found = re.search(r"Exit code: (\d+)", code)
+        return f"exit code {found[1]}" if found else code.strip()
+    return "; ".join(line.removeprefix("sbatch: error: ") for line in complaints)
+
+
+# --- SLURM ---------------------------------------------------------------------------
+
+
+class _Slurm(SLURMJob):
+    """A job whose number is found below a banner, too."""
+
+    submit_command = "sbatch --parsable"
+    job_id_regexp = NUMBER
+    config_name = "slurm"
+
+
+def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
+    assert isinstance(settings, SlurmSection)
+    own = ["--requeue" if settings.requeue else "--no-requeue"]
+    own += ["--open-mode=append"]  # a job that is requeued keeps its log
+    if settings.qos:
+        own += [f"--qos={settings.qos}"]
+    if excluded:
+        own += [f"--exclude={','.join(excluded)}"]
+    skipped = settings.skip_directives
+    directives = [line for line in own if not any(skip in line for skip in skipped)]
+    return {
+        "queue": settings.partition,
+        "account": settings.account,
+        "walltime": settings.walltime,
+        "job_extra_directives": [*directives, *settings.directives],
+    }
+
+
+def look_at_slurm(name: str) -> dict[str, Standing]:
+    """Where SLURM's jobs of a name stand, those that ended lately included.
+
+    Raises
+    ------
+    OSError
+        SLURM does not answer; the text is what it said.
+    """
+    fields = "%i|%T|%r|%N"
+    command = ["squeue", "--noheader", "--states=all", f"--name={name}"]
+    return dict(
+        _standing(line)
+        for line in _asked([*command, f"--format={fields}"]).splitlines()
+        if line.count("|") == fields.count("|")
+    )
+
+
+def _standing(line: str) -> tuple[str, Standing]:
+    number, state, reason, node = (part.strip() for part in line.split("|"))
+    return number, Standing(state, "" if reason == "None" else reason, node)
+
+
+def account_of(number: str) -> Standing | None:
+    """How a job ended the last time, by SLURM's accounting; None if that is not known.
+
+    It may be in the queue again.
+    """
+    command = ["sacct", "--noheader", "--parsable2", "-X", "-D", f"--jobs={number}"]
+    try:
+        said = _asked([*command, "--format=State,Reason,NodeList"])
+    except OSError:  # many sites have none
+        return None
+    lines = [line.split("|") for line in said.splitlines() if line.count("|") == 2]
+    ended = [line for line in lines if line[0] not in ALIVE]
+    if not ended:
+        return None
+    state, reason, node = ended[-1]
+    return Standing(
+        state.partition(" ")[0],
+        "" if reason == "None" else reason,
+        "" if node == "None assigned" else node,
+    )
+
+
+def _asked(command: Sequence[str]) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ASK_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{command[0]} did not answer in time") from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise OSError(f"{command[0]}: {lines[-1]}")
+    return done.stdout
+
+
+# --- other schedulers ----------------------------------------------------------------
+
+
+def _pbs(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
+    return _plain(settings) | {"account": settings.account}
+
+
+def _lsf(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
+    unwanted = [f'-R "select[hname!={node}]"' for node in excluded]
+    return _plain(settings) | {
+        "project": settings.account,
+        "walltime": _clock(settings).rpartition(":")[0],  # LSF has no seconds
+        "job_extra_directives": [*unwanted, *settings.directives],
+        "lsf_units": "mb",
+    }
+
+
+def _sge(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
+    unwanted = [f"-l h=!{node}" for node in excluded]
+    return _plain(settings) | {
+        "project": settings.account,
+        "job_extra_directives": [*unwanted, *settings.directives],
+    }
+
+
+def _plain(settings: ClusterSection) -> dict[str, Any]:
+    return {
+        "queue": settings.partition,
+        "walltime": _clock(settings),
+        "job_extra_directives": list(settings.directives),
+    }
+
+
+def _clock(settings: ClusterSection) -> str:
+    """The walltime as HH:MM:SS: only SLURM knows days."""
+    minutes, rest = divmod(seconds(settings.walltime), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest:02}"
+
+
+def seconds(walltime: str) -> int:
+    """Seconds of a walltime, D-HH:MM:SS or HH:MM:SS."""
+    *days, clock = walltime.split("-")
+    hours, minutes, rest = map(int, clock.split(":"))
+    return 86400 * sum(map(int, days)) + 3600 * hours + 60 * minutes + rest
+
+
+def _htcondor(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
+    assert isinstance(settings, HTCondorSection)
+    pairs = (line.partition("=") for line in settings.directives)
+    wanted = [f'Machine != "{node}"' for node in excluded]
+    more = {"Requirements": " && ".join(wanted)} if wanted else {}
+    return {
+        "disk": f"{settings.disk_gb} GB",
+        "job_extra_directives": more | {k.strip(): v.strip() for k, _, v in pairs},
+    }
+
+
+QUEUES: Mapping[str, Queue] = {
+    "slurm": Queue("SLURM", _Slurm, _slurm, look_at_slurm, "${SLURM_RESTART_COUNT:-0}"),
+    "pbs": Queue("PBS", PBSJob, _pbs),
+    "lsf": Queue("LSF", LSFJob, _lsf),
+    "sge": Queue("SGE", SGEJob, _sge),
+    "htcondor": Queue("HTCondor", HTCondorJob, _htcondor),
+}
+
+
+def last_lines(folder: Path, number: str) -> list[str]:
+    """The lines of a worker's logs that the scheduler kept for a job.
+
+    Its number is a part of their names: `-12.err`, `.o12`.
+    """
+    plain = number.partition(".")[0]
+    name = re.compile(rf"(?:^|[^0-9A-Za-z]|\.[eo]){plain}(?:[^0-9A-Za-z]|$)")
+    return [
+        line.strip()
+        for path in sorted(folder.glob("*"))
+        if name.search(path.name)
+        for line in path.read_text(errors="replace").splitlines()
+        if line.strip()
+    ]

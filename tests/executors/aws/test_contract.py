@@ -1,0 +1,30 @@
+"""The `aws` executor keeps the contract, with real workers and a real queue."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cpengine.executors.base import Executor
+from cpengine.job.run_job import Machine
+from cpengine.testing import ExecutorContract
+from tests.aws.agent import Agent
+from tests.aws.aws_server import AwsServer
+from tests.executors.aws import stacks
+
+
+class TestAws(ExecutorContract):
+    warm = True
+
+    @pytest.fixture(autouse=True)
+    def _use(
+        self, aws: AwsServer, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[None]:
+        """Have machines; nothing may be left of them."""
+        with Agent(aws, tmp_path_factory.mktemp("agent")) as agent:
+            yield
+            print(*agent.logs(), sep="\n--\n")
+        left = [one for one in aws.leftovers() if not one.startswith("log group")]
+        assert left == []
+
+    def make(self, machine: Machine) -> Executor:
+        return stacks.executor(machine)

@@ -1,0 +1,222 @@
+"""Distributed-CellProfiler's own worker: what it is told, and how it is followed."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpengine.config import DcpWorkerSection
+from cpengine.dcp import DoneRule
+from cpengine.executors.aws import setup, task
+from cpengine.executors.aws.executor import AwsExecutor
+from cpengine.executors.aws.settings import DCP_IMAGE, Settings
+from cpengine.job.run_job import Machine
+from cpengine.ledger.ledger import Ledger, State
+from cpengine.model import FailureKind
+from cpengine.testing import jobs, machine
+from tests.aws.aws_server import AwsServer
+from tests.executors.aws import stacks
+
+RULE = DoneRule(2)
+ALWAYS = {
+    "AWS_REGION": "eu-west-1",
+    "APP_NAME": "Lab_test",
+    "SQS_QUEUE_URL": "https://queue",
+    "AWS_BUCKET": "",
+    "DOCKER_CORES": "2",
+    "LOG_GROUP_NAME": "Lab_test",
+    "CHECK_IF_DONE_BOOL": "False",
+    "EXPECTED_NUMBER_FILES": "1",
+    "ECS_CLUSTER": "Lab_test",
+    "SECONDS_TO_START": "60",
+    "MIN_FILE_SIZE_BYTES": "1",
+    "USE_PLUGINS": "False",
+    "NECESSARY_STRING": "",
+    "DOWNLOAD_FILES": "False",
+    "ALWAYS_CONTINUE": "False",
+}
+"""What DCP's `run.py` tells its worker in any case, but for keys."""
+
+
+def _told(settings: Settings) -> dict[str, str]:
+    made = task.definition(settings, "https://queue", "eu-west-1", {"CPENGINE": "x"})
+    (container,) = made["containerDefinitions"]
+    pairs = [(pair["name"], pair["value"]) for pair in container["environment"]]
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def test_the_environment_is_dcps() -> None:
+    assert _told(stacks.settings(worker="dcp")) == ALWAYS
+
+
+def test_the_environment_with_everything_is_dcps() -> None:
+    rule = DoneRule(5, 10, "Cells")
+    section = DcpWorkerSection(
+        upload_flags="--acl x",
+        download_files=True,
+        always_continue=True,
+        use_plugins=True,
+        update_plugins=True,
+        plugins_commit="abc",
+        install_requirements=True,
+        requirements="[cellpose]",
+    )
+    settings = stacks.settings(rule, section, worker="dcp")
+    buckets = {
+        "AWS_BUCKET": "a",
+        "SOURCE_BUCKET": "s",
+        "WORKSPACE_BUCKET": "w",
+        "DESTINATION_BUCKET": "d",
+    }
+    settings = _with(settings, buckets=buckets)
+    assert _told(settings) == ALWAYS | buckets | {
+        "CHECK_IF_DONE_BOOL": "True",
+        "EXPECTED_NUMBER_FILES": "5",
+        "MIN_FILE_SIZE_BYTES": "10",
+        "NECESSARY_STRING": "Cells",
+        "DOWNLOAD_FILES": "True",
+        "ALWAYS_CONTINUE": "True",
+        "USE_PLUGINS": "True",
+        "UPLOAD_FLAGS": "--acl x",
+        "UPDATE_PLUGINS": "True",
+        "PLUGINS_COMMIT": "abc",
+        "INSTALL_REQUIREMENTS": "True",
+        "REQUIREMENTS": "[cellpose]",
+    }
+
+
+def _with(settings: Settings, **changed: Any) -> Settings:
+
+    return replace(settings, **changed)
+
+
+@pytest.mark.parametrize("worker", ["dcp", "cpengine"])
+def test_no_keys_are_in_a_task_definition(worker: str) -> None:
+    text = json.dumps(
+        task.definition(stacks.settings(worker=worker), "q", "us-east-1", {})
+    )
+    assert "SECRET" not in text.upper()
+    assert "ACCESS_KEY" not in text.upper()
+
+
+def test_the_stock_container_is_as_dcp_makes_it() -> None:
+    settings = stacks.settings(worker="dcp", image=None, memory_mb=7500)
+    made = task.definition(settings, "q", "us-east-1", {})
+    (container,) = made["containerDefinitions"]
+    assert made["family"] == "Lab_testTask"
+    assert container["name"] == "Lab_test"
+    assert container["image"] == DCP_IMAGE
+    assert container["privileged"] is True
+    assert (container["cpu"], container["memory"]) == (2048, 7500)
+    assert "command" not in container
+    options = container["logConfiguration"]["options"]
+    assert options["awslogs-group"] == "Lab_test_perInstance"
+    assert options["awslogs-stream-prefix"] == "Lab_test"
+
+
+Serve = Callable[[str], None]
+
+
+@pytest.fixture
+def stock(aws: AwsServer, tmp_path: Path) -> Iterator[Serve]:
+    """Does with messages what DCP's worker does; some jobs never come to an end."""
+    over = threading.Event()
+    threads = []
+
+    def serve(bad: str) -> None:
+        sqs = aws.own("sqs")
+        while not over.wait(0.1):
+            try:
+                url = sqs.get_queue_url(QueueName="Lab_testQueue")["QueueUrl"]
+                got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
+            except sqs.exceptions.QueueDoesNotExist:
+                continue
+            for message in got.get("Messages", ()):
+                told = json.loads(message["Body"])
+                assert set(told) <= {
+                    "Metadata",
+                    "pipeline",
+                    "output",
+                    "input",
+                    "data_file",
+                    "output_structure",
+                }
+                name = told["Metadata"].partition("=")[2]
+                handle = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+                if name in bad:
+                    sqs.change_message_visibility(VisibilityTimeout=0, **handle)
+                    continue
+                folder = tmp_path / told["output"] / name
+                folder.mkdir(parents=True, exist_ok=True)
+                for number in range(2):
+                    (folder / f"{number}.csv").write_text("made")
+                    over.wait(0.5)
+                sqs.delete_message(**handle)
+
+    def start(bad: str = "") -> None:
+        threads.append(threading.Thread(target=serve, args=(bad,)))
+        threads[-1].start()
+
+    yield start
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def _executor(here: Machine) -> AwsExecutor:
+    settings = stacks.settings(RULE, worker="dcp", image=None, job_retries=2)
+    return AwsExecutor(here, lambda step: stacks.app(here, settings))
+
+
+def test_its_results_are_recognised_and_recorded(
+    aws: AwsServer, stock: Serve, tmp_path: Path
+) -> None:
+    here = machine(tmp_path, {})
+    stock("B")
+    with here, _executor(here) as executor:
+        found = {one.job.id: one for one in executor.run(jobs("A", "B", "C"))}
+    assert [found[name].done for name in "ABC"] == [True, False, True]
+    assert found["A"].files == {"0.csv": 4, "1.csv": 4}
+    failure = found["B"].failure
+    assert failure is not None
+    assert failure.kind is FailureKind.NODE_LOST
+    ledger = Ledger(here.places.outputs, stacks.LEDGER)
+    standings = ledger.standings(jobs("A", "B", "C"))
+    assert [one.state for one in standings] == [State.DONE, State.FAILED, State.DONE]
+    assert [one for one in aws.leftovers() if not one.startswith("log group")] == []
+
+
+def test_files_of_an_earlier_run_do_not_count_before_it_has_run(
+    aws: AwsServer, stock: Serve, tmp_path: Path
+) -> None:
+    here = machine(tmp_path, {})
+    old = tmp_path / "out/A"
+    old.mkdir(parents=True)
+    for number in range(2):
+        (old / f"{number}.csv").write_text("old")
+    stock("")
+    with here, _executor(here) as executor:
+        (outcome,) = executor.run(jobs("A"))
+    assert outcome.done
+    assert (old / "1.csv").read_text() == "made"
+
+
+def test_setting_up_for_it_gives_the_queue_dcps_attributes(
+    aws: AwsServer, tmp_path: Path
+) -> None:
+    settings = stacks.settings(
+        worker="dcp", image=None, visibility_s=900, job_retries=3
+    )
+    app = stacks.app(machine(tmp_path, {}), settings)
+    got = setup.setup(app).attributes()
+    assert got["VisibilityTimeout"] == "900"
+    assert got["MessageRetentionPeriod"] == "1209600"
+    assert got["MaximumMessageSize"] == "262144"
+    policy = json.loads(got["RedrivePolicy"])
+    assert int(policy["maxReceiveCount"]) == 3
+    assert policy["deadLetterTargetArn"].endswith(":Lab_testDeadMessages")

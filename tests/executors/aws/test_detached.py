@@ -1,0 +1,74 @@
+"""A run on AWS whose client goes on by itself, is followed, or is killed."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cpengine.planning.project import Project
+from tests.aws.agent import Agent
+from tests.aws.aws_server import AwsServer
+from tests.conftest import Cpengine, small_plate
+from tests.executors.aws import plates
+
+pytestmark = pytest.mark.cellprofiler
+
+
+@pytest.fixture
+def there(aws: AwsServer, tmp_path: Path) -> Iterator[Project]:
+    """A plate of one site in a bucket, and machines for it."""
+    plates.allow(aws)
+    plate = small_plate(tmp_path / "plate", wells=1, sites=1)
+    with Agent(aws, tmp_path / "agent", tasks_per_machine=1, stop_s=20) as agent:
+        yield plates.in_bucket(aws, plate, tmp_path / "project", plates.SECTION)
+        print(*agent.logs(), sep="\n--\n")
+
+
+def _until(true: Callable[[], object]) -> None:
+    give_up = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+
+
+def _left(aws: AwsServer) -> list[str]:
+    return [one for one in aws.leftovers() if not one.startswith("log group")]
+
+
+def _detached(there: Project, cpengine: Cpengine) -> int:
+    """Start a run; give its driver's process."""
+    ran = cpengine(
+        "run", "illum", "-C", there.folder, "--on", "aws", "--detach", "--yes"
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "at most $0.20 an hour" in ran.stderr
+    found = re.search(r"process (\d+) drives the run", ran.stdout)
+    assert found is not None
+    return int(found[1])
+
+
+def test_it_is_followed_to_its_end(
+    aws: AwsServer, there: Project, cpengine: Cpengine
+) -> None:
+    _detached(there, cpengine)
+    _until(lambda: any(one.startswith("fleet") for one in _left(aws)))
+    ran = cpengine("attach", "-C", there.folder, "--every", "1")
+    assert ran.returncode == 0, ran.stderr
+    assert "ended: 1 done, 0 failed" in ran.stdout
+    _until(lambda: _left(aws) == [])
+
+
+def test_what_a_killed_client_has_left_is_taken_down_by_cancel(
+    aws: AwsServer, there: Project, cpengine: Cpengine
+) -> None:
+    driver = _detached(there, cpengine)
+    _until(lambda: any(one.startswith("fleet") for one in _left(aws)))
+    os.kill(driver, signal.SIGKILL)
+    ran = cpengine("cancel", "-C", there.folder)
+    assert ran.returncode == 0, ran.stderr
+    assert "its driver was gone already" in ran.stdout
+    assert _left(aws) == []

@@ -1,0 +1,118 @@
+"""Messages are Distributed-CellProfiler's, and no larger than SQS takes."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cpengine.errors import InputError
+from cpengine.executors.aws.client import AwsError
+from cpengine.executors.aws.messages import MOST_BYTES, body, read
+from cpengine.executors.aws.queue import Queue
+from cpengine.model import Job
+from cpengine.testing import jobs
+
+JOB = replace(
+    jobs("A")[0],
+    output_structure="Metadata_Plate/analysis",
+    timeout_s=60.0,
+    memory_gb=2.5,
+    earlier=("A~f~4.2.8.1.failed-crash",),
+)
+
+
+def test_a_plain_message_has_dcps_keys_and_no_other() -> None:
+    assert json.loads(body(JOB, plain=True)) == JOB.to_message()
+    assert set(JOB.to_message()) == {
+        "Metadata",
+        "pipeline",
+        "output",
+        "input",
+        "data_file",
+        "output_structure",
+    }
+
+
+def test_ours_has_them_too_and_is_read_as_it_was_sent() -> None:
+    text = body(JOB, 2)
+    assert JOB.to_message().items() <= json.loads(text).items()
+    assert read(text) == (JOB, 2)
+
+
+def test_a_message_is_no_larger_than_sqs_takes() -> None:
+    fits = replace(JOB, input="x" * (MOST_BYTES - 2000))
+    assert len(body(fits)) < MOST_BYTES
+    with pytest.raises(InputError, match=r"^test A: its message has more than 262144"):
+        body(replace(JOB, input="x" * MOST_BYTES))
+
+
+def test_a_job_that_our_worker_would_refuse_is_not_sent() -> None:
+    with pytest.raises(InputError, match="below the bucket"):
+        body(replace(JOB, pipeline="s3://other/any.cppipe"))
+
+
+class _Account:
+    """Takes some entries of a batch and refuses others, as SQS may."""
+
+    def __init__(self, *refused: set[str], sender: bool = False) -> None:
+        self.refused = list(refused)
+        self.sender = sender
+        self.sent: list[list[str]] = []
+
+    def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        assert (service, operation) == ("sqs", "send_message_batch")
+        entries = arguments["Entries"]
+        assert len(entries) <= 10
+        assert sum(len(e["MessageBody"].encode()) for e in entries) <= MOST_BYTES
+        refused = self.refused.pop(0) if self.refused else set()
+        kept = [e["MessageBody"] for e in entries if e["Id"] not in refused]
+        self.sent.append(kept)
+        failed = [
+            {"Id": e["Id"], "SenderFault": self.sender, "Code": "Busy"}
+            for e in entries
+            if e["Id"] in refused
+        ]
+        return {"Failed": failed}
+
+
+def _queue(account: _Account) -> Queue:
+    return Queue(account, "https://queue")  # type: ignore[arg-type]  # its one method
+
+
+def test_messages_that_sqs_did_not_take_are_sent_again_and_no_others() -> None:
+    account = _Account({"1", "3"}, {"3"})
+    bodies = [str(number) for number in range(5)]
+    assert sum(_queue(account).send(bodies)) == 5
+    assert account.sent == [["0", "2", "4"], ["1"], ["3"]]
+
+
+def test_a_message_that_sqs_will_never_take_ends_it() -> None:
+    account = _Account({"1"}, sender=True)
+    with pytest.raises(AwsError, match="sqs send_message_batch: Busy"):
+        list(_queue(account).send(["0", "1"]))
+    assert len(account.sent) == 1
+
+
+@pytest.mark.parametrize("number", [80, 81, 800, 3456])
+def test_every_message_is_sent_once_however_many_rounds_it_takes(number: int) -> None:
+    account = _Account()
+    bodies = [str(one) for one in range(number)]
+    assert sum(_queue(account).send(bodies)) == number
+    sent = [body for batch in account.sent for body in batch]
+    assert sorted(sent, key=int) == bodies
+
+
+def test_a_call_takes_ten_messages_and_no_more_bytes_than_allowed() -> None:
+    account = _Account()
+    bodies = ["x" * 100_000] * 5 + ["y"] * 23
+    assert sum(_queue(account).send(bodies)) == 28
+    assert sorted(map(len, account.sent)) == [2, 2, 4, 10, 10]
+
+
+def test_reading_gives_a_job_for_each_form_of_metadata() -> None:
+    plain: dict[str, Any] = JOB.to_message()
+    plain["Metadata"] = {"Metadata_Plate": "A"}
+    job, attempt = read(json.dumps(plain))
+    assert isinstance(job, Job)
+    assert (job.group, attempt) == (JOB.group, 1)

@@ -1,0 +1,133 @@
+"""What a monitor makes of what it sees."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpengine.events import Event, Noted
+from cpengine.executors.aws import down, launch, monitor, setup
+from cpengine.executors.aws.client import AwsError
+from cpengine.executors.aws.monitor import Monitor
+from cpengine.executors.aws.queue import Counts
+from cpengine.testing import machine
+from tests.aws.aws_server import AwsServer
+from tests.executors.aws import stacks
+
+
+@pytest.fixture
+def make(aws: AwsServer, tmp_path: Path) -> Any:
+    """Makes a monitor of a run with so many machines of four slots each."""
+
+    def made(machines: int = 3, **changed: Any) -> tuple[Monitor, list[Event]]:
+        here = machine(tmp_path, {})
+        chosen = stacks.settings(**{"cores": 4, "poll_s": 0.01} | changed)
+        app = stacks.app(here, chosen)
+        queue = setup.setup(app)
+        launch.start_machines(app, machines, None)
+        events: list[Event] = []
+        return Monitor(app, queue, events.append), events
+
+    return made
+
+
+WANTED = {
+    Counts(1, 2, 0): None,  # messages wait: all are needed
+    Counts(0, 2, 1): None,
+    Counts(0, 12, 0): None,  # three machines of four slots are needed
+    Counts(0, 9, 0): None,
+    Counts(0, 8, 0): 2,
+    Counts(0, 1, 0): 1,
+    Counts(0, 0, 0): 1,
+}
+
+
+def test_too_many_machines_are_counted_in_machines(make: Any) -> None:
+    watch, _ = make()
+    assert {counts: watch.wanted(counts, 3) for counts in WANTED} == WANTED
+
+
+def test_a_fleet_is_told_to_shrink_and_ends_no_machine(
+    make: Any, aws: AwsServer
+) -> None:
+    watch, events = make()
+    watch.queue.send_one("x")
+    watch.queue.receive(1, 0)
+    watch._looked -= 60
+    watch.look(1)
+    (fleet,) = aws.own("ec2").describe_fleets()["Fleets"]
+    assert fleet["TargetCapacitySpecification"]["TotalTargetCapacity"] == 1
+    (noted,) = events
+    assert isinstance(noted, Noted)
+    assert noted.what.startswith("3 machines, 0 messages waiting, 1 in flight")
+    assert watch.cost == pytest.approx(3 * 60 / 3600 * 0.20, rel=0.05)
+
+
+def test_the_cheapest_mode_replaces_one_machine_only(make: Any) -> None:
+    watch, _ = make(cheapest=True)
+    assert watch.wanted(Counts(9, 1, 0), 3) is None
+    watch.begun -= 901
+    assert watch.wanted(Counts(9, 1, 0), 3) == 1
+
+
+def test_a_budget_that_is_used_up_ends_the_run(make: Any) -> None:
+    watch, _ = make(budget_usd=0.05)
+    watch._looked -= 600
+    with pytest.raises(AwsError, match=r"have cost about \$0\.10, the budget is"):
+        watch.look(1)
+
+
+def test_machines_that_are_gone_end_the_run(make: Any) -> None:
+    watch, _ = make()
+    watch.queue.send_one("x")
+    down.stop_billing(watch.app)
+    watch._looked -= 60
+    with pytest.raises(AwsError, match="its machines are gone"):
+        watch.look(1)
+
+
+def test_machines_that_take_no_message_are_told_of(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, events = make()
+    watch.queue.send_one("x")
+    for _ in range(2):
+        watch._looked -= 60
+        watch.look(1)
+        monkeypatch.setattr(monitor, "_IDLE_S", 0.0)
+    assert "none has taken a message" in events[-1].what
+
+
+def test_dashboard_and_record_are_made_and_removed(make: Any, aws: AwsServer) -> None:
+    watch, _ = make()
+    boards = aws.own("cloudwatch").list_dashboards()["DashboardEntries"]
+    assert [one["DashboardName"] for one in boards] == ["Lab_test"]
+    assert watch.app.record.has("dashboard", "Lab_test")
+    down.down(watch.app, wait_s=0)
+    assert aws.own("cloudwatch").list_dashboards()["DashboardEntries"] == []
+
+
+def test_logs_are_exported_and_removed_where_that_is_wanted(
+    make: Any, aws: AwsServer
+) -> None:
+    aws.make("lab-logs")
+    watch, _ = make(export_logs=True, keep_logs=False)
+    logs = aws.own("logs")
+    stream = {"logGroupName": "Lab_test", "logStreamName": "A"}
+    logs.create_log_stream(**stream)
+    events = [{"timestamp": 1_790_000_000_000, "message": "said"}]
+    logs.put_log_events(logEvents=events, **stream)
+    app = replace(
+        watch.app,
+        settings=replace(watch.app.settings, buckets={"AWS_BUCKET": "lab-logs"}),
+    )
+    assert down.down(app, wait_s=0) == []
+    kept = aws.objects("lab-logs", "exportedlogs/Lab_test/")
+    assert any(name.endswith(".gz") for name in kept)
+    assert aws.leftovers() == []
+
+
+def test_jobs_tell_how_many_machines_are_asked_for() -> None:
+    settings = stacks.settings(machines=5, cores=4, tasks_per_machine=2)
+    assert [settings.machines_for(n) for n in (1, 8, 9, 40, 400)] == [1, 1, 2, 5, 5]

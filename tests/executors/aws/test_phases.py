@@ -1,0 +1,194 @@
+"""Setup, submit, start and down: each call failing once, in turn."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cpengine.executors.aws import down, launch, setup, submit
+from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.stack import App
+from cpengine.job.run_job import Machine
+from cpengine.ledger.ledger import Ledger
+from cpengine.testing import jobs, machine
+from tests.aws.aws_server import AwsServer
+from tests.executors.aws import stacks
+
+WANTED = [(job, 1) for job in jobs("A", "B", "C")]
+FAULTS = ("denied", "lost")
+LOOKS = ("Describe", "Get", "List", "Head")
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Machine:
+    return machine(tmp_path, {})
+
+
+@pytest.fixture
+def account(aws: AwsServer) -> Aws:
+    """One for a test: clients take long to make."""
+    return Aws()
+
+
+def _phases(here: Machine, account: Aws) -> dict[str, Callable[[], object]]:
+    """What a user does, one after another; each reads the record anew."""
+
+    def app() -> App:
+        return stacks.app(here, aws=account)
+
+    book = Ledger(here.places.outputs, stacks.LEDGER)
+    return {
+        "setup": lambda: setup.setup(app()),
+        "submit": lambda: submit.submit(app(), book, WANTED, app().queue()),
+        "start": lambda: launch.start_machines(app(), 2, None),
+        "down": lambda: down.down(app(), wait_s=0),
+    }
+
+
+def _left(aws: AwsServer) -> list[str]:
+    return [one for one in aws.leftovers() if not one.startswith("log group")]
+
+
+def _is_known(one: str, record: Record | None) -> bool:
+    """Whether the record has a thing, or what it belongs to."""
+    assert record is not None
+    kind, _, name = one.partition(": ")
+    if kind in ("instance", "running instance"):
+        return bool(record.names("fleet to be"))
+    return any(name.startswith(known) for _, known in record.made) or (
+        "fleet" in kind and bool(record.names("fleet to be"))
+    )
+
+
+def test_phases_can_be_done_again_and_make_nothing_twice(
+    aws: AwsServer, account: Aws, here: Machine
+) -> None:
+    phases = _phases(here, account)
+    for name in ("setup", "submit", "start"):
+        phases[name]()
+    before = _left(aws)
+    for name in ("setup", "submit", "start"):
+        phases[name]()
+    assert _left(aws) == before
+    assert stacks.app(here, aws=account).queue().counts().waiting == len(WANTED)
+    for _ in range(2):
+        phases["down"]()
+        assert _left(aws) == []
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_every_call_may_fail_once(
+    aws: AwsServer, account: Aws, here: Machine, kind: str
+) -> None:
+    aws.reset_calls()
+    for phase in _phases(here, account).values():
+        phase()
+    calls = [call["operation"] for call in aws.calls()]
+    assert len(calls) > 30
+    for number, operation in enumerate(calls, 1):
+        # One that changes nothing is as well done twice.
+        if kind == "denied" or not operation.startswith(LOOKS):
+            _with_a_fault(aws, account, here, {"nth": number, "kind": kind})
+
+
+def test_what_a_client_leaves_that_was_killed_at_any_call_is_taken_down(
+    aws: AwsServer, account: Aws, here: Machine
+) -> None:
+    aws.reset_calls()
+    for phase in _phases(here, account).values():
+        phase()
+    calls = [call["operation"] for call in aws.calls()]
+    for number, operation in enumerate(calls, 1):
+        if operation.startswith(LOOKS):
+            continue
+        phases = _phases(here, account)
+        aws.faults({"nth": number, "kind": "denied"})
+        all(_error_of(phase) is None for phase in phases.values())
+        aws.faults()
+        phases["down"]()
+        assert _left(aws) == [], (number, operation)
+
+
+def _with_a_fault(
+    aws: AwsServer, account: Aws, here: Machine, fault: dict[str, object]
+) -> None:
+    aws.faults(fault)
+    for name, phase in _phases(here, account).items():
+        wrong = _error_of(phase)
+        if wrong is not None:
+            assert len(wrong.splitlines()) == 1
+            record = Record.read(here.places.outputs, stacks.LEDGER)
+            unknown = [o for o in _left(aws) if not _is_known(o, record)]
+            assert unknown == [], fault
+            phase()
+        if name == "submit":
+            # A batch whose answer is lost is sent again: workers see what is done.
+            twice = len(WANTED) if fault["kind"] == "lost" else 0
+            assert _waiting(aws) in (len(WANTED), len(WANTED) + twice), fault
+        if name == "start":
+            asked = aws.own("ec2").describe_fleets()["Fleets"]
+            assert [one["FleetState"] for one in asked].count("active") == 1, fault
+    assert _left(aws) == [], fault
+    aws.faults()
+
+
+def _error_of(phase: Callable[[], object]) -> str | None:
+    try:
+        phase()
+    except AwsError as error:
+        return str(error)
+    return None
+
+
+def _waiting(aws: AwsServer) -> int:
+    sqs = aws.own("sqs")
+    url = sqs.get_queue_url(QueueName="Lab_testQueue")["QueueUrl"]
+    name = "ApproximateNumberOfMessages"
+    got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    return int(got["Attributes"][name])
+
+
+def test_a_queue_of_another_project_is_never_touched(
+    aws: AwsServer, account: Aws, here: Machine
+) -> None:
+    sqs = aws.own("sqs")
+    tags = {"cpengine:project": "Theirs"}
+    url = sqs.create_queue(QueueName="Lab_testQueue", tags=tags)["QueueUrl"]
+    other = sqs.create_queue(QueueName="Lab_testQueue2")["QueueUrl"]
+    for each in (url, other):
+        sqs.send_message(QueueUrl=each, MessageBody="theirs")
+    with pytest.raises(AwsError, match="belongs to project Theirs"):
+        setup.setup(stacks.app(here, aws=account))
+    down.down(stacks.app(here, aws=account), wait_s=0)
+    for each in (url, other):
+        (message,) = sqs.receive_message(QueueUrl=each)["Messages"]
+        assert message["Body"] == "theirs"
+
+
+def test_changed_settings_are_applied(
+    aws: AwsServer, account: Aws, here: Machine
+) -> None:
+    setup.setup(stacks.app(here, aws=account))
+    changed = stacks.settings(visibility_s=77, memory_mb=9000)
+    setup.setup(stacks.app(here, changed, account))
+    queue = stacks.app(here, aws=account).queue()
+    assert queue.attributes()["VisibilityTimeout"] == "77"
+    service = stacks.app(here, aws=account).service()
+    assert service is not None
+    task = aws.own("ecs").describe_task_definition(
+        taskDefinition=str(service["taskDefinition"])
+    )["taskDefinition"]
+    assert task["containerDefinitions"][0]["memory"] == 9000
+    down.down(stacks.app(here, aws=account), wait_s=0)
+    assert _left(aws) == []
+
+
+def test_down_works_from_names_and_tags_alone(
+    aws: AwsServer, account: Aws, here: Machine
+) -> None:
+    for name in ("setup", "submit", "start"):
+        _phases(here, account)[name]()
+    here.places.outputs.remove(f"{stacks.LEDGER}/aws.json")
+    down.down(stacks.app(here, aws=account), wait_s=0)
+    assert _left(aws) == []

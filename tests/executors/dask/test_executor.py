@@ -1,0 +1,80 @@
+"""Workers that end, refuse or are lost, on a real Dask scheduler of this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from distributed import Client, LocalCluster
+
+from cpengine.errors import ConfigError, ExecutorError
+from cpengine.events import Event, JobRetried
+from cpengine.executors import contract, machine_spec
+from cpengine.executors.dask.executor import DaskExecutor
+from cpengine.executors.machine_spec import node_scratch
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    """A scheduler with one worker of one thread."""
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", memory_limit=None
+    ) as started:
+        yield started
+
+
+def test_a_worker_ends_before_its_walltime_and_another_one_goes_on(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    slow = {name: ["slow1"] for name in "ABCDEFGH"}
+    machine = contract.machine(tmp_path, slow, warm=True)
+    told = contract.told(machine)
+    client = Client(cluster)
+    events: list[Event] = []
+    with DaskExecutor(client, machine, contract.MAKE, told, life_s=6) as executor:
+        first = set(executor.workers())
+        found = []
+        for outcome in executor.run(contract.jobs(*"ABCDEFGH"), events.append):
+            found.append(outcome)
+            if executor.drained:
+                cluster.scale(2)  # as a fleet would
+        assert first.isdisjoint(executor.workers())
+    assert all(outcome.done for outcome in found)
+    assert not any(isinstance(event, JobRetried) for event in events)
+    tried = [path.name for path in tmp_path.glob("*.attempt*")]
+    assert len(tried) == 8
+
+
+def test_workers_that_cannot_be_used_are_refused_at_once(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    machine = contract.machine(tmp_path, {})
+    nowhere = "cpengine.executors.machine_spec:project_machine"
+    with pytest.raises(ExecutorError, match=r"a Dask worker cannot be used: .*scratch"):
+        DaskExecutor(Client(cluster), machine, nowhere, '{"scratch": "$NOWHERE"}')
+
+
+# A worker's folder for work in progress
+
+
+def test_scratch_is_what_the_node_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_TMPDIR", str(tmp_path))
+    assert node_scratch(None) == str(tmp_path)
+    monkeypatch.setenv("HERE", str(tmp_path))
+    assert node_scratch("$HERE") == str(tmp_path)
+
+
+def test_scratch_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is no folder that can be written"):
+        node_scratch(str(tmp_path / "nothing"))
+
+
+def test_scratch_without_room_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = SimpleNamespace(free=10**6)
+    monkeypatch.setattr(machine_spec.shutil, "disk_usage", lambda folder: full)
+    with pytest.raises(ConfigError, match="is full: less than 1 GB is free"):
+        node_scratch(str(tmp_path))

@@ -1,0 +1,32 @@
+"""The `slurm` executor keeps the contract, on a real cluster."""
+
+from pathlib import Path
+
+import pytest
+
+from cpengine.executors import contract
+from cpengine.executors.base import Executor
+from cpengine.executors.slurm.executor import ClusterExecutor
+from cpengine.job.run_job import Machine
+from cpengine.testing import ExecutorContract
+from tests.executors.slurm.workers import settings
+from tests.slurm.cluster import Cluster
+
+
+class TestSlurm(ExecutorContract):
+    warm = True
+
+    @pytest.fixture(autouse=True)
+    def _use(self, slurm: Cluster) -> None:
+        """Have a cluster."""
+
+    def make(self, machine: Machine) -> Executor:
+        folder = machine.scratch.parent / f"run-{len(list(_runs(machine)))}"
+        told = contract.told(machine)
+        return ClusterExecutor(
+            "slurm", settings(), machine, contract.MAKE, told, folder=folder
+        )
+
+
+def _runs(machine: Machine) -> list[Path]:
+    return list(machine.scratch.parent.glob("run-*"))

@@ -1,0 +1,775 @@
+"""A run's workers, watched and replaced; the cluster and the clock are stand-ins."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from cpengine.config import ClusterSection
+from cpengine.errors import ExecutorError
+from cpengine.executors.slurm import schedulers
+from cpengine.executors.slurm.fleet import Fleet, needed
+from cpengine.executors.slurm.schedulers import Queue, QueueJob, RefusedError, Standing
+from cpengine.model import Failure, FailureKind
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What stands for a job of dask-jobqueue: `w-3` gets the number 3."""
+
+    name: str
+    excluded: tuple[str, ...]
+
+    @property
+    def number(self) -> str:
+        return self.name.removeprefix("w-")
+
+
+def _no_options(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, object]:
+    return {}
+
+
+@dataclass
+class Cluster:
+    """A cluster that says what it is told to say, and a fleet on it."""
+
+    logs: Path
+    now: float = 0.0
+    said: dict[str, Standing] = field(default_factory=dict)
+    """By the number of the job, as are all below."""
+    accounts: dict[str, Standing] = field(default_factory=dict)
+    present: dict[str, str] = field(default_factory=dict)
+    """The workers that Dask has, and where."""
+    refusals: deque[RefusedError] = field(default_factory=deque)
+    silent: str = ""
+    """What it says instead of an answer."""
+    submitted: list[_Job] = field(default_factory=list)
+    tries: list[float] = field(default_factory=list)
+    """When a job was submitted, or refused."""
+    looks: list[float] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.fleet = self._fleet(Queue("SLURM", QueueJob, _no_options, self.look))
+
+    def _fleet(self, queue: Queue) -> Fleet:
+        return Fleet(
+            queue,
+            "w",
+            lambda name, excluded: _Job(name, tuple(excluded)),
+            self.logs,
+            clock=lambda: self.now,
+        )
+
+    def without_look(self) -> None:
+        """Be a scheduler that cannot be asked."""
+        self.fleet = self._fleet(Queue("PBS", QueueJob, _no_options))
+
+    # What the fleet sees
+
+    def submit(self, job: _Job) -> str:
+        self.tries.append(self.now)
+        if self.refusals:
+            raise self.refusals.popleft()
+        self.submitted.append(job)
+        self.said[job.number] = Standing("PENDING")
+        return job.number
+
+    def cancel(self, jobs: Sequence[_Job]) -> None:
+        self.cancelled += [job.number for job in jobs]
+
+    def look(self, name: str) -> Mapping[str, Standing]:
+        assert name == "w"
+        self.looks.append(self.now)
+        if self.silent:
+            raise OSError(self.silent)
+        return dict(self.said)
+
+    def account_of(self, number: str) -> Standing | None:
+        return self.accounts.get(number)
+
+    # What happens
+
+    def comes(self, number: str, node: str = "n1", *, start: int = 0) -> str:
+        """Have a worker start and take jobs; give its name."""
+        self.said[number] = Standing("RUNNING", "", node)
+        worker = f"w-{number}-{start}"
+        self.present[worker] = node
+        self.fleet.joins(worker)
+        return worker
+
+    def ends(self, number: str, state: str, reason: str = "", node: str = "n1") -> None:
+        """Have a job end, and its worker be gone."""
+        self.said[number] = Standing(state, reason, node)
+        for worker in [w for w in self.present if w.startswith(f"w-{number}-")]:
+            del self.present[worker]
+
+    def tend(self, wanted: int = 1) -> list[str]:
+        return list(self.fleet.tend(wanted, dict(self.present)))
+
+    def lasts(self, seconds: float, wanted: int = 1) -> list[str]:
+        """Let time go by as the executor does; give what the user is told."""
+        notes, until = [], self.now + seconds
+        while self.now < until:
+            self.now += 0.5
+            notes += self.tend(wanted)
+        return notes
+
+    @property
+    def numbers(self) -> list[str]:
+        return [job.number for job in self.submitted]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    for name in ("submit", "cancel", "account_of"):
+        monkeypatch.setattr(schedulers, name, getattr(made, name))
+    return made
+
+
+# How many there are
+
+
+@pytest.mark.parametrize(
+    ("under_way", "least", "expected"),
+    [(0, 0, 0), (1, 0, 1), (4, 0, 1), (5, 0, 2), (99, 0, 3), (0, 2, 2), (0, 9, 3)],
+)
+def test_there_are_as_many_workers_as_jobs_need(
+    under_way: int, least: int, expected: int
+) -> None:
+    assert needed(under_way, slots=4, least=least, most=3) == expected
+
+
+def test_as_many_workers_are_submitted_as_are_wanted(cluster: Cluster) -> None:
+    assert cluster.lasts(5, wanted=3) == []
+    assert cluster.numbers == ["1", "2", "3"]
+    cluster.lasts(5, wanted=2)
+    assert cluster.numbers == ["1", "2", "3"]
+    assert cluster.cancelled == []
+
+
+def test_not_all_workers_are_submitted_in_one_go(cluster: Cluster) -> None:
+    counts = []
+    for _ in range(4):
+        cluster.tend(25)
+        counts.append(len(cluster.submitted))
+    assert counts == [10, 20, 25, 25]
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "TIMEOUT", "CANCELLED", "DEADLINE"])
+def test_a_worker_whose_job_ended_is_replaced(state: str, cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.lasts(60)
+    cluster.ends("1", state)
+    assert cluster.lasts(3) == []
+    assert cluster.numbers == ["1", "2"]
+    assert not cluster.fleet.troubled
+
+
+def test_a_job_is_not_over_while_its_worker_is_there(cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.said["1"] = Standing("NODE_FAIL", "", "n1")  # it has only fallen silent
+    cluster.lasts(100)
+    assert cluster.numbers == ["1"]
+
+
+@pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL", "COMPLETING"])
+def test_a_job_that_comes_back_to_the_queue_is_not_replaced(
+    state: str, cluster: Cluster
+) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.tend()
+    cluster.ends("1", state)
+    cluster.lasts(10)
+    cluster.said["1"] = Standing("PENDING", "BeginTime")
+    cluster.lasts(100)
+    cluster.comes("1", "n2", start=1)
+    cluster.lasts(10)
+    assert cluster.numbers == ["1"]
+    assert cluster.fleet.waiting == []
+
+
+@pytest.mark.parametrize("state", ["PREEMPTED", "NODE_FAIL"])
+def test_a_job_that_does_not_come_back_is_replaced(
+    state: str, cluster: Cluster
+) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.tend()
+    cluster.ends("1", state)
+    cluster.lasts(15)
+    assert cluster.numbers == ["1"]
+    cluster.lasts(15)
+    assert cluster.numbers == ["1", "2"]
+
+
+def test_a_job_that_comes_back_too_late_is_not_left_in_the_queue(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.tend()
+    cluster.ends("1", "PREEMPTED")
+    cluster.lasts(30)
+    cluster.said["1"] = Standing("PENDING", "BeginTime")
+    cluster.lasts(5)
+    cluster.fleet.close()
+    assert "1" in cluster.cancelled
+
+
+def test_a_job_that_nobody_knows_any_more_is_replaced(cluster: Cluster) -> None:
+    # Without accounting SLURM forgets jobs after a while, at some sites a short one.
+    cluster.tend()
+    cluster.lasts(60)
+    del cluster.said["1"]
+    cluster.lasts(600)
+    assert cluster.numbers == ["1", "2"]
+
+
+def test_jobs_that_one_answer_leaves_out_are_not_given_up(cluster: Cluster) -> None:
+    # A bug: how long a job is unknown is counted from when its state was first seen.
+    cluster.tend(3)
+    cluster.lasts(90, wanted=3)
+    known = cluster.said.copy()
+    cluster.said.clear()
+    cluster.looks.clear()
+    while not cluster.looks:
+        cluster.lasts(0.5, wanted=3)
+    cluster.said.update(known)
+    cluster.lasts(60, wanted=3)
+    assert cluster.numbers == ["1", "2", "3"]
+
+
+def test_a_job_that_left_the_queue_is_known_from_accounting(cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.lasts(60)
+    cluster.ends("1", "TIMEOUT")
+    cluster.accounts["1"] = cluster.said.pop("1")
+    cluster.lasts(3)
+    assert cluster.numbers == ["1", "2"]
+
+
+def test_a_worker_that_takes_no_more_jobs_is_replaced_while_it_is_there(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    cluster.fleet.drains(cluster.comes("1"))
+    cluster.lasts(5)
+    assert "w-1-0" in cluster.present
+    assert cluster.numbers == ["1", "2"]
+
+
+def test_the_end_of_a_worker_that_takes_no_more_jobs_is_no_fault(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    cluster.fleet.drains(cluster.comes("1"))
+    cluster.lasts(5)
+    cluster.comes("2")
+    cluster.ends("1", "FAILED")
+    assert cluster.lasts(5) == []
+    assert cluster.numbers == ["1", "2"]
+    assert not cluster.fleet.troubled
+
+
+# Workers that do not start
+
+
+def _refusal(cluster: Cluster, number: str) -> None:
+    cluster.fleet.refuses(f"w-{number}-0", "scratch: $TMPDIR is not set")
+
+
+def _log(cluster: Cluster, number: str) -> None:
+    path = cluster.logs / f"w-{number}.err"
+    path.write_text("Traceback:\nImportError: no dask\n")
+
+
+def _nothing(cluster: Cluster, number: str) -> None:
+    """Leave no more than what the scheduler says."""
+
+
+@pytest.mark.parametrize(
+    ("leaves", "why"),
+    [
+        (_refusal, "scratch: $TMPDIR is not set"),
+        (_log, "ImportError: no dask (SLURM says FAILED NonZeroExitCode)"),
+        (_nothing, "SLURM says FAILED NonZeroExitCode"),
+    ],
+)
+def test_three_workers_that_never_started_end_the_run(
+    leaves: Callable[[Cluster, str], None], why: str, cluster: Cluster
+) -> None:
+    cluster.tend()
+    for number in "12":
+        leaves(cluster, number)
+        cluster.ends(number, "FAILED", "NonZeroExitCode")
+        assert cluster.lasts(3) == [f"a worker did not start on n1: {why}"]
+    leaves(cluster, "3")
+    cluster.ends("3", "FAILED", "NonZeroExitCode")
+    with pytest.raises(ExecutorError) as caught:
+        cluster.lasts(3)
+    assert str(caught.value) == (
+        f"3 workers in a row did not start; the last on n1: {why}"
+    )
+    assert cluster.fleet.troubled
+
+
+def test_a_worker_that_starts_in_between_lets_the_run_go_on(cluster: Cluster) -> None:
+    cluster.tend()
+    for number in ("1", "2"):
+        cluster.ends(number, "FAILED", node="n1")
+        cluster.lasts(3)
+    cluster.comes("3", "n2")
+    cluster.ends("3", "TIMEOUT", node="n2")
+    cluster.lasts(3)
+    for number in ("4", "5"):
+        cluster.ends(number, "FAILED", node="n3")
+        cluster.lasts(3)
+    assert cluster.numbers == ["1", "2", "3", "4", "5", "6"]
+
+
+def test_a_node_where_three_workers_died_is_not_used_any_more(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    notes = []
+    for number in "123":
+        cluster.comes(number, "bad")
+        cluster.lasts(2)
+        cluster.ends(number, "FAILED", node="bad")
+        notes += cluster.lasts(3)
+    assert notes == ["bad is not used any more: 3 workers died there"]
+    assert [job.excluded for job in cluster.submitted] == [(), (), (), ("bad",)]
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "CANCELLED", "PREEMPTED", "COMPLETED"])
+def test_ends_that_are_not_the_nodes_fault_do_not_count_against_it(
+    state: str, cluster: Cluster
+) -> None:
+    cluster.tend()
+    for number in "1234":
+        cluster.comes(number)
+        cluster.lasts(2)
+        cluster.ends(number, state)
+        cluster.lasts(30)
+    assert cluster.fleet.excluded == []
+    assert len(cluster.submitted) == 5
+
+
+# Workers that wait
+
+
+@pytest.mark.parametrize(
+    ("reason", "cure"),
+    [
+        ("PartitionTimeLimit", "lower walltime, or use another partition"),
+        ("PartitionConfig", "lower cores or memory_gb, or use another partition"),
+        ("BadConstraints", "lower cores or memory_gb, or change the directives"),
+        ("InvalidAccount", "name another account"),
+        ("QOSNotAllowed", "name another qos or partition"),
+        ("DependencyNeverSatisfied", "change the directives"),
+    ],
+)
+def test_workers_that_would_wait_for_ever_end_the_run_with_the_cure(
+    reason: str, cure: str, cluster: Cluster
+) -> None:
+    cluster.tend(2)
+    for number in "12":
+        cluster.said[number] = Standing("PENDING", reason)
+    with pytest.raises(ExecutorError) as caught:
+        cluster.lasts(3, wanted=2)
+    assert str(caught.value) == (
+        f"SLURM will never start the workers ({reason}): {cure}"
+    )
+
+
+def test_it_goes_on_while_some_workers_can_start(cluster: Cluster) -> None:
+    cluster.tend(2)
+    cluster.comes("1")
+    cluster.said["2"] = Standing("PENDING", "PartitionTimeLimit")
+    cluster.lasts(100, wanted=2)
+
+
+def test_it_goes_on_while_one_waits_for_what_passes(cluster: Cluster) -> None:
+    cluster.tend(2)
+    cluster.said["1"] = Standing("PENDING", "Priority")
+    cluster.said["2"] = Standing("PENDING", "BadConstraints")
+    cluster.lasts(100, wanted=2)
+
+
+@pytest.mark.parametrize(
+    "reason", ["Priority", "Resources", "ReqNodeNotAvail, UnavailableNodes:n2"]
+)
+def test_why_workers_wait_is_told_after_a_while(reason: str, cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.said["1"] = Standing("PENDING", reason)
+    assert cluster.lasts(29) == []
+    assert {*cluster.lasts(40)} == {f"workers wait in SLURM's queue: {reason}"}
+
+
+def test_nothing_is_told_of_waiting_while_a_worker_is_there(cluster: Cluster) -> None:
+    cluster.tend(2)
+    cluster.comes("1")
+    cluster.said["2"] = Standing("PENDING", "Priority")
+    assert cluster.lasts(200, wanted=2) == []
+
+
+# Jobs that are refused
+
+
+def test_a_refusal_with_nobody_there_ends_the_run(cluster: Cluster) -> None:
+    cluster.refusals.append(RefusedError("Invalid account", passing=False))
+    with pytest.raises(ExecutorError, match="SLURM refuses the workers: Invalid acc"):
+        cluster.tend()
+
+
+def test_a_refusal_beside_other_workers_is_only_told(cluster: Cluster) -> None:
+    cluster.tend(1)
+    cluster.refusals.append(RefusedError("over the limit", passing=False))
+    assert cluster.tend(3) == ["SLURM takes no more workers now: over the limit"]
+    cluster.lasts(2, wanted=3)
+    assert len(cluster.submitted) == 3
+
+
+def test_what_passes_is_tried_again_less_and_less_often(cluster: Cluster) -> None:
+    cluster.refusals.extend([RefusedError("timed out", passing=True)] * 9)
+    notes = cluster.lasts(300)
+    assert notes == ["SLURM takes no more workers now: timed out"] * 9
+    gaps = [after - before for before, after in pairwise(cluster.tries)]
+    assert gaps == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert len(cluster.submitted) == 1
+
+
+def test_after_a_success_trying_begins_anew(cluster: Cluster) -> None:
+    passing = RefusedError("timed out", passing=True)
+    cluster.refusals.extend([passing] * 4)
+    cluster.lasts(20)
+    cluster.refusals.append(passing)
+    cluster.tries.clear()
+    cluster.lasts(5, wanted=2)
+    first, second = cluster.tries
+    assert second - first == 1
+
+
+# How often the scheduler is asked
+
+
+def test_it_is_asked_less_and_less_often_while_nothing_changes(
+    cluster: Cluster,
+) -> None:
+    cluster.lasts(300)
+    gaps = [after - before for before, after in pairwise(cluster.looks)]
+    assert gaps[0] < 2
+    assert gaps == sorted(gaps)
+    assert gaps[-1] == 30
+
+
+def test_it_is_asked_often_when_something_has_changed(cluster: Cluster) -> None:
+    cluster.lasts(300)
+    cluster.said["1"] = Standing("RUNNING", "", "n1")
+    cluster.looks.clear()
+    cluster.lasts(40)
+    first, second, *_ = cluster.looks
+    assert second - first == 1
+
+
+@pytest.mark.parametrize("what", ["comes", "goes"])
+def test_it_is_asked_soon_when_a_worker_comes_or_goes(
+    what: str, cluster: Cluster
+) -> None:
+    cluster.tend()
+    if what == "goes":
+        cluster.comes("1")
+    cluster.lasts(300)
+    cluster.looks.clear()
+    if what == "goes":
+        cluster.ends("1", "TIMEOUT")
+    else:
+        cluster.comes("1")
+    cluster.lasts(2)
+    assert cluster.looks
+
+
+def test_a_scheduler_that_does_not_answer_loses_no_jobs(cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.silent = "squeue: connection refused"
+    notes = cluster.lasts(130)
+    assert {*notes} == {"SLURM does not answer, jobs go on: squeue: connection refused"}
+    gaps = [after - before for before, after in pairwise(cluster.looks)]
+    assert gaps == [2, 4, 8, 16, 30, 30, 30]
+    assert list(cluster.fleet.jobs) == ["w-1"]
+    assert cluster.numbers == ["1"]
+
+
+def test_a_scheduler_that_does_not_answer_is_not_asked_more_for_lost_workers(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.lasts(5)
+    cluster.silent = "squeue: connection refused"
+    cluster.ends("1", "NODE_FAIL")
+    since = cluster.now
+    cluster.looks.clear()
+    for _ in range(40):
+        cluster.lasts(0.5)
+        cluster.fleet.cause(worker, since)
+    assert len(cluster.looks) < 8
+
+
+# Why a worker was lost
+
+
+def _cause(cluster: Cluster, state: str, reason: str = "") -> Failure | None:
+    """What is known some seconds after a worker was lost so."""
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.lasts(60)
+    cluster.ends("1", state, reason)
+    since = cluster.now
+    cluster.lasts(5)
+    return cluster.fleet.cause(worker, since)
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "why"),
+    [
+        (
+            "TIMEOUT",
+            FailureKind.NODE_LOST,
+            "it reached its walltime: raise walltime if jobs take that long",
+        ),
+        ("CANCELLED", FailureKind.NODE_LOST, "it was cancelled"),
+        ("NODE_FAIL", FailureKind.NODE_LOST, "the node failed"),
+        ("FAILED", FailureKind.NODE_LOST, "it ended as FAILED why"),
+        ("PREEMPTED", FailureKind.SPOT_LOST, "it was preempted"),
+        (
+            "OUT_OF_MEMORY",
+            FailureKind.OUT_OF_MEMORY,
+            "it needed more than its memory_gb",
+        ),
+    ],
+)
+def test_the_cause_is_what_the_scheduler_says(
+    state: str, kind: FailureKind, why: str, cluster: Cluster
+) -> None:
+    assert _cause(cluster, state, "why") == Failure(
+        kind, f"its worker was lost (SLURM job 1 on n1): {why}"
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=1.batch",
+        "slurmstepd: error: Job 1 exceeded memory limit (9 > 8), being killed",
+        "Out of memory: Killed process 7",
+    ],
+)
+def test_out_of_memory_is_known_from_the_log_too(said: str, cluster: Cluster) -> None:
+    (cluster.logs / "w-1.err").write_text(f"begin\n{said}\nend\n")
+    failure = _cause(cluster, "FAILED")
+    assert failure is not None
+    assert failure.kind is FailureKind.OUT_OF_MEMORY
+
+
+def test_a_worker_that_is_in_the_queue_again_ended_as_accounting_says(
+    cluster: Cluster,
+) -> None:
+    cluster.accounts["1"] = Standing("PREEMPTED", "", "n1")
+    failure = _cause(cluster, "PENDING", "BeginTime")
+    assert failure is not None
+    assert failure.kind is FailureKind.SPOT_LOST
+
+
+def test_without_accounting_a_worker_was_put_back_into_the_queue(
+    cluster: Cluster,
+) -> None:
+    failure = _cause(cluster, "PENDING", "BeginTime")
+    assert failure is not None
+    assert failure.kind is FailureKind.NODE_LOST
+    assert failure.message.endswith("it was put back into the queue")
+
+
+def test_the_cause_is_not_known_before_the_scheduler_was_asked(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.lasts(60)
+    cluster.ends("1", "TIMEOUT")
+    cluster.now += 0.5
+    assert cluster.fleet.cause(worker, cluster.now) is None
+    cluster.looks.clear()
+    cluster.lasts(0.5)
+    assert cluster.looks  # at once
+    cluster.lasts(2)
+    assert cluster.fleet.cause(worker, cluster.now - 2.5) is not None
+
+
+def test_the_cause_waits_for_what_the_node_writes_to_the_log(cluster: Cluster) -> None:
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.lasts(60)
+    cluster.ends("1", "FAILED")
+    since = cluster.now
+    cluster.looks.clear()
+    while not cluster.looks:
+        cluster.lasts(0.5)
+    assert cluster.fleet.cause(worker, since) is None
+    (cluster.logs / "w-1.err").write_text("oom_kill\n")
+    cluster.lasts(1)
+    failure = cluster.fleet.cause(worker, since)
+    assert failure is not None
+    assert failure.kind is FailureKind.OUT_OF_MEMORY
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("RUNNING", "nothing is heard of it any more"),
+        ("COMPLETING", "it ended as COMPLETING"),
+    ],
+)
+def test_the_cause_is_asked_for_half_a_minute_while_a_job_seems_to_run(
+    state: str, why: str, cluster: Cluster
+) -> None:
+    assert _cause(cluster, state) is None
+    since = cluster.now - 5
+    cluster.lasts(25)
+    assert cluster.fleet.cause("w-1-0", since) is None
+    cluster.lasts(1)
+    assert cluster.fleet.cause("w-1-0", since) == Failure(
+        FailureKind.NODE_LOST, f"its worker was lost (SLURM job 1 on n1): {why}"
+    )
+
+
+def test_the_cause_is_told_soon_of_a_job_that_was_seen_to_end_before(
+    cluster: Cluster,
+) -> None:
+    # It is over for the fleet as soon as its worker goes, and is looked at no more.
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.said["1"] = Standing("NODE_FAIL", "", "n1")
+    cluster.lasts(300)  # the node is silent, and Dask waits for it
+    cluster.ends("1", "NODE_FAIL")
+    since = cluster.now
+    cluster.lasts(5)
+    failure = cluster.fleet.cause(worker, since)
+    assert failure is not None
+    assert failure.message.endswith("the node failed")
+
+
+def test_a_worker_that_took_no_more_jobs_has_come_to_its_end(cluster: Cluster) -> None:
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.fleet.drains(worker)
+    cluster.ends("1", "TIMEOUT")
+    assert cluster.fleet.cause(worker, cluster.now) == Failure(
+        FailureKind.NODE_LOST, "its worker came to its end"
+    )
+
+
+def test_a_worker_that_is_not_ours_has_come_to_its_end(cluster: Cluster) -> None:
+    failure = cluster.fleet.cause("stranger-1-0", cluster.now)
+    assert failure is not None
+    assert failure.message == "its worker came to its end"
+
+
+# Workers that are too many
+
+
+def test_the_youngest_that_wait_are_dropped_first(cluster: Cluster) -> None:
+    cluster.tend(4)
+    cluster.comes("2")
+    cluster.lasts(2, wanted=4)
+    cluster.fleet.drop(2)
+    assert cluster.cancelled == ["3", "4"]
+    assert list(cluster.fleet.jobs) == ["w-1", "w-2"]
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_worker_that_was_there_is_not_dropped(count: int, cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    cluster.tend()
+    cluster.ends("1", "PENDING")
+    cluster.lasts(2)
+    assert len(cluster.fleet.waiting) == 1
+    cluster.fleet.drop(count)
+    assert cluster.cancelled == []
+    assert list(cluster.fleet.jobs) == ["w-1"]
+
+
+def test_all_that_can_be_are_dropped_when_more_are_too_many(cluster: Cluster) -> None:
+    cluster.tend(4)
+    cluster.comes("1")
+    cluster.tend(4)
+    cluster.ends("1", "PENDING")
+    cluster.lasts(2, wanted=4)
+    cluster.fleet.drop(4)
+    assert cluster.cancelled == ["2", "3", "4"]
+
+
+def test_closing_cancels_all(cluster: Cluster) -> None:
+    cluster.tend(3)
+    cluster.comes("2")
+    cluster.lasts(2, wanted=3)
+    cluster.fleet.close()
+    assert cluster.cancelled == ["1", "2", "3"]
+    assert cluster.fleet.jobs == {}
+
+
+# Schedulers that are not asked
+
+
+def test_without_a_look_a_worker_that_stays_away_is_replaced(cluster: Cluster) -> None:
+    cluster.without_look()
+    cluster.tend()
+    cluster.comes("1")
+    cluster.lasts(60)
+    cluster.ends("1", "?")
+    cluster.lasts(15)
+    assert cluster.numbers == ["1"]
+    cluster.lasts(5)
+    assert cluster.numbers == ["1", "2"]
+    assert cluster.looks == []
+
+
+def test_without_a_look_long_waiting_is_told(cluster: Cluster) -> None:
+    cluster.without_look()
+    assert cluster.lasts(300) == []
+    assert {*cluster.lasts(10)} == {"no worker has come yet: see what PBS says of them"}
+
+
+@pytest.mark.parametrize(
+    ("log", "kind", "why"),
+    [
+        ("bye", FailureKind.NODE_LOST, "nothing is heard of it any more"),
+        (
+            "=>> PBS: job killed: out of memory",
+            FailureKind.OUT_OF_MEMORY,
+            "it needed more than its memory_gb",
+        ),
+    ],
+)
+def test_without_a_look_the_log_says_all_there_is(
+    log: str, kind: FailureKind, why: str, cluster: Cluster
+) -> None:
+    cluster.without_look()
+    cluster.tend()
+    worker = cluster.comes("1")
+    cluster.lasts(60)
+    (cluster.logs / "w-1.err").write_text(log)
+    cluster.ends("1", "?")
+    assert cluster.fleet.cause(worker, cluster.now) == Failure(
+        kind, f"its worker was lost (PBS job 1): {why}"
+    )

@@ -1,0 +1,337 @@
+"""The worker: which messages it runs, and what becomes of each."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpengine.executors import contract
+from cpengine.executors.aws.client import Aws
+from cpengine.executors.aws.queue import KEPT_S, Queue, attributes, ensure
+from cpengine.job.run_job import Machine
+from cpengine.ledger.ledger import Ledger, State, states
+from cpengine.model import Job
+from cpengine.testing import GROUPS, jobs
+from cpengine.worker.environment import Told
+from cpengine.worker.logs import JobLogs
+from cpengine.worker.loop import Worker
+from tests.aws.aws_server import AwsServer
+
+PLAIN = {
+    "pipeline": "any.cppipe",
+    "output": "out",
+    "input": "rules",
+    "data_file": "load_data.csv",
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "string": {"Metadata": "Metadata_Plate=A"},
+    "string, empty structure": {
+        "Metadata": "Metadata_Plate=A",
+        "output_structure": "",
+    },
+    "string, structure": {
+        "Metadata": "Metadata_Plate=A",
+        "output_structure": "deep/Metadata_Plate",
+    },
+    "dict, structure": {
+        "Metadata": {"Metadata_Plate": "A"},
+        "output_structure": "deep/Metadata_Plate",
+    },
+    "dict, empty structure": {
+        "Metadata": {"Metadata_Plate": "A"},
+        "output_structure": "",
+    },
+    "dict": {"Metadata": {"Metadata_Plate": "A"}},
+    "other keys": {"Metadata": "Metadata_Plate=A", "_comment": "x", "job": 1},
+}
+POISON: dict[str, tuple[str, str]] = {
+    "no JSON": ("{", "is not JSON"),
+    "no object": ("[1]", "no JSON object"),
+    "no Metadata": (json.dumps(PLAIN), "without Metadata"),
+    "no pair": (json.dumps(PLAIN | {"Metadata": "A01"}), "K=V"),
+    "a value that leads out": (
+        json.dumps(PLAIN | {"Metadata": "Metadata_Plate=../A"}),
+        "no comma, slash",
+    ),
+    "an output that leads out": (
+        json.dumps(PLAIN | {"Metadata": "Metadata_Plate=A", "output": "a/../../b"}),
+        "below the bucket",
+    ),
+    "a place of the machine": (
+        json.dumps(PLAIN | {"Metadata": "Metadata_Plate=A", "pipeline": "/etc/passwd"}),
+        "below the bucket",
+    ),
+    "another bucket": (
+        json.dumps(PLAIN | {"Metadata": "Metadata_Plate=A", "output": "s3://theirs/x"}),
+        "below the bucket",
+    ),
+    "a structure with a shell in it": (
+        json.dumps(
+            PLAIN | {"Metadata": "Metadata_Plate=A", "output_structure": "$(reboot)"}
+        ),
+        "output_structure",
+    ),
+    "a number for a text": (
+        json.dumps(PLAIN | {"Metadata": "Metadata_Plate=A", "input": 3}),
+        "is no text",
+    ),
+    "a text for a number": (
+        json.dumps(PLAIN | {"Metadata": "Metadata_Plate=A", "share": "all"}),
+        "is no number",
+    ),
+}
+
+
+@dataclass
+class Bench:
+    """A queue, a machine, and workers on threads."""
+
+    queue: Queue
+    dead: Queue
+    machine: Machine
+    folder: Path
+    said: list[str] = field(default_factory=list)
+    visibility_s: int = 30
+
+    def send(self, *bodies: str | Mapping[str, Any] | Job) -> None:
+        for body in bodies:
+            if isinstance(body, Job):
+                body = body.to_json()
+            self.queue.send_one(body if isinstance(body, str) else json.dumps(body))
+
+    def worker(self, machine: Machine | None = None, **told: Any) -> Worker:
+        settings = Told(
+            app="Lab_test",
+            queue=self.queue.url,
+            log_group="Lab_test",
+            region=None,
+            slots=2,
+            make="",
+            machine="",
+            idle_s=0.5,
+            **{"visibility_s": self.visibility_s} | told,
+        )
+        logs = JobLogs(self.queue.aws, "Lab_test", every_s=0.2)
+        return _Logged(
+            self.queue, machine or self.machine, settings, logs, say=self.said.append
+        )
+
+    def run(self, **told: Any) -> None:
+        """Work until the queue is empty."""
+        assert self.worker(**told).run()
+
+    def tries(self, job: str) -> int:
+        return len(list(self.folder.glob(f"{job}.attempt*")))
+
+    def letters(self) -> list[tuple[str, str]]:
+        """Body and reason of each dead letter."""
+        return [(m.body, m.notes.get("Reason", "")) for m in self.dead.receive(10, 0)]
+
+
+class _Logged(Worker):
+    """A worker whose logs live as long as it does."""
+
+    def run(self) -> bool:
+        with self._logs:
+            return super().run()
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(aws: AwsServer, tmp_path: Path) -> Make:
+    def make(
+        faults: Mapping[str, Sequence[str]] | None = None, visibility_s: int = 30
+    ) -> Bench:
+        account = Aws()
+        aws.own("logs").create_log_group(logGroupName="Lab_test")
+
+        def note(kind: str, name: str) -> None:
+            pass
+
+        kept = {"MessageRetentionPeriod": str(KEPT_S)}
+        dead = ensure(account, "Lab_testDeadMessages", kept, {}, note)
+        wanted = attributes(visibility_s, 10, dead)
+        queue = ensure(account, "Lab_testQueue", wanted, {}, note)
+        machine = contract.machine(tmp_path, faults or {})
+        return Bench(queue, dead, machine, tmp_path, visibility_s=visibility_s)
+
+    return make
+
+
+def test_every_form_of_message_is_run(bench: Make) -> None:
+    here = bench()
+    for plate, variant in zip(GROUPS, VARIANTS.values(), strict=False):
+        here.send(
+            json.dumps(PLAIN | variant)
+            .replace('"A"', f'"{plate}"')
+            .replace("=A", f"={plate}")
+        )
+    here.run()
+    for plate, variant in zip(GROUPS, VARIANTS.values(), strict=False):
+        place = f"deep/{plate}" if variant.get("output_structure") else plate
+        made = here.folder / "out" / place / "Image.csv"
+        assert made.read_text() == f"Metadata\nMetadata_Plate={plate}\n"
+    assert here.queue.counts().total == 0
+    assert here.letters() == []
+
+
+def test_poison_is_set_aside_with_the_reason_and_others_go_on(bench: Make) -> None:
+    here = bench()
+    here.send(*(body for body, _ in POISON.values()), *jobs("B"))
+    here.run()
+    kept = {}
+    while letters := here.letters():
+        kept |= dict(letters)
+    assert len(kept) == len(POISON)
+    for body, why in POISON.values():
+        assert why in kept[body]
+    assert [path.name for path in (here.folder / "out").iterdir()] == ["B"]
+
+
+def test_a_job_of_dcp_is_run_again_unless_its_rule_says_it_is_done(
+    bench: Make,
+) -> None:
+    from cpengine.dcp import DoneRule
+
+    here = bench()
+    message = PLAIN | VARIANTS["string"]
+    for expected, rule in ((1, None), (2, None), (2, DoneRule(2)), (3, DoneRule(3))):
+        here.send(message)
+        here.run(done=rule)
+        assert here.tries("A") == expected
+
+
+def test_a_message_that_comes_twice_is_run_once(bench: Make) -> None:
+    here = bench()
+    here.send(*jobs("A", "A", "A"))
+    worker = here.worker()
+    worker._most = 1  # one after another: at the same time both may run
+    assert worker.run()
+    assert here.tries("A") == 1
+    assert here.queue.counts().total == 0
+
+
+def test_failures_are_tried_again_as_often_as_anywhere(bench: Make) -> None:
+    here = bench({"A": ["module_error"], "B": ["module_error"] * 9, "C": ["empty"]})
+    here.send(*jobs("A", "B", "C"))
+    here.run()
+    assert [here.tries(name) for name in "ABC"] == [2, 2, 1]
+    ledger = Ledger(here.machine.places.outputs, "ledger")
+    found = states(ledger.standings(jobs("A", "B", "C")))
+    assert found == {"A": State.DONE, "B": State.FAILED, "C": State.FAILED}
+    assert here.queue.counts().total == 0
+    assert here.letters() == []
+
+
+def test_the_message_of_a_slow_job_stays_hidden(bench: Make) -> None:
+    here = bench({"A": ["slow5"]}, visibility_s=2)
+    here.send(*jobs("A"))
+    with _beside(here.worker()):
+        time.sleep(1)
+        here.run()
+    assert here.tries("A") == 1
+
+
+def test_without_a_heartbeat_it_is_run_twice_and_one_result_stands(
+    bench: Make,
+) -> None:
+    here = bench({"A": ["slow5", "slow1"]}, visibility_s=2)
+    here.send(*jobs("A"))
+    with _beside(here.worker(visibility_s=600)):
+        time.sleep(3)
+        other = replace(here.machine, cache=here.machine.cache)
+        assert here.worker(other).run()
+    assert here.tries("A") == 2
+    ledger = Ledger(here.machine.places.outputs, "ledger")
+    (standing,) = ledger.standings(jobs("A"))
+    assert standing.state is State.DONE
+    assert here.queue.counts().total == 0
+
+
+def test_a_worker_that_leaves_gives_its_messages_back_at_once(bench: Make) -> None:
+    here = bench({"A": ["hang"], "B": ["hang"]}, visibility_s=600)
+    here.send(*jobs("A", "B"))
+    worker = here.worker()
+    with _beside(worker):
+        while here.tries("A") + here.tries("B") < 2:
+            time.sleep(0.05)
+        begun = time.monotonic()
+        worker.leave()
+        while here.queue.counts().waiting < 2:
+            assert time.monotonic() - begun < 5
+    assert list(here.machine.scratch.iterdir()) == []
+    here.run()
+    assert (here.folder / "out/A/Image.csv").exists()
+
+
+def test_logs_go_to_streams_named_by_the_place(bench: Make, aws: AwsServer) -> None:
+    here = bench({"A": ["slow1"]})
+    here.send(PLAIN | VARIANTS["string, structure"])
+    here.run()
+    events = aws.own("logs").get_log_events(
+        logGroupName="Lab_test", logStreamName="deep/A"
+    )["events"]
+    said = [event["message"] for event in events]
+    assert any("module LoadData # 1" in line for line in said)
+    assert said[-1].startswith("done, 2 files in")
+
+
+def test_throttling_and_errors_of_aws_are_outlasted(
+    bench: Make, aws: AwsServer
+) -> None:
+    here = bench(visibility_s=3)
+    here.send(*jobs("A", "B", "C"))
+    aws.faults(
+        *(
+            {"service": "sqs", "operation": operation, "nth": number, "kind": kind}
+            for operation in ("ReceiveMessage", "DeleteMessage")
+            for number, kind in enumerate(("throttle", "error_500", "lost"), 1)
+        )
+    )
+    here.run()
+    assert sum(aws.injected().values()) >= 4
+    ledger = Ledger(here.machine.places.outputs, "ledger")
+    found = states(ledger.standings(jobs("A", "B", "C")))
+    assert set(found.values()) == {State.DONE}
+
+
+def test_a_queue_that_is_gone_ends_the_worker(bench: Make) -> None:
+    here = bench({"A": ["hang"]})
+    here.send(*jobs("A"))
+    worker = here.worker()
+    with _beside(worker, drained=False):
+        while not here.tries("A"):
+            time.sleep(0.05)
+        here.queue.remove()
+    assert any("the run is over" in line for line in here.said)
+
+
+class _beside:  # noqa: N801 (used as a function)
+    """Run a worker on a thread; wait for its end."""
+
+    def __init__(self, worker: Worker, *, drained: bool | None = None) -> None:
+        self._worker = worker
+        self._drained = drained
+        self._came: list[bool] = []
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        self._came.append(self._worker.run())
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
+            self._worker.leave()
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+        if self._drained is not None:
+            assert self._came == [self._drained]
