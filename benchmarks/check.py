@@ -22,7 +22,7 @@ from cpengine.planning.project import Project
 from cpengine.sequence import Steps
 from cpengine.storage.roots import BUCKET
 from tests import build
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 CHANNELS = ("DNA", "ER", "RNA", "AGP", "Mito")
 ROWS = "ABCDEFGHIJKLMNOP"

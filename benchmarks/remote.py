@@ -27,7 +27,7 @@ from benchmarks.work import (
     say_plate,
     write_project,
 )
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 ROOT = "plate"
 LOCAL, REMOTE = "local root", "S3 root"

@@ -43,7 +43,7 @@ from cpengine.executors.slurm.executor import ClusterExecutor
 from cpengine.job.run_job import Machine
 from cpengine.model import Job
 from cpengine.planning.project import Project
-from tests.slurm.cluster import Cluster
+from tests.services.slurm.cluster import Cluster
 
 JOBS, JOBS_SHORT = 10_000, 1_000
 LOCAL, SLURM = "local slots", "SLURM"

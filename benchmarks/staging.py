@@ -22,7 +22,7 @@ from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.roots import BUCKET, Places
 from cpengine.storage.store import Storage
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 JOBS, CHANNELS, SIDE = 40, 5, 1080
 ROUNDS = 5

@@ -15,9 +15,9 @@ from cpengine.demo.make import Size, make
 from cpengine.model import Job
 from cpengine.planning.project import Project
 from cpengine.storage.roots import BUCKET
-from tests.aws.aws_server import AwsServer
-from tests.browser import browser, chromium
-from tests.s3.bucket_server import S3Server
+from tests.services.aws.aws_server import AwsServer
+from tests.services.browser import browser, chromium
+from tests.services.s3.bucket_server import S3Server
 
 __all__ = ["browser", "chromium"]  # fixtures of another module
 

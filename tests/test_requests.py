@@ -10,7 +10,7 @@ from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.sequence import Steps
 from tests import build
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 PLATES, WELLS, SITES = 29, 384, 9
 JOBS = PLATES * WELLS * SITES

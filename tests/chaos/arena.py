@@ -18,7 +18,7 @@ from tests.chaos.promises import (
     status_is_clean,
 )
 from tests.chaos.roots import Files, Root, Seen, Step
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 Files = dict[str, bytes]
 FAULTS = {

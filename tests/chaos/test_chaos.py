@@ -18,7 +18,7 @@ from tests.chaos.arena import Arena, Plate, answer
 from tests.chaos.figures import Figures
 from tests.chaos.monkey import Temper
 from tests.chaos.roots import Bucket, Folder, Root, Seen, Step, files_below
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 KILLS = int(os.environ.get("CPENGINE_CHAOS_KILLS", "12"))
 SEED = int(os.environ.get("CPENGINE_CHAOS_SEED") or secrets.randbelow(2**32))

@@ -7,7 +7,7 @@ import pytest
 from cpengine.planning.project import Project
 from tests import build
 from tests.collect.screen import Screen, compartments
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 JOBS = ("P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2")
 

@@ -9,11 +9,11 @@ import pytest
 from cpengine.ledger.ledger import Kept
 from cpengine.model import Outcome
 from cpengine.planning.project import Project
-from tests.aws.aws_server import AwsServer
 from tests.conftest import Cpengine, small_plate
 from tests.estimate.build import asked, call
 from tests.executors.aws import plates
 from tests.executors.aws.conftest import loopback_only
+from tests.services.aws.aws_server import AwsServer
 
 __all__ = ["loopback_only"]
 

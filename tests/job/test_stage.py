@@ -15,7 +15,7 @@ from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
 from tests import build
 from tests.build import Built
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 ENDPOINT = '\n[storage.s3]\nendpoint = "{url}"\n'
 

@@ -33,7 +33,7 @@ from tests.montage.plates import (
     together,
     write,
 )
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 WELLS = ("A01", "A02", "B01", "C03")
 

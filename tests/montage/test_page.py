@@ -16,7 +16,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from cpengine.montage.page import page as page_of
-from tests.browser import address, asked, dark, errors, resize
 from tests.build import Built
 from tests.montage import plates
 from tests.montage.plates import (
@@ -31,6 +30,7 @@ from tests.montage.plates import (
     publish,
     write,
 )
+from tests.services.browser import address, asked, dark, errors, resize
 
 WELLS = ("A01", "A02", "B01", "C03")
 SIZE = (400, 300)

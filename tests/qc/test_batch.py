@@ -23,7 +23,7 @@ from cpengine.qc.images import SiteKey
 from tests.build import Built, change, write
 from tests.qc import made
 from tests.qc.made import MAXIMAL, MEAN, SLOPE
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 BAD = SiteKey("P1", "A02", "2")
 WELLS = [f"{row}{column:02}" for row in "AB" for column in range(1, 7)]

@@ -17,9 +17,9 @@ from cpengine.qc.assess import Assessment, assess
 from cpengine.qc.images import SiteKey, Sites, parse
 from cpengine.qc.page import limits_in_words, render
 from cpengine.qc.thresholds import BUILT_IN
-from tests.browser import address, errors, resize
 from tests.qc import made
 from tests.qc.made import MAXIMAL, MEAN, SLOPE
+from tests.services.browser import address, errors, resize
 
 WELLS = [f"{row}{column:02}" for row in "AB" for column in range(1, 7)]
 BAD = SiteKey("P2", "A02", "2")

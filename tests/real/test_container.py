@@ -13,7 +13,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.planning.project import Project
 from tests.conftest import MODULE, Cpengine, local_csv, plain, small_plate
 from tests.real.compare import PLACES, TIMES, image_row, lasting, without
-from tests.real.podman import IMAGE, WRAPPED, images, podman
+from tests.services.podman import IMAGE, WRAPPED, images, podman
 
 pytestmark = pytest.mark.cellprofiler
 

@@ -21,7 +21,7 @@ from cpengine.model import FailureKind
 from cpengine.planning.project import Project
 from tests import build
 from tests.conftest import MODULE, Cpengine, small_plate
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 pytestmark = pytest.mark.cellprofiler
 

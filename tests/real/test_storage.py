@@ -16,7 +16,7 @@ from cpengine.planning.project import Project
 from cpengine.storage.roots import BUCKET
 from tests.conftest import Cpengine
 from tests.real.compare import image_row, lasting
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 pytestmark = pytest.mark.cellprofiler
 

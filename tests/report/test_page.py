@@ -18,8 +18,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from cpengine import report
 from cpengine.model import Failure, FailureKind
 from cpengine.planning.project import Project
-from tests.browser import address, browser, dark, errors, resize
 from tests.report.made import STEP, VERSION, Size, project
+from tests.services.browser import address, browser, dark, errors, resize
 
 __all__ = ["browser"]
 

@@ -13,7 +13,7 @@ import pytest
 from cpengine.errors import ConfigError, InputError, StorageError
 from cpengine.storage.filesystems import Access, S3Options, s3_arguments
 from cpengine.storage.store import Storage
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 
 def on_s3(server: S3Server, bucket: str, **more: bool) -> Storage:

@@ -20,7 +20,7 @@ from cpengine.testing import GROUPS, jobs
 from cpengine.worker.environment import Told
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.loop import Worker
-from tests.aws.aws_server import AwsServer
+from tests.services.aws.aws_server import AwsServer
 
 PLAIN = {
     "pipeline": "any.cppipe",

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cpengine.planning.project import Project
-from tests.aws.aws_server import AwsServer
 from tests.real.compare import lasting
+from tests.services.aws.aws_server import AwsServer
 
 BUCKET = "lab-plates"
 IMAGES = "projects/demo/2026_01_01_Batch1/images"

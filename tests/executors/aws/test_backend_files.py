@@ -19,7 +19,7 @@ from cpengine.config import AwsSection
 from cpengine.dcp.fleet import check
 from cpengine.executors.aws import fleet, task
 from cpengine.executors.aws.settings import Settings, settle
-from tests.aws.aws_server import AwsServer
+from tests.services.aws.aws_server import AwsServer
 
 ROOT = Path(__file__).parents[3]
 FILES = ROOT / "backends/aws"

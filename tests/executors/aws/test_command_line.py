@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cpengine.planning.project import Project
-from tests.aws.aws_server import AwsServer
 from tests.conftest import Cpengine, small_plate
 from tests.executors.aws import plates
+from tests.services.aws.aws_server import AwsServer
 
 RUN = ("run", "illum", "--on", "aws")
 FLEET = {

@@ -7,9 +7,9 @@ import pytest
 from cpengine.executors.base import Executor
 from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
-from tests.aws.agent import Agent
-from tests.aws.aws_server import AwsServer
 from tests.executors.aws import stacks
+from tests.services.aws.agent import Agent
+from tests.services.aws.aws_server import AwsServer
 
 
 class TestAws(ExecutorContract):

@@ -18,8 +18,8 @@ from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State
 from cpengine.model import FailureKind
 from cpengine.testing import jobs, machine
-from tests.aws.aws_server import AwsServer
 from tests.executors.aws import stacks
+from tests.services.aws.aws_server import AwsServer
 
 RULE = DoneRule(2)
 ALWAYS = {

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cpengine.planning.project import Project
-from tests.aws.agent import Agent
-from tests.aws.aws_server import AwsServer
 from tests.conftest import Cpengine, small_plate
 from tests.executors.aws import plates
+from tests.services.aws.agent import Agent
+from tests.services.aws.aws_server import AwsServer
 
 pytestmark = pytest.mark.cellprofiler
 

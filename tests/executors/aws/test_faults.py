@@ -17,10 +17,10 @@ from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State, states
 from cpengine.model import FailureKind, Outcome
 from cpengine.testing import jobs, machine
-from tests.aws.agent import Agent
-from tests.aws.aws_server import AwsServer
-from tests.aws.metadata import Metadata
 from tests.executors.aws import stacks
+from tests.services.aws.agent import Agent
+from tests.services.aws.aws_server import AwsServer
+from tests.services.aws.metadata import Metadata
 
 NAMES = "ABCDEF"
 

@@ -12,8 +12,8 @@ from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.monitor import Monitor
 from cpengine.executors.aws.queue import Counts
 from cpengine.testing import machine
-from tests.aws.aws_server import AwsServer
 from tests.executors.aws import stacks
+from tests.services.aws.aws_server import AwsServer
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
 from cpengine.testing import jobs, machine
-from tests.aws.aws_server import AwsServer
 from tests.executors.aws import stacks
+from tests.services.aws.aws_server import AwsServer
 
 WANTED = [(job, 1) for job in jobs("A", "B", "C")]
 FAULTS = ("denied", "lost")

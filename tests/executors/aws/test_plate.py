@@ -12,10 +12,10 @@ import pytest
 
 from cpengine.ledger.ledger import State
 from cpengine.planning.project import Project
-from tests.aws.agent import Agent
-from tests.aws.aws_server import AwsServer
 from tests.conftest import MODULE, Cpengine
 from tests.executors.aws import plates
+from tests.services.aws.agent import Agent
+from tests.services.aws.aws_server import AwsServer
 
 pytestmark = pytest.mark.cellprofiler
 

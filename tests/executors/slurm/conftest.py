@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.slurm.cluster import Cluster, missing
+from tests.services.slurm.cluster import Cluster, missing
 
 
 @pytest.fixture(scope="session")

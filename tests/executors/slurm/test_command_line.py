@@ -15,7 +15,7 @@ from tests import build
 from tests.build import Built
 from tests.conftest import Cpengine
 from tests.executors.slurm.workers import section
-from tests.slurm.cluster import Cluster
+from tests.services.slurm.cluster import Cluster
 
 Make = Callable[..., Built]
 

@@ -10,7 +10,7 @@ from cpengine.executors.slurm.executor import ClusterExecutor
 from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 from tests.executors.slurm.workers import settings
-from tests.slurm.cluster import Cluster
+from tests.services.slurm.cluster import Cluster
 
 
 class TestSlurm(ExecutorContract):

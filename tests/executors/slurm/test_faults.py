@@ -5,7 +5,7 @@ from pathlib import Path
 from cpengine.model import FailureKind
 from cpengine.testing import jobs
 from tests.executors.slurm.watched import Watched
-from tests.slurm.cluster import Cluster
+from tests.services.slurm.cluster import Cluster
 
 
 def test_a_cancelled_worker_is_replaced(slurm: Cluster, tmp_path: Path) -> None:

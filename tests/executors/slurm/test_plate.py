@@ -13,7 +13,7 @@ from cpengine.planning.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.executors.slurm.workers import on_slurm
 from tests.real.compare import lasting
-from tests.slurm.cluster import Cluster
+from tests.services.slurm.cluster import Cluster
 
 pytestmark = pytest.mark.cellprofiler
 

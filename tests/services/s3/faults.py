@@ -5,7 +5,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.s3.calls import OPERATIONS, Answer, Call, error
+from tests.services.s3.calls import OPERATIONS, Answer, Call, error
 
 SLOW_DOWN = error(503, "SlowDown", "Please reduce your request rate.")
 ERROR_500 = error(

@@ -20,7 +20,7 @@ from moto.sqs.exceptions import (
 )
 from moto.sqs.models import Message, Queue, SQSBackend
 
-from tests.aws.lock import MOTO
+from tests.services.aws.lock import MOTO
 
 LONGEST = 262_144  # bytes; by now AWS allows more, but DCP's queues do not
 LOOK_S = 0.25  # how soon a long poll sees a message whose visibility has expired

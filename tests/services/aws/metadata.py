@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-from tests.s3.server import HOST
+from tests.services.s3.server import HOST
 
 TOKEN = "a-token-of-the-stand-in"
 LASTS = "X-aws-ec2-metadata-token-ttl-seconds"

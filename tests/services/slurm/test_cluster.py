@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.slurm import cluster as module
-from tests.slurm.cluster import ACCOUNT, ClientError, Cluster, Job, wait_until
+from tests.services.slurm import cluster as module
+from tests.services.slurm.cluster import ACCOUNT, ClientError, Cluster, Job, wait_until
 
 DAEMONS = {"munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd"}
 CPUS = 2

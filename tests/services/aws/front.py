@@ -6,13 +6,13 @@ from typing import Any
 
 from moto.moto_api._internal import moto_api_backend
 
-from tests.aws import agent_work, quotas
-from tests.aws.calls import ApiCall, refusal
-from tests.aws.faults import Faults
-from tests.aws.lock import MOTO
-from tests.s3 import front
-from tests.s3.calls import Answer, App, Environ, ask
-from tests.s3.faults import Reset
+from tests.services.aws import agent_work, quotas
+from tests.services.aws.calls import ApiCall, refusal
+from tests.services.aws.faults import Faults
+from tests.services.aws.lock import MOTO
+from tests.services.s3 import front
+from tests.services.s3.calls import Answer, App, Environ, ask
+from tests.services.s3.faults import Reset
 
 
 class Front(front.Front):

@@ -1,4 +1,4 @@
-"""All of moto's services over HTTP: `python -m tests.aws.server [PORT [PARENT]]`."""
+"""All of moto over HTTP: `python -m tests.services.aws.server [PORT [PARENT]]`."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from tests.aws.front import Front
-from tests.aws.repairs import repair
-from tests.s3 import store
-from tests.s3.server import HOST, KeepAlive, _end_with
+from tests.services.aws.front import Front
+from tests.services.aws.repairs import repair
+from tests.services.s3 import store
+from tests.services.s3.server import HOST, KeepAlive, _end_with
 
 
 def main(port: int = 0, parent: int | None = None) -> None:

@@ -12,7 +12,7 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
 from moto.s3.utils import _VersionedKeyStore
 
-from tests.s3.calls import App
+from tests.services.s3.calls import App
 
 Item = FakeKey | str  # an object, or the common prefix of many
 Page = tuple[list[Item], bool, str | None]

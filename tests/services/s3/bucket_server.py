@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.s3.faults import Spec
+from tests.services.s3.faults import Spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOST = "127.0.0.1"
 
 
@@ -59,7 +59,7 @@ class S3Server:
         """Start the process and wait until it answers."""
         arguments = map(str, (self.port, os.getpid()))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.s3.server", *arguments],
+            [sys.executable, "-m", "tests.services.s3.server", *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
-from tests.aws.aws_server import AwsServer
-from tests.s3.bucket_server import ROOT
+from tests.services.aws.aws_server import AwsServer
+from tests.services.s3.bucket_server import ROOT
 
 ONCE = Config(retries={"total_max_attempts": 1})
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -491,7 +491,7 @@ def test_all_that_is_left_is_listed_and_a_reset_forgets_it(aws: AwsServer) -> No
 
 STARTER = """
 import time
-from tests.aws.aws_server import AwsServer
+from tests.services.aws.aws_server import AwsServer
 
 server = AwsServer()
 server.start()

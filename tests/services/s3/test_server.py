@@ -22,8 +22,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.s3.bucket_server import HOST, ROOT, S3Server
-from tests.s3.front import SIGNED
+from tests.services.s3.bucket_server import HOST, ROOT, S3Server
+from tests.services.s3.front import SIGNED
 
 HEADERS = {"Authorization": SIGNED}
 NUMBERS = itertools.count()
@@ -459,7 +459,7 @@ def test_a_listing_knows_what_came_and_went(server: S3Server, bucket: str) -> No
 
 STARTER = """
 import time
-from tests.s3.bucket_server import S3Server
+from tests.services.s3.bucket_server import S3Server
 
 server = S3Server()
 server.start()

@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.aws.agent import Agent
-from tests.aws.aws_server import AwsServer
-from tests.aws.metadata import Metadata
-from tests.aws.tasks import lives
+from tests.services.aws.agent import Agent
+from tests.services.aws.aws_server import AwsServer
+from tests.services.aws.metadata import Metadata
+from tests.services.aws.tasks import lives
 
 IMAGE = "ami-12345678"
 SLEEP = ["python", "-c", "import time; time.sleep(600)"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.aws_server import AwsServer
+from tests.services.aws.aws_server import AwsServer
 
 
 class Queue:

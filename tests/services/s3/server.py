@@ -1,4 +1,4 @@
-"""An S3 server for tests, moto's over real HTTP: `python -m tests.s3.server [PORT]`."""
+"""moto's S3 over real HTTP: `python -m tests.services.s3.server [PORT]`."""
 
 import io
 import os
@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
-from tests.s3 import store
-from tests.s3.calls import Answer, Environ, ask
-from tests.s3.faults import ERROR_500, Reset
-from tests.s3.front import Front
+from tests.services.s3 import store
+from tests.services.s3.calls import Answer, Environ, ask
+from tests.services.s3.faults import ERROR_500, Reset
+from tests.services.s3.front import Front
 
 HOST = "127.0.0.1"
 NO_BODY = ("204", "304")  # statuses whose answers have no body and no length

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from tests.s3.calls import Answer, Environ, error
+from tests.services.s3.calls import Answer, Environ, error
 
 # The names that boto3 gives to services which sign their requests with other ones.
 NAMES = {"monitoring": "cloudwatch", "servicequotas": "service-quotas"}

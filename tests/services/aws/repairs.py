@@ -6,7 +6,7 @@ from moto.core.responses import ActionResult
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.spot_instances import SpotInstances
 
-from tests.aws import fleet_changes, fleets, queues, quotas, services
+from tests.services.aws import fleet_changes, fleets, queues, quotas, services
 
 SPOT_PRICE = "0.05"
 SECOND_DISK = "/dev/xvdcz"  # where DCP's machines have their second volume

@@ -9,9 +9,9 @@ from typing import Any
 
 import boto3
 
-from tests.aws.faults import Rule
-from tests.aws.leftovers import leftovers
-from tests.s3.bucket_server import ROOT, S3Server
+from tests.services.aws.faults import Rule
+from tests.services.aws.leftovers import leftovers
+from tests.services.s3.bucket_server import ROOT, S3Server
 
 REGION = "us-east-1"
 
@@ -48,7 +48,7 @@ class AwsServer(S3Server):
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
-        command = [sys.executable, "-m", "tests.aws.server"]
+        command = [sys.executable, "-m", "tests.services.aws.server"]
         self._process = subprocess.Popen(
             [*command, str(self.port), str(os.getpid())],
             cwd=ROOT,

@@ -9,9 +9,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tests.s3 import store
-from tests.s3.calls import Answer, App, Call, Environ, ask, error, reply
-from tests.s3.faults import REFUSALS, Faults, Reset, Spec
+from tests.services.s3 import store
+from tests.services.s3.calls import Answer, App, Call, Environ, ask, error, reply
+from tests.services.s3.faults import REFUSALS, Faults, Reset, Spec
 
 CONTROL = "/_test/"
 DENIED = error(403, "AccessDenied", "Access Denied")

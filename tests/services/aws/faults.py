@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.aws.calls import REFUSALS, ApiCall
+from tests.services.aws.calls import REFUSALS, ApiCall
 
 # Besides the refusals: a connection reset before the call, or after it was carried out.
 KINDS = frozenset({"reset", "lost", *REFUSALS})

@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from tests.aws.aws_server import AwsServer
-from tests.aws.metadata import Metadata
-from tests.aws.tasks import Task, children
+from tests.services.aws.aws_server import AwsServer
+from tests.services.aws.metadata import Metadata
+from tests.services.aws.tasks import Task, children
 
 EVERY_S = 0.2
 AGAIN_S = 1.0  # after which a task that ended is replaced
