@@ -294,7 +294,7 @@ def test_hosts_end_with_a_machine_that_nobody_closes(tmp_path: Path) -> None:
 ENGINE = """
 import sys
 from pathlib import Path
-from cpengine.runner import run_job
+from cpengine.job.run_job import run_job
 from cpengine.testing import jobs, machine
 
 here = machine(Path(sys.argv[1]), {"B": ["hang"]}, warm=True)

@@ -244,9 +244,9 @@ KILLED_WHILE_PUBLISHING = """
 import os, sys
 from pathlib import Path
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.runner import Machine, run_job
-from cpengine.cache import Cache
-from cpengine.places import Places
+from cpengine.job.run_job import Machine, run_job
+from cpengine.storage.cache import Cache
+from cpengine.storage.roots import Places
 from cpengine.storage import Storage
 from cpengine.testing import jobs
 

@@ -223,7 +223,7 @@ JOINS = """
 import sys
 from pathlib import Path
 from threading import Event
-from cpengine.process import run
+from cpengine.system.process import run
 folder, cgroup, code = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 (cgroup / "cgroup.procs").write_text("0")
 print(run([sys.executable, "-c", code], environment={}, folder=folder,
