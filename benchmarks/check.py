@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.common import Options, Report, scratch
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.sequence import Steps
+from cpengine.run.session import Steps
 from cpengine.storage.roots import BUCKET
 from tests import build
 from tests.services.s3.bucket_server import S3Server

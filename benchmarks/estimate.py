@@ -25,8 +25,8 @@ from cpengine.estimate.pilot import run as run_pilot
 from cpengine.ledger.ledger import Kept
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.progress import views
-from cpengine.sequence import Steps
+from cpengine.run.progress import views
+from cpengine.run.session import Steps
 from cpengine.system.usage import GB
 
 PILOT = 3

@@ -42,8 +42,8 @@ from cpengine.job.run_job import Machine
 from cpengine.model import Job
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.progress import views
-from cpengine.sequence import Steps
+from cpengine.run.progress import views
+from cpengine.run.session import Steps
 from tests import build
 
 SIZES = (1_000, 10_000)

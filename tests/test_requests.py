@@ -8,7 +8,7 @@ import pytest
 from cpengine.ledger.ledger import Marker, State, summary
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.sequence import Steps
+from cpengine.run.session import Steps
 from tests import build
 from tests.services.s3.bucket_server import S3Server
 

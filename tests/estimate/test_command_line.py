@@ -6,7 +6,7 @@ import pytest
 
 from cpengine import estimate
 from cpengine.planning.plan import Part
-from cpengine.sequence import Steps
+from cpengine.run.session import Steps
 from tests.build import Built, change
 from tests.estimate.build import asked, call
 from tests.test_cli import built, faults

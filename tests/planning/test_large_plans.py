@@ -14,8 +14,8 @@ from cpengine.executors.base import Executor
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.plan import Part, Plan
-from cpengine.progress import views
-from cpengine.sequence import Backend, StepResult, Steps, Todo
+from cpengine.run.progress import views
+from cpengine.run.session import Backend, StepResult, Steps, Todo
 from tests import build
 from tests.build import Built
 

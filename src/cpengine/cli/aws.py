@@ -27,8 +27,8 @@ from cpengine.events import Event, Noted
 from cpengine.executors import registry
 from cpengine.ledger.ledger import Kept, Marker
 from cpengine.planning.project import Project
-from cpengine.progress import counted
-from cpengine.sequence import Steps
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.project_stacks import Apps

@@ -26,9 +26,9 @@ from cpengine.cli.base import (
 from cpengine.errors import CellProfilerError, CpengineError
 from cpengine.executors import registry
 from cpengine.planning.project import Project
-from cpengine.progress import counted
 from cpengine.rules import Finding, Severity
-from cpengine.sequence import Checked, Steps
+from cpengine.run.progress import counted
+from cpengine.run.session import Checked, Steps
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 

@@ -24,7 +24,7 @@ from cpengine.cli.base import (
 from cpengine.errors import InputError
 from cpengine.extras import extra
 from cpengine.planning.project import Project
-from cpengine.progress import counted
+from cpengine.run.progress import counted
 
 if TYPE_CHECKING:
     from cpengine.collect.collector import Collector

@@ -33,8 +33,8 @@ from cpengine.estimate.pilot import Piloted
 from cpengine.estimate.pilot import run as run_pilot
 from cpengine.executors.retry import causes
 from cpengine.planning.project import Project
-from cpengine.progress import counted, views
-from cpengine.sequence import Steps
+from cpengine.run.progress import counted, views
+from cpengine.run.session import Steps
 
 
 def estimate(

@@ -21,7 +21,7 @@ from cpengine.cli.base import (
 )
 from cpengine.extras import extra
 from cpengine.planning.project import Project
-from cpengine.progress import counted
+from cpengine.run.progress import counted
 
 _MOST_LINES = 10
 

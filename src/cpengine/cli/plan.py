@@ -33,8 +33,8 @@ from cpengine.ledger import ledger
 from cpengine.ledger.ledger import Standing, State
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.planning.project import Project
-from cpengine.progress import counted
-from cpengine.sequence import Steps, Todo
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps, Todo
 
 
 def init(

@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from cpengine import config, estimate
-from cpengine import notify as notifying
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cli import aws
 from cpengine.cli.aws import Yes
@@ -38,11 +37,12 @@ from cpengine.executors.retry import causes
 from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import State
 from cpengine.ledger.run_record import hidden
-from cpengine.notify import Notifier
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.progress import counted, views
-from cpengine.sequence import Backend, StepResult, Steps
+from cpengine.run import notify as notifying
+from cpengine.run.notify import Notifier
+from cpengine.run.progress import counted, views
+from cpengine.run.session import Backend, StepResult, Steps
 from cpengine.system.scratch import sweep
 
 _MOST_REPORTED = 20_000

@@ -37,8 +37,8 @@ from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import Part, plate_of, suggestion
 from cpengine.planning.project import Project
-from cpengine.progress import counted
-from cpengine.sequence import Steps, Todo
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps, Todo
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from cpengine.ledger.ledger import Kept, Marker, Standing, State
 from cpengine.model import Job
 from cpengine.planning.plan import Part, plate_of
 from cpengine.planning.project import Project
-from cpengine.progress import counted
-from cpengine.sequence import Steps
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps
 from cpengine.storage import published
 
 _MAIN = "analysis"

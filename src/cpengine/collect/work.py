@@ -17,7 +17,7 @@ from cpengine.collect.record import Record
 from cpengine.collect.spill import Spill
 from cpengine.collect.tables import JOINED, Tables
 from cpengine.errors import InputError
-from cpengine.progress import counted
+from cpengine.run.progress import counted
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 

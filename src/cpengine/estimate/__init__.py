@@ -4,7 +4,7 @@ from cpengine.errors import CpengineError
 from cpengine.estimate.look import Where, estimate, of_todo
 from cpengine.estimate.result import Estimate, Known, StepEstimate
 from cpengine.estimate.text import lines
-from cpengine.sequence import Steps, Todo
+from cpengine.run.session import Steps, Todo
 
 __all__ = [
     "Estimate",

@@ -14,8 +14,8 @@ from cpengine.estimate.text import duration
 from cpengine.model import Outcome
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.progress import counted
-from cpengine.sequence import Steps, Todo
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps, Todo
 
 NOTHING = "none of its jobs has been measured: add --pilot 3 to run three of them first"
 

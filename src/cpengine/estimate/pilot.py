@@ -9,8 +9,8 @@ from cpengine.executors import registry
 from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import Kept, Marker
 from cpengine.model import Job, Outcome
-from cpengine.progress import Watch
-from cpengine.sequence import Backend, StepResult, Steps, Todo
+from cpengine.run.progress import Watch
+from cpengine.run.session import Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
 
 

@@ -11,7 +11,7 @@ from cpengine.executors import registry
 from cpengine.job.admission import MemoryRule
 from cpengine.job.memory_forecast import Needs
 from cpengine.model import Outcome
-from cpengine.progress import counted
+from cpengine.run.progress import counted
 from cpengine.system.capacity import MemoryLeft, usable_cores
 from cpengine.system.usage import GB
 

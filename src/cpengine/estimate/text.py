@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from cpengine.estimate.model import Fit, Interval
 from cpengine.estimate.result import Estimate, Known, StepEstimate
-from cpengine.progress import counted
+from cpengine.run.progress import counted
 from cpengine.system.usage import GB
 
 _UNITS = ((100.0, 1.0, "s"), (100.0 * 60, 60.0, "min"), (math.inf, 3600.0, "h"))

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from cpengine.config.qc import QcSection, ThresholdSection
-from cpengine.progress import counted
 from cpengine.qc.controls import Controls
 from cpengine.qc.flags import Flag, compared, flags
 from cpengine.qc.images import SiteKey, Sites
 from cpengine.qc.numbers import Variation, mean, variation
 from cpengine.qc.thresholds import chosen
 from cpengine.qc.wells import normal
+from cpengine.run.progress import counted
 
 ALL_WELLS = "all wells"
 

@@ -9,12 +9,12 @@ from cpengine.errors import InputError
 from cpengine.ledger.ledger import State
 from cpengine.planning.plan import Part, plate_of
 from cpengine.planning.project import EVERYTHING, Project
-from cpengine.progress import counted
 from cpengine.qc import assess, controls, images, page, tables
 from cpengine.qc.assess import Assessment
 from cpengine.qc.controls import Controls
 from cpengine.qc.images import Row, SiteKey, Sites
-from cpengine.sequence import Steps, Todo
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps, Todo
 from cpengine.storage.store import as_text
 
 DEFAULT_STEPS = ("qc", "qc_persite")

@@ -11,13 +11,13 @@ import jinja2
 import numpy as np
 
 from cpengine.config.qc import ThresholdSection
-from cpengine.progress import counted
 from cpengine.qc.assess import ALL_WELLS, Assessment
 from cpengine.qc.flags import Flag
 from cpengine.qc.images import SiteKey
 from cpengine.qc.names import Measure
 from cpengine.qc.numbers import mean
 from cpengine.qc.wells import position
+from cpengine.run.progress import counted
 
 _MOST_SITES = 1000
 """So many flagged sites are listed; the table of all of them is beside the page."""

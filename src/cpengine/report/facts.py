@@ -20,7 +20,7 @@ from cpengine.ledger.ledger import Kept, Ledger, Marker, Standing, State, Verdic
 from cpengine.model import Outcome, id_of
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.sequence import Steps, Todo
+from cpengine.run.session import Steps, Todo
 from cpengine.storage.parallel import each
 
 PHASES = ("fetching", "waiting", "running", "publishing")

@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from cpengine.progress.plates import Plate, Plates, row_name, spot_of
-from tests.progress.screen import WELLS_384, of, plan
+from cpengine.run.progress.plates import Plate, Plates, row_name, spot_of
+from tests.run.progress.screen import WELLS_384, of, plan
 
 
 def plates(*names: str, wells: list[str] = WELLS_384, sites: int = 1) -> Plates:

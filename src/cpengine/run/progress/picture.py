@@ -7,13 +7,13 @@ from itertools import islice
 
 from rich.text import Text
 
-from cpengine.progress import drawing
-from cpengine.progress.counts import Counts, Running
-from cpengine.progress.drawing import Grid
-from cpengine.progress.failing import Failing
-from cpengine.progress.glyphs import DONE, FAILED, LEFT, RUNNING, Glyphs
-from cpengine.progress.plates import Box, Plate, Plates
-from cpengine.progress.words import counted
+from cpengine.run.progress import drawing
+from cpengine.run.progress.counts import Counts, Running
+from cpengine.run.progress.drawing import Grid
+from cpengine.run.progress.failing import Failing
+from cpengine.run.progress.glyphs import DONE, FAILED, LEFT, RUNNING, Glyphs
+from cpengine.run.progress.plates import Box, Plate, Plates
+from cpengine.run.progress.words import counted
 
 _BAR = 24
 _CAUSES = 5

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from cpengine.progress.glyphs import Glyphs
-from cpengine.progress.plates import Box, Plate, row_name
+from cpengine.run.progress.glyphs import Glyphs
+from cpengine.run.progress.plates import Box, Plate, row_name
 
 _GAP = 3
 """Columns between two plates."""

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Self
 
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.check.step import Check
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
@@ -23,8 +22,9 @@ from cpengine.planning.job_list import Lazy
 from cpengine.planning.plan import Part, Plan
 from cpengine.planning.priority import PlateTimes, longest_first
 from cpengine.planning.project import Project
-from cpengine.progress import View, Watch
 from cpengine.rules import Finding, Severity
+from cpengine.run.preflight import Check
+from cpengine.run.progress import View, Watch
 
 
 @dataclass(frozen=True, slots=True)

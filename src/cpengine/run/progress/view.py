@@ -22,13 +22,13 @@ from cpengine.events import (
 )
 from cpengine.inputs.loaddata import Group
 from cpengine.model import Job, Outcome
-from cpengine.progress.counts import Counts
-from cpengine.progress.failing import Failing
-from cpengine.progress.glyphs import ASCII, UNICODE
-from cpengine.progress.pace import Clock
-from cpengine.progress.picture import Scene, picture
-from cpengine.progress.plates import Plates
-from cpengine.progress.words import counted
+from cpengine.run.progress.counts import Counts
+from cpengine.run.progress.failing import Failing
+from cpengine.run.progress.glyphs import ASCII, UNICODE
+from cpengine.run.progress.pace import Clock
+from cpengine.run.progress.picture import Scene, picture
+from cpengine.run.progress.plates import Plates
+from cpengine.run.progress.words import counted
 
 _LINE_EVERY_S = 60.0
 _PICTURES_A_SECOND = 4

@@ -9,7 +9,7 @@ import pytest
 
 from cpengine.demo.make import Size, make
 from cpengine.planning.plan import Part
-from cpengine.sequence import Steps
+from cpengine.run.session import Steps
 from cpengine.system.usage import GB
 from tests import build
 from tests.conftest import Cpengine

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from cpengine.events import Event, JobEnded, JobStarted, ModuleDone
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.progress import View
+from cpengine.run.progress import View
 
 WELLS_96 = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 13)]
 WELLS_384 = [

@@ -15,9 +15,9 @@ from cpengine.demo.make import Size, make
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
 from cpengine.rules import RULES, Finding, Severity
-from cpengine.sequence import Steps
-from tests.check.corpus import CASES, Break, cell, csv, module, pipe
+from cpengine.run.session import Steps
 from tests.conftest import Cpengine
+from tests.run.broken_projects import CASES, Break, cell, csv, module, pipe
 
 
 @pytest.fixture(scope="module")

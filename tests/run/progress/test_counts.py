@@ -11,9 +11,9 @@ from cpengine.events import (
     PhaseBegun,
 )
 from cpengine.model import Failure, FailureKind, Outcome
-from cpengine.progress import Counts
+from cpengine.run.progress import Counts
 from cpengine.testing import jobs
-from tests.progress.screen import Clock, ended, of
+from tests.run.progress.screen import Clock, ended, of
 
 A, B, C = jobs("A", "B", "C")
 ERROR = Failure(FailureKind.CELLPROFILER, "ValueError: no", "Crop", "/logs/B.log")

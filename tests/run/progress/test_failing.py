@@ -1,8 +1,8 @@
 """Failures by cause: which are news, and which lines stand for all."""
 
 from cpengine.model import Failure, FailureKind, Outcome
-from cpengine.progress.failing import Failing
-from tests.progress.screen import of
+from cpengine.run.progress.failing import Failing
+from tests.run.progress.screen import of
 
 
 def failed(number: int, message: str, kind: FailureKind = FailureKind.CRASH) -> Outcome:

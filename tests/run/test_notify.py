@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from cpengine import notify
 from cpengine.errors import ConfigError, StorageError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
 from cpengine.ledger.run_record import hidden
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.notify import Notifier, Observer, told, wanted
-from cpengine.sequence import StepResult
+from cpengine.run import notify
+from cpengine.run.notify import Notifier, Observer, told, wanted
+from cpengine.run.session import StepResult
 
 SECRET = "/services/T000/B000/s3cr3t"
 STALL_S = 1_800.0

@@ -18,9 +18,17 @@ from cpengine.events import (
     RunStopped,
 )
 from cpengine.model import Failure, FailureKind, Outcome
-from cpengine.progress import View, views
+from cpengine.run.progress import View, views
 from cpengine.testing import jobs
-from tests.progress.screen import WELLS_384, Clock, done, ended, follow, plan, terminal
+from tests.run.progress.screen import (
+    WELLS_384,
+    Clock,
+    done,
+    ended,
+    follow,
+    plan,
+    terminal,
+)
 
 A, B, C = ABC = jobs("A", "B", "C")
 ERROR = Failure(FailureKind.CELLPROFILER, "ValueError: no", "Crop", "/logs/B.log")

@@ -23,8 +23,8 @@ from cpengine.errors import ConfigError, CpengineError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
 from cpengine.executors.retry import Cause, causes
 from cpengine.ledger.run_record import NOTIFY
-from cpengine.progress import counted
-from cpengine.sequence import StepResult
+from cpengine.run.progress import counted
+from cpengine.run.session import StepResult
 
 ENVIRON, KEY, OPTION = "CPENGINE_NOTIFY", "run.notify", NOTIFY
 STALL_S = 30 * 60.0

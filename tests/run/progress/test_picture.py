@@ -8,9 +8,9 @@ from rich.cells import cell_len
 
 from cpengine.events import JobEnded, JobRetried, JobStarted, ModuleDone, PhaseBegun
 from cpengine.model import Job, Outcome
-from cpengine.progress import View
-from cpengine.progress.plates import Plate
-from tests.progress.screen import (
+from cpengine.run.progress import View
+from cpengine.run.progress.plates import Plate
+from tests.run.progress.screen import (
     WELLS_96,
     WELLS_384,
     Clock,

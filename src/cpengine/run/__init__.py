@@ -1,0 +1,1 @@
+"""A run as a whole: steps in order, checks before, progress, notifications."""
