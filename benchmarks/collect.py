@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common import Options, Report, scratch
-from cpengine.collect.collector import Collector
-from cpengine.collect.names import files_of
-from cpengine.collect.plate import JobCsvs, Plate
 from cpengine.model import Job
+from cpengine.results.collect.collector import Collector
+from cpengine.results.collect.names import files_of
+from cpengine.results.collect.plate import JobCsvs, Plate
 from cpengine.storage.store import Storage
 
 JOBS, SHORT_JOBS, FEW = 3456, 400, 8

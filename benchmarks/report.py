@@ -2,10 +2,10 @@
 
 A project of plates with 384 wells and 9 sites gets the markers that a run would have
 left, with times, memory, failures, counts and image quality that look like a plate's.
-`cpengine.report` makes the page from them; the real Chromium opens it, each time in a
-process of its own, and its own clock says when the first text is there, when all is,
-and how long it takes to show another measure. Medians of five. Nothing else makes such
-a page, so there is no ratio; the aim stands above the numbers.
+`cpengine.results.report` makes the page from them; the real Chromium opens it, each
+time in a process of its own, and its own clock says when the first text is there, when
+all is, and how long it takes to show another measure. Medians of five. Nothing else
+makes such a page, so there is no ratio; the aim stands above the numbers.
 
     .venv/bin/python -m benchmarks.report [--save]
 """
@@ -21,8 +21,8 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
 from benchmarks.common import RESULTS, header
-from cpengine import report
-from tests.report.made import STEP, VERSION, Size, project
+from cpengine.results import report
+from tests.results.report.made import STEP, VERSION, Size, project
 
 ROUNDS = 5
 AIM_S, AIM_MB = 2.0, 5.0

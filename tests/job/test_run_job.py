@@ -247,7 +247,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.job.run_job import Machine, run_job
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
-from cpengine.storage import Storage
+from cpengine.storage.store import Storage
 from cpengine.testing import jobs
 
 replace, left = os.replace, [int(sys.argv[2])]

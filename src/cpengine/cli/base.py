@@ -96,7 +96,7 @@ def part_of(
     plate, well, site = (frozenset(_split(given)) for given in (plates, wells, sites))
     if flagged is None:
         return Part(plate, well, site)
-    from cpengine import qc  # it has much to import
+    from cpengine.results import qc  # it has much to import
 
     return Part(plate, well, site, frozenset(qc.flagged(flagged)))
 

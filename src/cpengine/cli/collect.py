@@ -27,8 +27,8 @@ from cpengine.planning.project import Project
 from cpengine.run.progress import counted
 
 if TYPE_CHECKING:
-    from cpengine.collect.collector import Collector
-    from cpengine.collect.plate import Collected, Plate
+    from cpengine.results.collect.collector import Collector
+    from cpengine.results.collect.plate import Collected, Plate
 
 
 def collect(
@@ -45,8 +45,8 @@ def collect(
 ) -> None:
     """Turn the CSVs of done jobs into Parquet tables, a plate at a time."""
     with extra("collect"):
-        from cpengine.collect import step
-        from cpengine.collect.collector import Collector
+        from cpengine.results.collect import step
+        from cpengine.results.collect.collector import Collector
     project = Project.load(folder)
     part, version = part_of(plate, None, None), version_or_none(project)
     plates = [p for name in steps for p in step.plates(project, name, part, version)]

@@ -26,13 +26,13 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.errors import ConfigError, InputError
-from cpengine.estimate import Estimate, StepEstimate, Where, text
-from cpengine.estimate import estimate as estimate_steps
-from cpengine.estimate.model import Interval
-from cpengine.estimate.pilot import Piloted
-from cpengine.estimate.pilot import run as run_pilot
 from cpengine.executors.retry import causes
 from cpengine.planning.project import Project
+from cpengine.results.estimate import Estimate, StepEstimate, Where, text
+from cpengine.results.estimate import estimate as estimate_steps
+from cpengine.results.estimate.model import Interval
+from cpengine.results.estimate.pilot import Piloted
+from cpengine.results.estimate.pilot import run as run_pilot
 from cpengine.run.progress import counted, views
 from cpengine.run.session import Steps
 

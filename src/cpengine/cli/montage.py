@@ -97,8 +97,8 @@ def montage(
 ) -> None:
     """Stitch a picture of each plate, and a page to zoom into it."""
     with extra("montage"):
-        from cpengine import montage as montages
-        from cpengine.montage import options as read
+        from cpengine.results import montage as montages
+        from cpengine.results.montage import options as read
 
     part = part_of(plate, well, None)
     options = montages.Options(

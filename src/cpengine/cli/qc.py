@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cpengine import qc as quality
 from cpengine.cli.base import (
     Folder,
     Json,
@@ -22,8 +21,9 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.planning.project import Project
-from cpengine.qc import Assessment, Written
-from cpengine.qc.assess import ALL_WELLS
+from cpengine.results import qc as quality
+from cpengine.results.qc import Assessment, Written
+from cpengine.results.qc.assess import ALL_WELLS
 
 _MOST_SHOWN = 10
 _HEADLINES = ("Count_", "ImageQuality_MeanIntensity_", "")

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from cpengine import report as reports
 from cpengine.cli.base import (
     Folder,
     Json,
@@ -24,7 +23,8 @@ from cpengine.cli.status import steps_that_ran
 from cpengine.errors import ConfigError, InputError
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
-from cpengine.report import Report
+from cpengine.results import report as reports
+from cpengine.results.report import Report
 
 
 def report(

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from cpengine import config, estimate
+from cpengine import config
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cli import aws
 from cpengine.cli.aws import Yes
@@ -39,6 +39,7 @@ from cpengine.ledger.ledger import State
 from cpengine.ledger.run_record import hidden
 from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
+from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
 from cpengine.run.progress import counted, views
@@ -227,7 +228,7 @@ def _report(todo: Steps, result: StepResult) -> None:
     if result.jobs > _MOST_REPORTED:
         print_err(f"its report: cpengine report {result.step}")
         return
-    from cpengine import report  # it has much to import
+    from cpengine.results import report  # it has much to import
 
     try:
         page = report.write(todo.project, result.step, cellprofiler=todo.cellprofiler)

@@ -1,0 +1,1 @@
+"""What is made of published files: tables, quality, pictures, reports, estimates."""

@@ -1,0 +1,148 @@
+"""Read CSVs of CellProfiler: many with one header at a time, rows counted twice."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cpengine.errors import InputError
+from cpengine.results.collect.arrow import csv as arrow_csv
+from cpengine.results.collect.arrow import pa
+from cpengine.results.collect.names import columns_of, holds_text
+from cpengine.storage.store import as_text
+
+_BLOCK = 8 * 2**20
+"""Bytes that are parsed at once; longer than the longest line."""
+_MISSING = ["", "nan", "NaN"]
+_KEPT_TYPES = (
+    pa.types.is_null,
+    pa.types.is_int64,
+    pa.types.is_float64,
+    pa.types.is_string,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Csv:
+    """One CSV of one job, not yet parsed."""
+
+    place: str
+    """Where it is, as messages name it."""
+    job: int
+    """Which of the plate's jobs made it."""
+    header: str
+    body: bytes
+    """All lines but the first."""
+    rows: int
+    """How many rows it has by its line ends, without the parser."""
+
+    @property
+    def quoted(self) -> bool:
+        """Whether a value may hold a comma or a line end."""
+        return b'"' in self.body
+
+
+def read(data: bytes, place: str, job: int) -> Csv:
+    """Take a CSV apart and count its rows.
+
+    Raises
+    ------
+    InputError
+        It is empty or was cut off.
+    """
+    if not data:
+        raise damaged(place, "is empty")
+    if not data.endswith(b"\n"):
+        raise damaged(place, "ends within a line")
+    end = data.index(b"\n") + 1
+    body = data[end:]
+    header = as_text(data[:end], place).rstrip("\r\n")
+    return Csv(place, job, header, body, _rows(body, place))
+
+
+def _rows(body: bytes, place: str) -> int:
+    if b'"' not in body:
+        return body.count(b"\n")
+    text = as_text(body, place)
+    try:
+        return sum(1 for _ in csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise damaged(place, f"is no whole CSV ({error})") from error
+
+
+def damaged(place: str, what: str) -> InputError:
+    """The error for a CSV that is not as CellProfiler wrote it."""
+    return InputError(f"{place}: {what}: run its job again with --force")
+
+
+def columns(table: str, one: Csv) -> list[str] | None:
+    """The names that a CSV's columns get; None if it is no such table.
+
+    Raises
+    ------
+    InputError
+        Two columns would have one name.
+    """
+    found = columns_of(table, next(csv.reader([one.header])))
+    if found and len(set(found)) < len(found):
+        twice = next(name for name in found if found.count(name) > 1)
+        raise damaged(one.place, f"has two columns for {twice}")
+    return found
+
+
+def parse(csvs: Sequence[Csv], names: Sequence[str]) -> Any:
+    """All rows of CSVs with one header, as one Arrow table.
+
+    Columns are null, int64, float64 or string; empty values and nan are null.
+
+    Parameters
+    ----------
+    names
+        What the columns are called.
+
+    Raises
+    ------
+    InputError
+        A CSV has lines that do not fit its header, or another number of rows than
+        lines.
+    """
+    try:
+        table = _parsed(csvs, names)
+    except pa.ArrowInvalid as error:
+        if len(csvs) == 1:
+            said = str(error).splitlines()[0][:120]
+            raise damaged(csvs[0].place, f"is no whole CSV ({said})") from error
+    else:
+        if table.num_rows == sum(one.rows for one in csvs):
+            return table
+        if len(csvs) == 1:
+            lines = f"has {table.num_rows} rows in {csvs[0].rows} lines"
+            raise damaged(csvs[0].place, lines)
+    for one in csvs:
+        parse([one], names)  # raises for the one that is damaged
+    raise damaged(csvs[0].place, "cannot be read")
+
+
+def _parsed(csvs: Sequence[Csv], names: Sequence[str]) -> Any:
+    body = b"".join(one.body for one in csvs)
+    if not body:
+        return pa.table({name: pa.nulls(0) for name in names})
+    quoted = any(one.quoted for one in csvs)
+    texts = [name for name in names if holds_text(name)]
+    table = _read(body, names, texts, quoted)
+    odd = [f.name for f in table.schema if not any(is_(f.type) for is_ in _KEPT_TYPES)]
+    return _read(body, names, [*texts, *odd], quoted) if odd else table
+
+
+def _read(body: bytes, names: Sequence[str], texts: Sequence[str], quoted: bool) -> Any:
+    return arrow_csv.read_csv(
+        pa.BufferReader(body),
+        arrow_csv.ReadOptions(column_names=names, block_size=_BLOCK),
+        arrow_csv.ParseOptions(newlines_in_values=quoted),
+        arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(texts, pa.string()),
+            null_values=_MISSING,
+            strings_can_be_null=True,
+        ),
+    )

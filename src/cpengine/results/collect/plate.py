@@ -1,0 +1,107 @@
+"""A plate to collect, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cpengine.model import Job
+from cpengine.results.collect.record import Made, Record
+
+_END = ".parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class JobCsvs:
+    """A job whose results are taken, and where its tables are."""
+
+    job: Job
+    tables: Mapping[str, str]
+    """Keys of its CSVs, by table."""
+    size: int
+    """Bytes of all of them."""
+    made_of: str
+    """Changes when the job's results do."""
+    others: tuple[str, ...] = ()
+    """Keys of CSVs that are not beside its tables, or are named otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """One plate of one step, as far as its jobs are done."""
+
+    step: str
+    name: str
+    folder: str
+    """The key of the folder that gets the files."""
+    jobs: tuple[JobCsvs, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many jobs are not in it, by why."""
+    notes: tuple[str, ...] = ()
+
+    def file(self, table: str) -> str:
+        """The name of a table's file."""
+        return f"{self.name}_{table}{_END}" if table else f"{self.name}{_END}"
+
+    def is_file(self, name: str) -> bool:
+        """Whether a file's name may be one of a table of this plate."""
+        return name.startswith(self.name) and name.endswith(_END)
+
+    def table(self, file: str) -> str:
+        """The table of a file, by its name."""
+        return file[: -len(_END)].removeprefix(self.name).removeprefix("_")
+
+    def record(self, *, float32: bool) -> Record:
+        """What its files are made from."""
+        made_of = {one.job.id: one.made_of for one in self.jobs}
+        return Record(self.step, made_of, float32, {})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One Parquet file."""
+
+    rows: int
+    columns: int
+    bytes: int
+
+    @classmethod
+    def of(cls, made: Made, size: int) -> "File":
+        """A file of so many bytes."""
+        return cls(made.rows, made.columns, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What came of one plate."""
+
+    plate: Plate
+    files: Mapping[str, File]
+    """By table; the joined one's name is empty."""
+    notes: tuple[str, ...]
+    made: bool
+    """Whether the files were made now; else they were there, from the same results."""
+    wall_s: float
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(file.bytes for file in self.files.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as `--json` prints it."""
+        return {
+            "step": self.plate.step,
+            "plate": self.plate.name,
+            "folder": self.plate.folder,
+            "jobs": len(self.plate.jobs),
+            "left_out": dict(self.plate.left_out),
+            "files": {
+                self.plate.file(table): {
+                    name: getattr(one, name) for name in File.__dataclass_fields__
+                }
+                for table, one in self.files.items()
+            },
+            "notes": list(self.notes),
+            "made": self.made,
+            "wall_s": round(self.wall_s, 2),
+        }

@@ -1,0 +1,60 @@
+"""What a plate's Parquet files were made from, kept in the files themselves."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cpengine.results.collect.arrow import pa, parquet
+
+KEY = "cpengine"
+FORMAT = 1
+"""Changes when files that an older cpengine made should be made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How large one file is."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the files of one plate were made from, and what they hold."""
+
+    step: str
+    jobs: Mapping[str, str]
+    """By job id, what stands for its results: fingerprint, version, bytes of CSVs."""
+    float32: bool
+    files: Mapping[str, Made]
+    """By file name."""
+    notes: tuple[str, ...] = ()
+    format: int = FORMAT
+
+    def same(self, other: "Record") -> bool:
+        """Whether both were made from the same, in the same way."""
+        return self._source == other._source
+
+    @property
+    def _source(self) -> tuple[object, ...]:
+        return (self.step, dict(self.jobs), self.float32, self.format)
+
+    def to_metadata(self) -> dict[str, str]:
+        """The record as a Parquet file keeps it."""
+        return {KEY: json.dumps(asdict(self))}
+
+
+def read(file: Path) -> Record | None:
+    """The record of a Parquet file; None if it is not of this cpengine."""
+    try:
+        metadata = parquet.read_metadata(file).metadata or {}
+        data: dict[str, Any] = json.loads(metadata.get(KEY.encode(), b"{}"))
+    except (pa.ArrowInvalid, ValueError):
+        return None
+    if data.get("format") != FORMAT:
+        return None
+    files = {name: Made(**made) for name, made in data["files"].items()}
+    return Record(**data | {"files": files, "notes": tuple(data["notes"])})

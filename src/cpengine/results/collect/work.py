@@ -1,0 +1,203 @@
+"""Make one plate's Parquet files, prove their row counts, and publish them."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from cpengine.errors import InputError
+from cpengine.results.collect import csvs
+from cpengine.results.collect.batch import Batch
+from cpengine.results.collect.csvs import Csv
+from cpengine.results.collect.join import numbers
+from cpengine.results.collect.names import IMAGE, IMAGE_NUMBER
+from cpengine.results.collect.plate import File, JobCsvs, Plate
+from cpengine.results.collect.record import Record
+from cpengine.results.collect.spill import Spill
+from cpengine.results.collect.tables import JOINED, Tables
+from cpengine.run.progress import counted
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
+
+T = TypeVar("T")
+R = TypeVar("R")
+_BATCH = 64 * 2**20
+"""Bytes of CSVs that are read at a time; those of two batches are held."""
+_SHOWN = 3
+"""So many names of columns are in a note."""
+
+
+@dataclass
+class Work:
+    """Making one plate's files in a scratch folder."""
+
+    plate: Plate
+    storage: Storage
+    folder: Path
+    float32: bool
+    before: Record | None = None
+    """What the files that are there were made from, and their names."""
+    _notes: list[str] = field(default_factory=list)
+    _not_tables: list[str] = field(default_factory=list)
+    _image_numbers: set[int] = field(default_factory=set)
+    _shared_numbers: bool = False
+
+    def make(
+        self, tell: Callable[[int], None]
+    ) -> tuple[dict[str, File], tuple[str, ...]]:
+        """Read, write, prove and publish; give the files by table, and notes."""
+        spill = Spill(self.folder)
+        self._read(spill, tell)
+        if not spill.kinds:
+            raise InputError(
+                f"{self.plate.step}: plate {self.plate.name}: no CSV has ImageNumber "
+                "and, for objects, ObjectNumber: collect reads the CSVs of "
+                "ExportToSpreadsheet, one table a file"
+            )
+        tables = Tables(spill, self.float32)
+        self._note(spill, tables)
+        made = self._write(tables)
+        files = {
+            table: File.of(tables.size(table), file.stat().st_size)
+            for table, file in made.items()
+        }
+        self._publish(made)
+        return files, tuple(self._notes)
+
+    def _read(self, spill: Spill, tell: Callable[[int], None]) -> None:
+        jobs = [one.job for one in self.plate.jobs]
+        others = (key for one in self.plate.jobs for key in one.others)
+        self._not_tables = [self.storage.url(key) for key in others]
+        batches = list(_batches(self.plate.jobs))
+        for number, (numbers_, found) in enumerate(_ahead(self._fetched, batches)):
+            batch = Batch(number, jobs, spill)
+            batch.add(found)
+            self._not_tables += batch.not_tables
+            self._look_at_numbers(spill, number)
+            tell(len(numbers_))
+
+    def _fetched(self, batch: list[int]) -> tuple[list[int], dict[str, list[Csv]]]:
+        """The CSVs of a batch's jobs, by table."""
+        wanted = [
+            (table, key, job)
+            for job in batch
+            for table, key in self.plate.jobs[job].tables.items()
+        ]
+
+        def read(one: tuple[str, str, int]) -> Csv:
+            _, key, job = one
+            return csvs.read(self.storage.read(key), self.storage.url(key), job)
+
+        at_once = self.storage.at_once(self.plate.folder)
+        found: dict[str, list[Csv]] = defaultdict(list)
+        for (table, _, _), one in zip(wanted, each(read, wanted, at_once), strict=True):
+            found[table].append(one)
+        return batch, found
+
+    def _look_at_numbers(self, spill: Spill, batch: int) -> None:
+        """See whether jobs share image numbers."""
+        if self._shared_numbers or not spill.has(IMAGE, batch):
+            return
+        found = numbers(spill.get(IMAGE, batch), IMAGE_NUMBER).tolist()
+        before = len(self._image_numbers)
+        self._image_numbers.update(found)
+        self._shared_numbers = len(self._image_numbers) < before + len(found)
+
+    def _note(self, spill: Spill, tables: Tables) -> None:
+        """Say what a user should know of the CSVs."""
+        say = self._notes.append
+        if self._not_tables:
+            say(
+                f"{counted(len(self._not_tables), 'CSV')} left out: no tables of "
+                "images or objects, or elsewhere than the others (first: "
+                f"{self._not_tables[0]})"
+            )
+        for name in spill.kinds:
+            lacking = sum(name not in one.tables for one in self.plate.jobs)
+            if lacking:
+                say(f"{counted(lacking, 'job')} without {name}.csv")
+        for name, columns in spill.mixed.items():
+            first = ", ".join(sorted(columns)[:_SHOWN])
+            more = ", ..." if len(columns) > _SHOWN else ""
+            say(
+                f"{counted(len(columns), 'column')} of {name}.csv with numbers and "
+                f"text, written as text: {first}{more}"
+            )
+        if self._shared_numbers:
+            say(
+                "jobs share image numbers: use Metadata_Well and Metadata_Site beside "
+                "Metadata_ImageNumber"
+            )
+        if tables.how is None:
+            objects = "no table of objects has a Parent_ column to another"
+            alone = set(spill.kinds) == {IMAGE}
+            say(f"no joined table: {'there are no objects' if alone else objects}")
+
+    def _write(self, tables: Tables) -> dict[str, Path]:
+        """Write all files to the scratch folder. Raises InputError if rows are lost."""
+        files = {self.plate.file(name): tables.size(name) for name in tables.names}
+        source = self.plate.record(float32=self.float32)
+        made: dict[str, Path] = {}
+        for table in tables.names:
+            name = self.plate.file(table)
+            made[table] = self.folder / name
+            told = replace(source, files=files, notes=tuple(self._notes))
+            rows = tables.write(table, made[table], told.to_metadata())
+            if rows != files[name].rows:
+                raise InputError(
+                    f"{name}: has {rows} rows, and its CSVs have {files[name].rows}: "
+                    "nothing is published"
+                )
+            if table == JOINED:
+                self._note_without(tables, rows)
+        return made
+
+    def _note_without(self, tables: Tables, rows: int) -> None:
+        assert tables.how is not None
+        for parent, without in tables.without.items():
+            if without:
+                self._notes.append(
+                    f"{without} of {counted(rows, 'row')} of {tables.how.driving}.csv "
+                    f"have no parent in {parent}.csv"
+                )
+
+    def _publish(self, made: Mapping[str, Path]) -> None:
+        """Put the files in place; the last one tells that all are there."""
+        *_, last = made
+        self.storage.remove(self._key(self.plate.file(last)))
+        for file in made.values():
+            self.storage.publish(file, self._key(file.name))
+        kept = {file.name for file in made.values()}
+        for name in set(self.before.files if self.before else ()) - kept:
+            self.storage.remove(self._key(name))
+
+    def _key(self, name: str) -> str:
+        return f"{self.plate.folder}/{name}"
+
+
+def _batches(jobs: Sequence[JobCsvs]) -> Iterator[list[int]]:
+    """Numbers of jobs that follow each other, `_BATCH` bytes of CSVs at a time."""
+    batch: list[int] = []
+    size = 0
+    for number, job in enumerate(jobs):
+        if batch and size + job.size > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(number)
+        size += job.size
+    if batch:
+        yield batch
+
+
+def _ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Give what `do` gives for each item; the next is done meanwhile."""
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        doing: deque[Future[R]] = deque()
+        for item in items:
+            doing.append(pool.submit(do, item))
+            if len(doing) > 1:
+                yield doing.popleft().result()
+        while doing:
+            yield doing.popleft().result()

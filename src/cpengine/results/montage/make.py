@@ -1,0 +1,185 @@
+"""Make the montages of a step: read, draw, and write them with the page of a plate."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cpengine.planning.plan import Part
+from cpengine.planning.project import Project
+from cpengine.results.montage import choice, page, sources, stack
+from cpengine.results.montage.draw import Ink, State
+from cpengine.results.montage.grid import Grid, Place, grid_of, natural, place
+from cpengine.results.montage.names import Shown
+from cpengine.results.montage.options import Options
+from cpengine.results.montage.sources import Picture, PlateImages, Source
+from cpengine.results.montage.stack import Stack
+from cpengine.results.montage.writing import FACTS, Montage, Writer
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
+
+_FORMATS = {96: (range(8), range(12)), 384: (range(16), range(24))}
+_ALL = Options()
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One montage that was made."""
+
+    name: str
+    picture: str
+    """Where its PNG is."""
+    shown: int
+    """Sites whose picture it shows."""
+    missing: int
+    """Sites that have no picture."""
+    unreadable: tuple[str, ...]
+    """A line for each picture that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The montages of one plate."""
+
+    plate: str
+    page: str
+    """Where the page is that shows them."""
+    kinds: tuple[Kind, ...]
+
+
+def folder_of(project: Project, step: str, plate: str) -> str:
+    """The key of the folder of a plate's montages, in the project's outputs."""
+    return project.layout.workspace("montage", project.layout.batch, step, plate)
+
+
+def make(
+    project: Project,
+    step: str,
+    plates: frozenset[str] = frozenset(),
+    options: Options = _ALL,
+    to: Path | None = None,
+    tell: Tell = lambda line: None,
+) -> Iterator[Made]:
+    """Make the montages of each plate of a step, one plate after another.
+
+    Parameters
+    ----------
+    plates
+        All, if empty.
+    to
+        A local folder to write to; `folder_of` in the project's outputs, if None.
+    tell
+        Is told, often, what is being done.
+
+    Raises
+    ------
+    ConfigError, InputError
+        Something asked for is not there, or an input file is wrong.
+    StorageError
+        The montages cannot be written.
+    """
+    plan = project.plan(step, Part(plates), unchecked=True)
+    for plate in sources.plates(project, plan):
+        name = plate.sites.plate
+        if to is None:
+            writer = Writer(project.places.outputs, folder_of(project, step, name))
+        else:
+            to.mkdir(parents=True, exist_ok=True)
+            writer = Writer(Storage(str(to.resolve()), setting="--to"), name)
+        writer.storage.check_writable(writer.folder)
+        yield _Plate(project, step, plate, options, writer, tell).make()
+
+
+@dataclass
+class _Plate:
+    """The montages of one plate under way."""
+
+    project: Project
+    step: str
+    plate: PlateImages
+    options: Options
+    writer: Writer
+    tell: Tell
+    _stacks: dict[str, Stack] = field(default_factory=dict)
+    """The channels that have been read, by name."""
+    _raw: Grid | None = None
+    """The grid of all channels, so that they can be added up."""
+
+    def make(self) -> Made:
+        """Make all, and the page."""
+        on_plate = self.plate.sites.wells
+        wells = choice.wells(on_plate, self.options.wells)
+        sites, layout = choice.sites(wells, on_plate, self.options)
+        pictures = sources.pictures(self.project, self.plate, self.options)
+        layers = (layer for picture in pictures for layer in picture.layers)
+        choice.check_contrast(self.options, {layer.source.name for layer in layers})
+        whole = _FORMATS.get(self.project.file.plate.format or 0, ())
+        grid = grid_of(wells, layout, () if self.options.wells else whole)
+        places = {one: (place(one[0]), number) for one, number in sites.items()}
+        with tempfile.TemporaryDirectory(dir=self.project.scratch) as scratch:
+            kinds = [self._kind(p, grid, places, Path(scratch)) for p in pictures]
+        return Made(self.plate.sites.plate, self._page(), tuple(kinds))
+
+    def _kind(
+        self,
+        picture: Picture,
+        grid: Grid,
+        places: Mapping[Shown, tuple[Place, int]],
+        scratch: Path,
+    ) -> Kind:
+        inks = []
+        for layer in picture.layers:
+            one, grid = self._stack(layer.source, list(places), grid, scratch)
+            limits = self.options.contrast.get(layer.source.name) or one.limits()
+            inks.append(Ink(one, layer.colour, limits))
+        plate, batch = self.plate.sites.plate, self.project.layout.batch
+        self.tell(f"{plate} {picture.name}: drawing")
+        montage = Montage(plate, self.step, batch, picture, grid, inks, places)
+        with tempfile.TemporaryDirectory(dir=scratch) as drawing:
+            png = self.writer.write(montage, Path(drawing))
+        states = list(montage.states.values())
+        return Kind(
+            picture.name,
+            png,
+            states.count(State.SHOWN),
+            states.count(State.MISSING),
+            tuple(why for ink in inks for why in ink.stack.unreadable.values()),
+        )
+
+    def _stack(
+        self, source: Source, sites: Sequence[Shown], grid: Grid, scratch: Path
+    ) -> tuple[Stack, Grid]:
+        """A source's tiles, read when they are first needed; and the grid for them."""
+
+        def told(done: int, total: int) -> None:
+            self.tell(f"{self.plate.sites.plate} {source.name}: {done} of {total}")
+
+        if not source.raw:
+            return stack.load(
+                source, sites, grid, self.options.tile_size, scratch, told
+            )
+        grid = self._raw or grid
+        if source.name not in self._stacks:
+            self._stacks[source.name], self._raw = stack.load(
+                source, sites, grid, self.options.tile_size, scratch, told
+            )
+        return self._stacks[source.name], self._raw or grid
+
+    def _page(self) -> str:
+        """Write the page, with what earlier runs have made beside; give where it is."""
+        storage, folder = self.writer.storage, self.writer.folder
+        names = sorted(storage.folders(folder), key=natural)
+        keys = [f"{folder}/{name}/{FACTS}" for name in names]
+        found = [json.loads(data) for data in each(storage.read_if_there, keys) if data]
+        found.sort(key=_is_raw)
+        storage.write(f"{folder}/index.html", page.page(found).encode())
+        return storage.url(f"{folder}/index.html")
+
+
+def _is_raw(facts: Mapping[str, Any]) -> bool:
+    """Whether a montage shows a microscope's pictures, which come after a step's."""
+    return bool(facts["channels"])

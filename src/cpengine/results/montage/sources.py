@@ -1,0 +1,205 @@
+"""Where the pictures of a plate are: those that a step has published, or raw channels.
+
+A source has one picture a well and site. Listings tell what is published, and the
+step's CSV where the channels are; no picture is opened.
+"""
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+from cpengine.config.steps import SITE
+from cpengine.errors import ConfigError, InputError
+from cpengine.inputs import loaddata
+from cpengine.inputs.loaddata import Table
+from cpengine.model import Job
+from cpengine.planning.plan import Plan, plate_of, suggestion
+from cpengine.planning.project import Project
+from cpengine.results.montage import names
+from cpengine.results.montage.grid import natural
+from cpengine.results.montage.names import File, Shown, Sites
+from cpengine.results.montage.options import Options, Rgb, colour
+from cpengine.storage import published
+from cpengine.storage.store import Storage
+
+_PLATE, _WELL, _SITE = SITE
+_WHITE: Rgb = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One picture for each well and site of a plate."""
+
+    name: str
+    storage: Storage
+    keys: Mapping[Shown, str]
+    raw: bool
+    """Whether they are a microscope's, which are always scaled to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A source and the colour in which it is shown."""
+
+    source: Source
+    colour: Rgb = _WHITE
+    colour_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One montage to make: its layers add up."""
+
+    name: str
+    """Fit for a folder."""
+    layers: tuple[Layer, ...]
+
+    @property
+    def title(self) -> str:
+        """The name as people read it."""
+        if not self.layers[0].colour_name:
+            return self.name
+        named = (f"{one.source.name} {one.colour_name}" for one in self.layers)
+        return " + ".join(named)
+
+
+@dataclass(frozen=True, slots=True)
+class PlateImages:
+    """The image sets of one plate."""
+
+    sites: Sites
+    table: Table
+    rows: Mapping[Shown, int]
+    """The row of each well and site; of a stack's planes, the middle one's."""
+    jobs: Sequence[Job]
+
+
+def plates(project: Project, plan: Plan) -> Iterator[PlateImages]:
+    """The plates of a plan, one after another.
+
+    Raises
+    ------
+    InputError
+        Its CSV has no plates or wells, or names a well that is no row and column.
+    """
+    by_plate: dict[str, list[Job]] = defaultdict(list)
+    for job in plan.jobs:
+        by_plate[plate_of(job)].append(job)
+    for plate, jobs in by_plate.items():
+        table = project.table(plan.step, jobs[0].data_file)
+        loaddata.raise_any(loaddata.missing_keys(table, [_PLATE, _WELL]))
+        yield _plate(plate, table, jobs)
+
+
+def _plate(plate: str, table: Table, jobs: Sequence[Job]) -> PlateImages:
+    of_site: dict[Shown, list[int]] = defaultdict(list)
+    wells = table.column(_WELL)
+    sites = table.column(_SITE) if _SITE in table.index else ["1"] * len(wells)
+    for row, found in enumerate(table.column(_PLATE)):
+        if found == plate:
+            of_site[wells[row], sites[row]].append(row)
+    of_well: dict[str, list[str]] = defaultdict(list)
+    for well, site in sorted(of_site, key=lambda shown: natural(shown[1])):
+        of_well[well].append(site)
+    rows = {shown: these[len(these) // 2] for shown, these in of_site.items()}
+    return PlateImages(Sites(plate, of_well), table, rows, jobs)
+
+
+def pictures(
+    project: Project, plate: PlateImages, options: Options
+) -> tuple[Picture, ...]:
+    """The montages that are asked for.
+
+    Raises
+    ------
+    ConfigError, InputError
+        A channel or kind is not there, or nothing is.
+    """
+    found: list[Picture] = []
+    if options.published:
+        found += _published(project, plate, options.images)
+    channels: dict[str, Source] = {}
+    asked = [{name: ""} for name in options.channels]
+    for colours in (*asked, *options.overlays):
+        layers = []
+        for name, named in colours.items():
+            if name not in channels:
+                channels[name] = _channel(project, plate, name)
+            layers.append(
+                Layer(channels[name], colour(named) if named else _WHITE, named)
+            )
+        parts = (f"{n}-{c.lstrip('#')}" if c else n for n, c in colours.items())
+        found.append(Picture("_".join(parts), tuple(layers)))
+    return tuple({picture.name: picture for picture in found}.values())
+
+
+def _published(
+    project: Project, plate: PlateImages, patterns: Sequence[str]
+) -> list[Picture]:
+    storage = project.places.outputs
+    files = [file for file in _files(storage, plate.jobs) if names.is_picture(file.key)]
+    known = names.kinds(files, plate.sites)
+    where = f"{plate.jobs[0].step} {plate.sites.plate}"
+    if not known:
+        raise InputError(
+            f"{where}: has published no pictures: run the step, or choose a channel "
+            "with --channel"
+        )
+    taken = {
+        name: keys
+        for name, keys in known.items()
+        if not patterns or any(_fits(p, name, keys.values()) for p in patterns)
+    }
+    if not taken:
+        raise ConfigError(
+            f"--image {' '.join(patterns)}: {where} has no such picture: choose from "
+            f"{', '.join(known)}"
+        )
+    return [
+        Picture(name, (Layer(Source(name, storage, keys, raw=False)),))
+        for name, keys in taken.items()
+    ]
+
+
+def _fits(pattern: str, kind: str, keys: Iterable[str]) -> bool:
+    files = (posixpath.basename(key) for key in keys)
+    return fnmatch(kind, pattern) or any(fnmatch(file, pattern) for file in files)
+
+
+def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[File]:
+    """What the jobs of a plate have published, from listings."""
+    sharing: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        sharing[job.destination].append(job)
+    firsts = [those[0] for those in sharing.values()]
+    for job, tree in zip(firsts, published.trees(storage, firsts), strict=True):
+        alone = len(sharing[job.destination]) == 1
+        group = dict(job.group) if alone else {}
+        for name in tree:
+            key = f"{job.destination}/{name}"
+            yield File(key, name, group.get(_WELL, ""), group.get(_SITE, ""))
+
+
+def _channel(project: Project, plate: PlateImages, name: str) -> Source:
+    table = plate.table
+    if name not in table.images:
+        known = list(table.images)
+        raise ConfigError(
+            f"channel {name}: is not in {table.path}{suggestion(name, known)}"
+        )
+    number = list(table.images).index(name)
+    places = project.places
+    located: dict[str, str] = {}
+    keys = {}
+    for shown, row in plate.rows.items():
+        file = list(loaddata.image_files(table, row))[number]
+        if file.folder not in located:
+            located[file.folder] = places.locate(file.folder)
+        keys[shown] = posixpath.join(located[file.folder], file.name)
+    if any(key.endswith(".npy") for key in keys.values()):
+        raise ConfigError(
+            f"channel {name}: is an illumination function: choose an image's channel"
+        )
+    return Source(name, places.images, keys, raw=True)

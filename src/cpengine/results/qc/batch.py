@@ -1,0 +1,214 @@
+"""The image quality of a project's batch: read from its jobs, judged, written."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cpengine.config.qc import QcSection
+from cpengine.errors import InputError
+from cpengine.ledger.ledger import State
+from cpengine.planning.plan import Part, plate_of
+from cpengine.planning.project import EVERYTHING, Project
+from cpengine.results.qc import assess, controls, images, page, tables
+from cpengine.results.qc.assess import Assessment
+from cpengine.results.qc.controls import Controls
+from cpengine.results.qc.images import Row, SiteKey, Sites
+from cpengine.run.progress import counted
+from cpengine.run.session import Steps, Todo
+from cpengine.storage.store import as_text
+
+DEFAULT_STEPS = ("qc", "qc_persite")
+"""The steps that are there to measure quality; of one batch only one of them is run."""
+_FLAGGED, _CV, _PAGE = "flagged_sites.csv", "cv.csv", "quality.html"
+
+
+def settings_of(project: Project) -> QcSection:
+    """The project file's `[qc]`."""
+    return project.file.qc
+
+
+def default_step(project: Project) -> str:
+    """The quality step that has run.
+
+    Raises
+    ------
+    InputError
+        Neither has.
+    """
+    outputs, place = project.places.outputs, project.layout.ledger("")
+    there = outputs.folders(place)
+    for name in DEFAULT_STEPS:
+        if name in there:
+            return name
+    raise InputError(
+        f"{outputs.url(place).rstrip('/')}: neither {' nor '.join(DEFAULT_STEPS)} has "
+        "run: run `cpengine run qc`, or name another step that has"
+    )
+
+
+def judge(
+    project: Project,
+    step: str,
+    part: Part = EVERYTHING,
+    *,
+    settings: QcSection | None = None,
+    cellprofiler: str = "",
+) -> Assessment:
+    """Judge the batch by what a step has measured.
+
+    Parameters
+    ----------
+    part
+        The plates to read again; others are taken from their tables, where they have
+        been judged before.
+    settings
+        Default: the project file's.
+    cellprofiler
+        The version whose results count as done. Of any, if empty.
+
+    Raises
+    ------
+    ConfigError, InputError
+        A setting is wrong, nothing is done yet, or no measures are there.
+    """
+    settings = settings or settings_of(project)
+    todo = Steps(project, [step], part, cellprofiler, unchecked=True).plan(step)
+    rows, notes = _rows(project, todo, settings.measures)
+    if part.plates:
+        rows += _kept(project, todo, settings.measures)
+    sites = Sites.of(rows)
+    if not sites.values:
+        raise InputError(
+            f"{step}: its Image.csv have no column {', '.join(settings.measures)}: add "
+            "MeasureImageQuality to the pipeline, or set qc.measures"
+        )
+    found = assess.assess(step, sites, settings, _controls(project, sites, settings))
+    return found.with_notes(notes)
+
+
+def _rows(
+    project: Project, todo: Todo, wanted: Sequence[str]
+) -> tuple[list[Row], list[str]]:
+    """The image sets of a plan's done jobs, and what there is to say of the others."""
+    step = todo.plan.step.name
+    states = Counter(standing.state for standing in todo.standings)
+    done = [s.job for s in todo.standings if s.state is State.DONE]
+    others = ", ".join(
+        f"{states[state]} {state}" for state in State if state is not State.DONE
+    )
+    if not done:
+        raise InputError(
+            f"{step}: none of {counted(len(todo.standings), 'job')} is done "
+            f"({others}): run `cpengine run {step}` first"
+        )
+    rows, without = images.of_jobs(project.places.outputs, done, wanted)
+    if not rows:
+        raise InputError(
+            f"{step}: none of {counted(len(done), 'done job')} has an Image.csv: let "
+            "ExportToSpreadsheet export Image"
+        )
+    notes = []
+    if len(done) < len(todo.standings):
+        total = counted(len(todo.standings), "job")
+        notes.append(f"{len(done)} of {total} done ({others}): the others are left out")
+    if without:
+        notes.append(f"{counted(without, 'done job')} without an Image.csv: left out")
+    return rows, notes
+
+
+def _kept(project: Project, todo: Todo, wanted: Sequence[str]) -> Iterator[Row]:
+    """The image sets of plates that are not read again, from their own tables."""
+    again = {plate_of(job) for job in todo.plan.jobs}
+    outputs = project.places.outputs
+    for plate in project.plates(todo.plan.step):
+        key = _table_key(project, todo.plan.step.name, plate)
+        data = None if plate in again else outputs.read_if_there(key)
+        if data is not None:
+            place = outputs.url(key)
+            yield from images.parse(as_text(data, place), place, wanted)
+
+
+def _controls(project: Project, sites: Sites, settings: QcSection) -> Controls:
+    if settings.controls:
+        return controls.of_settings(settings, sites.rows_of)
+    folder = project.layout.workspace("metadata", "platemaps", project.layout.batch)
+    return controls.of_platemaps(project.places.workspace, folder, sites.rows_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where an assessment was written to: paths or addresses."""
+
+    page: str
+    flagged: str
+    cv: str
+    tables: tuple[str, ...]
+    """One a plate."""
+
+
+def write(project: Project, found: Assessment) -> Written:
+    """Write tables and page; the flagged sites last, so that they are never ahead.
+
+    Raises
+    ------
+    StorageError
+        The workspace cannot be written.
+    """
+    outputs = project.places.outputs
+
+    def put(key: str, text: str) -> str:
+        outputs.write(key, text.encode())
+        return outputs.url(key)
+
+    plates = tuple(
+        put(_table_key(project, found.step, plate), tables.image_quality(found, plate))
+        for plate in found.plates
+    )
+    layout = project.layout
+    html = page.render(found, layout.project, layout.batch)
+    return Written(
+        tables=plates,
+        cv=put(_key(project, found.step, _CV), tables.cv(found)),
+        page=put(_key(project, found.step, _PAGE), html),
+        flagged=put(_key(project, found.step, _FLAGGED), tables.flagged_sites(found)),
+    )
+
+
+def flagged(project: Project) -> frozenset[SiteKey]:
+    """The sites (plate, well, site) that are flagged by any step that was judged.
+
+    Raises
+    ------
+    InputError
+        The batch was never judged, or a table is damaged.
+    """
+    outputs = project.places.outputs
+    keys = dict.fromkeys(_key(project, s, _FLAGGED) for s in project.step_names)
+    found = {key: outputs.read_if_there(key) for key in keys}
+    there = {key: data for key, data in found.items() if data is not None}
+    if not there:
+        raise InputError(
+            f"{outputs.url(next(iter(keys)))}: is not there: run `cpengine qc` first"
+        )
+    return frozenset[SiteKey]().union(
+        *(_keys_of(data, outputs.url(key)) for key, data in there.items())
+    )
+
+
+def _keys_of(data: bytes, place: str) -> frozenset[SiteKey]:
+    try:
+        return tables.keys_of(as_text(data, place))
+    except KeyError as error:
+        raise InputError(
+            f"{place}: has no column {error.args[0]}: run `cpengine qc` again"
+        ) from error
+
+
+def _key(project: Project, step: str, *parts: str) -> str:
+    """A key of what is written; other steps than those for quality have a folder."""
+    folder = () if step in DEFAULT_STEPS else (step,)
+    return project.layout.workspace("qc", project.layout.batch, *folder, *parts)
+
+
+def _table_key(project: Project, step: str, plate: str) -> str:
+    return _key(project, step, plate, f"{plate}_image_quality.csv")

@@ -1,0 +1,150 @@
+"""Which sites are flagged, by which measure, and why in words. Pure."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cpengine.config.qc import ThresholdSection
+from cpengine.results.qc.images import Array, SiteKey, Sites
+from cpengine.results.qc.names import Measure, Side
+from cpengine.results.qc.numbers import Centre, centre, scores
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a value went past."""
+
+    side: Side
+    value: float
+    mad: bool
+    """Whether it counts robust deviations from the median."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One measure of one image set that is out of its limits."""
+
+    key: SiteKey
+    measure: str
+    value: float
+    median: float | None
+    """Of what it is compared with."""
+    score: float | None
+    """Robust deviations from the median, if there are any."""
+    limit: Limit
+    compared_with: str
+    """`plate` or `batch`."""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, in a word or two; the same for all channels."""
+        return Measure.parse(self.measure).reason(self.limit.side)
+
+    @property
+    def why(self) -> str:
+        """What is wrong with what, and by how much."""
+        _, feature, channel = Measure.parse(self.measure)
+        of = f"{channel} {self.reason}" if channel else self.reason
+        side = "below" if self.limit.side == "low" else "above"
+        if not self.limit.mad or self.score is None or self.median is None:
+            limit = f"{side} the limit of {self.limit.value:g}"
+            return f"{of}: {feature} {self.value:.4g} is {limit}"
+        away = f"{abs(self.score):.3g} robust deviations {side}"
+        return (
+            f"{of}: {feature} {self.value:.4g} is {away} the {self.compared_with}'s "
+            f"median of {self.median:.4g} (limit {self.limit.value:g})"
+        )
+
+    @property
+    def severity(self) -> float:
+        """How many times the limit it is; 1 is at the limit."""
+        if self.limit.mad and self.score is not None:
+            return abs(self.score) / self.limit.value
+        over = abs(self.value - self.limit.value)
+        return 1 + over / (abs(self.limit.value) or 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The flag as `--json` prints it."""
+        names = ("measure", "reason", "value", "median", "score", "why")
+        return self.key._asdict() | {name: getattr(self, name) for name in names}
+
+
+class Compared(NamedTuple):
+    """One measure of one plate, beside what it is compared with."""
+
+    measure: str
+    rows: NDArray[np.intp]
+    """The plate's rows, from 0."""
+    values: Array
+    about: Centre | None
+    scores: Array
+    compared_with: str
+
+
+def compared(sites: Sites, measure: str, plate_sites: int) -> Iterator[Compared]:
+    """Compare a measure of each plate with the plate, or with the batch.
+
+    Parameters
+    ----------
+    plate_sites
+        Plates with fewer image sets are compared with the whole batch.
+    """
+    everything = sites.values[measure]
+    batch = centre(everything)
+    for rows in sites.rows_of.values():
+        small = len(rows) < plate_sites
+        values = everything[rows]
+        about = batch if small else centre(values)
+        whom = "batch" if small else "plate"
+        yield Compared(measure, rows, values, about, scores(values, about), whom)
+
+
+def flags(
+    sites: Sites, thresholds: Mapping[str, ThresholdSection], plate_sites: int
+) -> list[Flag]:
+    """Flag what is out of its limits, worst first."""
+    found = [
+        flag
+        for measure, limits in thresholds.items()
+        for one in compared(sites, measure, plate_sites)
+        for flag in _of(sites, one, limits)
+    ]
+    return sorted(found, key=lambda flag: (-flag.severity, flag.key, flag.measure))
+
+
+def _of(sites: Sites, one: Compared, limits: ThresholdSection) -> Iterator[Flag]:
+    """Flag each row once: where both are passed, a relative limit is told."""
+    out: dict[int, Limit] = {}
+    for limit, rows in _past(one, limits):
+        out.update(dict.fromkeys(rows, limit))
+    for number, limit in sorted(out.items()):
+        score = float(one.scores[number])
+        yield Flag(
+            key=sites.keys[one.rows[number]],
+            measure=one.measure,
+            value=float(one.values[number]),
+            median=one.about.median if one.about else None,
+            score=None if math.isnan(score) else score,
+            limit=limit,
+            compared_with=one.compared_with,
+        )
+
+
+def _past(one: Compared, limits: ThresholdSection) -> Iterator[tuple[Limit, list[int]]]:
+    """Each limit that is set and what is past it; NaN is past none."""
+    possible: tuple[tuple[float | None, Side, bool], ...] = (
+        (limits.min, "low", False),
+        (limits.max, "high", False),
+        (limits.low_mad, "low", True),
+        (limits.high_mad, "high", True),
+    )
+    for value, side, mad in possible:
+        if value is None:
+            continue
+        got = one.scores if mad else one.values
+        past = got < (-value if mad else value) if side == "low" else got > value
+        yield Limit(side, value, mad), np.flatnonzero(past).tolist()

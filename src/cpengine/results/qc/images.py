@@ -1,0 +1,203 @@
+"""Measures of whole images, one row an image set, from the jobs' Image.csv."""
+
+import csv
+import io
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
+from itertools import compress
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cpengine.errors import InputError
+from cpengine.model import Job
+from cpengine.results.qc.wells import in_order
+from cpengine.storage import published
+from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage, as_text
+
+Array = NDArray[np.float64]
+
+IMAGE_CSV = "Image.csv"
+_KEYS = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
+
+
+class SiteKey(NamedTuple):
+    """Which site, in the words of Image.csv."""
+
+    plate: str
+    well: str
+    site: str
+
+
+class Row(NamedTuple):
+    """One image set's measures."""
+
+    key: SiteKey
+    names: tuple[str, ...]
+    """One object for all rows of a file, and mostly of a step: there may be 100,000."""
+    numbers: Array
+    """NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class Sites:
+    """The measures of many image sets."""
+
+    keys: tuple[SiteKey, ...]
+    values: Mapping[str, Array]
+    """By measure, one number an image set; NaN where there is none."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Sites":
+        """Put rows into order: by plate, by well row by row, by site.
+
+        Measures without a single number are left out.
+        """
+        ordered = sorted(rows, key=lambda row: _in_order(row.key))
+        names = sorted({name for kind in {r.names for r in ordered} for name in kind})
+        columns = {name: column for column, name in enumerate(names)}
+        table = np.full((len(ordered), len(names)), np.nan)
+        places: dict[tuple[str, ...], list[int]] = {}
+        for line, row in zip(table, ordered, strict=True):
+            if row.names not in places:
+                places[row.names] = [columns[name] for name in row.names]
+            line[places[row.names]] = row.numbers
+        some = ~np.isnan(table).all(axis=0)
+        values = {n: np.ascontiguousarray(table[:, columns[n]]) for n in names}
+        kept = {name: values[name] for name in compress(names, some)}
+        return cls(tuple(row.key for row in ordered), kept)
+
+    @property
+    def measures(self) -> list[str]:
+        """The names of the measures, sorted."""
+        return list(self.values)
+
+    @cached_property
+    def rows_of(self) -> Mapping[str, NDArray[np.intp]]:
+        """The rows of each plate, from 0."""
+        found: dict[str, list[int]] = {}
+        for row, key in enumerate(self.keys):
+            found.setdefault(key.plate, []).append(row)
+        return {plate: np.array(rows) for plate, rows in found.items()}
+
+    @cached_property
+    def wells_of(self) -> Mapping[str, Mapping[str, NDArray[np.intp]]]:
+        """The rows of each well of each plate, from 0."""
+        found: dict[str, dict[str, list[int]]] = {}
+        for row, key in enumerate(self.keys):
+            found.setdefault(key.plate, {}).setdefault(key.well, []).append(row)
+        return {
+            plate: {well: np.array(rows) for well, rows in wells.items()}
+            for plate, wells in found.items()
+        }
+
+
+def _in_order(key: SiteKey) -> tuple[object, ...]:
+    return (key.plate, *in_order(key.well, key.site))
+
+
+def of_jobs(
+    storage: Storage, jobs: Sequence[Job], wanted: Sequence[str]
+) -> tuple[list[Row], int]:
+    """Read the Image.csv of each job; give the rows, and how many jobs have none.
+
+    Parameters
+    ----------
+    jobs
+        Done jobs of one step.
+    wanted
+        Patterns of the columns to take.
+
+    Raises
+    ------
+    InputError
+        A file is no table of image sets.
+    """
+    trees = published.trees(storage, jobs)
+    found = [(job, _image_csv(tree)) for job, tree in zip(jobs, trees, strict=True)]
+    there = [(job, f"{job.destination}/{name}") for job, name in found if name]
+
+    def read(one: tuple[Job, str]) -> list[Row]:
+        job, key = one
+        place = storage.url(key)
+        text = as_text(storage.read(key), place)
+        return parse(text, place, wanted, dict(job.group))
+
+    at_once = storage.at_once(jobs[0].output) if jobs else 1
+    rows = [row for some in each(read, there, at_once) for row in some]
+    return rows, len(found) - len(there)
+
+
+def _image_csv(tree: Iterable[str]) -> str | None:
+    """The name of a job's Image.csv, whatever prefix ExportToSpreadsheet gave it."""
+    names = [n for n in tree if posixpath.basename(n).endswith(IMAGE_CSV)]
+    return min(names, key=lambda name: (name.count("/"), len(name)), default=None)
+
+
+def parse(
+    text: str, place: str, wanted: Sequence[str], group: Mapping[str, str] | None = None
+) -> list[Row]:
+    """Read a table of image sets.
+
+    Parameters
+    ----------
+    place
+        The file as messages name it.
+    group
+        Metadata that hold for all rows, for columns that the file lacks.
+
+    Raises
+    ------
+    InputError
+        It has no rows, a row of another length, or it does not name plate and well.
+    """
+    header, *body = [row for row in csv.reader(io.StringIO(text)) if row] or [[]]
+    if not body:
+        raise InputError(f"{place}: has no image sets: run its job again with --force")
+    taken, names = _columns(tuple(header), tuple(wanted))
+    keys = [(header.index(k) if k in header else None, k) for k in _KEYS]
+    known = group or {}
+    for index, key in keys[:2]:
+        if index is None and key not in known:
+            raise InputError(
+                f"{place}: has no column {key}: let ExportToSpreadsheet export "
+                "metadata, or group by it"
+            )
+    rows = []
+    for row in body:
+        if len(row) != len(header):
+            raise InputError(
+                f"{place}: has a row of {len(row)} values for {len(header)} columns: "
+                "run its job again with --force"
+            )
+        site = SiteKey(*(known.get(k, "") if i is None else row[i] for i, k in keys))
+        rows.append(Row(site, names, _numbers(compress(row, taken))))
+    return rows
+
+
+@lru_cache(maxsize=8)  # nearly all jobs of a step have the same
+def _columns(
+    header: tuple[str, ...], wanted: tuple[str, ...]
+) -> tuple[tuple[bool, ...], tuple[str, ...]]:
+    """Which columns of a header are taken, and their names."""
+    taken = tuple(any(fnmatchcase(name, one) for one in wanted) for name in header)
+    return taken, tuple(compress(header, taken))
+
+
+def _numbers(texts: Iterable[str]) -> Array:
+    """The finite numbers among some texts; NaN for the others."""
+    found = np.array([_number(text) for text in texts], float)
+    found[~np.isfinite(found)] = np.nan
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

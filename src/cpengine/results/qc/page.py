@@ -1,0 +1,190 @@
+"""The page of a batch: heatmaps, flagged sites, variation; one file, no network."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from cpengine.config.qc import ThresholdSection
+from cpengine.results.qc.assess import ALL_WELLS, Assessment
+from cpengine.results.qc.flags import Flag
+from cpengine.results.qc.images import SiteKey
+from cpengine.results.qc.names import Measure
+from cpengine.results.qc.numbers import mean
+from cpengine.results.qc.wells import position
+from cpengine.run.progress import counted
+
+_MOST_SITES = 1000
+"""So many flagged sites are listed; the table of all of them is beside the page."""
+_PLATES = ((8, 12), (16, 24), (32, 48))
+"""Rows and columns of plates of 96, 384 and 1536 wells."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSite:
+    """A flagged site as the page lists it."""
+
+    key: SiteKey
+    worst: Flag
+    whys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A threshold and the measures that it holds for."""
+
+    measures: str
+    limits: str
+    flagged: int
+    """Sites."""
+
+
+def render(found: Assessment, project: str, batch: str) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cpengine.results.qc"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["counted"] = counted
+    sites = [ListedSite(key, f[0], _whys(f)) for key, f in found.by_site.items()]
+    return environment.get_template("quality.html").render(
+        found=found,
+        project=project,
+        batch=batch,
+        total=sum(map(found.count, found.plates)),
+        sites=sites[:_MOST_SITES],
+        more=max(0, len(sites) - _MOST_SITES),
+        rules=list(_rules(found)),
+        data=_embedded(_data(found)),
+    )
+
+
+def _whys(flags: Sequence[Flag]) -> list[str]:
+    return [flag.why for flag in flags]
+
+
+def _rules(found: Assessment) -> Iterator[Rule]:
+    """The thresholds, each with all measures of its kind that it holds for."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for measure, limits in found.thresholds.items():
+        key = (_kind(measure), limits_in_words(limits))
+        kinds.setdefault(key, []).append(measure)
+    for (kind, words), measures in kinds.items():
+        channels = [Measure.parse(measure).channel for measure in measures]
+        of = f" of {', '.join(channels)}" if any(channels) else ""
+        flagged = {flag.key for flag in found.flags if flag.measure in measures}
+        yield Rule(kind + of, words, len(flagged))
+
+
+def limits_in_words(limits: ThresholdSection) -> str:
+    """What flags a site, as a phrase."""
+    said = (
+        (limits.low_mad, "more than {:g} robust deviations below the median"),
+        (limits.high_mad, "more than {:g} robust deviations above the median"),
+        (limits.min, "below {:g}"),
+        (limits.max, "above {:g}"),
+    )
+    words = [text.format(value) for value, text in said if value is not None]
+    return ", or ".join(words) or "never"
+
+
+def _embedded(data: object) -> str:
+    """JSON that cannot end the script element that holds it."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _data(found: Assessment) -> dict[str, Any]:
+    """What the page's script draws."""
+    measures = _shown(found)
+    worst = found.flags[0] if found.flags else None
+    return {
+        "first": [
+            found.plates.index(worst.key.plate) if worst else 0,
+            measures.index(worst.measure) if worst else 0,
+        ],
+        "measures": [_measure(name, found.thresholds) for name in measures],
+        "plates": [_plate(found, plate, measures) for plate in found.plates],
+    }
+
+
+def _measure(name: str, thresholds: Mapping[str, ThresholdSection]) -> dict[str, str]:
+    parts = Measure.parse(name)
+    limits = thresholds.get(name)
+    return {
+        "name": name,
+        "group": _kind(name),
+        "label": parts.channel or parts.feature,
+        "limits": limits_in_words(limits) if limits else "",
+    }
+
+
+def _shown(found: Assessment) -> list[str]:
+    """The measures that are not the same everywhere; first those that flag most."""
+    values = found.sites.values
+    flags = Counter(_kind(flag.measure) for flag in found.flags)
+    vary = [name for name, v in values.items() if len(np.unique(v[~np.isnan(v)])) > 1]
+    return sorted(
+        {*vary, *found.thresholds},
+        key=lambda name: (name not in found.thresholds, -flags[_kind(name)], name),
+    )
+
+
+def _kind(name: str) -> str:
+    parts = Measure.parse(name)
+    return f"{parts.category} {parts.feature}"
+
+
+def _plate(found: Assessment, plate: str, measures: Sequence[str]) -> dict[str, Any]:
+    wells = found.sites.wells_of[plate]
+    places = [position(well) for well in wells]
+    return {
+        "name": plate,
+        "shape": _shape([place for place in places if place]),
+        "wells": [
+            [well, *(place or (0, 0)), len(rows)]
+            for (well, rows), place in zip(wells.items(), places, strict=True)
+        ],
+        "values": [
+            [_number(mean(found.sites.values[m][rows])) for rows in wells.values()]
+            for m in measures
+        ],
+        "flags": [
+            [f.key.well, f.key.site, measures.index(f.measure), f.why]
+            for f in found.flags
+            if f.key.plate == plate
+        ],
+        "cv": _cv(found, plate),
+    }
+
+
+def _shape(places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Rows and columns of the smallest usual plate that has all these wells."""
+    rows = max((row for row, _ in places), default=0)
+    columns = max((column for _, column in places), default=0)
+    fitting = [s for s in _PLATES if rows <= s[0] and columns <= s[1]]
+    return fitting[0] if fitting else (rows, columns)
+
+
+def _cv(found: Assessment, plate: str) -> dict[str, Any]:
+    mine = [cv for cv in found.cvs if cv.plate == plate]
+    controls = dict.fromkeys(cv.control for cv in mine if cv.control != ALL_WELLS)
+    by_measure: dict[str, dict[str, list[float | None]]] = {}
+    for cv in mine:
+        percent = cv.variation.cv_percent
+        cell = [_number(percent), cv.variation.wells]
+        by_measure.setdefault(cv.measure, {})[cv.control] = cell
+    return {"controls": [*controls, ALL_WELLS], "measures": by_measure}
+
+
+def _number(value: float | None) -> float | None:
+    """Four digits, which is what the page shows."""
+    return None if value is None or math.isnan(value) else float(f"{value:.4g}")

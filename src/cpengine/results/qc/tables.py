@@ -1,0 +1,92 @@
+"""The tables that are kept: of sites, of flagged sites, and of variation. Pure."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+
+from cpengine.results.qc.assess import Assessment
+from cpengine.results.qc.images import SiteKey
+
+FLAGGED_HEADER = (
+    "Metadata_Plate",
+    "Metadata_Well",
+    "Metadata_Site",
+    "measure",
+    "reason",
+    "value",
+    "median",
+    "score",
+    "why",
+)
+
+
+def image_quality(found: Assessment, plate: str) -> str:
+    """All measures of a plate, one row an image set."""
+    sites = found.sites
+    columns = list(sites.values.values())
+    rows = (
+        (*sites.keys[row], *(_text(float(values[row])) for values in columns))
+        for row in sites.rows_of[plate]
+    )
+    return _csv((*FLAGGED_HEADER[:3], *sites.measures), rows)
+
+
+def flagged_sites(found: Assessment) -> str:
+    """All flags, one row a site and measure, worst first."""
+    rows = (
+        (
+            *flag.key,
+            flag.measure,
+            flag.reason,
+            _text(flag.value),
+            _text(flag.median),
+            _text(flag.score),
+            flag.why,
+        )
+        for flag in found.flags
+    )
+    return _csv(FLAGGED_HEADER, rows)
+
+
+def cv(found: Assessment) -> str:
+    """How measures vary over wells, one row a plate, control and measure."""
+    header = (
+        "Metadata_Plate",
+        "control",
+        "measure",
+        "wells",
+        "mean",
+        "sd",
+        "cv_percent",
+    )
+    rows = (
+        (
+            one.plate,
+            one.control,
+            one.measure,
+            str(one.variation.wells),
+            _text(one.variation.mean),
+            _text(one.variation.sd),
+            _text(one.variation.cv_percent),
+        )
+        for one in found.cvs
+    )
+    return _csv(header, rows)
+
+
+def keys_of(text: str) -> frozenset[SiteKey]:
+    """The sites that a table of flagged sites names."""
+    rows = csv.DictReader(io.StringIO(text))
+    return frozenset(SiteKey(*(row[k] for k in FLAGGED_HEADER[:3])) for row in rows)
+
+
+def _text(value: float | None) -> str:
+    """A number that reads back the same; empty for none."""
+    return "" if value is None or math.isnan(value) else repr(value)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()

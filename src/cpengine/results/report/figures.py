@@ -1,0 +1,174 @@
+"""What a step took: sums over its jobs, by machine, phase and module; memory. Pure."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cpengine.ledger.ledger import State
+from cpengine.results.report import timeline
+from cpengine.results.report.facts import PHASES, Facts, Ran
+from cpengine.results.report.numbers import MB, Spread
+from cpengine.results.report.plates import Plate
+from cpengine.results.report.timeline import Axis
+from cpengine.system.usage import GB
+
+_BARS = 24
+_STEPS = (1, 2, 5, 10)
+_SLOWEST = 20
+
+
+def summary(facts: Facts, plates: Sequence[Plate], axis: Axis) -> dict[str, Any]:
+    """The numbers on top of the page."""
+    ran = facts.ran
+    slots = timeline.slots(ran)
+    cpu_s = sum(one.cpu_s for one in ran)
+    held_s = axis.busy_s * sum(slots.values())
+    image_sets = _image_sets_done(facts)
+    return {
+        "jobs": len(facts.groups),
+        "image_sets": sum(facts.image_sets),
+        "image_sets_done": image_sets,
+        "plates": [plate.name for plate in plates],
+        "states": states(facts, range(len(facts.groups))),
+        "first": min((one.started for one in ran), default=None),
+        "last": max((one.ended for one in ran), default=None),
+        "busy_s": axis.busy_s,
+        "machines": len({one.host for one in ran}),
+        "slots": sum(slots.values()),
+        "image_sets_an_hour": 3600 * image_sets / axis.busy_s if axis.busy_s else None,
+        "cpu_s": cpu_s,
+        "cpu_part": cpu_s / held_s if held_s else None,
+        "peak_memory": max((one.peak_memory for one in ran), default=0),
+        "memory_gb": facts.step.memory_gb,
+        "under_way": facts.sign.progress if facts.sign else "",
+        **_lost(ran),
+    }
+
+
+def states(facts: Facts, jobs: Sequence[int]) -> dict[str, int]:
+    """How many of some jobs are in each state."""
+    found = Counter(facts.verdicts[number].state for number in jobs)
+    return {state.value: found[state] for state in State}
+
+
+def _image_sets_done(facts: Facts) -> int:
+    return sum(facts.image_sets[one.number] for one in facts.ran if not one.failed)
+
+
+def _lost(ran: Sequence[Ran]) -> dict[str, Any]:
+    """What attempts without a result took.
+
+    Only a job's last attempt is recorded; earlier ones are taken to have been as long.
+    """
+    lost = sum(one.wall_s * (one.attempt - (not one.failed)) for one in ran)
+    useful = sum(one.wall_s for one in ran if not one.failed)
+    return {
+        "lost_s": lost,
+        "lost_part": lost / (lost + useful) if lost + useful else 0.0,
+        "retried": sum(one.attempt > 1 for one in ran),
+    }
+
+
+def phases(ran: Sequence[Ran]) -> dict[str, float]:
+    """Seconds of all jobs together by phase, CellProfiler's without its modules'."""
+    found = {
+        name: sum(one.phase_s[number] for one in ran)
+        for number, name in enumerate(PHASES)
+    }
+    modules = sum(one.module_s for one in ran)
+    running = found.pop("running")
+    return {
+        "fetching": found["fetching"],
+        "waiting": found["waiting"],
+        "around": max(0.0, running - modules),
+        "modules": modules,
+        "publishing": found["publishing"],
+    }
+
+
+def modules(facts: Facts) -> list[dict[str, Any]]:
+    """What each module took, longest first."""
+    whole = sum(module.seconds for module in facts.modules.values())
+    found = []
+    for named, module in facts.modules.items():
+        number, _, name = named.partition(" ")
+        found.append(
+            {
+                "number": number,
+                "name": name,
+                "seconds": module.seconds,
+                "part": module.seconds / whole if whole else 0.0,
+                "each_s": module.seconds / (module.image_sets or 1),
+            }
+        )
+    return sorted(found, key=lambda one: -one["seconds"])
+
+
+def machines(ran: Sequence[Ran]) -> list[dict[str, Any]]:
+    """What each machine did, busiest first."""
+    slots = timeline.slots(ran)
+    found: dict[str, dict[str, Any]] = {}
+    for one in ran:
+        entry = found.setdefault(
+            one.host,
+            {"host": one.host, "slots": 0, "jobs": 0, "failed": 0, "seconds": 0.0},
+        )
+        entry["slots"] = slots.get(one.host, 0)
+        entry["jobs"] += 1
+        entry["failed"] += one.failed
+        entry["seconds"] += one.wall_s
+    return sorted(found.values(), key=lambda entry: -entry["seconds"])
+
+
+def slowest(facts: Facts) -> list[dict[str, Any]]:
+    """The jobs that took longest."""
+    longest = sorted(facts.ran, key=lambda one: -one.wall_s)[:_SLOWEST]
+    return [
+        {
+            "job": one.number,
+            "wall_s": one.wall_s,
+            "module": one.slowest,
+            "host": one.host,
+            "failed": one.failed,
+            "attempt": one.attempt,
+        }
+        for one in longest
+    ]
+
+
+def memory(facts: Facts) -> dict[str, Any] | None:
+    """How many jobs had which peak of memory; None if it is known of no job."""
+    found = [(one.peak_memory, one.number) for one in facts.ran if one.peak_memory]
+    spread = Spread.of(size for size, _ in found)
+    if spread is None:
+        return None
+    limit = facts.step.memory_gb * GB if facts.step.memory_gb else None
+    end = max(spread.most, limit or 0)
+    bar = _bar_size(end)
+    bars = [0] * (math.floor(end / bar) + 1)
+    for size, _ in found:
+        bars[math.floor(size / bar)] += 1
+    return {
+        "bar": bar,
+        "bars": bars,
+        "limit": limit,
+        "spread": spread._asdict(),
+        "largest": max(found)[1],
+        "unknown": len(facts.ran) - len(found),
+    }
+
+
+def _bar_size(width: float) -> float:
+    """A round number of MB, so that there are about `_BARS` bars or fewer."""
+    least = max(width / _BARS / MB, 1)
+    power = 10.0 ** math.floor(math.log10(least))
+    return MB * next(step * power for step in _STEPS if step * power >= least)
+
+
+def versions(facts: Facts) -> Mapping[str, list[str]]:
+    """The versions that ran, by name, commonest first."""
+    found: dict[str, list[str]] = {}
+    for (name, version), _ in facts.versions.most_common():
+        found.setdefault(name, []).append(version)
+    return dict(sorted(found.items()))

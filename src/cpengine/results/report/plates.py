@@ -1,0 +1,200 @@
+"""Jobs as wells of plates: where each is, and what it came to. Pure.
+
+Wells are numbered through all plates, plate by plate; a plate's jobs, and a well's,
+follow each other.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from cpengine.inputs.loaddata import Group
+from cpengine.job import image_measures
+from cpengine.ledger.ledger import State
+from cpengine.results.report.facts import Facts, Ran
+from cpengine.results.report.numbers import Spread
+
+PLATE, WELL = "Metadata_Plate", "Metadata_Well"
+_SHAPES = ((2, 3), (4, 6), (8, 12), (16, 24), (32, 48))
+"""Rows and columns of plates of 6 to 1536 wells."""
+_NAME = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d*)")
+_STATES = (State.FAILED, State.LEFT, State.STALE, State.DONE)
+"""The state of a well is the first that one of its jobs has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Well:
+    """A well and its jobs; what stands for one where groups know no wells."""
+
+    name: str
+    at: tuple[int, int] | None
+    """Row and column from 0; None if the name does not tell."""
+    jobs: Sequence[int]
+    """Numbers of its jobs in the plan."""
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A plate and its wells."""
+
+    name: str
+    wells: Sequence[Well]
+    shape: tuple[int, int] | None
+    """Rows and columns; None if it cannot be drawn."""
+
+    @property
+    def jobs(self) -> list[int]:
+        """Numbers of its jobs in the plan."""
+        return [number for well in self.wells for number in well.jobs]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of each well."""
+
+    name: str
+    unit: str
+    """`s`, `bytes`, `count`, or empty for one without a unit."""
+    how: str
+    """How a well's comes from its jobs: `sum`, `mean` or `largest`."""
+    jobs: Sequence[float]
+    """By job; NaN where there is none."""
+    wells: Sequence[float] = field(default_factory=list)
+    """By well; NaN where there is none."""
+    spread: Spread | None = None
+    """Of the wells."""
+
+
+def plates_of(facts: Facts) -> list[Plate]:
+    """The plates of a step, in the plan's order."""
+    by_plate: dict[str, dict[str, list[int]]] = {}
+    for number, group in enumerate(facts.groups):
+        values = dict(group)
+        wells = by_plate.setdefault(values.get(PLATE, ""), {})
+        wells.setdefault(values.get(WELL, ""), []).append(number)
+    return [_plate(name, wells, facts) for name, wells in by_plate.items()]
+
+
+def _plate(name: str, found: dict[str, list[int]], facts: Facts) -> Plate:
+    wells = [
+        Well(well, _place(well), jobs, _state(facts, jobs))
+        for well, jobs in found.items()
+    ]
+    places = [well.at for well in wells if well.at]
+    drawn = len(set(places)) == len(wells)
+    shape = _shape(places) if drawn else None
+    if shape:
+        wells.sort(key=lambda well: well.at or (0, 0))
+    return Plate(name, wells, shape)
+
+
+def _place(well: str) -> tuple[int, int] | None:
+    match = _NAME.fullmatch(well)
+    if match is None:
+        return None
+    row = 0
+    for letter in match[1].upper():
+        row = 26 * row + ord(letter) - ord("A") + 1
+    return row - 1, int(match[2]) - 1
+
+
+def _shape(places: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The smallest plate that has all of these wells."""
+    for rows, columns in _SHAPES:
+        if all(row < rows and column < columns for row, column in places):
+            return rows, columns
+    return None
+
+
+def row_name(row: int) -> str:
+    """`A` for 0, `AA` for 26."""
+    first, second = divmod(row, 26)
+    letter = chr(ord("A") + second)
+    return chr(ord("A") + first - 1) + letter if first else letter
+
+
+def _state(facts: Facts, jobs: Iterable[int]) -> State:
+    found = {facts.verdicts[number].state for number in jobs}
+    return next(state for state in _STATES if state in found)
+
+
+def site_of(group: Group) -> str:
+    """What tells the jobs of a well apart: mostly the site."""
+    return "-".join(value for key, value in group if key not in (PLATE, WELL))
+
+
+def measures_of(facts: Facts, plates: Sequence[Plate]) -> list[Measure]:
+    """What can be shown of wells: times and memory of jobs, then what they measured."""
+    found = [
+        Measure("Time a job", "s", "mean", _of_jobs(facts, lambda one: one.wall_s)),
+        Measure("Peak memory", "bytes", "largest", _of_jobs(facts, _memory)),
+        Measure("Attempts", "count", "largest", _of_jobs(facts, lambda r: r.attempt)),
+    ]
+    for name, values in facts.measures.items():
+        add = image_measures.is_sum(name)
+        found.append(
+            Measure(name, "count" if add else "", "sum" if add else "mean", values)
+        )
+    return [_of_wells(measure, facts, plates) for measure in found]
+
+
+def _memory(ran: Ran) -> float:
+    return ran.peak_memory or math.nan
+
+
+def _of_jobs(facts: Facts, value: Callable[[Ran], float]) -> list[float]:
+    values = [math.nan] * len(facts.groups)
+    for one in facts.ran:
+        values[one.number] = value(one)
+    return values
+
+
+def _of_wells(measure: Measure, facts: Facts, plates: Sequence[Plate]) -> Measure:
+    # A job's mean of an image measure stands for all of its image sets.
+    weigh = not measure.unit
+    values = [
+        _together(
+            measure.how,
+            [
+                (measure.jobs[number], facts.image_sets[number] if weigh else 1)
+                for number in well.jobs
+            ],
+        )
+        for plate in plates
+        for well in plate.wells
+    ]
+    spread = Spread.of(value for value in values if not math.isnan(value))
+    return Measure(
+        measure.name, measure.unit, measure.how, measure.jobs, values, spread
+    )
+
+
+def _together(how: str, found: Sequence[tuple[float, int]]) -> float:
+    """One value of several jobs', each with its weight; of those that have one."""
+    known = [(value, weight or 1) for value, weight in found if not math.isnan(value)]
+    if not known:
+        return math.nan
+    if how == "sum":
+        return sum(value for value, _ in known)
+    if how == "largest":
+        return max(value for value, _ in known)
+    return sum(v * w for v, w in known) / sum(w for _, w in known)
+
+
+def outliers(
+    measure: Measure, plates: Sequence[Plate]
+) -> tuple[tuple[str, float], tuple[str, float]] | None:
+    """The wells with the lowest and the highest value, if they differ."""
+    names = [(plate.name, well.name) for plate in plates for well in plate.wells]
+    known = [(v, at) for at, v in enumerate(measure.wells) if not math.isnan(v)]
+    if not known or min(known)[0] == max(known)[0]:
+        return None
+    several = len(plates) > 1
+
+    def named(value: float, at: int) -> tuple[str, float]:
+        plate, well = names[at]
+        return " ".join(filter(None, (plate if several else "", well))), value
+
+    return named(*min(known)), named(*max(known))

@@ -1,0 +1,546 @@
+"""CSVs as Parquet: rows, columns, types, the join, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from cpengine.errors import CpengineError, InputError
+from cpengine.results.collect import record
+from cpengine.results.collect.arrow import pa
+from tests import build
+from tests.results.collect.screen import Screen, cells, compartments, csv_of, image
+
+MIXED = "1 column of Image.csv with numbers and text, written as text: Image_Odd"
+JOBS = ("P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2")
+
+
+def all_done(screen: Screen, *, same_number: bool = False) -> None:
+    for n, job in enumerate(JOBS):
+        files = compartments(1000 * n, 1 if same_number else n + 1)
+        screen.done(job, files)
+
+
+def key(row: dict[str, object]) -> tuple[object, ...]:
+    return tuple(row[f"Metadata_{name}"] for name in ("Plate", "Well", "Site"))
+
+
+# What is made
+
+
+def test_a_plate_has_a_file_a_table_and_one_of_all(screen: Screen) -> None:
+    all_done(screen)
+    made = screen.collect()
+    tables = ("Cells", "Cytoplasm", "Image", "Nuclei")
+    assert screen.files() == sorted(
+        ["P1.parquet", *(f"P1_{t}.parquet" for t in tables)]
+    )
+    assert made.made
+    assert made.notes == ()
+    assert {name: file.rows for name, file in made.files.items()} == {
+        "": 12,
+        "Cells": 12,
+        "Cytoplasm": 12,
+        "Nuclei": 12,
+        "Image": 4,
+    }
+
+
+def test_each_row_has_plate_well_site_and_numbers(screen: Screen) -> None:
+    all_done(screen)
+    screen.collect()
+    first = screen.rows("Cells")[3]
+    assert list(first)[:5] == [
+        "Metadata_Plate",
+        "Metadata_Well",
+        "Metadata_Site",
+        "Metadata_ImageNumber",
+        "Metadata_ObjectNumber",
+    ]
+    assert list(first.values())[:5] == ["P1", "A01", 2, 2, 1]
+    assert [key(row) for row in screen.rows("Image")] == [
+        ("P1", well, site) for well in ("A01", "A02") for site in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize("same_number", [False, True])
+def test_cells_are_joined_to_the_nuclei_of_their_own_image(
+    screen: Screen, same_number: bool
+) -> None:
+    all_done(screen, same_number=same_number)
+    made = screen.collect()
+    rows = screen.rows()
+    assert len(rows) == 12
+    for at, row in enumerate(rows):
+        job, cell = divmod(at, 3)
+        start = 1000.0 * job
+        assert key(row) == ("P1", f"A0{job // 2 + 1}", job % 2 + 1)
+        assert row["Cytoplasm_AreaShape_Area"] == start + 200 + cell + 1
+        assert row["Cells_AreaShape_Area"] == start + cell + 1
+        assert row["Nuclei_AreaShape_Area"] == start + 100 + 3 - cell
+        assert row["Metadata_Nuclei_Number_Object_Number"] == 3 - cell
+    shared = [note for note in made.notes if "share image numbers" in note]
+    assert bool(shared) == same_number
+
+
+def test_a_job_of_many_images_takes_the_site_from_its_images(tmp_path: Path) -> None:
+    toml = '[steps.analysis]\ngroup = ["Metadata_Plate", "Metadata_Well"]\n'
+    toml += 'output_structure = ""\n'
+    built = build.project(tmp_path, toml=toml, tags="Plate,Well")
+    screen = Screen(built.project(), tmp_path)
+    images = [image(n, Metadata_Site=n - 4, Count_Cells=2) for n in (5, 6)]
+    both = [*cells(2, 0, 5), *cells(2, 10, 6)]
+    files = {"Image.csv": csv_of(images), "Cells.csv": csv_of(both)}
+    screen.done("P1-A01", files)
+    screen.collect()
+    found = [
+        (row["Metadata_Site"], row["Cells_AreaShape_Area"])
+        for row in screen.rows("Cells")
+    ]
+    assert found == [(1, 1.0), (1, 2.0), (2, 11.0), (2, 12.0)]
+
+
+def test_an_object_without_a_parent_keeps_its_row(screen: Screen) -> None:
+    plasma = [{**row, "Parent_Cells": 0} for row in cells(1, 0)]
+    files = {"Cytoplasm.csv": csv_of(plasma), "Cells.csv": csv_of(cells(2, 50))}
+    screen.done("P1-A01-1", files)
+    made = screen.collect()
+    (row,) = screen.rows()
+    assert row["Cells_AreaShape_Area"] is None
+    assert row["Metadata_Cells_Number_Object_Number"] is None
+    assert "1 of 1 row of Cytoplasm.csv have no parent in Cells.csv" in made.notes
+
+
+def test_without_parents_there_is_no_joined_table_and_that_is_told(
+    screen: Screen,
+) -> None:
+    screen.done("P1-A01-1", {"Cells.csv": csv_of(cells(2, 0))})
+    made = screen.collect()
+    assert screen.files() == ["P1_Cells.parquet"]
+    assert any(note.startswith("no joined table") for note in made.notes)
+
+
+def test_other_objects_have_a_table_of_their_own(screen: Screen) -> None:
+    more = {"Speckles.csv": csv_of(cells(5, 7))}
+    screen.done("P1-A01-1", {**compartments(0), **more})
+    screen.collect()
+    assert screen.table("Speckles").column_names[-1] == "Speckles_AreaShape_Area"
+    assert "Speckles_AreaShape_Area" not in screen.table().column_names
+
+
+def test_a_prefix_of_the_csvs_changes_nothing(screen: Screen) -> None:
+    all_done(screen)
+    screen.collect()
+    plain = screen.rows()
+    for job in JOBS:
+        for name in compartments(0):
+            outputs = screen.project.places.outputs
+            place = f"{screen.jobs[job].destination}/{name}"
+            outputs.write(place.replace(name, f"MyExpt_{name}"), outputs.read(place))
+            outputs.remove(place)
+    assert screen.collect(force=True).files[""].rows == 12
+    assert screen.rows() == plain
+
+
+def test_another_step_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    built = build.project(
+        tmp_path, pipeline="qc.cppipe", data_file="load_data.csv", tags="Plate,Well"
+    )
+    screen = Screen(built.project(), tmp_path, "qc")
+    screen.done("P1-A01", {"Image.csv": csv_of([image(1), image(2)])})
+    screen.collect()
+    assert screen.files() == []
+    folder = f"{screen.folder()}/qc"
+    assert list(screen.project.places.outputs.sizes(folder)) == ["P1_Image.parquet"]
+
+
+# Columns and types
+
+
+def test_columns_of_all_jobs_are_there_and_empty_where_a_job_has_none(
+    screen: Screen,
+) -> None:
+    for job, more in zip(JOBS, ({}, {"B": 2.5}, {"C": "nan"}, {"B": ""}), strict=True):
+        screen.done(job, {"Image.csv": csv_of([image(1, A=1, **more)])})
+    screen.collect()
+    rows = screen.rows("Image")
+    assert [row["Image_B"] for row in rows] == [None, 2.5, None, None]
+    assert [row["Image_C"] for row in rows] == [None] * 4
+    assert [row["Metadata_Site"] for row in rows] == [1, 2, 1, 2]
+
+
+def test_integers_numbers_and_text_keep_their_type(screen: Screen) -> None:
+    values = {"Whole": 3, "Real": 0.1, "Text": "a,b", "Date": "2026-01-02"}
+    values |= {"Yes": "true", "Time": "12:30"}
+    screen.done("P1-A01-1", {"Image.csv": csv_of([image(1, **values)])})
+    screen.done("P1-A01-2", {"Image.csv": csv_of([image(2, **values | {"Real": 2})])})
+    screen.collect()
+    schema = screen.table("Image").schema
+    assert schema.field("Image_Whole").type == pa.int64()
+    assert schema.field("Image_Real").type == pa.float64()
+    for row in screen.rows("Image"):
+        assert {name: row[f"Image_{name}"] for name in values if name != "Real"} == {
+            name: value for name, value in values.items() if name != "Real"
+        }
+
+
+def test_numbers_may_have_32_bits(screen: Screen) -> None:
+    screen.done("P1-A01-1", {"Cells.csv": csv_of(cells(1, 0.5))})
+    screen.collect(float32=True)
+    assert (
+        screen.table("Cells").schema.field("Cells_AreaShape_Area").type == pa.float32()
+    )
+    assert (
+        screen.table("Cells").schema.field("Metadata_ObjectNumber").type == pa.int64()
+    )
+
+
+def test_a_column_of_numbers_and_text_is_text_and_that_is_told(screen: Screen) -> None:
+    for job, value in zip(JOBS, ("7", "x", "1.5", ""), strict=True):
+        screen.done(job, {"Image.csv": csv_of([image(1, Odd=value)])})
+    made = screen.collect()
+    assert [row["Image_Odd"] for row in screen.rows("Image")] == ["7", "x", "1.5", None]
+    assert MIXED in made.notes
+
+
+def test_mixed_text_is_found_across_batches(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cpengine.results.collect.work._BATCH", 1)
+    for job, value in zip(JOBS, ("7", "x", "1.5", ""), strict=True):
+        screen.done(job, {"Image.csv": csv_of([image(1, Odd=value)])})
+    made = screen.collect()
+    assert [row["Image_Odd"] for row in screen.rows("Image")] == ["7", "x", "1.5", None]
+    assert MIXED in made.notes
+
+
+def test_a_name_of_digits_is_no_number(tmp_path: Path) -> None:
+    built = build.project(tmp_path, plates=("41744",))
+    screen = Screen(built.project(), tmp_path)
+    screen.done("41744-A01-1", {"Image.csv": csv_of([image(1, Metadata_Lot="007")])})
+    screen.collect()
+    (row,) = screen.rows("Image", "41744")
+    assert row["Metadata_Plate"] == "41744"
+    assert row["Metadata_Lot"] == "007"
+
+
+def test_an_empty_table_gives_no_rows_and_keeps_its_columns(screen: Screen) -> None:
+    all_done(screen)
+    header = list(cells(1, 0)[0])
+    empty = {"Cells.csv": csv_of([], header), "Nuclei.csv": csv_of([], header)}
+    empty["Cytoplasm.csv"] = csv_of([], [*header, "Parent_Cells", "Parent_Nuclei"])
+    empty["Image.csv"] = csv_of([image(1, Count_Cells=0.0)])
+    screen.done("P1-A01-2", empty)
+    assert screen.collect().files[""].rows == 9
+    for job in JOBS:
+        screen.done(job, empty)
+    assert screen.collect().files[""].rows == 0
+    assert screen.table("Cells").schema.field("Metadata_ImageNumber").type == pa.int64()
+    assert (
+        screen.table("Cells").schema.field("Cells_AreaShape_Area").type == pa.float64()
+    )
+
+
+def test_values_with_commas_quotes_and_line_ends_are_whole(screen: Screen) -> None:
+    said = 'a "b",\r\nc'
+    screen.done("P1-A01-1", {"Image.csv": csv_of([image(1, Said=said, More=1)])})
+    screen.collect()
+    assert screen.rows("Image")[0]["Image_Said"] == said
+
+
+def test_batches_change_nothing(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_done(screen)
+    screen.collect()
+    at_once = screen.rows()
+    monkeypatch.setattr("cpengine.results.collect.work._BATCH", 1)
+    monkeypatch.setattr("cpengine.results.collect.tables._ROW_GROUP", 1)
+    screen.collect(force=True)
+    assert screen.rows() == at_once
+    assert screen.project.places.outputs.is_local()
+    path = screen.project.places.outputs.path(f"{screen.folder()}/P1.parquet")
+    assert pq.read_metadata(path).num_row_groups == 4
+
+
+# What is refused
+
+
+def refused(screen: Screen, **options: bool) -> str:
+    with pytest.raises(CpengineError) as caught:
+        screen.collect(**options)
+    assert screen.files() == []
+    assert list(screen.scratch.glob("cpengine-*")) == []
+    (line,) = str(caught.value).splitlines()
+    return line
+
+
+@pytest.mark.parametrize("cut", [1, 2, 9])
+def test_a_csv_that_ends_within_a_line_is_refused(screen: Screen, cut: int) -> None:
+    files = compartments(0)
+    files["Cells.csv"] = files["Cells.csv"][:-cut]
+    screen.done("P1-A01-1", files)
+    line = refused(screen)
+    assert "/P1-A01-1/Cells.csv: " in line
+    assert line.endswith(": run its job again with --force")
+
+
+def test_a_csv_that_lacks_whole_lines_is_refused(screen: Screen) -> None:
+    files = compartments(0)
+    files["Cells.csv"] = files["Cells.csv"].rsplit("\r\n", 2)[0] + "\r\n"
+    screen.done("P1-A01-1", files)
+    assert "has 2 rows of image 1, and Image.csv counts 3 Cells" in refused(screen)
+
+
+def test_a_csv_without_any_line_is_refused(screen: Screen) -> None:
+    screen.done("P1-A01-1", compartments(0) | {"Cells.csv": ""})
+    assert "Cells.csv: is empty" in refused(screen)
+
+
+def test_the_damaged_csv_among_many_is_named(screen: Screen) -> None:
+    all_done(screen)
+    good = compartments(0, 3)["Nuclei.csv"]
+    screen.done("P1-A02-1", {"Nuclei.csv": good.replace(",102", ",102,5")})
+    assert "P1-A02-1/Nuclei.csv: is no whole CSV (CSV parse error" in refused(screen)
+
+
+def test_a_blank_line_is_refused(screen: Screen) -> None:
+    text = csv_of(cells(2, 0))
+    screen.done("P1-A01-1", {"Cells.csv": f"{text}\r\n"})
+    assert "Cells.csv: has 2 rows in 3 lines" in refused(screen)
+
+
+def test_an_object_that_is_there_twice_is_refused(screen: Screen) -> None:
+    twice = [*cells(2, 0), *cells(1, 5)]
+    screen.done("P1-A01-1", {"Cells.csv": csv_of(twice)})
+    assert "Cells.csv: has ImageNumber 1, ObjectNumber 1 twice" in refused(screen)
+
+
+def test_rows_of_an_image_that_is_not_there_are_refused(screen: Screen) -> None:
+    files = {"Image.csv": csv_of([image(1)]), "Cells.csv": csv_of(cells(1, 0, 2))}
+    screen.done("P1-A01-1", files)
+    assert "has rows of image 2, which Image.csv has not" in refused(screen)
+
+
+def test_rows_without_a_number_are_refused(screen: Screen) -> None:
+    rows = [{"ImageNumber": "", "ObjectNumber": 1, "A": 1}]
+    screen.done("P1-A01-1", {"Cells.csv": csv_of(rows)})
+    assert "no whole number in each row of Metadata_ImageNumber" in refused(screen)
+
+
+def test_a_parent_that_is_no_number_is_refused(screen: Screen) -> None:
+    rows = cells(1, 0, Parent_Nuclei="the first")
+    screen.done("P1-A01-1", {"Cells.csv": csv_of(rows)})
+    assert "in each row of Metadata_Cells_Parent_Nuclei: run its" in refused(screen)
+
+
+def test_two_columns_of_one_name_are_refused(screen: Screen) -> None:
+    screen.done("P1-A01-1", {"Cells.csv": csv_of(cells(1, 0, Cells_AreaShape_Area=1))})
+    assert "has two columns for Cells_AreaShape_Area" in refused(screen)
+
+
+def test_csvs_that_are_no_tables_are_left_out_and_told(screen: Screen) -> None:
+    combined = "Image,Cells\r\nImageNumber,Area\r\n1,2\r\n"
+    screen.done("P1-A01-1", {**compartments(0), "Both.csv": combined})
+    _, note = screen.collect().notes
+    assert note.startswith("1 CSV left out: no tables of images or objects, or elsewh")
+    assert note.endswith("/P1-A01-1/Both.csv)")
+    screen.done("P1-A01-1", {"more/Cells.csv": csv_of(cells(1, 0))})
+    assert screen.collect(force=True).notes[1].startswith("2 CSVs left out: no tables")
+
+
+def test_a_plate_without_any_table_is_refused(screen: Screen) -> None:
+    screen.done("P1-A01-1", {"Both.csv": "Image,Cells\r\nImageNumber,Area\r\n1,2\r\n"})
+    assert "no CSV has ImageNumber" in refused(screen)
+
+
+def test_rows_that_are_lost_on_the_way_are_found(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cpengine.results.collect import tables
+
+    all_done(screen)
+    fitted = tables.fitted
+    monkeypatch.setattr(tables, "fitted", lambda t, schema: fitted(t.slice(1), schema))
+    assert "and its CSVs have 12: nothing is published" in refused(screen)
+
+
+def test_a_full_scratch_disk_is_told(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cpengine.results.collect.spill import Spill
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    all_done(screen)
+    monkeypatch.setattr(Spill, "put", full)
+    line = refused(screen)
+    assert "cannot be written (No space left on device): free space, or set" in line
+
+
+# Which jobs
+
+
+def test_failed_and_left_jobs_are_left_out_and_told(screen: Screen) -> None:
+    screen.done("P1-A01-1", compartments(0))
+    screen.failed("P1-A01-2")
+    made = screen.collect()
+    assert "3 of 4 jobs left out: 1 failed, 2 left" in made.notes
+    assert made.plate.left_out == {"failed": 1, "left": 2}
+    assert {row["Metadata_Site"] for row in screen.rows()} == {1}
+
+
+def test_stale_jobs_are_taken_and_told(tmp_path: Path) -> None:
+    built = build.project(tmp_path)
+    screen = Screen(built.project(), tmp_path)
+    all_done(screen)
+    build.change(built.pipeline, "Nuclei", "Kernels")
+    made = screen.collect()
+    assert made.files[""].rows == 12
+    assert made.notes == (
+        "4 jobs stale, and taken: the pipeline changed since it was done",
+    )
+
+
+def test_done_jobs_without_csvs_are_told(screen: Screen) -> None:
+    screen.done("P1-A01-1", compartments(0))
+    screen.done("P1-A01-2", {"outlines/a.png": "picture"})
+    assert "3 of 4 jobs left out: 2 left, 1 without CSVs" in screen.collect().notes
+
+
+def test_a_table_that_a_job_lacks_is_told(screen: Screen) -> None:
+    screen.done("P1-A01-1", compartments(0))
+    files = compartments(10)
+    del files["Nuclei.csv"]
+    screen.done("P1-A01-2", files)
+    made = screen.collect()
+    assert "1 job without Nuclei.csv" in made.notes
+    assert [row["Nuclei_AreaShape_Area"] for row in screen.rows()][3:] == [None] * 3
+
+
+def test_a_step_of_which_nothing_is_done_is_refused(screen: Screen) -> None:
+    with pytest.raises(InputError, match=r"^analysis: none of its jobs is done: run"):
+        screen.plates()
+
+
+def test_a_step_without_csvs_is_refused(screen: Screen) -> None:
+    screen.done("P1-A01-1", {"outlines/a.png": "picture"})
+    with pytest.raises(InputError, match="published no CSV of images or objects"):
+        screen.plates()
+
+
+def test_a_step_that_is_not_of_plates_is_refused(tmp_path: Path) -> None:
+    toml = '[steps.analysis]\ngroup = ["Metadata_Well"]\noutput_structure = ""\n'
+    screen = Screen(build.project(tmp_path, toml=toml, tags="Well").project(), tmp_path)
+    with pytest.raises(InputError, match="jobs are not of plates: add Metadata_Plate"):
+        screen.plates()
+
+
+def test_a_step_whose_jobs_share_folders_is_refused(tmp_path: Path) -> None:
+    toml = '[steps.analysis]\noutput_structure = "Metadata_Plate"\n'
+    screen = Screen(build.project(tmp_path, toml=toml).project(), tmp_path)
+    with pytest.raises(InputError, match="jobs share folders"):
+        screen.plates()
+
+
+def test_plates_can_be_chosen(tmp_path: Path) -> None:
+    built = build.project(tmp_path, plates=("P1", "P2"))
+    screen = Screen(built.project(), tmp_path)
+    screen.done("P1-A01-1", compartments(0))
+    screen.done("P2-A01-1", compartments(0))
+    assert [plate.name for plate in screen.plates()] == ["P1", "P2"]
+    assert [plate.name for plate in screen.plates("P2")] == ["P2"]
+
+
+# Again
+
+
+def test_the_same_results_are_not_made_again(screen: Screen) -> None:
+    all_done(screen)
+    first = screen.collect()
+    path = screen.project.places.outputs.path(f"{screen.folder()}/P1.parquet")
+    written = path.stat().st_mtime_ns
+    again = screen.collect()
+    assert not again.made
+    assert again.files == first.files
+    assert path.stat().st_mtime_ns == written
+    assert screen.collect(force=True).made
+    assert path.stat().st_mtime_ns > written
+
+
+def test_notes_are_told_again(screen: Screen) -> None:
+    all_done(screen, same_number=True)
+    assert screen.collect().notes == screen.collect().notes != ()
+
+
+def test_other_results_or_numbers_are_made_again(screen: Screen) -> None:
+    all_done(screen)
+    screen.collect()
+    assert screen.collect(float32=True).made
+    assert not screen.collect(float32=True).made
+    screen.done("P1-A02-2", compartments(77777, 4))
+    assert screen.collect().made
+    assert screen.rows()[-1]["Cells_AreaShape_Area"] == 77780.0
+
+
+def test_a_file_that_is_gone_is_made_again(screen: Screen) -> None:
+    all_done(screen)
+    screen.collect()
+    screen.project.places.outputs.remove(f"{screen.folder()}/P1_Cells.parquet")
+    assert screen.collect().made
+    assert "P1_Cells.parquet" in screen.files()
+
+
+def test_tables_that_are_no_more_are_removed_and_no_others(screen: Screen) -> None:
+    screen.done("P1-A01-1", {**compartments(0), "Speckles.csv": csv_of(cells(1, 0))})
+    screen.collect()
+    outputs = screen.project.places.outputs
+    outputs.write(f"{screen.folder()}/P1_normalized.parquet", b"mine")
+    outputs.remove(f"{screen.jobs['P1-A01-1'].destination}/Speckles.csv")
+    screen.collect()
+    assert "P1_Speckles.parquet" not in screen.files()
+    assert "P1_normalized.parquet" in screen.files()
+
+
+def test_files_that_something_else_made_are_replaced(screen: Screen) -> None:
+    all_done(screen)
+    outputs = screen.project.places.outputs
+    outputs.write(f"{screen.folder()}/P1_Image.parquet", b"no parquet at all")
+    assert screen.collect().made
+    assert len(screen.rows("Image")) == 4
+
+
+def test_a_run_that_was_killed_while_it_published_is_made_again(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cpengine.storage.store import Storage
+
+    all_done(screen)
+    screen.collect()
+    screen.done("P1-A02-2", compartments(55555, 4))
+    publish = Storage.publish
+
+    def killed(self: Storage, file: Path, key: str) -> None:
+        if key.endswith("P1_Nuclei.parquet"):
+            raise KeyboardInterrupt
+        publish(self, file, key)
+
+    monkeypatch.setattr(Storage, "publish", killed)
+    with pytest.raises(KeyboardInterrupt):
+        screen.collect()
+    monkeypatch.undo()
+    assert "P1_Image.parquet" not in screen.files()
+    assert screen.collect().made
+    assert screen.rows()[-1]["Cells_AreaShape_Area"] == 55558.0
+
+
+def test_the_files_tell_what_they_were_made_from(screen: Screen) -> None:
+    all_done(screen)
+    screen.collect()
+    told = json.loads(screen.table("Cells").schema.metadata[record.KEY.encode()])
+    assert told["step"] == "analysis"
+    job = screen.jobs["P1-A01-1"]
+    assert told["jobs"]["P1-A01-1"].startswith(f"{job.fingerprint}~4.2.8.1~")
+    assert set(told["files"]) == set(screen.files())

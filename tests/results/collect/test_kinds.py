@@ -1,0 +1,51 @@
+"""What a column holds."""
+
+import pytest
+
+from cpengine.results.collect.arrow import pa
+from cpengine.results.collect.kinds import Kind, fitted, kind_of, merged, type_of
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["1", "-20", "0"], Kind.INTEGER),
+        (["1", "2.5", "-1e-05", "5.", "inf", "-inf"], Kind.REAL),
+        (["1", None], Kind.INTEGER),
+        ([None, None], Kind.NOTHING),
+        ([], Kind.NOTHING),
+        (["007", "1"], Kind.TEXT),
+        (["1", "A01"], Kind.TEXT),
+        (["2026-01-02"], Kind.TEXT),
+        (["12345678901234567890123"], Kind.REAL),
+        (["0x1F"], Kind.TEXT),
+        (["+1"], Kind.TEXT),
+    ],
+)
+def test_texts_that_are_numbers_are_numbers(
+    texts: list[str | None], kind: Kind
+) -> None:
+    column = pa.chunked_array([pa.array(texts, pa.string())])
+    assert kind_of(column) is kind
+    schema = pa.schema([("A", type_of("A", kind))])
+    back = fitted(pa.table({"A": column}), schema)["A"].to_pylist()
+    for value, text in zip(back, texts, strict=True):
+        assert value == (type(value)(text) if text else None)
+
+
+def test_the_widest_of_several_types_holds_all() -> None:
+    pieces = [
+        pa.table({"A": [1], "B": pa.nulls(1)}),
+        pa.table({"A": [0.5], "C": ["x"]}),
+    ]
+    assert merged(pieces).to_pylist() == [
+        {"A": 1.0, "B": None, "C": None},
+        {"A": 0.5, "B": None, "C": "x"},
+    ]
+
+
+def test_an_empty_column_has_the_type_that_its_name_lets_expect() -> None:
+    assert type_of("Metadata_Cells_Parent_Nuclei", Kind.NOTHING) == pa.int64()
+    assert type_of("Metadata_Lot", Kind.NOTHING) == pa.string()
+    assert type_of("Cells_AreaShape_Area", Kind.NOTHING) == pa.float64()
+    assert type_of("Metadata_Plate", Kind.INTEGER) == pa.string()

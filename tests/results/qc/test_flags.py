@@ -1,0 +1,134 @@
+"""Which sites are flagged, and in which words."""
+
+import math
+
+import pytest
+
+from cpengine.config.qc import ThresholdSection
+from cpengine.results.qc.flags import Flag, flags
+from tests.results.qc.made import MAXIMAL, SLOPE, sites_of, sound
+
+LOW = ThresholdSection(low_mad=4)
+DEVIATION = 1.4826 * 0.01
+"""Of the slopes of sound sites."""
+
+
+def of(
+    threshold: ThresholdSection,
+    *plates: list[float] | list[float | str],
+    measure: str = SLOPE,
+    plate_sites: int = 20,
+) -> list[Flag]:
+    return flags(sites_of(measure, *plates), {measure: threshold}, plate_sites)
+
+
+def names(found: list[Flag]) -> list[str]:
+    return ["-".join(flag.key) for flag in found]
+
+
+def test_sound_sites_are_not_flagged() -> None:
+    assert of(LOW, sound(40)) == []
+
+
+@pytest.mark.parametrize(("deviations", "flagged"), [(3.99, 0), (4.01, 1), (40, 1)])
+def test_a_site_is_flagged_past_the_threshold(deviations: float, flagged: int) -> None:
+    values = [*sound(40), -2 - deviations * DEVIATION]
+    found = of(LOW, values)
+    assert len(found) == flagged
+    for flag in found:
+        assert flag.key == ("P1", "A01", "41")
+        assert flag.score == pytest.approx(-deviations)
+        assert flag.median == pytest.approx(-2)
+        assert flag.severity == pytest.approx(deviations / 4)
+
+
+def test_a_low_threshold_lets_high_values_pass_and_the_other_way_round() -> None:
+    values = [*sound(40), -2.5, -1.5]
+    assert names(of(LOW, values)) == ["P1-A01-41"]
+    assert names(of(ThresholdSection(high_mad=4), values)) == ["P1-A01-42"]
+    both = ThresholdSection(low_mad=4, high_mad=4)
+    assert sorted(names(of(both, values))) == ["P1-A01-41", "P1-A01-42"]
+
+
+@pytest.mark.parametrize(("value", "flagged"), [(0.25, 0), (0.2500001, 1)])
+def test_a_fixed_limit_is_passed_above_it(value: float, flagged: int) -> None:
+    found = of(ThresholdSection(max=0.25), [0.001] * 30 + [value], measure=MAXIMAL)
+    assert len(found) == flagged
+
+
+def test_a_fixed_limit_needs_no_spread() -> None:
+    (flag,) = of(ThresholdSection(max=0.25), [0.001] * 30 + [3.0], measure=MAXIMAL)
+    assert (flag.score, flag.median) == (None, 0.001)
+    assert flag.severity == pytest.approx(12)
+
+
+def test_values_below_a_fixed_limit_are_flagged() -> None:
+    assert names(of(ThresholdSection(min=-2.2), [*sound(30), -2.3])) == ["P1-A01-31"]
+
+
+def test_a_constant_measure_flags_nothing_by_deviations() -> None:
+    both = ThresholdSection(low_mad=1, high_mad=1)
+    assert of(both, [1.0] * 30) == []
+    assert of(both, [1.0] * 30 + [9.0]) == []
+
+
+def test_what_is_no_number_is_not_flagged() -> None:
+    every = ThresholdSection(low_mad=1, high_mad=1, min=-2.1, max=-1.9)
+    values: list[float | str] = [*sound(30), "nan", "", "inf", "None"]
+    found = of(every, values)
+    assert {flag.key.site for flag in found}.isdisjoint({"31", "32", "33", "34"})
+    assert all(math.isfinite(flag.value) for flag in found)
+
+
+def test_a_site_is_flagged_once_a_measure() -> None:
+    (flag,) = of(ThresholdSection(low_mad=4, min=-2.2), [*sound(40), -3.0])
+    assert flag.limit.mad
+
+
+def test_each_plate_is_compared_with_itself() -> None:
+    other = [value - 1 for value in sound(40)]
+    found = of(LOW, [*sound(40), -3.0], other)
+    assert names(found) == ["P1-A01-41"]
+    assert found[0].compared_with == "plate"
+
+
+def test_a_small_plate_is_compared_with_the_batch() -> None:
+    small = [-2.0] * 10 + [-2.5]
+    found = of(LOW, sound(40), small)
+    assert names(found) == ["P2-A01-11"]
+    assert found[0].compared_with == "batch"
+    assert of(LOW, sound(40), small, plate_sites=11) == []
+
+
+def test_the_worst_comes_first() -> None:
+    found = of(LOW, [*sound(40), -2.5, -3.5, -3.0])
+    assert names(found) == ["P1-A01-42", "P1-A01-43", "P1-A01-41"]
+
+
+def test_why_is_said_in_words() -> None:
+    (flag,) = of(LOW, [*sound(40), -2.5])
+    assert flag.reason == "blurred"
+    assert flag.why == (
+        "OrigDNA blurred: PowerLogLogSlope -2.5 is 33.7 robust deviations below the "
+        "plate's median of -2 (limit 4)"
+    )
+    (flag,) = of(ThresholdSection(max=0.25), [0.001] * 30 + [3.0], measure=MAXIMAL)
+    assert flag.why == (
+        "OrigDNA saturated or blank: PercentMaximal 3 is above the limit of 0.25"
+    )
+
+
+@pytest.mark.parametrize(
+    ("measure", "threshold", "reason"),
+    [
+        ("Count_Cells", ThresholdSection(min=1), "Count of Cells low"),
+        ("ImageQuality_StdIntensity_DNA", ThresholdSection(min=1), "StdIntensity low"),
+        ("ImageQuality_FocusScore_DNA", ThresholdSection(min=1), "blurred"),
+        ("ImageQuality_Correlation_DNA_20", ThresholdSection(max=-1), "blurred"),
+        ("Metadata_QCFlag", ThresholdSection(max=-1), "flagged by the pipeline"),
+    ],
+)
+def test_reasons_are_the_same_for_all_channels(
+    measure: str, threshold: ThresholdSection, reason: str
+) -> None:
+    assert {flag.reason for flag in of(threshold, [0.0], measure=measure)} == {reason}
