@@ -8,9 +8,9 @@ from cpengine.planning.plan import Part
 from cpengine.results import estimate
 from cpengine.run.session import Steps
 from tests.build import Built, change
+from tests.cli.test_cli import built, faults
+from tests.cli.test_cli import call as cpengine
 from tests.results.estimate.build import asked, call
-from tests.test_cli import built, faults
-from tests.test_cli import call as cpengine
 
 __all__ = ["built"]
 

@@ -9,7 +9,7 @@ import pytest
 from cpengine.executors.retry import CURES
 from cpengine.model import FailureKind
 from tests.build import Built, change
-from tests.test_cli import built, call, faults
+from tests.cli.test_cli import built, call, faults
 
 __all__ = ["built"]
 
