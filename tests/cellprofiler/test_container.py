@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cellprofiler.command import THREADS
+from cpengine.cellprofiler.command import KERNELS, THREADS
 from cpengine.cellprofiler.container import (
     CODE,
     Container,
@@ -366,9 +366,18 @@ def test_images_file_is_beside_the_project_file(tmp_path: Path) -> None:
     )
 
 
-def test_nothing_of_ours_gets_into_a_container(tmp_path: Path) -> None:
+def test_of_ours_only_what_numbers_depend_on_gets_into_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(KERNELS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "8")
     program = in_container().program(["cp", "-c"], tmp_path, tmp_path / "temp")
-    given = [word for word in program.command if word.startswith("--env=")]
-    names = {word.removeprefix("--env=").partition("=")[0] for word in given}
-    assert names == {*THREADS, "HOME", "MPLBACKEND", "PYTHONUNBUFFERED", "TMPDIR"}
+    words = [word for word in program.command if word.startswith("--env=")]
+    given = dict(word.removeprefix("--env=").split("=", 1) for word in words)
+    always = {*THREADS, "HOME", "MPLBACKEND", "PYTHONUNBUFFERED", "TMPDIR"}
+    assert given.keys() == {*always, "OPENBLAS_CORETYPE"}
+    assert given["OPENBLAS_CORETYPE"] == "Haswell"
+    assert given["OPENBLAS_NUM_THREADS"] == "1"
     assert program.apart is not None

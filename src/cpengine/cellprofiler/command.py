@@ -27,6 +27,8 @@ THREADS = (
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+# Results depend on the code that numpy and its libraries choose for the processor.
+KERNELS = ("MKL_", "NPY_", "OPENBLAS_")
 
 _PROGRESS = re.compile(
     r"Image # (?P<image>\d+), module (?P<module>\S+) # (?P<number>\d+): "
@@ -88,12 +90,15 @@ def run_environment(
     return {**own_python(environ), **cp_env, **_settings(temp)}
 
 
-def container_environment(temp: Path) -> dict[str, str]:
+def container_environment(
+    temp: Path, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
     """The variables of a run in a container: its own, and those that every run has.
 
     HOME is of the run, too: the user has none in there, and cannot write to another's.
     """
-    return {**_settings(temp), "HOME": str(temp)}
+    chosen = {key: environ[key] for key in environ if key.startswith(KERNELS)}
+    return {**chosen, **_settings(temp), "HOME": str(temp)}
 
 
 def _settings(temp: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from cpengine.cellprofiler.command import KERNELS
 from tests.services.aws.aws_server import AwsServer
 from tests.services.aws.metadata import Metadata
 from tests.services.aws.tasks import Task, children
@@ -20,11 +21,19 @@ EVERY_S = 0.2
 AGAIN_S = 1.0  # after which a task that ended is replaced
 
 
+def of_this_machine() -> dict[str, str]:
+    """The variables that stand for what an image and a machine have."""
+    names = {"PATH", "HOME", "CPENGINE_HOME"}
+    kept = [name for name in os.environ if name in names or name.startswith(KERNELS)]
+    return {name: os.environ[name] for name in kept}
+
+
 class Agent:
     """Runs locally what the services want, as far as the fleets' machines have room.
 
     A container is a process: its command runs here, with the environment of the task
-    definition and of an instance's role and nothing of the test's but PATH and HOME.
+    definition and of an instance's role, and of the test's only what finds programs and
+    what numbers depend on: a container would have its own of both.
     """
 
     def __init__(
@@ -160,7 +169,7 @@ class Agent:
         return [*own.get(words[0], words[:1]), *words[1:]]
 
     def _environment(self, own: dict[str, str], temp: Path) -> dict[str, str]:
-        environ = {name: os.environ[name] for name in ("PATH", "HOME")}
+        environ = of_this_machine()
         environ |= {"TMPDIR": str(temp), **self._server.environ, **own}
         if self._metadata:
             environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = self._metadata.url

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.services.aws.agent import Agent
+from tests.services.aws.agent import Agent, of_this_machine
 from tests.services.aws.aws_server import AwsServer
 from tests.services.aws.metadata import Metadata
 from tests.services.aws.tasks import lives
@@ -149,6 +149,7 @@ def test_a_task_has_the_environment_of_its_definition_and_role(
     aws: AwsServer, cloud: Cloud, agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OF_THE_TEST", "1")
+    monkeypatch.setenv("CPENGINE_HOME", "elsewhere")
     say = "import os, json; print(json.dumps(dict(os.environ)))"
     cloud.serve(1, ["python", "-c", say], GREETING="hello")
     cloud.machines(1)
@@ -156,8 +157,9 @@ def test_a_task_has_the_environment_of_its_definition_and_role(
     said = json.loads(agent.logs()[0])
     assert Path(said.pop("TMPDIR")).is_dir()
     said.pop("LC_CTYPE", None)  # Python sets it itself
-    path = {name: os.environ[name] for name in ("PATH", "HOME")}
-    assert said == {"GREETING": "hello", **aws.environ, **path}
+    assert said == {"GREETING": "hello", **aws.environ, **of_this_machine()}
+    assert said["CPENGINE_HOME"] == "elsewhere"
+    assert "OF_THE_TEST" not in said
 
 
 def test_the_first_word_names_what_the_image_has(cloud: Cloud, agent: Agent) -> None:
