@@ -278,7 +278,8 @@ def test_a_job_of_ours_is_never_taken_for_one_of_dcp(ran: Built) -> None:
 def test_many_jobs_of_dcp_are_recognised_from_one_listing(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from cpengine.dcp import DoneRule
+    from cpengine.config.steps import DoneRule
+    from cpengine.ledger.dcp_done import counted_files
     from cpengine.storage.store import Storage
     from cpengine.testing import jobs
 
@@ -288,4 +289,4 @@ def test_many_jobs_of_dcp_are_recognised_from_one_listing(tmp_path: Path) -> Non
     for name in names[:9]:
         for file in ("Image.csv", "outlines/a.png"):
             storage.write(f"out/x/{name}/{file}", b"1")
-    assert DoneRule(2).made(storage, many) == dict.fromkeys(names[:9], 2)
+    assert counted_files(DoneRule(2), storage, many) == dict.fromkeys(names[:9], 2)

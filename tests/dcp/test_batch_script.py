@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpengine.config import PlateSection, ProjectFile
-from cpengine.config.steps import SITE, STEPS
+from cpengine.config.steps import STEPS
 from cpengine.dcp import batch_script, old_batch_script
 from cpengine.errors import CpengineError
 from cpengine.planning.plan import layout_groups
+from cpengine.plates import SITE_KEYS
 from tests.dcp.files import OLD_SCRIPT, values
 
 PROJECT = {"project.name": "ID", "project.batch": "B1"}
@@ -152,7 +153,7 @@ def test_the_layout_is_that_of_the_script(
         k.removeprefix("plate."): v for k, v in read(line).items() if "plate." in k
     }
     layout = PlateSection.model_validate(found)
-    groups = [dict(group) for group in layout_groups("P1", layout, SITE)]
+    groups = [dict(group) for group in layout_groups("P1", layout, SITE_KEYS)]
     assert [(g["Metadata_Well"], g["Metadata_Site"]) for g in groups] == [
         (f"{row}{column:02d}" if pad else f"{row}{column}", str(site))
         for row in rows

@@ -13,7 +13,8 @@ from rich.console import Console
 from cpengine.executors.base import Executor
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy, ids
-from cpengine.planning.plan import Part, Plan
+from cpengine.planning.plan import Plan
+from cpengine.plates import Part
 from cpengine.run.progress import views
 from cpengine.run.session import Backend, StepResult, Steps, Todo
 from tests import build

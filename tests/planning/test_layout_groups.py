@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from cpengine.config import PlateSection
-from cpengine.config.steps import PLATE, SITE, WELL
+from cpengine.config.steps import BY_PLATE, BY_WELL
 from cpengine.errors import InputError
 from cpengine.planning.plan import layout_groups, wells
+from cpengine.plates import SITE_KEYS
 
 
 def ids(keys: Sequence[str], **layout: Any) -> list[str]:
@@ -61,9 +62,9 @@ def test_sites_are_a_number_or_a_list(
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
-        (PLATE, ["P1"]),
-        (WELL, ["P1-A01", "P1-A02"]),
-        (SITE, ["P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2"]),
+        (BY_PLATE, ["P1"]),
+        (BY_WELL, ["P1-A01", "P1-A02"]),
+        (SITE_KEYS, ["P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2"]),
         (("Metadata_Site", "Metadata_Plate"), ["1-P1", "2-P1"]),
     ],
 )
@@ -74,7 +75,7 @@ def test_groups_hold_the_steps_keys_in_order(
 
 
 def test_a_384_well_plate_of_nine_sites_has_as_many_groups_as_dcp_sends() -> None:
-    assert len(ids(SITE)) == 3456
+    assert len(ids(SITE_KEYS)) == 3456
 
 
 def test_key_that_no_layout_knows_is_refused() -> None:

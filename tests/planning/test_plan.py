@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpengine.config.steps import PLATE, SITE, WELL
+from cpengine.config.steps import BY_PLATE, BY_WELL
 from cpengine.errors import InputError
 from cpengine.model import Job
 from cpengine.planning.fingerprint import changed, of_image_sets
-from cpengine.planning.plan import Part, Plan, check_ids, check_part, in_part
+from cpengine.planning.plan import Plan, check_ids, check_part, in_part
+from cpengine.plates import SITE_KEYS, Part
 from tests import build
 from tests.build import Built, change
 
@@ -255,13 +256,13 @@ def test_part_that_no_group_belongs_to_is_refused(
     wanted: dict[str, str], said: str
 ) -> None:
     wells = [("P1", f"A0{n}") for n in range(1, 10)] + [("P2", "A01")]
-    groups = [tuple(zip(SITE, (*well, "1"), strict=True)) for well in wells]
+    groups = [tuple(zip(SITE_KEYS, (*well, "1"), strict=True)) for well in wells]
     with pytest.raises(InputError) as caught:
-        check_part(part(**wanted), groups, SITE)
+        check_part(part(**wanted), groups, SITE_KEYS)
     assert str(caught.value) == said
 
 
-@pytest.mark.parametrize("keys", [PLATE, WELL])
+@pytest.mark.parametrize("keys", [BY_PLATE, BY_WELL])
 def test_site_is_taken_as_it_is_where_no_site_makes_groups(
     keys: tuple[str, ...],
 ) -> None:
@@ -295,7 +296,7 @@ def test_plates_of_the_project_file_set_their_order(tmp_path: Path) -> None:
 
 def test_two_groups_of_one_name_are_refused() -> None:
     values = [("P", "1-A"), ("P-1", "A")]
-    groups = [tuple(zip(WELL, pair, strict=True)) for pair in values]
+    groups = [tuple(zip(BY_WELL, pair, strict=True)) for pair in values]
     with pytest.raises(InputError, match="two groups are both named P-1-A: use values"):
         check_ids(groups)
 

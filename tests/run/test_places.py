@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.demo.make import Size, make
-from cpengine.planning.plan import Part
+from cpengine.plates import Part
 from cpengine.run.session import Steps
 from cpengine.system.usage import GB
 from tests import build

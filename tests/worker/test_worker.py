@@ -198,7 +198,7 @@ def test_poison_is_set_aside_with_the_reason_and_others_go_on(bench: Make) -> No
 def test_a_job_of_dcp_is_run_again_unless_its_rule_says_it_is_done(
     bench: Make,
 ) -> None:
-    from cpengine.dcp import DoneRule
+    from cpengine.config.steps import DoneRule
 
     here = bench()
     message = PLAIN | VARIANTS["string"]

@@ -37,8 +37,8 @@ from cpengine.executors.retry import causes
 from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import State
 from cpengine.ledger.run_record import hidden
-from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
+from cpengine.plates import Part
 from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier

@@ -7,17 +7,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cpengine.config.layout import OutputKind
-from cpengine.dcp import DoneRule
+from cpengine.plates import SITE_KEYS
 
-PLATE = ("Metadata_Plate",)
-WELL = (*PLATE, "Metadata_Well")
-SITE = (*WELL, "Metadata_Site")
+BY_PLATE, BY_WELL = SITE_KEYS[:1], SITE_KEYS[:2]
 
 LOAD_DATA = "load_data.csv"
 WITH_ILLUM = "load_data_with_illum.csv"
 UNPROJECTED = "load_data_unprojected.csv"
 
 GroupSource = Literal["csv", "layout", "batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class DoneRule:
+    """By which files Distributed-CellProfiler calls a job done.
+
+    Its settings EXPECTED_NUMBER_FILES, MIN_FILE_SIZE_BYTES and NECESSARY_STRING.
+    """
+
+    expected_number_files: int
+    min_file_size_bytes: int = 1
+    necessary_string: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +83,23 @@ STEPS = {
     for kind in (
         StepKind(
             "zproj",
-            SITE,
+            SITE_KEYS,
             "Zproj.cppipe",
             UNPROJECTED,
             "Batch_data_zproj.h5",
             "zproj",
             "Metadata_Plate",
         ),
-        StepKind("qc", WELL, "qc.cppipe", LOAD_DATA, "Batch_data_qc.h5", "qc"),
-        StepKind("qc_persite", SITE, "qc.cppipe", LOAD_DATA, "Batch_data_qc.h5", "qc"),
+        StepKind("qc", BY_WELL, "qc.cppipe", LOAD_DATA, "Batch_data_qc.h5", "qc"),
         StepKind(
-            "illum", PLATE, "illum.cppipe", LOAD_DATA, "Batch_data_illum.h5", "illum"
+            "qc_persite", SITE_KEYS, "qc.cppipe", LOAD_DATA, "Batch_data_qc.h5", "qc"
+        ),
+        StepKind(
+            "illum", BY_PLATE, "illum.cppipe", LOAD_DATA, "Batch_data_illum.h5", "illum"
         ),
         StepKind(
             "assaydev",
-            WELL,
+            BY_WELL,
             "assaydev.cppipe",
             WITH_ILLUM,
             "Batch_data_assaydev.h5",
@@ -95,7 +107,7 @@ STEPS = {
         ),
         StepKind(
             "assaydev_persite",
-            SITE,
+            SITE_KEYS,
             "assaydev.cppipe",
             WITH_ILLUM,
             "Batch_data_assaydev.h5",
@@ -103,7 +115,7 @@ STEPS = {
         ),
         StepKind(
             "analysis",
-            SITE,
+            SITE_KEYS,
             "analysis.cppipe",
             WITH_ILLUM,
             "Batch_data_analysis.h5",

@@ -13,6 +13,7 @@ from cpengine.config import template
 from cpengine.demo.plate import wells_of, write_plate
 from cpengine.errors import ConfigError
 from cpengine.planning.project import Project
+from cpengine.plates import PLATE, WELL
 
 NAME, BATCH = "demo", "2026_01_01_Batch1"
 
@@ -86,7 +87,7 @@ def cells_per_well(project: Project) -> dict[tuple[str, str], int]:
     for job in project.plan("analysis").jobs:
         text = project.places.outputs.read_text(f"{job.destination}/Image.csv")
         for row in csv.DictReader(io.StringIO(text)):
-            well = (row["Metadata_Plate"], row["Metadata_Well"])
+            well = (row[PLATE], row[WELL])
             count = int(float(row["Count_Cells"]))
             cells[well] = cells.get(well, 0) + count
     return cells

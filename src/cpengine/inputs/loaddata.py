@@ -17,8 +17,8 @@ from functools import cached_property, lru_cache
 from urllib.parse import quote
 
 from cpengine import rules
-from cpengine.config.steps import SITE
 from cpengine.errors import InputError
+from cpengine.plates import SITE_KEYS
 from cpengine.rules import Finding
 
 FILE, PATH, URL = "FileName_", "PathName_", "URL_"
@@ -354,7 +354,7 @@ def _cure(text: str, read: str) -> str:
 def site_errors(table: Table) -> Iterator[Finding]:
     """Say which (plate, well, site) stands in more than one row."""
     keys = [name for name in table.header if _tells_rows_apart(name)]
-    if not set(SITE) <= set(keys):
+    if not set(SITE_KEYS) <= set(keys):
         return
     first: dict[tuple[str, ...], int] = {}
     again: list[int] = []
@@ -365,7 +365,7 @@ def site_errors(table: Table) -> Iterator[Finding]:
         row = again[0]
         of = dict(zip(table.header, table.rows[row], strict=True))
         line = table.lines[first[tuple(of[key] for key in keys)]]
-        site = "-".join(of[key] for key in SITE)
+        site = "-".join(of[key] for key in SITE_KEYS)
         yield rules.CSV_SITE_TWICE.found(
             table.where(row),
             f"{site} is in line {line} already{_more(again)}",
@@ -375,13 +375,13 @@ def site_errors(table: Table) -> Iterator[Finding]:
 
 def sites(table: Table) -> list[tuple[str, ...]]:
     """The plate, well and site of each row, as far as the table names them."""
-    keys = [key for key in SITE if key in table.index]
+    keys = [key for key in SITE_KEYS if key in table.index]
     return list(zip(*map(table.column, keys), strict=True))
 
 
 def _tells_rows_apart(name: str) -> bool:
     return (
-        name in SITE
+        name in SITE_KEYS
         or PLANE.fullmatch(name) is not None
         or _REPEATED.fullmatch(name) is not None
     )

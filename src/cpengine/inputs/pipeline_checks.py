@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from cpengine import rules
 from cpengine.inputs.pipeline import Module, Pipeline
+from cpengine.plates import WELL
 from cpengine.rules import Finding
 
 OUTPUT_FOLDER = "Default Output Folder"
@@ -242,7 +243,7 @@ def for_groups(
         scope = module.setting(
             "Calculate function for each image individually, or based on all images?"
         )
-        if scope and scope.startswith("All") and "Metadata_Well" in group:
+        if scope and scope.startswith("All") and WELL in group:
             yield rules.ILLUM_SCOPE.found(
                 pipeline.path,
                 f"{module} is calculated across all images of a job, which is less "

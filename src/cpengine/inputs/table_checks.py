@@ -5,23 +5,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cpengine import rules
-from cpengine.config.steps import SITE
 from cpengine.inputs.loaddata import PLANE, Table
+from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
 
-_PLATE, _WELL, _ = SITE
 _MOST_NAMED = 5
 
 
 def errors(table: Table, plate: str) -> Iterator[Finding]:
     """What would make jobs of one plate process images of another."""
-    if _PLATE not in table.index:
+    if PLATE not in table.index:
         return
-    values = table.column(_PLATE)
+    values = table.column(PLATE)
     other = next((i for i, value in enumerate(values) if value != plate), None)
     if other is not None:
         yield rules.CSV_OTHER_PLATE.found(
-            table.where(other, _PLATE),
+            table.where(other, PLATE),
             f"is {values[other]!r} in the CSV of plate {plate}",
             "keep one CSV a plate, in a folder of the plate's name",
         )
@@ -43,8 +42,8 @@ def doubts(table: Table, plate: str) -> Iterator[Finding]:
 def _uneven(table: Table) -> Iterator[Finding]:
     """Wells with fewer sites, and sites with fewer planes, than most."""
     planes = any(PLANE.fullmatch(name) for name in table.header)
-    if set(SITE) <= set(table.index):
-        rows = list(zip(*map(table.column, SITE), strict=True))
+    if set(SITE_KEYS) <= set(table.index):
+        rows = list(zip(*map(table.column, SITE_KEYS), strict=True))
         wells = Counter(site[:2] for site in dict.fromkeys(rows))
         yield from _fewer(table, wells, "site", rules.WELLS_UNEVEN)
         if planes:

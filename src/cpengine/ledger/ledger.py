@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
+from cpengine.ledger.dcp_done import counted_files
 from cpengine.model import Job, Outcome
 from cpengine.planning import fingerprint
 from cpengine.planning.job_list import Lazy, ids
@@ -182,7 +183,7 @@ class Ledger:
     ) -> None:
         """Call jobs done whose files DCP has made."""
         unknown = array("L", (n for n, names in enumerate(earlier) if not names))
-        made = dcp.made(self.storage, Lazy(jobs.__getitem__, unknown))
+        made = counted_files(dcp, self.storage, Lazy(jobs.__getitem__, unknown))
         for number in unknown if made else ():
             files = made.get(jobs[number].id)
             if files is not None:

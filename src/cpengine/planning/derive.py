@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from cpengine import rules
-from cpengine.config.steps import LOAD_DATA, SITE, UNPROJECTED, WITH_ILLUM, Step
+from cpengine.config.steps import LOAD_DATA, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import FILE, PATH, PLANE, Table
+from cpengine.plates import SITE_KEYS
 from cpengine.rules import Finding
 from cpengine.storage.roots import BUCKET, Places
 from cpengine.storage.store import as_text
@@ -135,7 +136,7 @@ def projected(table: Table, folder: str) -> Table:
     InputError
         No column numbers the planes, or one holds something else.
     """
-    loaddata.raise_any(loaddata.missing_keys(table, SITE))
+    loaddata.raise_any(loaddata.missing_keys(table, SITE_KEYS))
     planes = [name for name in table.header if PLANE.fullmatch(name)]
     if len(planes) != 1:
         raise InputError(
@@ -184,7 +185,7 @@ def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
             )
         )
     last: dict[tuple[str, ...], int] = {}
-    for row, site in enumerate(zip(*map(table.column, SITE), strict=True)):
+    for row, site in enumerate(zip(*map(table.column, SITE_KEYS), strict=True)):
         if site not in last or float(numbers[row]) >= float(numbers[last[site]]):
             last[site] = row
     return last

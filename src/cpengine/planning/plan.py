@@ -8,33 +8,17 @@ from itertools import product
 
 from cpengine import rules
 from cpengine.config import PlateSection
-from cpengine.config.steps import SITE, Step
+from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import Group, Table
 from cpengine.model import Job, id_of
 from cpengine.planning.job_list import Jobs
+from cpengine.plates import PLATE, SITE, WELL, Part
 from cpengine.rules import Finding
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
 _LONGEST_ID = 150
 """Bytes. Scratch folders add up to 91, file systems take 255 in a name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Which plates, wells and sites to take; an empty set takes all."""
-
-    plates: frozenset[str] = frozenset()
-    wells: frozenset[str] = frozenset()
-    sites: frozenset[str] = frozenset()
-    flagged: frozenset[tuple[str, str, str]] = frozenset()
-    """Sites (plate, well, site) to leave out where a job has no others."""
-
-    @property
-    def wanted(self) -> dict[str, frozenset[str]]:
-        """The values wanted of each metadata column that is restricted."""
-        values = zip(SITE, (self.plates, self.wells, self.sites), strict=True)
-        return {key: wanted for key, wanted in values if wanted}
 
 
 class Derived(Mapping[str, Table]):
@@ -95,7 +79,7 @@ def plate_of(job: Job) -> str:
 
 
 def _plate_of(group: Group) -> str:
-    return dict(group).get("Metadata_Plate", "")
+    return dict(group).get(PLATE, "")
 
 
 def layout_groups(
@@ -109,9 +93,9 @@ def layout_groups(
         The step groups by something that a layout does not know.
     """
     values = {
-        "Metadata_Plate": [plate],
-        "Metadata_Well": wells(layout),
-        "Metadata_Site": [str(site) for site in _sites(layout)],
+        PLATE: [plate],
+        WELL: wells(layout),
+        SITE: [str(site) for site in _sites(layout)],
     }
     unknown = [key for key in keys if key not in values]
     if unknown:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cpengine import rules
-from cpengine.config.steps import SITE, Step
+from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata, pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Group, Table
@@ -19,7 +19,6 @@ from cpengine.planning.grouped_table import Sheet
 from cpengine.planning.job_list import FileJobs, Jobs
 from cpengine.planning.plan import (
     Derived,
-    Part,
     Plan,
     check_dcp_done,
     check_ids,
@@ -28,10 +27,9 @@ from cpengine.planning.plan import (
     chosen,
     layout_groups,
 )
+from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
 from cpengine.storage.store import as_text
-
-PLATE = "Metadata_Plate"
 
 if TYPE_CHECKING:
     from cpengine.planning.project import Project
@@ -262,9 +260,9 @@ class Planner:
     ) -> Sequence[Group]:
         """The groups that have a site which is not flagged."""
         flagged, table = self.part.flagged, sheet.table
-        if not flagged or not set(SITE) <= set(table.index):
+        if not flagged or not set(SITE_KEYS) <= set(table.index):
             return groups
-        sites = list(zip(*map(table.column, SITE), strict=True))
+        sites = list(zip(*map(table.column, SITE_KEYS), strict=True))
         bad = {
             group: sum(sites[row] in flagged for row in sheet.groups[group])
             for group in groups

@@ -16,8 +16,7 @@ from cpengine.cellprofiler.find import CellProfiler, Wanted, find
 from cpengine.cellprofiler.pool import Hosts, Recycling
 from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
-from cpengine.config.steps import STEPS, Step
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
 from cpengine.inputs import batchfile, image_checks, loaddata
 from cpengine.inputs.batchfile import BatchFile
@@ -27,8 +26,9 @@ from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.planning.derive import Deriver
-from cpengine.planning.plan import Part, Plan
+from cpengine.planning.plan import Plan
 from cpengine.planning.planner import Planner
+from cpengine.plates import Part
 from cpengine.rules import Severity
 from cpengine.storage import filesystems
 from cpengine.storage.cache import Cache

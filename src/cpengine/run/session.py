@@ -19,9 +19,10 @@ from cpengine.ledger.ledger import Standing, State
 from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy
-from cpengine.planning.plan import Part, Plan
+from cpengine.planning.plan import Plan
 from cpengine.planning.priority import PlateTimes, longest_first
 from cpengine.planning.project import Project
+from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
 from cpengine.run.progress import View, Watch

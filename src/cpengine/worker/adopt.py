@@ -4,7 +4,8 @@ import hashlib
 import posixpath
 from dataclasses import replace
 
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
+from cpengine.ledger.dcp_done import counted_files
 from cpengine.ledger.ledger import Kept, Marker
 from cpengine.model import Job
 from cpengine.storage.store import Storage
@@ -39,4 +40,4 @@ def adopt(job: Job, cellprofiler: str) -> Job:
 def is_done(job: Job, rule: DoneRule | None, outputs: Storage) -> bool:
     """Whether such a job is done by Distributed-CellProfiler's own rule."""
     foreign = job.ledger.endswith(f"/{LEDGER}") and not job.shares_place
-    return bool(rule and foreign and rule.made(outputs, [job]))
+    return bool(rule and foreign and counted_files(rule, outputs, [job]))

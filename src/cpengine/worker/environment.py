@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cpengine.config import AwsSection, DcpWorkerSection
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
 from cpengine.executors import contract
 from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.executor import AwsExecutor

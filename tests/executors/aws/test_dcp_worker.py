@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cpengine.config import DcpWorkerSection
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
 from cpengine.executors.aws import setup, task
 from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.settings import DCP_IMAGE, Settings

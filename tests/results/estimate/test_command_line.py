@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.planning.plan import Part
+from cpengine.plates import Part
 from cpengine.results import estimate
 from cpengine.run.session import Steps
 from tests.build import Built, change

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
+from cpengine.ledger.dcp_done import counted_files
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job, Outcome
 
@@ -31,7 +32,7 @@ class Stock:
             Whether the queue is empty.
         """
         apart = [job for job in jobs if not job.shares_place]
-        made = self.rule.made(self.book.storage, apart) if apart else {}
+        made = counted_files(self.rule, self.book.storage, apart) if apart else {}
         if self._before is None:
             self._before = made
         same = {job_id for job_id, n in made.items() if self._seen.get(job_id) == n}

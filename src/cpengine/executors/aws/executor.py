@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
 from cpengine.errors import StorageError
 from cpengine.events import JobRetried, Noted
 from cpengine.executors.aws import dead_letters, down, setup

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cpengine.config import AwsSection, MachinesSection
-from cpengine.dcp import DoneRule
+from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors.aws.record import Record
 

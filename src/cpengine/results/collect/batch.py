@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cpengine.model import Job
+from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.collect import csvs, join
 from cpengine.results.collect.arrow import pa
 from cpengine.results.collect.csvs import Csv, damaged
@@ -16,9 +17,6 @@ from cpengine.results.collect.names import (
     IMAGE,
     IMAGE_NUMBER,
     OBJECT_NUMBER,
-    PLATE,
-    SITE,
-    WELL,
     holds_numbers,
     number_column,
 )

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
+from cpengine.plates import PLATE, WELL
 from cpengine.results.collect.arrow import compute, pa
-from cpengine.results.collect.names import PLATE, WELL, holds_numbers, holds_text
+from cpengine.results.collect.names import holds_numbers, holds_text
 
 _INTEGER = r"^-?(0|[1-9]\d{0,17})$"
 _REAL = r"^-?(0|[1-9]\d*)(\.\d*)?([eE][-+]?\d+)?$|^-?inf$"

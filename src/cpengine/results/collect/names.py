@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from cpengine.plates import PLATE, SITE, WELL
+
 IMAGE = "Image"
-PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
 IMAGE_NUMBER, OBJECT_NUMBER = "Metadata_ImageNumber", "Metadata_ObjectNumber"
 KEYS = (PLATE, WELL, SITE, IMAGE_NUMBER, OBJECT_NUMBER)
 """The columns that tell every row from all others, first in every table."""

@@ -7,9 +7,10 @@ from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.ledger.ledger import Kept, Marker, Standing, State
 from cpengine.model import Job
-from cpengine.planning.plan import Part, plate_of
+from cpengine.planning.plan import plate_of
 from cpengine.planning.project import Project
-from cpengine.results.collect.names import PLATE, files_of
+from cpengine.plates import PLATE, Part
+from cpengine.results.collect.names import files_of
 from cpengine.results.collect.plate import JobCsvs, Plate
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps

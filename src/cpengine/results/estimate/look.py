@@ -4,11 +4,11 @@ import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from cpengine.config.steps import PLATE
+from cpengine.config.steps import BY_PLATE
 from cpengine.errors import InputError
 from cpengine.model import Outcome
-from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
+from cpengine.plates import Part
 from cpengine.results.estimate import sample
 from cpengine.results.estimate.model import Fit, Interval, Measured, fit, walls
 from cpengine.results.estimate.result import HOUR_S, Estimate, Known, StepEstimate
@@ -100,7 +100,7 @@ class _Left:
             sizes.append(job.image_sets)
             if job.image_sets > most:
                 most, longest = job.image_sets, job.id
-        noun = "plate" if todo.plan.step.group == PLATE else "job"
+        noun = "plate" if todo.plan.step.group == BY_PLATE else "job"
         return cls(todo.plan.step.name, sizes, f"the longest {noun}, {longest},")
 
 

@@ -8,6 +8,7 @@ from cpengine.ledger.ledger import Kept, Marker
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.plan import plate_of
+from cpengine.plates import WELL
 
 MOST_MARKERS = 200
 """So many markers are read at the most."""
@@ -67,7 +68,7 @@ def _traits(jobs: Sequence[Job]) -> list[_Traits]:
         _Traits(
             plate_of(job),
             3 * (job.image_sets - least) // width,
-            dict(job.group).get("Metadata_Well", ""),
+            dict(job.group).get(WELL, ""),
         )
         for job in jobs
     ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
+from cpengine.plates import Part
 from cpengine.results.montage import choice, page, sources, stack
 from cpengine.results.montage.draw import Ink, State
 from cpengine.results.montage.grid import Grid, Place, grid_of, natural, place

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-from cpengine.config.steps import SITE
 from cpengine.errors import ConfigError, InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.planning.plan import Plan, plate_of, suggestion
 from cpengine.planning.project import Project
+from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.montage import names
 from cpengine.results.montage.grid import natural
 from cpengine.results.montage.names import File, Shown, Sites
@@ -24,7 +24,6 @@ from cpengine.results.montage.options import Options, Rgb, colour
 from cpengine.storage import published
 from cpengine.storage.store import Storage
 
-_PLATE, _WELL, _SITE = SITE
 _WHITE: Rgb = (255, 255, 255)
 
 
@@ -89,15 +88,15 @@ def plates(project: Project, plan: Plan) -> Iterator[PlateImages]:
         by_plate[plate_of(job)].append(job)
     for plate, jobs in by_plate.items():
         table = project.table(plan.step, jobs[0].data_file)
-        loaddata.raise_any(loaddata.missing_keys(table, [_PLATE, _WELL]))
+        loaddata.raise_any(loaddata.missing_keys(table, [PLATE, WELL]))
         yield _plate(plate, table, jobs)
 
 
 def _plate(plate: str, table: Table, jobs: Sequence[Job]) -> PlateImages:
     of_site: dict[Shown, list[int]] = defaultdict(list)
-    wells = table.column(_WELL)
-    sites = table.column(_SITE) if _SITE in table.index else ["1"] * len(wells)
-    for row, found in enumerate(table.column(_PLATE)):
+    wells = table.column(WELL)
+    sites = table.column(SITE) if SITE in table.index else ["1"] * len(wells)
+    for row, found in enumerate(table.column(PLATE)):
         if found == plate:
             of_site[wells[row], sites[row]].append(row)
     of_well: dict[str, list[str]] = defaultdict(list)
@@ -179,7 +178,7 @@ def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[File]:
         group = dict(job.group) if alone else {}
         for name in tree:
             key = f"{job.destination}/{name}"
-            yield File(key, name, group.get(_WELL, ""), group.get(_SITE, ""))
+            yield File(key, name, group.get(WELL, ""), group.get(SITE, ""))
 
 
 def _channel(project: Project, plate: PlateImages, name: str) -> Source:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
 from cpengine.ledger.ledger import State
-from cpengine.planning.plan import Part, plate_of
+from cpengine.planning.plan import plate_of
 from cpengine.planning.project import EVERYTHING, Project
+from cpengine.plates import Part
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls

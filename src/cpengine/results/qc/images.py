@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cpengine.errors import InputError
 from cpengine.model import Job
+from cpengine.plates import SITE_KEYS
 from cpengine.results.qc.wells import in_order
 from cpengine.storage import published
 from cpengine.storage.parallel import each
@@ -23,7 +24,6 @@ from cpengine.storage.store import Storage, as_text
 Array = NDArray[np.float64]
 
 IMAGE_CSV = "Image.csv"
-_KEYS = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
 
 
 class SiteKey(NamedTuple):
@@ -160,7 +160,7 @@ def parse(
     if not body:
         raise InputError(f"{place}: has no image sets: run its job again with --force")
     taken, names = _columns(tuple(header), tuple(wanted))
-    keys = [(header.index(k) if k in header else None, k) for k in _KEYS]
+    keys = [(header.index(k) if k in header else None, k) for k in SITE_KEYS]
     known = group or {}
     for index, key in keys[:2]:
         if index is None and key not in known:

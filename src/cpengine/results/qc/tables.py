@@ -5,13 +5,14 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 
+from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.images import SiteKey
 
 FLAGGED_HEADER = (
-    "Metadata_Plate",
-    "Metadata_Well",
-    "Metadata_Site",
+    PLATE,
+    WELL,
+    SITE,
     "measure",
     "reason",
     "value",
@@ -52,7 +53,7 @@ def flagged_sites(found: Assessment) -> str:
 def cv(found: Assessment) -> str:
     """How measures vary over wells, one row a plate, control and measure."""
     header = (
-        "Metadata_Plate",
+        PLATE,
         "control",
         "measure",
         "wells",

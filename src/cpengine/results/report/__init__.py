@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cpengine.planning.plan import Part
 from cpengine.planning.project import EVERYTHING, Project
+from cpengine.plates import Part
 from cpengine.results.report import facts, model, page
 from cpengine.results.report.facts import Facts
 from cpengine.results.report.links import Links

@@ -18,8 +18,8 @@ from cpengine.ledger import heartbeat
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Kept, Ledger, Marker, Standing, State, Verdict
 from cpengine.model import Outcome, id_of
-from cpengine.planning.plan import Part
 from cpengine.planning.project import Project
+from cpengine.plates import Part
 from cpengine.run.session import Steps, Todo
 from cpengine.storage.parallel import each
 

@@ -9,12 +9,12 @@ from cpengine import __version__
 from cpengine.executors.retry import Cause, likeness
 from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome, id_of
+from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.report import figures
 from cpengine.results.report.facts import PHASES, Facts
 from cpengine.results.report.links import Links
 from cpengine.results.report.numbers import short
 from cpengine.results.report.plates import (
-    PLATE,
     Measure,
     Plate,
     measures_of,
@@ -30,8 +30,8 @@ _MOST_VALUES = 300_000
 _MOST_RUNS = 20
 _OPTIONS = {
     PLATE: "--plate",
-    "Metadata_Well": "--well",
-    "Metadata_Site": "--site",
+    WELL: "--well",
+    SITE: "--site",
 }
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from cpengine.inputs.loaddata import Group
 from cpengine.job import image_measures
 from cpengine.ledger.ledger import State
+from cpengine.plates import PLATE, WELL
 from cpengine.results.report.facts import Facts, Ran
 from cpengine.results.report.numbers import Spread
 
-PLATE, WELL = "Metadata_Plate", "Metadata_Well"
 _SHAPES = ((2, 3), (4, 6), (8, 12), (16, 24), (32, 48))
 """Rows and columns of plates of 6 to 1536 wells."""
 _NAME = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d*)")

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from cpengine.inputs.loaddata import Group
 from cpengine.model import Job
+from cpengine.plates import PLATE, WELL
 
 _WELL = re.compile(r"([A-Za-z]{1,2})(\d{1,3})")
 _COLUMNS = 48
@@ -206,8 +207,8 @@ def _place(group: Group) -> tuple[str, Spot | None]:
     """The plate and the well of a group; an empty name and None if it has none."""
     plate, spot = "", None
     for key, value in group:
-        if key == "Metadata_Plate":
+        if key == PLATE:
             plate = value
-        elif key == "Metadata_Well":
+        elif key == WELL:
             spot = spot_of(value)
     return plate, spot
