@@ -26,9 +26,10 @@ chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
 setup: .venv/ready     ## Python environment and CellProfiler
 	@$(BIN)/cpengine cellprofiler install --if-missing
 
-lint: .venv/ready      ## format and lint
+lint: .venv/ready      ## format, lint, and which room may know which
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: .venv/ready     ## mypy, strict on src
 	$(BIN)/mypy

@@ -53,7 +53,7 @@ from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.stack import App
 from cpengine.ledger.ledger import State
 from cpengine.model import Job
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.services.aws.aws_server import AwsServer
 
 MESSAGES, MESSAGES_SHORT = 3456, 345

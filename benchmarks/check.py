@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.common import Options, Report, scratch
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.run.session import Steps
 from cpengine.storage.roots import BUCKET
 from tests import build

@@ -21,8 +21,8 @@ from rich.console import Console
 from benchmarks.common import Options, Report, scratch
 from benchmarks.work import STEP, TEN, TWO, Plate, Work, say_plate, write_project
 from cpengine.ledger.ledger import Kept
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results.estimate import Known, Where, estimate
 from cpengine.results.estimate.pilot import run as run_pilot
 from cpengine.run.progress import views

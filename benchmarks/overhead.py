@@ -40,8 +40,8 @@ from cpengine.executors.local import LocalExecutor
 from cpengine.job.admission import Slots
 from cpengine.job.run_job import Machine
 from cpengine.model import Job
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.run.progress import views
 from cpengine.run.session import Steps
 from tests import build

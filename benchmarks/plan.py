@@ -110,7 +110,7 @@ def _images(plate: str, number: int, well: str, site: int) -> dict[str, str]:
 
 def cpengine(folder: Path) -> tuple[int, Seconds]:
     """Make the plan, ask what is left and take each job."""
-    from cpengine.planning.project import Project
+    from cpengine.project import Project
 
     seconds: Seconds = {}
     with _timed(seconds, "plan"):

@@ -42,7 +42,7 @@ from cpengine.executors.local import LocalExecutor
 from cpengine.executors.slurm.executor import ClusterExecutor
 from cpengine.job.run_job import Machine
 from cpengine.model import Job
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.services.slurm.cluster import Cluster
 
 JOBS, JOBS_SHORT = 10_000, 1_000

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 
 from cpengine.inputs.loaddata import Table
-from cpengine.planning.project import Project
+from cpengine.project import Project
 
 SITE = "Plate,Well,Site"
 MOUNT = "/home/ubuntu/bucket"

@@ -13,7 +13,7 @@ from cpengine.cellprofiler.command import run_command, run_environment
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.demo.make import Size, make
 from cpengine.model import Job
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.storage.roots import BUCKET
 from tests.services.aws.aws_server import AwsServer
 from tests.services.browser import browser, chromium
@@ -102,7 +102,8 @@ def plate(
 
 def small_plate(folder: Path, *, wells: int = 2, sites: int = 2) -> Project:
     """Make a plate of small images; nothing has run on it."""
-    return make(folder, Size(1, wells, sites, 256, 1), lambda done, total: None)
+    make(folder, Size(1, wells, sites, 256, 1), lambda done, total: None)
+    return Project.load(folder)
 
 
 def local_csv(project: Project, job: Job, folder: Path) -> Path:

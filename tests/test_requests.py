@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger.ledger import Marker, State, summary
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.run.session import Steps
 from tests import build
 from tests.services.s3.bucket_server import S3Server

@@ -9,8 +9,8 @@ from cpengine.executors.local import LocalExecutor
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.planning.plan import Plan
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 
 __version__ = version("cpengine")
 

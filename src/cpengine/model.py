@@ -1,11 +1,12 @@
 """The nouns of cpengine: jobs, outcomes and failures, frozen, JSON in and out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from cpengine.errors import InputError
+from cpengine.groups import id_of
 
 
 class FailureKind(StrEnum):
@@ -64,11 +65,6 @@ class AttemptError(Exception):
         super().__init__(message)
         self.kind = kind
         self.module = module
-
-
-def id_of(group: Iterable[tuple[str, str]]) -> str:
-    """The name of a group's job."""
-    return "-".join([value for _, value in group])
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from cpengine.cellprofiler.container import (
 )
 from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.errors import CellProfilerError, ConfigError
-from cpengine.planning.project import Project
+from cpengine.job.machine import wanted_cellprofiler
+from cpengine.project import Project
 from cpengine.system.usage import Sample
 
 ARGV = ["/usr/bin/python3.8", "host.py", "--log", "/scratch/log"]
@@ -361,7 +362,7 @@ def test_mounts_that_are_not_there_are_refused(tmp_path: Path) -> None:
 
 def test_images_file_is_beside_the_project_file(tmp_path: Path) -> None:
     settings = 'image = "cp.sif"\n runtime = "apptainer"'
-    assert project(tmp_path, settings).wanted_cellprofiler == Wanted(
+    assert wanted_cellprofiler(project(tmp_path, settings)) == Wanted(
         image=f"{tmp_path}/project/cp.sif", runtime="apptainer"
     )
 

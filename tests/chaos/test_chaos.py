@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.chaos import stand_in
 from tests.chaos.arena import Arena, Plate, answer
 from tests.chaos.figures import Figures

@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 from cpengine import __version__
 from cpengine.cli import app
 from cpengine.executors import contract
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.build import Built, change
 

@@ -7,6 +7,7 @@ import pytest
 
 from cpengine.demo.make import Size, cells_per_well, make
 from cpengine.errors import ConfigError
+from cpengine.project import Project
 
 SMALL = Size(plates=1, wells=1, sites=1, pixels=128, planes=1)
 
@@ -15,13 +16,15 @@ def quiet(done: int, total: int) -> None: ...
 
 
 def test_a_demo_can_be_planned(tmp_path: Path) -> None:
-    project = make(tmp_path / "demo", SMALL, quiet)
+    make(tmp_path / "demo", SMALL, quiet)
+    project = Project.load(tmp_path / "demo")
     assert [job.id for job in project.plan("illum").jobs] == ["DemoPlate1"]
 
 
 def test_a_demo_can_grow(tmp_path: Path) -> None:
     make(tmp_path, SMALL, quiet)
-    project = make(tmp_path, replace(SMALL, plates=2, wells=2), quiet)
+    make(tmp_path, replace(SMALL, plates=2, wells=2), quiet)
+    project = Project.load(tmp_path)
     assert len(project.plan("qc").jobs) == 4
 
 
@@ -42,7 +45,8 @@ def test_a_demo_with_other_images_is_refused(
 
 
 def test_cells_are_summed_over_the_sites_of_a_well(tmp_path: Path) -> None:
-    project = make(tmp_path, replace(SMALL, wells=2, sites=2), quiet)
+    make(tmp_path, replace(SMALL, wells=2, sites=2), quiet)
+    project = Project.load(tmp_path)
     for count, job in enumerate(project.plan("analysis").jobs, 1):
         place = project.places.outputs.path(job.destination)
         place.mkdir(parents=True)

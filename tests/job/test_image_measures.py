@@ -11,7 +11,7 @@ from cpengine.job import image_measures
 from cpengine.job.run_job import run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Outcome
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 

@@ -9,7 +9,7 @@ import pytest
 from cpengine.errors import InputError, StorageError
 from cpengine.job.stage import Staged, Stager
 from cpengine.model import Job
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage

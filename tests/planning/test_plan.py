@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from cpengine.config.steps import BY_PLATE, BY_WELL
 from cpengine.errors import InputError
+from cpengine.groups import check_ids
 from cpengine.model import Job
 from cpengine.planning.fingerprint import changed, of_image_sets
-from cpengine.planning.plan import Plan, check_ids, check_part, in_part
+from cpengine.planning.plan import Plan, check_part, in_part
 from cpengine.plates import SITE_KEYS, Part
 from tests import build
 from tests.build import Built, change

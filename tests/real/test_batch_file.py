@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import Cpengine, plain
 
 pytestmark = pytest.mark.cellprofiler

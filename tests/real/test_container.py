@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine, local_csv, plain, small_plate
 from tests.real.compare import PLACES, TIMES, image_row, lasting, without
 from tests.services.podman import IMAGE, WRAPPED, images, podman

@@ -18,7 +18,7 @@ import pytest
 from cpengine.executors.retry import CURES
 from cpengine.ledger.ledger import State
 from cpengine.model import FailureKind
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.services.s3.bucket_server import S3Server

@@ -15,7 +15,7 @@ from cpengine.events import Event, JobRetried
 from cpengine.executors.inline import InlineExecutor
 from cpengine.job.run_job import Machine
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.conftest import Cpengine, local_csv, plain
 from tests.real.compare import PLACES, TIMES, TIMESTAMP, without
@@ -31,7 +31,8 @@ EVERY_JOB = 2 + 6 + 6 + 18
 def plates(tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine) -> Project:
     """Two plates of three wells and three sites, with illumination functions."""
     folder = tmp_path_factory.mktemp("plates")
-    project = make(folder, Size(2, 3, 3, 128, 1), lambda done, total: None)
+    make(folder, Size(2, 3, 3, 128, 1), lambda done, total: None)
+    project = Project.load(folder)
     ran = cpengine("run", "illum", "-C", folder)
     assert ran.returncode == 0, ran.stderr
     project.write_derived(project.plan("analysis"))
@@ -203,7 +204,8 @@ EXPECTED = {
 @pytest.fixture
 def mischief(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A plate whose qc has the module above, in a pipeline of its own."""
-    project = make(tmp_path / "plate", Size(1, 5, 1, 128, 1), lambda done, total: None)
+    make(tmp_path / "plate", Size(1, 5, 1, 128, 1), lambda done, total: None)
+    project = Project.load(tmp_path / "plate")
     pipeline = project.places.workspace.path(project.step("qc").pipeline)
     build.add_module(pipeline, "Mischief")
     build.write(tmp_path / "plate/plugins/mischief.py", MISCHIEF)

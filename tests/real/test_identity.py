@@ -7,7 +7,7 @@ import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.model import Job
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import local_csv, plain
 from tests.real.compare import PLACES, TIMES, image_row, without
 

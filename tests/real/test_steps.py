@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import Cpengine
 
 pytestmark = pytest.mark.cellprofiler

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from cpengine.ledger.ledger import State
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 
 pytestmark = pytest.mark.cellprofiler

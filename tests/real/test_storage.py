@@ -12,7 +12,7 @@ import pytest
 
 from cpengine.ledger.ledger import State
 from cpengine.model import Outcome
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.storage.roots import BUCKET
 from tests.conftest import Cpengine
 from tests.real.compare import image_row, lasting

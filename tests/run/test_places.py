@@ -9,6 +9,7 @@ import pytest
 
 from cpengine.demo.make import Size, make
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.run.session import Steps
 from cpengine.system.usage import GB
 from tests import build
@@ -33,7 +34,8 @@ def test_a_full_scratch_folder_is_found(
 def test_without_cellprofiler_all_else_is_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpengine: Cpengine
 ) -> None:
-    project = make(tmp_path, Size(1, 1, 1, 128, 1), lambda done, total: None)
+    make(tmp_path, Size(1, 1, 1, 128, 1), lambda done, total: None)
+    project = Project.load(tmp_path)
     monkeypatch.setenv("CPENGINE_CELLPROFILER", str(tmp_path / "nowhere"))
     ran = cpengine("check", "illum", "-C", project.folder, "--json")
     assert ran.returncode == 2

@@ -12,8 +12,8 @@ import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.demo.make import Size, make
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.rules import RULES, Finding, Severity
 from cpengine.run.session import Steps
 from tests.conftest import Cpengine

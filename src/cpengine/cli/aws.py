@@ -26,7 +26,7 @@ from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
 from cpengine.ledger.ledger import Kept, Marker
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from cpengine.errors import CellProfilerError, ConfigError, CpengineError
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10

@@ -11,7 +11,8 @@ from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
 from cpengine.cli.base import Folder, Json, print_err, print_json, print_out
 from cpengine.errors import CellProfilerError
-from cpengine.planning.project import Project
+from cpengine.job.machine import wanted_cellprofiler
+from cpengine.project import Project
 
 app = typer.Typer(help="Find or install CellProfiler.", no_args_is_help=True)
 
@@ -60,7 +61,7 @@ def show(folder: Folder = Path(), as_json: Json = False) -> None:
 def _wanted(folder: Path) -> Wanted:
     """The project file's CellProfiler, if there is a file and it names one."""
     file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
-    return Project.load(folder).wanted_cellprofiler if file.exists() else Wanted()
+    return wanted_cellprofiler(Project.load(folder)) if file.exists() else Wanted()
 
 
 def _show(found: CellProfiler) -> None:

@@ -25,7 +25,7 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import CellProfilerError, CpengineError
 from cpengine.executors import registry
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.rules import Finding, Severity
 from cpengine.run.progress import counted
 from cpengine.run.session import Checked, Steps

@@ -23,7 +23,7 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import InputError
 from cpengine.extras import extra
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.run.progress import counted
 
 if TYPE_CHECKING:

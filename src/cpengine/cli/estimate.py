@@ -27,7 +27,8 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import ConfigError, InputError
 from cpengine.executors.retry import causes
-from cpengine.planning.project import Project
+from cpengine.job.machine import find_cellprofiler
+from cpengine.project import Project
 from cpengine.results.estimate import Estimate, StepEstimate, Where, text
 from cpengine.results.estimate import estimate as estimate_steps
 from cpengine.results.estimate.model import Interval
@@ -81,7 +82,7 @@ def estimate(
 
 def _pilots(todo: Steps, where: Where, count: int) -> list[Piloted]:
     """Run a few jobs of each step that can run; say why others cannot."""
-    cellprofiler = todo.project.cellprofiler()
+    cellprofiler = find_cellprofiler(todo.project)
     workers = where.workers if where.on == "local" else None
     done = []
     for name in todo.names:

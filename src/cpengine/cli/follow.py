@@ -19,7 +19,7 @@ from cpengine.executors import registry
 from cpengine.ledger import heartbeat, run_record
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger
-from cpengine.planning.project import Project
+from cpengine.project import Project
 
 _NEXT_S = 300.0
 """How long planning the next step of a run may take."""

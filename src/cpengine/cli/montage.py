@@ -20,7 +20,7 @@ from cpengine.cli.base import (
     print_out,
 )
 from cpengine.extras import extra
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.run.progress import counted
 
 _MOST_LINES = 10

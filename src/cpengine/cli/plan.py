@@ -32,7 +32,7 @@ from cpengine.errors import ConfigError
 from cpengine.ledger import ledger
 from cpengine.ledger.ledger import Standing, State
 from cpengine.planning.plan import Plan, plate_of
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo
 

@@ -20,7 +20,7 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.results import qc as quality
 from cpengine.results.qc import Assessment, Written
 from cpengine.results.qc.assess import ALL_WELLS

@@ -21,8 +21,8 @@ from cpengine.cli.base import (
 )
 from cpengine.cli.status import steps_that_ran
 from cpengine.errors import ConfigError, InputError
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results import report as reports
 from cpengine.results.report import Report
 

@@ -34,11 +34,13 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import detach, registry
 from cpengine.executors.retry import causes
+from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import State
 from cpengine.ledger.run_record import hidden
-from cpengine.planning.project import Project
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
@@ -201,7 +203,7 @@ def _run(
     quiet: bool = False,
 ) -> list[StepResult]:
     make = registry.maker(on)
-    machine = todo.project.machine(cellprofiler)
+    machine = make_machine(todo.project, cellprofiler)
     sweep(machine.scratch)
     backend = Backend(
         on, lambda: make(todo.project, machine, workers), versions(cellprofiler)
@@ -239,7 +241,7 @@ def _report(todo: Steps, result: StepResult) -> None:
 
 
 def _notifier(
-    project: Project, webhook: str | None
+    project: ResolvedProject, webhook: str | None
 ) -> AbstractContextManager[Notifier | None]:
     """What tells a webhook, if there is one."""
     if webhook is None:
@@ -299,11 +301,12 @@ def demo(
 
     cellprofiler = find()
     with err.status("making images") as status:
-        project = demo_plate.make(
+        demo_plate.make(
             folder,
             demo_plate.Size(plates, wells, sites, size, 3 if all_steps else 1),
             lambda done, total: status.update(f"making images: {done} of {total}"),
         )
+    project = Project.load(folder)
     names = ["zproj", "qc", "illum", "assaydev", "analysis"]
     steps = names if all_steps else ["illum", "analysis"]
     todo = Steps(project, steps, Part(), cellprofiler.version)

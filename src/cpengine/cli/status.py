@@ -36,8 +36,8 @@ from cpengine.ledger import ledger, run_record
 from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import plate_of, suggestion
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo
 

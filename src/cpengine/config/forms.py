@@ -4,7 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NAME, ROW, METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^[A-Z]{1,2}$", r"^Metadata_\w+$"
+from cpengine.groups import METADATA, NAME
+
+ROW = r"^[A-Z]{1,2}$"
 AWS_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 WALLTIME = r"^(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d$"
 PATTERNS = {

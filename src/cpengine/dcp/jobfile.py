@@ -13,18 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cpengine.config.forms import METADATA
 from cpengine.dcp.config import source_of
 from cpengine.errors import InputError, StorageError
-from cpengine.inputs.loaddata import Group
+from cpengine.groups import METADATA, UNFIT, Group, check_ids
 from cpengine.model import Job
-from cpengine.planning.plan import check_ids
 
 _PLACES = ("pipeline", "data_file", "input", "output")
 _SHARED = (*_PLACES, "output_structure")
 _DATA_FILES = (".csv", ".h5")
-_UNFIT = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
-"""What cannot be in a value that names a folder and goes through `-g`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +244,7 @@ def _check_group(group: Group, where: str) -> None:
             )
         if keys.count(key) > 1:
             raise InputError(f"{where}: {key} is there twice: remove one")
-        if not value or _UNFIT.search(value):
+        if not value or UNFIT.search(value):
             raise InputError(
                 f"{where}: {key}: {value!r} cannot name a group or folder: use no "
                 "comma, equals sign, blank, slash or '..', and not nothing"

@@ -12,7 +12,8 @@ from cpengine import config
 from cpengine.config import template
 from cpengine.demo.plate import wells_of, write_plate
 from cpengine.errors import ConfigError
-from cpengine.planning.project import Project
+from cpengine.planning.planner import plan_step
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, WELL
 
 NAME, BATCH = "demo", "2026_01_01_Batch1"
@@ -29,7 +30,7 @@ class Size:
     planes: int
 
 
-def make(folder: Path, size: Size, progress: Callable[[int, int], None]) -> Project:
+def make(folder: Path, size: Size, progress: Callable[[int, int], None]) -> None:
     """Write the demo's images, CSVs, pipelines and project file.
 
     Raises
@@ -53,7 +54,6 @@ def make(folder: Path, size: Size, progress: Callable[[int, int], None]) -> Proj
     if not file.exists():
         text = template.project_file(name=NAME, batch=BATCH, root=".")
         file.write_text(text, encoding="utf-8")
-    return Project.load(folder)
 
 
 def _check_folder(folder: Path, size: Size) -> None:
@@ -81,10 +81,10 @@ def _made_with(folder: Path) -> tuple[int, int] | None:
     return pixels, len(planes) or 1
 
 
-def cells_per_well(project: Project) -> dict[tuple[str, str], int]:
+def cells_per_well(project: ResolvedProject) -> dict[tuple[str, str], int]:
     """Cells that the analysis step counted, by (plate, well)."""
     cells: dict[tuple[str, str], int] = {}
-    for job in project.plan("analysis").jobs:
+    for job in plan_step(project, "analysis").jobs:
         text = project.places.outputs.read_text(f"{job.destination}/Image.csv")
         for row in csv.DictReader(io.StringIO(text)):
             well = (row[PLATE], row[WELL])

@@ -12,8 +12,9 @@ from typing import Any
 from cpengine.config import ClusterSection, DaskSection, ProjectFile
 from cpengine.errors import CellProfilerError, ConfigError
 from cpengine.job.admission import MemoryRule, Slots
+from cpengine.job.machine import find_cellprofiler, make_machine
 from cpengine.job.run_job import Machine
-from cpengine.planning.project import Project
+from cpengine.planning.project import ResolvedProject
 from cpengine.system.capacity import MemoryLeft, lately
 from cpengine.system.scratch import sweep
 from cpengine.system.usage import GB, sample
@@ -25,7 +26,7 @@ _EXPECTED_GB = 2.0
 
 
 def tell(
-    project: Project, cellprofiler: str, settings: ClusterSection | DaskSection
+    project: ResolvedProject, cellprofiler: str, settings: ClusterSection | DaskSection
 ) -> str:
     """What a worker of the same site must know of a project and of what it may use.
 
@@ -121,9 +122,11 @@ def project_machine(told: str, slots: int) -> Machine:
     data["file"].setdefault("executors", {}).setdefault("local", {})["scratch"] = (
         scratch
     )
-    project = Project(ProjectFile.model_validate(data["file"]), Path(data["folder"]))
+    project = ResolvedProject(
+        ProjectFile.model_validate(data["file"]), Path(data["folder"])
+    )
     project.places.outputs.sizes(project.layout.load_data)  # can it be reached?
-    cellprofiler = project.cellprofiler()
+    cellprofiler = find_cellprofiler(project)
     if data["cellprofiler"] not in ("", cellprofiler.version):
         raise CellProfilerError(
             f"CellProfiler {cellprofiler.version} is here, but "
@@ -131,7 +134,7 @@ def project_machine(told: str, slots: int) -> Machine:
         )
     sweep(Path(scratch))
     rule = memory_rule(data["memory"], data["job_memory"])
-    return project.machine(cellprofiler, slots=Slots(slots, rule))
+    return make_machine(project, cellprofiler, slots=Slots(slots, rule))
 
 
 def memory_rule(allowed: int | None, expected: int) -> MemoryRule:

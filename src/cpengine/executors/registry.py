@@ -21,28 +21,30 @@ from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
 from cpengine.extras import extra
 from cpengine.job.run_job import Machine
+from cpengine.planning.project import ResolvedProject
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.project_stacks import Apps
-    from cpengine.planning.project import Project
 
 GROUP = "cpengine.executors"
 _CONNECT_S = 30
-Maker = Callable[["Project", Machine, int | None], Executor]
+Maker = Callable[[ResolvedProject, Machine, int | None], Executor]
 
 
-def _local(project: "Project", machine: Machine, workers: int | None) -> Executor:
+def _local(project: ResolvedProject, machine: Machine, workers: int | None) -> Executor:
     settings = project.file.executors.local
     return LocalExecutor(
         machine, workers or settings.workers, memory_gb=settings.memory_gb
     )
 
 
-def _inline(project: "Project", machine: Machine, workers: int | None) -> Executor:
+def _inline(
+    project: ResolvedProject, machine: Machine, workers: int | None
+) -> Executor:
     return InlineExecutor(machine)
 
 
-def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor:
+def _dask(project: ResolvedProject, machine: Machine, workers: int | None) -> Executor:
     with extra("dask"):
         from distributed import Client
 
@@ -61,7 +63,7 @@ def _dask(project: "Project", machine: Machine, workers: int | None) -> Executor
     return DaskExecutor(client, machine, machine_spec.MAKE, told)
 
 
-def _dask_address(project: "Project") -> str:
+def _dask_address(project: ResolvedProject) -> str:
     address = project.file.executors.dask.address
     if address is None:
         raise ConfigError(
@@ -71,21 +73,21 @@ def _dask_address(project: "Project") -> str:
     return address
 
 
-def _aws(project: "Project", machine: Machine, workers: int | None) -> Executor:
+def _aws(project: ResolvedProject, machine: Machine, workers: int | None) -> Executor:
     apps = aws_apps(project, machine.cellprofiler.version)
     from cpengine.executors.aws.executor import AwsExecutor
 
     return AwsExecutor(machine, apps.app, fleet_file=fleet_file(project), most=workers)
 
 
-def aws_apps(project: "Project", cellprofiler: str) -> "Apps":
+def aws_apps(project: ResolvedProject, cellprofiler: str) -> "Apps":
     """A project's steps on AWS. Raises ExecutorError where boto3 is missing."""
     with extra("aws"):
         from cpengine.executors.aws.project_stacks import Apps
     return Apps(project, cellprofiler)
 
 
-def costs(project: "Project", jobs: Mapping[str, int], cellprofiler: str) -> str:
+def costs(project: ResolvedProject, jobs: Mapping[str, int], cellprofiler: str) -> str:
     """What steps cost on AWS at the most, a line each; looks whether they can start.
 
     Parameters
@@ -113,7 +115,7 @@ def costs(project: "Project", jobs: Mapping[str, int], cellprofiler: str) -> str
     return "\n".join(lines)
 
 
-def take_down(project: "Project", step: str) -> list[str]:
+def take_down(project: ResolvedProject, step: str) -> list[str]:
     """End what a step's run has made on AWS; give what is kept, one line each.
 
     Raises
@@ -127,14 +129,16 @@ def take_down(project: "Project", step: str) -> list[str]:
     return down.down(apps.app(step))
 
 
-def fleet_file(project: "Project") -> Path | None:
+def fleet_file(project: ResolvedProject) -> Path | None:
     """The user's spot fleet file, if the project names one."""
     file = project.file.executors.aws.fleet
     return project.folder.resolve() / Path(file).expanduser() if file else None
 
 
 def _cluster(kind: str) -> Maker:
-    def make(project: "Project", machine: Machine, workers: int | None) -> Executor:
+    def make(
+        project: ResolvedProject, machine: Machine, workers: int | None
+    ) -> Executor:
         with extra("slurm"):
             from cpengine.executors import machine_spec
             from cpengine.executors.slurm.executor import ClusterExecutor
@@ -155,7 +159,7 @@ def _cluster(kind: str) -> Maker:
     return make
 
 
-def folder_of(project: "Project", name: str) -> Path:
+def folder_of(project: ResolvedProject, name: str) -> Path:
     """The folder for what drivers and workers of an executor say."""
     chosen = None
     if name in CLUSTERS:
@@ -163,12 +167,12 @@ def folder_of(project: "Project", name: str) -> Path:
     return project.folder.resolve() / Path(chosen or detach.FOLDER).expanduser()
 
 
-def _ahead(project: "Project", settings: config.ClusterSection) -> int:
+def _ahead(project: ResolvedProject, settings: config.ClusterSection) -> int:
     """How many jobs of a worker fetch and publish while others run."""
     return 0 if project.places.local else max(1, settings.cores // 2)
 
 
-def job_script(project: "Project", name: str) -> str:
+def job_script(project: ResolvedProject, name: str) -> str:
     """The job script of a worker, for executors that start theirs on a cluster."""
     if name not in CLUSTERS:
         return ""
@@ -185,7 +189,7 @@ def job_script(project: "Project", name: str) -> str:
 
 
 def check(
-    project: "Project", name: str, jobs: Mapping[str, int], cellprofiler: str
+    project: ResolvedProject, name: str, jobs: Mapping[str, int], cellprofiler: str
 ) -> None:
     """Look whether an executor could be used; start nothing.
 

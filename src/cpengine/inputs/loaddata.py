@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.groups import UNFIT, Group
 from cpengine.plates import SITE_KEYS
 from cpengine.rules import Finding
 
@@ -33,7 +34,6 @@ PLANE = re.compile(r"Metadata_(z|z?_?(plane|slice|index|stack)(_?id)?)", re.IGNO
 _REPEATED = re.compile(
     r"Metadata_.*(time|frame|cycle|round)(_?(point|index|number|id))*", re.IGNORECASE
 )
-_NOT_IN_A_NAME = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
 
 
 @dataclass(frozen=True)
@@ -254,9 +254,6 @@ def kind_of(text: str) -> type:
     return float
 
 
-Group = tuple[tuple[str, str], ...]
-
-
 def groups(table: Table, keys: Sequence[str]) -> dict[Group, list[int]]:
     """Give each group's rows (from 0), groups in the order of their first row.
 
@@ -320,7 +317,7 @@ def _value_errors(table: Table, key: str) -> Iterator[Finding]:
     as_read = distinct if table.typed else read_as_loaddata(key, distinct)
     read_as = dict(zip(distinct, as_read, strict=True))
     empty = _rows_with({""} & set(distinct), values)
-    unfit = _rows_with(set(filter(_NOT_IN_A_NAME.search, distinct)), values)
+    unfit = _rows_with(set(filter(UNFIT.search, distinct)), values)
     changed = _rows_with({v for v in distinct if read_as[v] != v}, values)
     if empty:
         place = table.where(empty[0], key)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from cpengine.config.steps import DoneRule
+from cpengine.config.steps import DoneRule, Step
 from cpengine.ledger.dcp_done import counted_files
 from cpengine.model import Job, Outcome
 from cpengine.planning import fingerprint
 from cpengine.planning.job_list import Lazy, ids
+from cpengine.planning.project import ResolvedProject
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
@@ -369,3 +370,8 @@ def to_json(standing: Standing) -> dict[str, Any]:
         "why": standing.why,
         "failure": standing.failure,
     }
+
+
+def step_ledger(project: ResolvedProject, step: Step) -> Ledger:
+    """The ledger of a step of a project."""
+    return Ledger(project.places.outputs, step.ledger)

@@ -11,8 +11,8 @@ from itertools import accumulate, chain
 from operator import eq
 from typing import Any, TypeVar, overload
 
-from cpengine.inputs.loaddata import Group
-from cpengine.model import Job, id_of
+from cpengine.groups import Group, id_of
+from cpengine.model import Job
 from cpengine.planning.fingerprint import Shared
 
 T = TypeVar("T")

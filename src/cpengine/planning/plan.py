@@ -10,15 +10,15 @@ from cpengine import rules
 from cpengine.config import PlateSection
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.inputs.loaddata import Group, Table
-from cpengine.model import Job, id_of
+from cpengine.groups import Group
+from cpengine.inputs.loaddata import Table
+from cpengine.model import Job
 from cpengine.planning.job_list import Jobs
 from cpengine.plates import PLATE, SITE, WELL, Part
 from cpengine.rules import Finding
 
 ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
-_LONGEST_ID = 150
-"""Bytes. Scratch folders add up to 91, file systems take 255 in a name."""
+EVERYTHING = Part()
 
 
 class Derived(Mapping[str, Table]):
@@ -203,51 +203,6 @@ def check_structure(step: Step) -> None:
                 f"name only {', '.join(step.group)}",
             )
         )
-
-
-def check_ids(groups: Collection[Group], structure: str = "") -> None:
-    """Refuse a plan in which two groups would have one name or one folder unseen.
-
-    Parameters
-    ----------
-    structure
-        The step's output structure.
-
-    Raises
-    ------
-    InputError
-        Two jobs share an id, an id is too long to name a folder, or a grouping
-        column's name begins another's.
-    """
-    times = Counter(map(id_of, groups))
-    twice = [job_id for job_id, n in times.items() if n > 1]
-    if twice:
-        raise InputError(
-            rules.GROUP_NAMES.found(
-                "groups",
-                f"two groups are both named {twice[0]}",
-                "use values without '-' where they could be confused",
-            )
-        )
-    long = [job_id for job_id in times if len(job_id.encode()) > _LONGEST_ID]
-    if long:
-        raise InputError(
-            rules.GROUP_LONG.found(
-                f"group {long[0][:20]}...",
-                f"has a name longer than {_LONGEST_ID} bytes",
-                "shorten its metadata values",
-            )
-        )
-    keys = [key for key, _ in next(iter(groups), ())]
-    for one, other in product(keys, keys):
-        if structure and one != other and other.startswith(one):
-            raise InputError(
-                rules.OUTPUT_STRUCTURE.found(
-                    one,
-                    f"begins {other}, so output_structure cannot tell them apart",
-                    "rename one",
-                )
-            )
 
 
 def check_dcp_done(step: Step, job: Job) -> None:

@@ -4,13 +4,13 @@ import posixpath
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from cpengine import rules
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
+from cpengine.groups import Group, check_ids
 from cpengine.inputs import loaddata, pipeline, pipeline_checks, plugins, table_checks
-from cpengine.inputs.loaddata import Group, Table
+from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.model import Job
 from cpengine.planning import fingerprint
@@ -18,21 +18,49 @@ from cpengine.planning.derive import Deriver
 from cpengine.planning.grouped_table import Sheet
 from cpengine.planning.job_list import FileJobs, Jobs
 from cpengine.planning.plan import (
+    EVERYTHING,
     Derived,
     Plan,
     check_dcp_done,
-    check_ids,
     check_part,
     check_structure,
     chosen,
     layout_groups,
 )
+from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_tables import read_batch_file, read_table
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
 from cpengine.storage.store import as_text
 
-if TYPE_CHECKING:
-    from cpengine.planning.project import Project
+
+def plan_step(
+    project: ResolvedProject,
+    name: str,
+    part: Part = EVERYTHING,
+    *,
+    cellprofiler: str = "",
+    unchecked: bool = False,
+) -> Plan:
+    """Make the jobs of a step.
+
+    Parameters
+    ----------
+    part
+        Which plates, wells and sites to take.
+    cellprofiler
+        The version that will run them; a pipeline must not be newer.
+    unchecked
+        Plan although jobs would fail, where jobs can be made at all; the findings
+        tell why.
+
+    Raises
+    ------
+    ConfigError, InputError
+        The step, the part or an input file is wrong.
+    """
+    step = project.step(name)
+    return Planner(project, step, part, cellprofiler, unchecked=unchecked).plan()
 
 
 class Planner:
@@ -40,7 +68,7 @@ class Planner:
 
     def __init__(
         self,
-        project: "Project",
+        project: ResolvedProject,
         step: Step,
         part: Part,
         cellprofiler: str,
@@ -89,7 +117,7 @@ class Planner:
         kept = {file[0].data_file for file in files}
         derived = Derived(
             [key for key in self.derived if key in kept],
-            partial(self.project.table, self.step),
+            partial(read_table, self.project, self.step),
         )
         return Plan(self.step, jobs, derived, tuple(self.found))
 
@@ -191,7 +219,7 @@ class Planner:
 
     def _batch(self) -> Iterator[FileJobs]:
         key = self.step.data_file
-        file = self.project.batch_file(key)
+        file = read_batch_file(self.project, key)
         if set(file.grouping_keys) != set(self.step.group):
             raise InputError(
                 rules.BATCH_FILE.found(

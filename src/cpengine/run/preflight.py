@@ -4,7 +4,6 @@ import posixpath
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cpengine import rules
 from cpengine.cellprofiler import pipeline_load
@@ -16,11 +15,10 @@ from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.pipeline_writes import writes
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
+from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_tables import image_sets, read_batch_file
 from cpengine.rules import Finding
 from cpengine.system.usage import GB
-
-if TYPE_CHECKING:
-    from cpengine.planning.project import Project
 
 _ROOM = GB
 """What CellProfiler's results and temporary files of a job may take."""
@@ -48,7 +46,7 @@ class Check:
         Steps that will have run by then: what they make need not be there yet.
     """
 
-    project: "Project"
+    project: ResolvedProject
     cellprofiler: CellProfiler | None = None
     before: tuple[str, ...] = ()
 
@@ -76,7 +74,7 @@ class Check:
     ) -> Iterator[Finding]:
         """What was not looked at in making the plan."""
         batch = plan.step.source == "batch"
-        sheets = list(self.project.image_sets(plan, jobs))
+        sheets = list(image_sets(self.project, plan, jobs))
         for table, rows in sheets:
             if not batch:
                 yield from table_checks.doubts(table, _plate_of(plan, table))
@@ -99,7 +97,7 @@ class Check:
         workspace = self.project.places.workspace
         key = plan.step.pipeline
         if plan.step.source == "batch":
-            text = self.project.batch_file(key).pipeline
+            text = read_batch_file(self.project, key).pipeline
         else:
             text = workspace.read_text(key)
         return pipeline.parse(text, workspace.url(key)), text

@@ -12,16 +12,18 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
-from cpengine.inputs.loaddata import Group
+from cpengine.groups import Group
 from cpengine.ledger import ledger, run_record
 from cpengine.ledger.heartbeat import Lifeline
-from cpengine.ledger.ledger import Standing, State
+from cpengine.ledger.ledger import Standing, State, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy
 from cpengine.planning.plan import Plan
+from cpengine.planning.planner import plan_step
 from cpengine.planning.priority import PlateTimes, longest_first
-from cpengine.planning.project import Project
+from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_tables import check_images, write_derived
 from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
@@ -130,7 +132,7 @@ class Backend:
 class Steps:
     """Steps to run, and how."""
 
-    project: Project
+    project: ResolvedProject
     names: Sequence[str]
     part: Part
     cellprofiler: str
@@ -179,10 +181,14 @@ class Steps:
         return self._plan(name, unchecked=self.unchecked)
 
     def _plan(self, name: str, *, unchecked: bool) -> Todo:
-        plan = self.project.plan(
-            name, self.part, cellprofiler=self.cellprofiler, unchecked=unchecked
+        plan = plan_step(
+            self.project,
+            name,
+            self.part,
+            cellprofiler=self.cellprofiler,
+            unchecked=unchecked,
         )
-        standings = self.project.ledger(plan.step).standings(
+        standings = step_ledger(self.project, plan.step).standings(
             plan.jobs, self.cellprofiler, plan.step.dcp_done
         )
         wanted = array(
@@ -231,8 +237,8 @@ class Steps:
         )
         if not jobs:
             return result
-        result = replace(result, derived=tuple(self.project.write_derived(plan)))
-        book = self.project.ledger(plan.step)
+        result = replace(result, derived=tuple(write_derived(self.project, plan)))
+        book = step_ledger(self.project, plan.step)
         jobs = longest_first(jobs, run_record.known_times(book))
         executor = backend.executor
         record = self._begin(jobs, backend, then)
@@ -256,7 +262,7 @@ class Steps:
         if not todo.jobs:
             return
         if not self.unchecked:
-            self.project.check_images(todo.plan, todo.jobs)
+            check_images(self.project, todo.plan, todo.jobs)
         outputs = self.project.places.outputs
         outputs.check_writable(todo.plan.step.output)
         outputs.check_writable(todo.plan.step.ledger)

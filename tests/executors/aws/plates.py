@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.real.compare import lasting
 from tests.services.aws.aws_server import AwsServer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import Cpengine, small_plate
 from tests.executors.aws import plates
 from tests.services.aws.agent import Agent

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger.ledger import State
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine
 from tests.executors.aws import plates
 from tests.services.aws.agent import Agent

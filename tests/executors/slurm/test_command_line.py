@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cpengine.executors import contract
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.build import Built
 from tests.conftest import Cpengine

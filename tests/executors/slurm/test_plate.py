@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger.ledger import State
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.executors.slurm.workers import on_slurm
 from tests.real.compare import lasting

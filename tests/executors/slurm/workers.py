@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from cpengine.config import FILE_NAME, SlurmSection
-from cpengine.planning.project import Project
+from cpengine.project import Project
 
 
 def settings(**changes: Any) -> SlurmSection:

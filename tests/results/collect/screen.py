@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results.collect import step
 from cpengine.results.collect.collector import Collector
 from cpengine.results.collect.plate import Collected, Plate

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results.collect import step
 from cpengine.results.collect.collector import Collector
 from cpengine.results.collect.plate import Collected

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.results.collect.screen import Screen, compartments
 from tests.services.s3.bucket_server import S3Server

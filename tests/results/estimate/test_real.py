@@ -8,7 +8,7 @@ import pytest
 
 from cpengine.ledger.ledger import Kept
 from cpengine.model import Outcome
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests.conftest import Cpengine, small_plate
 from tests.executors.aws import plates
 from tests.executors.aws.conftest import loopback_only

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 import cpengine
 from cpengine.cli.base import Commands
 from cpengine.cli.montage import montage
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.build import Built
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from cpengine.errors import ConfigError
 from cpengine.inputs import loaddata
-from cpengine.planning.project import Project
+from cpengine.planning.step_tables import read_table
+from cpengine.project import Project
 from tests import build
 from tests.build import Built, change
 from tests.results.montage import plates
@@ -512,7 +513,7 @@ def gets(s3: S3Server, bucket: str, project: Project) -> int:
     found = s3.counts(bucket)["get"]
     s3.reset_counts()
     project.plan("assaydev")
-    loaddata.sites(project.table(project.step("assaydev"), _csv(project)))
+    loaddata.sites(read_table(project, project.step("assaydev"), _csv(project)))
     return found - s3.counts(bucket)["get"]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from cpengine.model import Job, Outcome
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.results.qc.images import Row, SiteKey, Sites, parse
 from tests import build
 from tests.build import Built

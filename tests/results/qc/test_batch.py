@@ -14,8 +14,8 @@ from cpengine.cli.base import Commands
 from cpengine.cli.qc import qc as command
 from cpengine.config.qc import QcSection
 from cpengine.errors import ConfigError, InputError
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results import qc
 from cpengine.results.qc import images
 from cpengine.results.qc.assess import Assessment

@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from cpengine.demo.make import cells_per_well
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.results import qc
 from cpengine.results.qc.images import SiteKey
 from tests import build

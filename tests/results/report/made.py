@@ -10,7 +10,7 @@ from pathlib import Path
 from cpengine.ledger import run_record
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.storage.parallel import each
 from tests import build
 

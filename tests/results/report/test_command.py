@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from cpengine.cli import report as command
 from cpengine.cli.base import Commands
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from tests import build
 from tests.results.report.made import Size, project
 

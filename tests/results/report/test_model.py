@@ -14,8 +14,8 @@ from cpengine.ledger import run_record
 from cpengine.ledger.heartbeat import Lifeline
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Outcome
-from cpengine.planning.project import Project
 from cpengine.plates import Part
+from cpengine.project import Project
 from cpengine.results import report
 from cpengine.results.report import facts
 from cpengine.results.report import model as models

@@ -16,7 +16,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from cpengine.model import Failure, FailureKind
-from cpengine.planning.project import Project
+from cpengine.project import Project
 from cpengine.results import report
 from tests.results.report.made import STEP, VERSION, Size, project
 from tests.services.browser import address, browser, dark, errors, resize

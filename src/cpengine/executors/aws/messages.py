@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpengine.errors import InputError
+from cpengine.groups import UNFIT_IN_MESSAGE
 from cpengine.model import Job
 
 MOST_BYTES = 262_144
 """What SQS takes at the most."""
 _KEY = re.compile(r"[A-Za-z]\w*")
-_BAD_VALUE = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
 _BAD_PLACE = re.compile(r"^[/\\-]|://|[\x00-\x1f\x7f]|(^|/)\.\.(/|$)")
 _PLACES = ("pipeline", "data_file", "input", "output", "ledger", "plugins")
 _STRUCTURE = re.compile(r"[\w./ +=@-]*")
@@ -106,7 +106,7 @@ def _check_types(data: Mapping[str, Any]) -> None:
 
 def _check_group(job: Job) -> None:
     for key, value in job.group:
-        if not _KEY.fullmatch(key) or _BAD_VALUE.search(value):
+        if not _KEY.fullmatch(key) or UNFIT_IN_MESSAGE.search(value):
             raise InputError(
                 f"message with Metadata {f'{key}={value}'[:80]!r}: a name has letters, "
                 "digits and _; a value no comma, slash or equals sign"

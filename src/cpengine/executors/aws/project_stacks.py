@@ -3,7 +3,6 @@
 import getpass
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
@@ -13,10 +12,8 @@ from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.record import Record
 from cpengine.executors.aws.settings import Settings, app_name, settle
 from cpengine.executors.aws.stack import App
+from cpengine.planning.project import ResolvedProject
 from cpengine.storage.store import Storage
-
-if TYPE_CHECKING:
-    from cpengine.planning.project import Project
 
 _MB_PER_GB = 1024
 _BUCKETS = {
@@ -83,7 +80,7 @@ def told(settings: Settings, make: str, machine: str, ledger: str) -> dict[str, 
 class Apps:
     """The apps of a project."""
 
-    project: "Project"
+    project: ResolvedProject
     cellprofiler: str
     """The version that workers must have; any if empty."""
 

@@ -8,7 +8,7 @@ from cpengine.errors import InputError
 from cpengine.ledger.ledger import Kept, Marker, Standing, State
 from cpengine.model import Job
 from cpengine.planning.plan import plate_of
-from cpengine.planning.project import Project
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, Part
 from cpengine.results.collect.names import files_of
 from cpengine.results.collect.plate import JobCsvs, Plate
@@ -21,7 +21,7 @@ _MAIN = "analysis"
 
 
 def plates(
-    project: Project, name: str, part: Part, cellprofiler: str = ""
+    project: ResolvedProject, name: str, part: Part, cellprofiler: str = ""
 ) -> list[Plate]:
     """The plates of a step that have done jobs, and what is left out of each.
 
@@ -75,7 +75,7 @@ def _is_done(standing: Standing) -> bool:
     return standing.state in (State.DONE, State.STALE)
 
 
-def _csvs(project: Project, done: Sequence[Standing]) -> dict[str, JobCsvs]:
+def _csvs(project: ResolvedProject, done: Sequence[Standing]) -> dict[str, JobCsvs]:
     """The CSVs of done jobs, by job id."""
     jobs = [standing.job for standing in done]
     trees = published.trees(project.places.outputs, jobs)
@@ -99,7 +99,7 @@ def _made_by(job: Job) -> str:
 
 
 def _plate(
-    project: Project,
+    project: ResolvedProject,
     step: Step,
     plate: str,
     standings: Sequence[Standing],

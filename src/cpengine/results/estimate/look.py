@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from cpengine.config.steps import BY_PLATE
 from cpengine.errors import InputError
+from cpengine.ledger.ledger import step_ledger
 from cpengine.model import Outcome
-from cpengine.planning.project import Project
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.estimate import sample
 from cpengine.results.estimate.model import Fit, Interval, Measured, fit, walls
@@ -114,7 +115,7 @@ class _Told:
 
 def _earlier(steps: Steps, todo: Todo) -> _Told:
     """What earlier runs of a step have measured."""
-    book = steps.project.ledger(todo.plan.step)
+    book = step_ledger(steps.project, todo.plan.step)
     chosen = sample.markers(_names(steps, todo), todo.jobs[0], steps.cellprofiler)
     notes = []
     if not chosen.same_code:
@@ -128,7 +129,7 @@ def _names(steps: Steps, todo: Todo) -> Iterator[str]:
     """The markers of a step; those of other plates and wells tell something, too."""
     if steps.part == Part():  # they have been listed for the plan
         return (name for standing in todo.standings for name in standing.earlier)
-    listed = steps.project.ledger(todo.plan.step).markers()
+    listed = step_ledger(steps.project, todo.plan.step).markers()
     return (name for names in listed.values() for name in names)
 
 
@@ -161,7 +162,7 @@ def _known(steps: Steps, left: _Left, where: Where, told: _Told) -> Known:
     )
 
 
-def _kept(project: Project) -> bool:
+def _kept(project: ResolvedProject) -> bool:
     return project.file.cellprofiler.jobs_per_process > 1
 
 

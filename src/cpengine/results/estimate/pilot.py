@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.executors import registry
+from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
-from cpengine.ledger.ledger import Kept, Marker
+from cpengine.ledger.ledger import Kept, Marker, step_ledger
 from cpengine.model import Job, Outcome
 from cpengine.results.estimate.sample import representative
 from cpengine.run.progress import Watch
@@ -66,7 +67,7 @@ def run(
     """
     jobs = representative(todo.jobs, count)
     project, name = steps.project, todo.plan.step.name
-    machine = project.machine(cellprofiler)
+    machine = make_machine(project, cellprofiler)
     sweep(machine.scratch)
     make = registry.maker("local")
     backend = Backend(
@@ -81,7 +82,7 @@ def run(
     )
     with machine:
         (result,) = few.run(backend, watch)
-    book = project.ledger(todo.plan.step)
+    book = step_ledger(project, todo.plan.step)
     names = [_marker(job, cellprofiler.version) for job in jobs]
     return Piloted(result, book.outcomes(names))
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from cpengine import config
 from cpengine.errors import ConfigError
@@ -11,12 +10,10 @@ from cpengine.executors import registry
 from cpengine.job.admission import MemoryRule
 from cpengine.job.memory_forecast import Needs
 from cpengine.model import Outcome
+from cpengine.planning.project import ResolvedProject
 from cpengine.run.progress import counted
 from cpengine.system.capacity import MemoryLeft, usable_cores
 from cpengine.system.usage import GB
-
-if TYPE_CHECKING:
-    from cpengine.planning.project import Project
 
 _AWS_S = 600.0
 """Until machines on AWS work, and from the last job until they are gone: a guess."""
@@ -50,7 +47,7 @@ class Room:
 class Asked:
     """What the room is for."""
 
-    project: "Project"
+    project: ResolvedProject
     step: str
     jobs: int
     on: str

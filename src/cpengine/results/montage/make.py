@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cpengine.planning.project import Project
+from cpengine.planning.planner import plan_step
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.montage import choice, page, sources, stack
 from cpengine.results.montage.draw import Ink, State
@@ -51,13 +52,13 @@ class Made:
     kinds: tuple[Kind, ...]
 
 
-def folder_of(project: Project, step: str, plate: str) -> str:
+def folder_of(project: ResolvedProject, step: str, plate: str) -> str:
     """The key of the folder of a plate's montages, in the project's outputs."""
     return project.layout.workspace("montage", project.layout.batch, step, plate)
 
 
 def make(
-    project: Project,
+    project: ResolvedProject,
     step: str,
     plates: frozenset[str] = frozenset(),
     options: Options = _ALL,
@@ -82,7 +83,7 @@ def make(
     StorageError
         The montages cannot be written.
     """
-    plan = project.plan(step, Part(plates), unchecked=True)
+    plan = plan_step(project, step, Part(plates), unchecked=True)
     for plate in sources.plates(project, plan):
         name = plate.sites.plate
         if to is None:
@@ -98,7 +99,7 @@ def make(
 class _Plate:
     """The montages of one plate under way."""
 
-    project: Project
+    project: ResolvedProject
     step: str
     plate: PlateImages
     options: Options

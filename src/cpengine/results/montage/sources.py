@@ -15,7 +15,8 @@ from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.planning.plan import Plan, plate_of, suggestion
-from cpengine.planning.project import Project
+from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_tables import read_table
 from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.montage import names
 from cpengine.results.montage.grid import natural
@@ -75,7 +76,7 @@ class PlateImages:
     jobs: Sequence[Job]
 
 
-def plates(project: Project, plan: Plan) -> Iterator[PlateImages]:
+def plates(project: ResolvedProject, plan: Plan) -> Iterator[PlateImages]:
     """The plates of a plan, one after another.
 
     Raises
@@ -87,7 +88,7 @@ def plates(project: Project, plan: Plan) -> Iterator[PlateImages]:
     for job in plan.jobs:
         by_plate[plate_of(job)].append(job)
     for plate, jobs in by_plate.items():
-        table = project.table(plan.step, jobs[0].data_file)
+        table = read_table(project, plan.step, jobs[0].data_file)
         loaddata.raise_any(loaddata.missing_keys(table, [PLATE, WELL]))
         yield _plate(plate, table, jobs)
 
@@ -107,7 +108,7 @@ def _plate(plate: str, table: Table, jobs: Sequence[Job]) -> PlateImages:
 
 
 def pictures(
-    project: Project, plate: PlateImages, options: Options
+    project: ResolvedProject, plate: PlateImages, options: Options
 ) -> tuple[Picture, ...]:
     """The montages that are asked for.
 
@@ -135,7 +136,7 @@ def pictures(
 
 
 def _published(
-    project: Project, plate: PlateImages, patterns: Sequence[str]
+    project: ResolvedProject, plate: PlateImages, patterns: Sequence[str]
 ) -> list[Picture]:
     storage = project.places.outputs
     files = [file for file in _files(storage, plate.jobs) if names.is_picture(file.key)]
@@ -181,7 +182,7 @@ def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[File]:
             yield File(key, name, group.get(WELL, ""), group.get(SITE, ""))
 
 
-def _channel(project: Project, plate: PlateImages, name: str) -> Source:
+def _channel(project: ResolvedProject, plate: PlateImages, name: str) -> Source:
     table = plate.table
     if name not in table.images:
         known = list(table.images)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
 from cpengine.ledger.ledger import State
-from cpengine.planning.plan import plate_of
-from cpengine.planning.project import EVERYTHING, Project
+from cpengine.planning.plan import EVERYTHING, plate_of
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
@@ -23,12 +23,12 @@ DEFAULT_STEPS = ("qc", "qc_persite")
 _FLAGGED, _CV, _PAGE = "flagged_sites.csv", "cv.csv", "quality.html"
 
 
-def settings_of(project: Project) -> QcSection:
+def settings_of(project: ResolvedProject) -> QcSection:
     """The project file's `[qc]`."""
     return project.file.qc
 
 
-def default_step(project: Project) -> str:
+def default_step(project: ResolvedProject) -> str:
     """The quality step that has run.
 
     Raises
@@ -48,7 +48,7 @@ def default_step(project: Project) -> str:
 
 
 def judge(
-    project: Project,
+    project: ResolvedProject,
     step: str,
     part: Part = EVERYTHING,
     *,
@@ -88,7 +88,7 @@ def judge(
 
 
 def _rows(
-    project: Project, todo: Todo, wanted: Sequence[str]
+    project: ResolvedProject, todo: Todo, wanted: Sequence[str]
 ) -> tuple[list[Row], list[str]]:
     """The image sets of a plan's done jobs, and what there is to say of the others."""
     step = todo.plan.step.name
@@ -117,7 +117,7 @@ def _rows(
     return rows, notes
 
 
-def _kept(project: Project, todo: Todo, wanted: Sequence[str]) -> Iterator[Row]:
+def _kept(project: ResolvedProject, todo: Todo, wanted: Sequence[str]) -> Iterator[Row]:
     """The image sets of plates that are not read again, from their own tables."""
     again = {plate_of(job) for job in todo.plan.jobs}
     outputs = project.places.outputs
@@ -129,7 +129,7 @@ def _kept(project: Project, todo: Todo, wanted: Sequence[str]) -> Iterator[Row]:
             yield from images.parse(as_text(data, place), place, wanted)
 
 
-def _controls(project: Project, sites: Sites, settings: QcSection) -> Controls:
+def _controls(project: ResolvedProject, sites: Sites, settings: QcSection) -> Controls:
     if settings.controls:
         return controls.of_settings(settings, sites.rows_of)
     folder = project.layout.workspace("metadata", "platemaps", project.layout.batch)
@@ -147,7 +147,7 @@ class Written:
     """One a plate."""
 
 
-def write(project: Project, found: Assessment) -> Written:
+def write(project: ResolvedProject, found: Assessment) -> Written:
     """Write tables and page; the flagged sites last, so that they are never ahead.
 
     Raises
@@ -175,7 +175,7 @@ def write(project: Project, found: Assessment) -> Written:
     )
 
 
-def flagged(project: Project) -> frozenset[SiteKey]:
+def flagged(project: ResolvedProject) -> frozenset[SiteKey]:
     """The sites (plate, well, site) that are flagged by any step that was judged.
 
     Raises
@@ -205,11 +205,11 @@ def _keys_of(data: bytes, place: str) -> frozenset[SiteKey]:
         ) from error
 
 
-def _key(project: Project, step: str, *parts: str) -> str:
+def _key(project: ResolvedProject, step: str, *parts: str) -> str:
     """A key of what is written; other steps than those for quality have a folder."""
     folder = () if step in DEFAULT_STEPS else (step,)
     return project.layout.workspace("qc", project.layout.batch, *folder, *parts)
 
 
-def _table_key(project: Project, step: str, plate: str) -> str:
+def _table_key(project: ResolvedProject, step: str, plate: str) -> str:
     return _key(project, step, plate, f"{plate}_image_quality.csv")

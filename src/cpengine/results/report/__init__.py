@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cpengine.planning.project import EVERYTHING, Project
+from cpengine.planning.plan import EVERYTHING
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.report import facts, model, page
 from cpengine.results.report.facts import Facts
@@ -46,14 +47,14 @@ class Report:
         return str(self.to)
 
 
-def key(project: Project, step: str) -> str:
+def key(project: ResolvedProject, step: str) -> str:
     """Where a step's page is, among the outputs."""
     layout = project.layout
     return layout.workspace("report", layout.batch, f"{step}.html")
 
 
 def make(
-    project: Project,
+    project: ResolvedProject,
     step: str,
     *,
     part: Part = EVERYTHING,
@@ -84,7 +85,7 @@ def make(
 
 
 def write(
-    project: Project,
+    project: ResolvedProject,
     step: str,
     *,
     part: Part = EVERYTHING,

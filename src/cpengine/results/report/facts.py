@@ -13,12 +13,20 @@ from typing import Any, NamedTuple
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.executors.retry import Cause, causes
-from cpengine.inputs.loaddata import Group
+from cpengine.groups import Group, id_of
 from cpengine.ledger import heartbeat
 from cpengine.ledger.heartbeat import Sign
-from cpengine.ledger.ledger import Kept, Ledger, Marker, Standing, State, Verdict
-from cpengine.model import Outcome, id_of
-from cpengine.planning.project import Project
+from cpengine.ledger.ledger import (
+    Kept,
+    Ledger,
+    Marker,
+    Standing,
+    State,
+    Verdict,
+    step_ledger,
+)
+from cpengine.model import Outcome
+from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.run.session import Steps, Todo
 from cpengine.storage.parallel import each
@@ -116,7 +124,11 @@ class Facts:
 
 
 def gather(
-    project: Project, name: str, part: Part, cellprofiler: str, todo: Todo | None = None
+    project: ResolvedProject,
+    name: str,
+    part: Part,
+    cellprofiler: str,
+    todo: Todo | None = None,
 ) -> Facts:
     """Read what is known of a step.
 
@@ -128,7 +140,7 @@ def gather(
         There is no such step.
     """
     todo = todo or Steps(project, [name], part, cellprofiler, unchecked=True).plan(name)
-    book = project.ledger(todo.plan.step)
+    book = step_ledger(project, todo.plan.step)
     jobs = todo.plan.jobs
     _check(name, todo)
     facts = Facts(

@@ -3,12 +3,13 @@
 import shlex
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
-from cpengine import __version__
 from cpengine.executors.retry import Cause, likeness
+from cpengine.groups import id_of
 from cpengine.ledger.ledger import State
-from cpengine.model import Job, Outcome, id_of
+from cpengine.model import Job, Outcome
 from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.report import figures
 from cpengine.results.report.facts import PHASES, Facts
@@ -49,7 +50,7 @@ def of(facts: Facts, links: Links) -> dict[str, Any]:
         "batch": facts.batch,
         "part": {key: sorted(values) for key, values in facts.part.wanted.items()},
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": f"cpengine {__version__}",
+        "made_by": f"cpengine {version('cpengine')}",
         "summary": figures.summary(facts, plates, axis),
         "plates": _plates(facts, plates),
         "measures": _measures(found, plates),

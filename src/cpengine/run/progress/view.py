@@ -20,7 +20,7 @@ from cpengine.events import (
     ProcessEachJob,
     RunStopped,
 )
-from cpengine.inputs.loaddata import Group
+from cpengine.groups import Group
 from cpengine.model import Job, Outcome
 from cpengine.run.progress.counts import Counts
 from cpengine.run.progress.failing import Failing

@@ -1,0 +1,71 @@
+"""Groups of image sets: their names, and what may stand in them."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable
+from itertools import permutations
+
+from cpengine import rules
+from cpengine.errors import InputError
+
+Group = tuple[tuple[str, str], ...]
+"""Metadata columns and the values that a group's image sets share."""
+
+NAME, METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^Metadata_\w+$"
+"""How plates, wells and columns may be called in the project file."""
+UNFIT = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
+"""What cannot be in a value that goes through `-g` and names a folder."""
+UNFIT_IN_MESSAGE = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
+"""The same in a message of DCP, whose values may have blanks."""
+_LONGEST_ID = 150
+"""Bytes. Scratch folders add up to 91, file systems take 255 in a name."""
+
+
+def id_of(group: Iterable[tuple[str, str]]) -> str:
+    """The name of a group's job."""
+    return "-".join([value for _, value in group])
+
+
+def check_ids(groups: Collection[Group], structure: str = "") -> None:
+    """Refuse a plan in which two groups would have one name or one folder unseen.
+
+    Parameters
+    ----------
+    structure
+        The step's output structure.
+
+    Raises
+    ------
+    InputError
+        Two jobs share an id, an id is too long to name a folder, or a grouping
+        column's name begins another's.
+    """
+    times = Counter(map(id_of, groups))
+    twice = [job_id for job_id, n in times.items() if n > 1]
+    if twice:
+        raise InputError(
+            rules.GROUP_NAMES.found(
+                "groups",
+                f"two groups are both named {twice[0]}",
+                "use values without '-' where they could be confused",
+            )
+        )
+    long = [job_id for job_id in times if len(job_id.encode()) > _LONGEST_ID]
+    if long:
+        raise InputError(
+            rules.GROUP_LONG.found(
+                f"group {long[0][:20]}...",
+                f"has a name longer than {_LONGEST_ID} bytes",
+                "shorten its metadata values",
+            )
+        )
+    keys = [key for key, _ in next(iter(groups), ())]
+    for key, other in permutations(keys, 2):
+        if structure and other.startswith(key):
+            raise InputError(
+                rules.OUTPUT_STRUCTURE.found(
+                    key,
+                    f"begins {other}, so output_structure cannot tell them apart",
+                    "rename one",
+                )
+            )

@@ -1,0 +1,84 @@
+"""The image sets of a step's files, and the files that are made for it."""
+
+import posixpath
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cpengine.config.steps import Step
+from cpengine.inputs import batchfile, image_checks, loaddata
+from cpengine.inputs.batchfile import BatchFile
+from cpengine.inputs.loaddata import Table
+from cpengine.model import Job
+from cpengine.planning.derive import Deriver
+from cpengine.planning.plan import Plan
+from cpengine.planning.project import ResolvedProject
+from cpengine.rules import Severity
+
+
+def read_table(project: ResolvedProject, step: Step, data_file: str) -> Table:
+    """The image sets that a job's data file lists; derived if it is missing.
+
+    Raises
+    ------
+    InputError
+        The file is missing and cannot be derived, or it is wrong.
+    """
+    if step.source == "batch":
+        return read_batch_file(project, data_file).table
+    plate = posixpath.basename(posixpath.dirname(data_file))
+    return Deriver(project.places, project.step).table(step, plate)[0]
+
+
+def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
+    """A `Batch_data.h5` of the workspace.
+
+    Raises
+    ------
+    InputError
+        It is missing or damaged.
+    """
+    workspace = project.places.workspace
+    if workspace.is_local(key):
+        return batchfile.read(workspace.path(key))
+    with tempfile.TemporaryDirectory(dir=project.scratch) as folder:
+        copy = Path(folder) / "Batch_data.h5"
+        project.cache.fetch(workspace, key, copy)
+        return batchfile.read(copy, workspace.url(key))
+
+
+def image_sets(
+    project: ResolvedProject, plan: Plan, jobs: Sequence[Job]
+) -> Iterator[tuple[Table, list[int]]]:
+    """Give each data file's table, with the rows of these jobs, from 0."""
+    wanted = {job.group for job in jobs}
+    for data_file in dict.fromkeys(job.data_file for job in jobs):
+        table = read_table(project, plan.step, data_file)
+        found = loaddata.groups(table, plan.step.group)
+        yield (
+            table,
+            sorted(row for group in wanted & set(found) for row in found[group]),
+        )
+
+
+def check_images(project: ResolvedProject, plan: Plan, jobs: Sequence[Job]) -> None:
+    """Refuse jobs whose images are missing or empty.
+
+    Raises
+    ------
+    InputError
+        Some are; each with the first place.
+    """
+    loaddata.raise_any(
+        finding
+        for table, rows in image_sets(project, plan, jobs)
+        for finding in image_checks.findings(project.places, table, rows)
+        if finding.severity is Severity.ERROR
+    )
+
+
+def write_derived(project: ResolvedProject, plan: Plan) -> list[str]:
+    """Write the CSVs that are missing and can be made; give their keys."""
+    for key, table in plan.derived.items():
+        project.places.workspace.write(key, table.to_csv().encode())
+    return list(plan.derived)
