@@ -24,7 +24,7 @@ from benchmarks.common import Options, Report, scratch
 from cpengine.model import Job
 from cpengine.results.collect.collector import Collector
 from cpengine.results.collect.names import files_of
-from cpengine.results.collect.plate import JobCsvs, Plate
+from cpengine.results.collect.plate_csvs import JobCsvs, Plate
 from cpengine.storage.store import Storage
 
 JOBS, SHORT_JOBS, FEW = 3456, 400, 8

@@ -39,7 +39,7 @@ from benchmarks.work import (
 from cpengine.config import SlurmSection
 from cpengine.executors.base import Executor
 from cpengine.executors.local import LocalExecutor
-from cpengine.executors.slurm.executor import ClusterExecutor
+from cpengine.executors.slurm.cluster_executor import ClusterExecutor
 from cpengine.job.run_job import Machine
 from cpengine.model import Job
 from cpengine.project import Project

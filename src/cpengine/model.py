@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from cpengine.errors import InputError
-from cpengine.groups import id_of
+from cpengine.group_names import id_of
 
 
 class FailureKind(StrEnum):

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from cpengine.demo.images import CHANNELS, site_images
-from cpengine.demo.plate import wells_of, write_plate
+from cpengine.demo.synthetic_plate import wells_of, write_plate
 from cpengine.errors import ConfigError
 from cpengine.storage.roots import BUCKET
 

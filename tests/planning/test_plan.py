@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cpengine.config.steps import BY_PLATE, BY_WELL
 from cpengine.errors import InputError
-from cpengine.groups import check_ids
+from cpengine.group_names import check_ids
 from cpengine.model import Job
 from cpengine.planning.fingerprint import changed, of_image_sets
 from cpengine.planning.plan import Plan, check_part, in_part

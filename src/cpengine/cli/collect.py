@@ -28,7 +28,7 @@ from cpengine.run.progress import counted
 
 if TYPE_CHECKING:
     from cpengine.results.collect.collector import Collector
-    from cpengine.results.collect.plate import Collected, Plate
+    from cpengine.results.collect.plate_csvs import Collected, Plate
 
 
 def collect(
@@ -45,11 +45,13 @@ def collect(
 ) -> None:
     """Turn the CSVs of done jobs into Parquet tables, a plate at a time."""
     with extra("collect"):
-        from cpengine.results.collect import step
+        from cpengine.results.collect import done_jobs
         from cpengine.results.collect.collector import Collector
     project = Project.load(folder)
     part, version = part_of(plate, None, None), version_or_none(project)
-    plates = [p for name in steps for p in step.plates(project, name, part, version)]
+    plates = [
+        p for name in steps for p in done_jobs.plates(project, name, part, version)
+    ]
     collector = Collector(project.places.outputs, project.scratch, float32, force)
     found, wrong = [], []
     for one in plates:

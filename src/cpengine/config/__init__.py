@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import Field, ValidationError
 
 from cpengine.config.aws import AwsSection, DcpWorkerSection, MachinesSection
-from cpengine.config.executors import (
+from cpengine.config.executor_sections import (
     ClusterSection,
     DaskSection,
     ExecutorsSection,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cpengine.groups import METADATA, NAME
+from cpengine.group_names import METADATA, NAME
 
 ROW = r"^[A-Z]{1,2}$"
 AWS_NAME = r"^[A-Za-z0-9_-]{1,64}$"

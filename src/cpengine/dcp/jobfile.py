@@ -15,7 +15,7 @@ from typing import Any
 
 from cpengine.dcp.config import source_of
 from cpengine.errors import InputError, StorageError
-from cpengine.groups import METADATA, UNFIT, Group, check_ids
+from cpengine.group_names import METADATA, UNFIT, Group, check_ids
 from cpengine.model import Job
 
 _PLACES = ("pipeline", "data_file", "input", "output")

@@ -10,7 +10,7 @@ import tifffile
 
 from cpengine import config
 from cpengine.config import template
-from cpengine.demo.plate import wells_of, write_plate
+from cpengine.demo.synthetic_plate import wells_of, write_plate
 from cpengine.errors import ConfigError
 from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject

@@ -49,7 +49,7 @@ def _dask(project: ResolvedProject, machine: Machine, workers: int | None) -> Ex
         from distributed import Client
 
         from cpengine.executors import machine_spec
-        from cpengine.executors.dask.executor import DaskExecutor
+        from cpengine.executors.dask.dask_executor import DaskExecutor
     settings = project.file.executors.dask
     address = _dask_address(project)
     try:
@@ -75,7 +75,7 @@ def _dask_address(project: ResolvedProject) -> str:
 
 def _aws(project: ResolvedProject, machine: Machine, workers: int | None) -> Executor:
     apps = aws_apps(project, machine.cellprofiler.version)
-    from cpengine.executors.aws.executor import AwsExecutor
+    from cpengine.executors.aws.aws_executor import AwsExecutor
 
     return AwsExecutor(machine, apps.app, fleet_file=fleet_file(project), most=workers)
 
@@ -141,7 +141,7 @@ def _cluster(kind: str) -> Maker:
     ) -> Executor:
         with extra("slurm"):
             from cpengine.executors import machine_spec
-            from cpengine.executors.slurm.executor import ClusterExecutor
+            from cpengine.executors.slurm.cluster_executor import ClusterExecutor
         settings = config.cluster(project.file, kind, project.folder)
         if workers:
             most = math.ceil(workers / settings.cores)
@@ -177,7 +177,7 @@ def job_script(project: ResolvedProject, name: str) -> str:
     if name not in CLUSTERS:
         return ""
     with extra("slurm"):
-        from cpengine.executors.slurm.executor import Workers
+        from cpengine.executors.slurm.cluster_executor import Workers
         from cpengine.executors.slurm.schedulers import QUEUES
     settings = config.cluster(project.file, name, project.folder)
     folder = folder_of(project, name) / f"{name}-RUN"

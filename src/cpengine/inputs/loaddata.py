@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from cpengine import rules
 from cpengine.errors import InputError
-from cpengine.groups import UNFIT, Group
+from cpengine.group_names import UNFIT, Group
 from cpengine.plates import SITE_KEYS
 from cpengine.rules import Finding
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from cpengine.groups import Group
+from cpengine.group_names import Group
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import ImageFile, Table
 from cpengine.planning import fingerprint

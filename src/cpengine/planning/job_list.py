@@ -11,7 +11,7 @@ from itertools import accumulate, chain
 from operator import eq
 from typing import Any, TypeVar, overload
 
-from cpengine.groups import Group, id_of
+from cpengine.group_names import Group, id_of
 from cpengine.model import Job
 from cpengine.planning.fingerprint import Shared
 

@@ -10,7 +10,7 @@ from cpengine import rules
 from cpengine.config import PlateSection
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.groups import Group
+from cpengine.group_names import Group
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.planning.job_list import Jobs

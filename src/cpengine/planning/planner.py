@@ -8,7 +8,7 @@ from functools import partial
 from cpengine import rules
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.groups import Group, check_ids
+from cpengine.group_names import Group, check_ids
 from cpengine.inputs import loaddata, pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline

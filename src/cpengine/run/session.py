@@ -12,7 +12,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
-from cpengine.groups import Group
+from cpengine.group_names import Group
 from cpengine.ledger import ledger, run_record
 from cpengine.ledger.heartbeat import Lifeline
 from cpengine.ledger.ledger import Standing, State, step_ledger

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from cpengine.errors import StorageError
 from cpengine.executors import machine_spec
-from cpengine.executors.aws import down, settings, watch
+from cpengine.executors.aws import dashboard, down, settings
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import Record
@@ -65,7 +65,7 @@ def _guard(aws: Aws, told: Told) -> None:
     instance = metadata.get("instance-id") if told.alarms else None
     if instance:
         with contextlib.suppress(AwsError):  # a guard, not a need
-            watch.put_alarm(aws, told.app, instance)
+            dashboard.put_alarm(aws, told.app, instance)
 
 
 def _lights_out(aws: Aws, told: Told, machine: Machine) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 from cpengine.config import AwsSection, DcpWorkerSection
 from cpengine.config.steps import DoneRule
 from cpengine.executors import contract
+from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import Aws
-from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.project_stacks import open_app, told
 from cpengine.executors.aws.settings import Settings, settle
 from cpengine.executors.aws.stack import App

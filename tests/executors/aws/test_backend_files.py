@@ -17,7 +17,7 @@ from botocore import xform_name
 from cpengine.cellprofiler import install
 from cpengine.config import AwsSection
 from cpengine.dcp.fleet import check
-from cpengine.executors.aws import fleet, task
+from cpengine.executors.aws import fleet, task_definition
 from cpengine.executors.aws.settings import Settings, settle
 from tests.services.aws.aws_server import AwsServer
 
@@ -333,7 +333,9 @@ def _lines(word: str) -> list[str]:
 
 def test_the_container_starts_the_worker_and_not_as_root() -> None:
     assert _lines("ENTRYPOINT") == ["[]"]
-    assert [json.loads(line) for line in _lines("CMD")] == [list(task.COMMAND)]
+    assert [json.loads(line) for line in _lines("CMD")] == [
+        list(task_definition.COMMAND)
+    ]
     assert _lines("USER") == ["worker"]
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from cpengine.config import DcpWorkerSection
 from cpengine.config.steps import DoneRule
-from cpengine.executors.aws import setup, task
-from cpengine.executors.aws.executor import AwsExecutor
+from cpengine.executors.aws import setup, task_definition
+from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.settings import DCP_IMAGE, Settings
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State
@@ -44,7 +44,9 @@ ALWAYS = {
 
 
 def _told(settings: Settings) -> dict[str, str]:
-    made = task.definition(settings, "https://queue", "eu-west-1", {"CPENGINE": "x"})
+    made = task_definition.definition(
+        settings, "https://queue", "eu-west-1", {"CPENGINE": "x"}
+    )
     (container,) = made["containerDefinitions"]
     pairs = [(pair["name"], pair["value"]) for pair in container["environment"]]
     assert len(dict(pairs)) == len(pairs)
@@ -99,7 +101,7 @@ def _with(settings: Settings, **changed: Any) -> Settings:
 @pytest.mark.parametrize("worker", ["dcp", "cpengine"])
 def test_no_keys_are_in_a_task_definition(worker: str) -> None:
     text = json.dumps(
-        task.definition(stacks.settings(worker=worker), "q", "us-east-1", {})
+        task_definition.definition(stacks.settings(worker=worker), "q", "us-east-1", {})
     )
     assert "SECRET" not in text.upper()
     assert "ACCESS_KEY" not in text.upper()
@@ -107,7 +109,7 @@ def test_no_keys_are_in_a_task_definition(worker: str) -> None:
 
 def test_the_stock_container_is_as_dcp_makes_it() -> None:
     settings = stacks.settings(worker="dcp", image=None, memory_mb=7500)
-    made = task.definition(settings, "q", "us-east-1", {})
+    made = task_definition.definition(settings, "q", "us-east-1", {})
     (container,) = made["containerDefinitions"]
     assert made["family"] == "Lab_testTask"
     assert container["name"] == "Lab_test"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cpengine.events import Event, Noted
+from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import AwsError
-from cpengine.executors.aws.executor import AwsExecutor
 from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, State, states

@@ -7,7 +7,7 @@ from distributed import Client, LocalCluster
 
 from cpengine.executors import contract
 from cpengine.executors.base import Executor
-from cpengine.executors.dask.executor import DaskExecutor
+from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 

@@ -6,7 +6,7 @@ import pytest
 
 from cpengine.executors import contract
 from cpengine.executors.base import Executor
-from cpengine.executors.slurm.executor import ClusterExecutor
+from cpengine.executors.slurm.cluster_executor import ClusterExecutor
 from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 from tests.executors.slurm.workers import settings

@@ -13,7 +13,7 @@ from distributed.security import Security
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.executors.slurm import schedulers
-from cpengine.executors.slurm.executor import Workers
+from cpengine.executors.slurm.cluster_executor import Workers
 from cpengine.executors.slurm.schedulers import (
     QUEUES,
     QueueJob,

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from cpengine.events import Event, JobRetried, JobStarted, Noted
 from cpengine.executors import contract
-from cpengine.executors.slurm.executor import ClusterExecutor
+from cpengine.executors.slurm.cluster_executor import ClusterExecutor
 from cpengine.model import Failure, Job, Outcome
 from cpengine.system.usage import GB
 from tests.executors.slurm.workers import settings

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.plates import Part
 from cpengine.project import Project
-from cpengine.results.collect import step
+from cpengine.results.collect import done_jobs
 from cpengine.results.collect.collector import Collector
-from cpengine.results.collect.plate import Collected, Plate
+from cpengine.results.collect.plate_csvs import Collected, Plate
 
 VERSION = "4.2.8.1"
 Value = str | int | float
@@ -91,7 +91,7 @@ class Screen:
 
     def plates(self, *names: str) -> list[Plate]:
         part = Part(plates=frozenset(names))
-        return step.plates(self.project, self.step, part, VERSION)
+        return done_jobs.plates(self.project, self.step, part, VERSION)
 
     def collect(self, **options: bool) -> Collected:
         (plate,) = self.plates()

@@ -15,9 +15,9 @@ import pytest
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.plates import Part
 from cpengine.project import Project
-from cpengine.results.collect import step
+from cpengine.results.collect import done_jobs
 from cpengine.results.collect.collector import Collector
-from cpengine.results.collect.plate import Collected
+from cpengine.results.collect.plate_csvs import Collected
 from cpengine.storage.store import Storage
 
 pytestmark = pytest.mark.cellprofiler
@@ -31,7 +31,7 @@ def backend(
     plate: Project, cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The plate's Parquet files, outside the project, which is only read."""
-    (one,) = step.plates(plate, "analysis", Part(), cellprofiler.version)
+    (one,) = done_jobs.plates(plate, "analysis", Part(), cellprofiler.version)
     made = Collector(
         _Elsewhere(plate, tmp_path_factory.mktemp("backend")), plate.scratch
     )

@@ -483,7 +483,7 @@ def test_a_well_that_is_no_row_and_column_is_told(built: Built) -> None:
 def test_without_pillow_it_is_told_how_to_get_it(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [n for n in sys.modules if n.split(".")[:2] == ["cpengine", "montage"]]:
+    for name in [n for n in sys.modules if n.startswith("cpengine.results.montage")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "PIL", None)
     result = call(built)

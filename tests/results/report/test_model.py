@@ -19,7 +19,7 @@ from cpengine.project import Project
 from cpengine.results import report
 from cpengine.results.report import facts
 from cpengine.results.report import model as models
-from cpengine.results.report.plates import row_name
+from cpengine.results.report.well_states import row_name
 from tests import build
 from tests.build import change
 from tests.results.report.made import STEP, VERSION, Size, project

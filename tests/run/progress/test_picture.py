@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from cpengine.events import JobEnded, JobRetried, JobStarted, ModuleDone, PhaseBegun
 from cpengine.model import Job, Outcome
 from cpengine.run.progress import View
-from cpengine.run.progress.plates import Plate
+from cpengine.run.progress.plate_map import Plate
 from tests.run.progress.screen import (
     WELLS_96,
     WELLS_384,

@@ -4,7 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from cpengine.executors.aws import fleet, watch
+from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.fleet import Fleet
 from cpengine.executors.aws.stack import App
 from cpengine.ledger.run_record import now
@@ -35,7 +35,7 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     app.record.started = now()
     app.record.write()
     if settings.section.dashboard:
-        watch.put_dashboard(app)
+        dashboard.put_dashboard(app)
     service = app.service()
     # Fewer containers than run would end some in the middle of their jobs.
     there = int(str(service["desiredCount"])) if service and running else 0

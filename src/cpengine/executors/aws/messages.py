@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpengine.errors import InputError
-from cpengine.groups import UNFIT_IN_MESSAGE
+from cpengine.group_names import UNFIT_IN_MESSAGE
 from cpengine.model import Job
 
 MOST_BYTES = 262_144

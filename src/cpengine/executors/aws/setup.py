@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cpengine.executors.aws import queue, task
+from cpengine.executors.aws import queue, task_definition
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import KEPT_S, Queue
 from cpengine.executors.aws.stack import App
@@ -81,7 +81,9 @@ def _cluster(app: App) -> None:
 
 def _task(app: App, jobs: Queue) -> str:
     """Register the task definition, unless the newest one is the same."""
-    wanted = task.definition(app.settings, jobs.url, app.aws.region, app.environment)
+    wanted = task_definition.definition(
+        app.settings, jobs.url, app.aws.region, app.environment
+    )
     newest = _newest_task(app)
     if newest is not None and _same(newest["containerDefinitions"], wanted):
         return str(newest["taskDefinitionArn"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from cpengine.errors import CpengineError, StorageError
 from cpengine.results.collect import record
 from cpengine.results.collect.names import IMAGE
-from cpengine.results.collect.plate import Collected, File, Plate
+from cpengine.results.collect.plate_csvs import Collected, File, Plate
 from cpengine.results.collect.record import Record
 from cpengine.results.collect.work import Work
 from cpengine.storage.store import Storage

@@ -13,7 +13,7 @@ from cpengine.results.collect.batch import Batch
 from cpengine.results.collect.csvs import Csv
 from cpengine.results.collect.join import numbers
 from cpengine.results.collect.names import IMAGE, IMAGE_NUMBER
-from cpengine.results.collect.plate import File, JobCsvs, Plate
+from cpengine.results.collect.plate_csvs import File, JobCsvs, Plate
 from cpengine.results.collect.record import Record
 from cpengine.results.collect.spill import Spill
 from cpengine.results.collect.tables import JOINED, Tables

@@ -1,8 +1,8 @@
 """What a run will take, before it starts: hours, memory, cost, from measured jobs."""
 
 from cpengine.errors import CpengineError
-from cpengine.results.estimate.look import Where, estimate, of_todo
-from cpengine.results.estimate.result import Estimate, Known, StepEstimate
+from cpengine.results.estimate.forecast import Where, estimate, of_todo
+from cpengine.results.estimate.step_estimate import Estimate, Known, StepEstimate
 from cpengine.results.estimate.text import lines
 from cpengine.run.session import Steps, Todo
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from cpengine.results.estimate.model import Fit, Interval
-from cpengine.results.estimate.result import Estimate, Known, StepEstimate
+from cpengine.results.estimate.step_estimate import Estimate, Known, StepEstimate
 from cpengine.run.progress import counted
 from cpengine.system.usage import GB
 

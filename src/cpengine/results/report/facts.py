@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.executors.retry import Cause, causes
-from cpengine.groups import Group, id_of
+from cpengine.group_names import Group, id_of
 from cpengine.ledger import heartbeat
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import (

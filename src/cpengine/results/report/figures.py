@@ -9,8 +9,8 @@ from cpengine.ledger.ledger import State
 from cpengine.results.report import timeline
 from cpengine.results.report.facts import PHASES, Facts, Ran
 from cpengine.results.report.numbers import MB, Spread
-from cpengine.results.report.plates import Plate
 from cpengine.results.report.timeline import Axis
+from cpengine.results.report.well_states import Plate
 from cpengine.system.usage import GB
 
 _BARS = 24

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from cpengine.executors.retry import Cause, likeness
-from cpengine.groups import id_of
+from cpengine.group_names import id_of
 from cpengine.ledger.ledger import State
 from cpengine.model import Job, Outcome
 from cpengine.plates import PLATE, SITE, WELL
@@ -15,7 +15,8 @@ from cpengine.results.report import figures
 from cpengine.results.report.facts import PHASES, Facts
 from cpengine.results.report.links import Links
 from cpengine.results.report.numbers import short
-from cpengine.results.report.plates import (
+from cpengine.results.report.timeline import Axis, Lanes
+from cpengine.results.report.well_states import (
     Measure,
     Plate,
     measures_of,
@@ -23,7 +24,6 @@ from cpengine.results.report.plates import (
     plates_of,
     site_of,
 )
-from cpengine.results.report.timeline import Axis, Lanes
 
 STATES = tuple(State)
 _MOST_VALUES = 300_000

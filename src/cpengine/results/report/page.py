@@ -13,8 +13,8 @@ from cpengine.job.image_measures import COUNT
 from cpengine.results.report import model as models
 from cpengine.results.report import numbers, timeline
 from cpengine.results.report.facts import Facts
-from cpengine.results.report.plates import row_name
 from cpengine.results.report.timeline import Axis, Lanes
+from cpengine.results.report.well_states import row_name
 
 _FOLDER = Path(__file__).parent
 _PARTS = ("jobs", "plates", "measures", "axis", "links")

@@ -12,7 +12,7 @@ from cpengine.events import (
     PhaseBegun,
 )
 from cpengine.model import Job, Outcome
-from cpengine.run.progress.pace import Clock, Pace
+from cpengine.run.progress.speed import Clock, Pace
 
 _PHASES = {
     "fetching": "fetching",

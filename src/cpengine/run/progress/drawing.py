@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from cpengine.run.progress.glyphs import Glyphs
-from cpengine.run.progress.plates import Box, Plate, row_name
+from cpengine.run.progress.plate_map import Box, Plate, row_name
 
 _GAP = 3
 """Columns between two plates."""

@@ -12,7 +12,7 @@ from cpengine.run.progress.counts import Counts, Running
 from cpengine.run.progress.drawing import Grid
 from cpengine.run.progress.failing import Failing
 from cpengine.run.progress.glyphs import DONE, FAILED, LEFT, RUNNING, Glyphs
-from cpengine.run.progress.plates import Box, Plate, Plates
+from cpengine.run.progress.plate_map import Box, Plate, Plates
 from cpengine.run.progress.words import counted
 
 _BAR = 24

@@ -20,14 +20,14 @@ from cpengine.events import (
     ProcessEachJob,
     RunStopped,
 )
-from cpengine.groups import Group
+from cpengine.group_names import Group
 from cpengine.model import Job, Outcome
 from cpengine.run.progress.counts import Counts
 from cpengine.run.progress.failing import Failing
 from cpengine.run.progress.glyphs import ASCII, UNICODE
-from cpengine.run.progress.pace import Clock
 from cpengine.run.progress.picture import Scene, picture
-from cpengine.run.progress.plates import Plates
+from cpengine.run.progress.plate_map import Plates
+from cpengine.run.progress.speed import Clock
 from cpengine.run.progress.words import counted
 
 _LINE_EVERY_S = 60.0

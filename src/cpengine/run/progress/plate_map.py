@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from cpengine.groups import Group
+from cpengine.group_names import Group
 from cpengine.model import Job
 from cpengine.plates import PLATE, WELL
 

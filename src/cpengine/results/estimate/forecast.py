@@ -12,8 +12,13 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.estimate import sample
 from cpengine.results.estimate.model import Fit, Interval, Measured, fit, walls
-from cpengine.results.estimate.result import HOUR_S, Estimate, Known, StepEstimate
 from cpengine.results.estimate.room import Asked, Room, room
+from cpengine.results.estimate.step_estimate import (
+    HOUR_S,
+    Estimate,
+    Known,
+    StepEstimate,
+)
 from cpengine.results.estimate.text import duration
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo

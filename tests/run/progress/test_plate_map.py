@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from cpengine.run.progress.plates import Plate, Plates, row_name, spot_of
+from cpengine.run.progress.plate_map import Plate, Plates, row_name, spot_of
 from tests.run.progress.screen import WELLS_384, of, plan
 
 

@@ -10,7 +10,7 @@ from distributed import Client, LocalCluster
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.events import Event, JobRetried
 from cpengine.executors import contract, machine_spec
-from cpengine.executors.dask.executor import DaskExecutor
+from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.executors.machine_spec import node_scratch
 
 

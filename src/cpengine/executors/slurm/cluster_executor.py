@@ -20,7 +20,7 @@ from distributed.security import Security
 from cpengine.config import ClusterSection
 from cpengine.errors import ExecutorError
 from cpengine.events import Noted
-from cpengine.executors.dask.executor import DaskExecutor
+from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.executors.slurm.fleet import Fleet, needed
 from cpengine.executors.slurm.schedulers import QUEUES, Queue, seconds
 from cpengine.job.run_job import Machine

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cpengine.groups import Group
+from cpengine.group_names import Group
 from cpengine.job import image_measures
 from cpengine.ledger.ledger import State
 from cpengine.plates import PLATE, WELL

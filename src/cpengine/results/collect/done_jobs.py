@@ -11,7 +11,7 @@ from cpengine.planning.plan import plate_of
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, Part
 from cpengine.results.collect.names import files_of
-from cpengine.results.collect.plate import JobCsvs, Plate
+from cpengine.results.collect.plate_csvs import JobCsvs, Plate
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps
 from cpengine.storage import published
