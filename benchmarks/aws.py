@@ -48,10 +48,10 @@ from benchmarks.work import (
 from cpengine.executors.aws import setup, submit
 from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.messages import body
-from cpengine.executors.aws.project_stacks import Apps
+from cpengine.executors.aws.project_stacks import ProjectApps
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.stack import App
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.model import Job
 from cpengine.project import Project
 from tests.services.aws.aws_server import AwsServer
@@ -176,7 +176,7 @@ def _filled(folder: Path, results: str, slots: int) -> tuple[App, Project]:
     lines = SETTINGS.format(slots=slots).strip().splitlines()
     write_project(folder, f"s3://{ROOT}", f"s3://{results}", *lines)
     project = Project.load(folder)
-    app = Apps(project, project.cellprofiler().version).app(STEP)
+    app = ProjectApps(project, project.cellprofiler().version).app(STEP)
     queue = setup.setup(app)
     plan = project.plan(STEP)
     book = project.ledger(plan.step)
@@ -198,7 +198,7 @@ def _ours(
         env=environ,
         stdout=subprocess.DEVNULL,
     ) as worker:
-        done = f".{State.DONE}"
+        done = f".{JobState.DONE}"
         while sum(
             name.endswith(done) for name in project.places.outputs.sizes(ledger)
         ) < len(plate.groups):

@@ -24,7 +24,7 @@ from benchmarks.common import Options, Report, scratch
 from cpengine.model import Job
 from cpengine.results.collect.collector import Collector
 from cpengine.results.collect.names import files_of
-from cpengine.results.collect.plate_csvs import JobCsvs, Plate
+from cpengine.results.collect.plate_csvs import JobCsvs, PlateCsvs
 from cpengine.storage.store import Storage
 
 JOBS, SHORT_JOBS, FEW = 3456, 400, 8
@@ -105,14 +105,14 @@ def _cpengine(folder: Path, jobs: int) -> Path:
     storage = Storage(str(folder))
     found = []
     for number in range(jobs):
-        values = zip(("Plate", "Well", "Site"), _id(number).split("-"), strict=True)
+        values = zip(("PlateCsvs", "Well", "Site"), _id(number).split("-"), strict=True)
         group = tuple((f"Metadata_{key}", value) for key, value in values)
         place = f"csvs/{_id(number)}"
         sizes = storage.sizes(place)
         tables = {t: f"{place}/{name}" for t, name in files_of(sizes).tables.items()}
         job = Job("analysis", group, "", "", "", "")
         found.append(JobCsvs(job, tables, sum(sizes.values()), ""))
-    plate = Plate("analysis", "P", "cpengine", tuple(found))
+    plate = PlateCsvs("analysis", "P", "cpengine", tuple(found))
     Collector(storage, folder, force=True).collect(plate, lambda read: None)
     return folder / "cpengine" / "P.parquet"
 

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.common import Options, Report, scratch
 from benchmarks.work import STEP, TEN, TWO, Plate, Work, say_plate, write_project
-from cpengine.ledger.ledger import Kept
+from cpengine.ledger.ledger import MarkerState
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results.estimate import Known, Where, estimate
@@ -131,7 +131,9 @@ def _run(folder: Path, slots: int, known: Known, pilot_s: float) -> Round:
 
 def _done(project: Project) -> list[str]:
     markers = project.ledger(project.step(STEP)).markers().values()
-    return [name for names in markers for name in names if name.endswith(Kept.DONE)]
+    return [
+        name for names in markers for name in names if name.endswith(MarkerState.DONE)
+    ]
 
 
 def _say(report: Report, one: Round) -> None:

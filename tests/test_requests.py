@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import Marker, State, summary
+from cpengine.ledger.ledger import JobState, Marker, summary
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps
@@ -42,9 +42,9 @@ def large(s3: S3Server, bucket: str, tmp_path: Path) -> Project:
 def markers(steps: Steps) -> Iterator[str]:
     """The markers that a run would have left: one job in ten has none."""
     for number, job in enumerate(steps.project.plan("analysis").jobs):
-        done = Marker(job.id, job.fingerprint, VERSION, State.DONE)
+        done = Marker(job.id, job.fingerprint, VERSION, JobState.DONE)
         stale = done._replace(fingerprint="0-0-0-0")
-        failed = done._replace(state=State.FAILED, failure="crash")
+        failed = done._replace(state=JobState.FAILED, failure="crash")
         if number % 10:
             yield str({1: stale, 2: failed}.get(number % 10, done))
 
@@ -66,10 +66,10 @@ def test_what_is_left_of_100_000_jobs_takes_lists_alone(
 
     assert len(plan.jobs) == JOBS == 100_224
     assert summary(standings) == {
-        State.DONE: sum("0-0-0-0" not in n and n.endswith(".done") for n in names),
-        State.FAILED: sum(n.endswith(".failed-crash") for n in names),
-        State.STALE: sum("~0-0-0-0~" in n for n in names),
-        State.LEFT: JOBS - len(names),
+        JobState.DONE: sum("0-0-0-0" not in n and n.endswith(".done") for n in names),
+        JobState.FAILED: sum(n.endswith(".failed-crash") for n in names),
+        JobState.STALE: sum("~0-0-0-0~" in n for n in names),
+        JobState.LEFT: JOBS - len(names),
     }
     print(f"\nplanning {JOBS} jobs: {dict(planning)}; what is left: {dict(asking)}")
     assert dict(asking) == {"list": -(-len(names) // 1000)}

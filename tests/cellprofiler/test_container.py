@@ -11,7 +11,7 @@ from cpengine.cellprofiler.container import (
     CODE,
     Container,
     Mount,
-    Running,
+    RunningContainer,
     guarded,
     is_first_of_its_own,
 )
@@ -180,13 +180,13 @@ def test_a_container_is_removed_by_its_name(
     tmp_path: Path, name: str, said: str
 ) -> None:
     program = runtime(tmp_path / "bin", f'echo "$*" > {tmp_path}/said', name)
-    Running(Container("cp", str(program)), "cpengine-7").end()
+    RunningContainer(Container("cp", str(program)), "cpengine-7").end()
     assert (tmp_path / "said").read_text() == f"{said}\n"
 
 
 def test_nothing_is_known_before_a_container_has_processes(tmp_path: Path) -> None:
     program = runtime(tmp_path / "bin", "echo 0")
-    seen = Running(Container("cp", str(program))).read(os.getpid())
+    seen = RunningContainer(Container("cp", str(program))).read(os.getpid())
     assert seen == Sample(0.0, 0, whole=False)  # so that it counts as no silence
 
 
@@ -194,7 +194,7 @@ def test_a_process_of_another_machine_is_not_taken_for_the_containers(
     tmp_path: Path,
 ) -> None:
     program = runtime(tmp_path / "bin", f"echo {os.getpid()}")
-    seen = Running(Container("cp", str(program))).read(os.getpid())
+    seen = RunningContainer(Container("cp", str(program))).read(os.getpid())
     assert seen == Sample(0.0, 0, whole=False)
 
 
@@ -210,7 +210,7 @@ def test_first_process_of_a_namespace(
 
 
 def test_apptainers_processes_are_its_own_and_end_with_it() -> None:
-    running = Running(Container("/no.sif", "/no/apptainer"))
+    running = RunningContainer(Container("/no.sif", "/no/apptainer"))
     running.end()
     assert running.read(os.getpid()).memory > 0
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from cpengine.job.admission import MemoryRule, Seat, Slots
+from cpengine.job.admission import Lease, MemoryRule, Slots
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.system.usage import GB, sample
 from cpengine.testing import jobs
@@ -127,9 +127,9 @@ class _Room:
     """Slots, and who sits in them."""
 
     slots: Slots
-    held: dict[Seat, ExitStack] = field(default_factory=dict)
+    held: dict[Lease, ExitStack] = field(default_factory=dict)
 
-    def enter(self, job: Job = A) -> Seat | None:
+    def enter(self, job: Job = A) -> Lease | None:
         """Take a slot if there is one at once."""
         if not self.slots._fits(job, min(job.share, self.slots.count)):
             return None
@@ -144,7 +144,7 @@ class _Room:
             pass
         return len(self.held)
 
-    def end(self, peak: int, seat: Seat | None = None) -> None:
+    def end(self, peak: int, seat: Lease | None = None) -> None:
         """Have the first one, or this one, end after it has held so much."""
         seat = seat or next(iter(self.held))
         seat.ended(peak)
@@ -159,7 +159,7 @@ def _room(count: int, machine: _Machine, **rule: bool) -> Iterator[_Room]:
         stack.close()
 
 
-def _seats(room: _Room, *names: str) -> list[Seat]:
+def _seats(room: _Room, *names: str) -> list[Lease]:
     found = [room.enter(_job(name=name)) for name in names]
     return [seat for seat in found if seat]
 
@@ -360,7 +360,7 @@ for line in sys.stdin:
 class _Grower:
     """A real process that holds more memory each time it is asked to."""
 
-    seat: Seat
+    seat: Lease
     step_mb: int
     child: subprocess.Popen[str] = field(
         default_factory=lambda: subprocess.Popen(

@@ -17,7 +17,7 @@ from cpengine.events import Event, PhaseBegun
 from cpengine.executors.retry import next_try
 from cpengine.inputs import loaddata
 from cpengine.job.run_job import Machine, run_job
-from cpengine.ledger.ledger import Ledger, State
+from cpengine.ledger.ledger import JobState, Ledger
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.planning import fingerprint
 from cpengine.storage.roots import BUCKET
@@ -198,7 +198,7 @@ def test_stale_markers_are_gone_after_a_new_run(here: Machine, job: Job) -> None
     run_job(job, here)
     run_job(_again(replace(job, fingerprint="new"), here), here)
     names = here.places.outputs.sizes(f"{job.ledger}/markers")
-    assert list(names) == [f"P1~new~0.{State.DONE}"]
+    assert list(names) == [f"P1~new~0.{JobState.DONE}"]
 
 
 def test_a_file_of_another_job_in_a_shared_folder_is_never_replaced(
@@ -274,7 +274,7 @@ def test_a_kill_in_the_middle_of_publishing_is_mended_by_the_next_run(
     code = [sys.executable, "-c", KILLED_WHILE_PUBLISHING]
     child = subprocess.run([*code, str(tmp_path), str(moves)], check=False)
     (found,) = Ledger(here.places.outputs, job.ledger).standings([job])
-    assert (child.returncode, found.state) == (9, State.LEFT)
+    assert (child.returncode, found.state) == (9, JobState.LEFT)
     outcome = run_job(job, here)
     assert outcome.done
     sizes = {p.name: p.stat().st_size for p in (tmp_path / "out/P1").glob("[!.]*")}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger.ledger import Ledger, Marker, Standing, State, marker_of
+from cpengine.ledger.ledger import JobState, Ledger, Marker, Standing, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
 
@@ -36,7 +36,7 @@ def outcome(job: Job, failure: Failure | None = None, **more: Any) -> Outcome:
     return Outcome(job, failure, versions={"cellprofiler": VERSION}, **more)
 
 
-def state(ledger: Ledger, job: Job, version: str = VERSION) -> State:
+def state(ledger: Ledger, job: Job, version: str = VERSION) -> JobState:
     return standing(ledger, job, version).state
 
 
@@ -55,41 +55,41 @@ def names(ledger: Ledger) -> list[str]:
 
 
 def test_job_without_a_marker_is_left(ledger: Ledger) -> None:
-    assert state(ledger, JOB) is State.LEFT
+    assert state(ledger, JOB) is JobState.LEFT
 
 
 def test_recorded_job_is_done(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
-    assert state(ledger, JOB) is State.DONE
+    assert state(ledger, JOB) is JobState.DONE
 
 
 def test_job_that_failed_is_failed(ledger: Ledger) -> None:
     ledger.record(outcome(JOB, FAILURE))
-    assert state(ledger, JOB) is State.FAILED
+    assert state(ledger, JOB) is JobState.FAILED
 
 
 def test_done_job_that_has_changed_is_stale(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
-    assert state(ledger, CHANGED) is State.STALE
+    assert state(ledger, CHANGED) is JobState.STALE
 
 
 def test_failed_job_that_has_changed_is_left(ledger: Ledger) -> None:
     ledger.record(outcome(JOB, FAILURE))
-    assert state(ledger, CHANGED) is State.LEFT
+    assert state(ledger, CHANGED) is JobState.LEFT
 
 
 def test_stale_job_that_failed_is_failed(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
     ledger.record(outcome(CHANGED, FAILURE))
     found = standing(ledger, CHANGED)
-    assert (found.state, found.failure) == (State.FAILED, "cellprofiler")
+    assert (found.state, found.failure) == (JobState.FAILED, "cellprofiler")
     assert "results of an earlier run are kept" in found.why
 
 
 def test_failed_job_that_is_done_later_is_done(ledger: Ledger) -> None:
     ledger.record(outcome(JOB, FAILURE))
     ledger.record(outcome(JOB))
-    assert state(ledger, JOB) is State.DONE
+    assert state(ledger, JOB) is JobState.DONE
 
 
 def test_no_failed_marker_stays_of_a_job_that_is_done(ledger: Ledger) -> None:
@@ -106,7 +106,7 @@ def test_a_job_has_one_failed_marker_at_the_most(ledger: Ledger) -> None:
 
 
 def test_a_marker_reads_as_it_is_written() -> None:
-    marker = Marker("P~1", "a-b-0-c", VERSION, State.FAILED, "out_of_memory")
+    marker = Marker("P~1", "a-b-0-c", VERSION, JobState.FAILED, "out_of_memory")
     assert Marker.parse(str(marker)) == marker
 
 
@@ -117,12 +117,12 @@ def test_other_files_are_no_markers(name: str) -> None:
 
 def test_results_of_another_cellprofiler_are_stale(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
-    assert state(ledger, JOB, "4.2.9") is State.STALE
+    assert state(ledger, JOB, "4.2.9") is JobState.STALE
 
 
 def test_a_version_that_only_begins_alike_is_another(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
-    assert state(ledger, JOB, "4.2.8") is State.STALE
+    assert state(ledger, JOB, "4.2.8") is JobState.STALE
 
 
 def test_files_of_an_earlier_run_at_another_place_are_not_the_jobs_here(
@@ -135,22 +135,22 @@ def test_files_of_an_earlier_run_at_another_place_are_not_the_jobs_here(
 
 def test_any_cellprofiler_will_do_where_none_is_known(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
-    assert state(ledger, JOB, "") is State.DONE
+    assert state(ledger, JOB, "") is JobState.DONE
 
 
 def test_marker_of_one_job_says_nothing_of_another(ledger: Ledger) -> None:
     ledger.record(outcome(JOB))
     other = replace(JOB, group=(("Metadata_Plate", "P1"), ("Metadata_Well", "A0")))
-    assert state(ledger, other) is State.LEFT
+    assert state(ledger, other) is JobState.LEFT
 
 
 def test_states_keep_the_order_of_the_jobs(ledger: Ledger) -> None:
     jobs = [replace(JOB, group=(("Metadata_Plate", p),)) for p in ("P2", "P1", "P3")]
     ledger.record(outcome(jobs[1]))
     assert [(s.job.id, s.state) for s in ledger.standings(jobs)] == [
-        ("P2", State.LEFT),
-        ("P1", State.DONE),
-        ("P3", State.LEFT),
+        ("P2", JobState.LEFT),
+        ("P1", JobState.DONE),
+        ("P3", JobState.LEFT),
     ]
 
 
@@ -185,13 +185,13 @@ def test_marker_name_tells_job_fingerprint_version_and_state(
 def test_job_with_a_tilde_in_its_name_is_found_again(ledger: Ledger) -> None:
     job = replace(JOB, group=(("Metadata_Plate", "P~1~2"),))
     ledger.record(outcome(job))
-    assert state(ledger, job) is State.DONE
+    assert state(ledger, job) is JobState.DONE
 
 
 def test_half_written_marker_does_not_count(ledger: Ledger) -> None:
     name = f".{JOB.id}~{JOB.fingerprint}~{VERSION}.done.0123abcd.part"
     ledger.storage.write(f"ledger/markers/{name}", b"{")
-    assert state(ledger, JOB) is State.LEFT
+    assert state(ledger, JOB) is JobState.LEFT
 
 
 def test_job_comes_with_the_markers_of_its_earlier_runs(ledger: Ledger) -> None:
@@ -209,7 +209,7 @@ def test_markers_of_earlier_runs_tell_their_files_until_they_are_replaced(
     job = again(ledger, CHANGED)
     assert ledger.earlier_files(job) == {"Cells.csv", "a/b.png"}
     ledger.set_aside(job)
-    assert state(ledger, CHANGED) is State.FAILED
+    assert state(ledger, CHANGED) is JobState.FAILED
     assert not any(name.endswith(".done") for name in names(ledger))
     assert ledger.earlier_files(again(ledger, CHANGED)) == {"Cells.csv", "a/b.png"}
     done = outcome(job)

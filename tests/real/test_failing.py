@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from cpengine.executors.retry import CURES
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.model import FailureKind
 from cpengine.project import Project
 from tests import build
@@ -241,7 +241,7 @@ def test_too_little_memory_is_doubled_until_it_is_enough(
         assert f" of {allowed} GB allowed (log: " in line
     assert "qc: 1 of 1 job done, 1 image set, 2 files" in ran.stdout
     (marker,) = _markers(site, "qc")
-    assert marker.endswith(f".{State.DONE}")
+    assert marker.endswith(f".{JobState.DONE}")
     (outcome,) = site.ledger(site.step("qc")).outcomes([marker])
     assert outcome.attempt == 3
     assert outcome.job.memory_gb == 0.4
@@ -375,7 +375,7 @@ def test_a_full_disk_is_told_and_the_run_ends_once_there_is_space(
     assert _tries(ran) == outcome["attempt"] == 3
     assert "SaveImages" in _log(ran, project, cpengine, job)
     assert not any(
-        name.endswith(f".{State.DONE}") for name in _markers(project, job[0])
+        name.endswith(f".{JobState.DONE}") for name in _markers(project, job[0])
     )
     assert not list(Path(project.places.outputs.root).rglob("*.part"))
 
@@ -383,7 +383,7 @@ def test_a_full_disk_is_told_and_the_run_ends_once_there_is_space(
     assert again.returncode == 0, again.stderr
     assert "illum: 1 of 1 job done, 1 image set, 5 files" in again.stdout
     (marker,) = _markers(project, "illum")
-    assert marker.endswith(f".{State.DONE}")
+    assert marker.endswith(f".{JobState.DONE}")
 
 
 def test_a_bucket_that_vanishes_is_told(

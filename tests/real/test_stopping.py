@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 
@@ -43,7 +43,7 @@ def running(illuminated: Project, tmp_path: Path) -> Iterator[subprocess.Popen[b
 
 def _markers(project: Project) -> dict[str, int]:
     folder = project.places.outputs.path(project.step("analysis").ledger) / "markers"
-    found = folder.glob(f"*.{State.DONE}")
+    found = folder.glob(f"*.{JobState.DONE}")
     return {path.name: path.stat().st_mtime_ns for path in found}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.model import Outcome
 from cpengine.project import Project
 from cpengine.storage.roots import BUCKET
@@ -197,7 +197,7 @@ def _analysed(project: Project) -> list[Outcome]:
     """What the markers of analysis hold; all are those of done jobs."""
     book = project.ledger(project.step("analysis"))
     names = list(book.storage.sizes(f"{book.folder}/markers"))
-    assert all(name.endswith(f".{State.DONE}") for name in names)
+    assert all(name.endswith(f".{JobState.DONE}") for name in names)
     return book.outcomes(names)
 
 

@@ -14,10 +14,10 @@ from cpengine.executors import contract
 from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.queue import KEPT_S, Queue, attributes, ensure
 from cpengine.job.run_job import Machine
-from cpengine.ledger.ledger import Ledger, State, states
+from cpengine.ledger.ledger import JobState, Ledger, states
 from cpengine.model import Job
 from cpengine.testing import GROUPS, jobs
-from cpengine.worker.environment import Told
+from cpengine.worker.environment import WorkerEnvironment
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.loop import Worker
 from tests.services.aws.aws_server import AwsServer
@@ -105,7 +105,7 @@ class Bench:
             self.queue.send_one(body if isinstance(body, str) else json.dumps(body))
 
     def worker(self, machine: Machine | None = None, **told: Any) -> Worker:
-        settings = Told(
+        settings = WorkerEnvironment(
             app="Lab_test",
             queue=self.queue.url,
             log_group="Lab_test",
@@ -225,7 +225,7 @@ def test_failures_are_tried_again_as_often_as_anywhere(bench: Make) -> None:
     assert [here.tries(name) for name in "ABC"] == [2, 2, 1]
     ledger = Ledger(here.machine.places.outputs, "ledger")
     found = states(ledger.standings(jobs("A", "B", "C")))
-    assert found == {"A": State.DONE, "B": State.FAILED, "C": State.FAILED}
+    assert found == {"A": JobState.DONE, "B": JobState.FAILED, "C": JobState.FAILED}
     assert here.queue.counts().total == 0
     assert here.letters() == []
 
@@ -251,7 +251,7 @@ def test_without_a_heartbeat_it_is_run_twice_and_one_result_stands(
     assert here.tries("A") == 2
     ledger = Ledger(here.machine.places.outputs, "ledger")
     (standing,) = ledger.standings(jobs("A"))
-    assert standing.state is State.DONE
+    assert standing.state is JobState.DONE
     assert here.queue.counts().total == 0
 
 
@@ -299,7 +299,7 @@ def test_throttling_and_errors_of_aws_are_outlasted(
     assert sum(aws.injected().values()) >= 4
     ledger = Ledger(here.machine.places.outputs, "ledger")
     found = states(ledger.standings(jobs("A", "B", "C")))
-    assert set(found.values()) == {State.DONE}
+    assert set(found.values()) == {JobState.DONE}
 
 
 def test_a_queue_that_is_gone_ends_the_worker(bench: Make) -> None:

@@ -149,7 +149,7 @@ class Container:
 
 
 @dataclass(slots=True)
-class Running:
+class RunningContainer:
     """One container, from its start to its end."""
 
     container: Container

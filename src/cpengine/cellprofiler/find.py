@@ -16,7 +16,7 @@ from cpengine.cellprofiler.command import (
     own_python,
     run_environment,
 )
-from cpengine.cellprofiler.container import Container, Running
+from cpengine.cellprofiler.container import Container, RunningContainer
 from cpengine.cellprofiler.java import find_java_home
 from cpengine.errors import CellProfilerError
 from cpengine.system.process import Program
@@ -60,7 +60,7 @@ class CellProfiler:
         """
         if self.container is None:
             return Program(argv, run_environment(self.env, temp))
-        running = Running(self.container)
+        running = RunningContainer(self.container)
         environ = container_environment(temp)
         inside = self.container.command(
             argv, name=running.name, environ=environ, folder=folder

@@ -26,7 +26,7 @@ _TIMEOUT_S = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LoadRequest:
     """A pipeline and what it is loaded with."""
 
     text: str
@@ -41,7 +41,7 @@ class Asked:
 
 
 def findings(
-    cellprofiler: CellProfiler, asked: Asked, workspace: Storage, scratch: Path
+    cellprofiler: CellProfiler, asked: LoadRequest, workspace: Storage, scratch: Path
 ) -> Iterator[Finding]:
     """What a CellProfiler says of a pipeline; nothing where it cannot be asked."""
     if cellprofiler.python is None:
@@ -61,7 +61,7 @@ def findings(
     yield from _told(said, asked.shown)
 
 
-def _put(asked: Asked, workspace: Storage, folder: Path) -> None:
+def _put(asked: LoadRequest, workspace: Storage, folder: Path) -> None:
     """Make the folder that the probe is run in."""
     table = asked.table
     lines = Table(table.path, table.header, table.rows[:_ROWS], table.lines[:_ROWS])

@@ -78,7 +78,7 @@ class NoHostError(Exception):
 
 
 @dataclass
-class _Said:
+class _HostReply:
     """What a host has told of one run."""
 
     follow: Callable[[ModuleLine], None]
@@ -169,7 +169,7 @@ class Host:
 
         Where it has to be ended for that, or ends by itself, it is gone already.
         """
-        said, done = _Said(follow), Flag()
+        said, done = _HostReply(follow), Flag()
         before_s = self._cpu_s()
         watch = self._child.watch(limits)
         self._child.begin()
@@ -201,7 +201,7 @@ class Host:
             module=said.module,
         )
 
-    def _good_end(self, said: _Said, watch: Watch) -> Ended:
+    def _good_end(self, said: _HostReply, watch: Watch) -> Ended:
         end = said.end or {}
         self.memory = end["memory"]
         self.healthy = end["code"] == 0 and not said.error and not end["left_open"]

@@ -25,13 +25,13 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
-from cpengine.ledger.ledger import Kept, Marker
+from cpengine.ledger.ledger import Marker, MarkerState
 from cpengine.project import Project
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps
 
 if TYPE_CHECKING:
-    from cpengine.executors.aws.project_stacks import Apps
+    from cpengine.executors.aws.project_stacks import ProjectApps
     from cpengine.executors.aws.stack import App
 
 app = typer.Typer(
@@ -265,17 +265,17 @@ def agree(what: str, yes: bool) -> None:
 def _look(project: Project, step: str, one: "App", as_json: bool) -> None:
     """Say how a run stands: its queue and machines, and what the ledger has."""
     from cpengine.executors.aws import dead_letters, fleet
-    from cpengine.executors.aws.queue import Counts, Queue
+    from cpengine.executors.aws.queue import MessageCounts, Queue
 
     queue = Queue.find(one.aws, one.settings.queue)
-    counts = queue.counts() if queue else Counts(0, 0, 0)
+    counts = queue.counts() if queue else MessageCounts(0, 0, 0)
     machines = sum(len(each.machines()) for each in fleet.of_app(one))
     dead = Queue.find(one.aws, one.settings.dead_letters)
     given_up = dead_letters.peek(dead) if dead else []
     markers = project.ledger(project.step(step)).markers().values()
     told = [m for names in markers for m in map(Marker.parse, names) if m]
-    done = sum(marker.state is Kept.DONE for marker in told)
-    failed = {m.job_id: m.failure for m in told if m.state is Kept.FAILED}
+    done = sum(marker.state is MarkerState.DONE for marker in told)
+    failed = {m.job_id: m.failure for m in told if m.state is MarkerState.FAILED}
     if as_json:
         print_json(
             {
@@ -321,10 +321,10 @@ def _take_down(one: "App") -> None:
     print_out(f"{one.name}: all is taken down")
 
 
-def _apps(folder: Path) -> "Apps":
+def _apps(folder: Path) -> "ProjectApps":
     return _apps_of(Project.load(folder))
 
 
-def _apps_of(project: Project) -> "Apps":
+def _apps_of(project: Project) -> "ProjectApps":
     """For phases that send no jobs: CellProfiler need not be on this machine."""
     return registry.aws_apps(project, version_or_none(project))

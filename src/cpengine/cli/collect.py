@@ -28,7 +28,7 @@ from cpengine.run.progress import counted
 
 if TYPE_CHECKING:
     from cpengine.results.collect.collector import Collector
-    from cpengine.results.collect.plate_csvs import Collected, Plate
+    from cpengine.results.collect.plate_csvs import Collected, PlateCsvs
 
 
 def collect(
@@ -69,7 +69,7 @@ def collect(
         raise typer.Exit(SOME_FAILED)
 
 
-def _followed(collector: "Collector", plate: "Plate") -> "Collected":
+def _followed(collector: "Collector", plate: "PlateCsvs") -> "Collected":
     """Collect a plate; show how far it is on a terminal, else a line a plate."""
     name = f"{plate.step}: plate {plate.name}"
     jobs = len(plate.jobs)

@@ -27,7 +27,7 @@ _STOP_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _LastRun:
     """The last run of one step."""
 
     ledger: Ledger
@@ -104,7 +104,7 @@ def cancel(folder: Folder = Path()) -> None:
     print_out(f"{run.step}: its driver was gone already: what it left is removed")
 
 
-def _stopping(project: Project, run: _Run, sign: Sign) -> Sign:
+def _stopping(project: Project, run: _LastRun, sign: Sign) -> Sign:
     """Wait until a driver has ended its run, or is gone; give its last sign.
 
     Raises
@@ -125,12 +125,12 @@ def _stopping(project: Project, run: _Run, sign: Sign) -> Sign:
     return sign
 
 
-def _well(run: _Run) -> bool:
+def _well(run: _LastRun) -> bool:
     """Whether a run that has ended did all jobs."""
     return run.record["result"] == "ended" and not run.record["counts"]["failed"]
 
 
-def _newest(project: Project) -> _Run:
+def _newest(project: Project) -> _LastRun:
     """The run that began last, of whatever step."""
     runs = [run for name in steps_that_ran(project) if (run := _last(project, name))]
     if not runs:
@@ -138,17 +138,17 @@ def _newest(project: Project) -> _Run:
     return max(runs, key=lambda run: run.id)
 
 
-def _last(project: Project, step: str) -> _Run | None:
+def _last(project: Project, step: str) -> _LastRun | None:
     book = project.ledger(project.step(step))
     record = run_record.last_run(book)
-    return _Run(book, record) if record else None
+    return _LastRun(book, record) if record else None
 
 
-def _again(project: Project, run: _Run) -> _Run:
-    return _Run(run.ledger, run_record.read(run.ledger, run.id))
+def _again(project: Project, run: _LastRun) -> _LastRun:
+    return _LastRun(run.ledger, run_record.read(run.ledger, run.id))
 
 
-def _next(project: Project, run: _Run, every: float) -> _Run:
+def _next(project: Project, run: _LastRun, every: float) -> _LastRun:
     """The run of the next step, which begins when that is planned."""
     until = time.monotonic() + _NEXT_S
     while time.monotonic() < until:
@@ -159,7 +159,7 @@ def _next(project: Project, run: _Run, every: float) -> _Run:
     return run
 
 
-def _without_driver(run: _Run, sign: Sign | None, go_on: bool) -> None:
+def _without_driver(run: _LastRun, sign: Sign | None, go_on: bool) -> None:
     """Refuse to wait for a run whose driver is gone, or start it again."""
     if run_record.read(run.ledger, run.id)["ended"]:  # just now, in good order
         return
@@ -177,7 +177,7 @@ def _without_driver(run: _Run, sign: Sign | None, go_on: bool) -> None:
     os.execv(sys.executable, command)
 
 
-def _clear(run: _Run, sign: Sign | None) -> None:
+def _clear(run: _LastRun, sign: Sign | None) -> None:
     """Remove what a killed driver left: its worker jobs, and its signs."""
     if sign is not None and sign.traces.get("scheduler") == "slurm":
         command = ["scancel", f"--name={sign.traces['jobs']}"]

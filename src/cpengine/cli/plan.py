@@ -30,7 +30,7 @@ from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
 from cpengine.errors import ConfigError
 from cpengine.ledger import ledger
-from cpengine.ledger.ledger import Standing, State
+from cpengine.ledger.ledger import JobState, Standing
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.project import Project
 from cpengine.run.progress import counted
@@ -169,7 +169,7 @@ def _show_plan(todo: Todo) -> None:
     done = Counter(
         plate_of(standing.job)
         for standing in todo.standings
-        if standing.state is State.DONE
+        if standing.state is JobState.DONE
     )
     table = Table("plate", title=f"{plan.step.name}: {counted(len(plan.jobs), 'job')}")
     for column in ("jobs", "image sets", "done", "left"):
@@ -184,7 +184,9 @@ def _explain(standings: Sequence[Standing]) -> None:
     """One line a job, and how many jobs there are for each reason."""
     reasons: defaultdict[str, int] = defaultdict(int)
     for standing in standings:
-        line = f"{'no' if standing.state is State.DONE else 'runs'}, {reason(standing)}"
+        line = (
+            f"{'no' if standing.state is JobState.DONE else 'runs'}, {reason(standing)}"
+        )
         reasons[line] += 1
         print_out(f"{standing.job.id}  {line}")
     for line, count in reasons.items():

@@ -36,7 +36,7 @@ from cpengine.executors import detach, registry
 from cpengine.executors.retry import causes
 from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.ledger.run_record import hidden
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
@@ -119,7 +119,7 @@ def run(
         part_of(plate, well, site, project if exclude_flagged else None),
         cellprofiler.version,
         force,
-        State(only) if only else None,
+        JobState(only) if only else None,
         max_failures or project.file.run.max_failures,
         cellprofiler,
         unchecked,

@@ -33,7 +33,7 @@ from cpengine.cli.base import (
 from cpengine.errors import InputError
 from cpengine.executors.retry import causes
 from cpengine.ledger import ledger, run_record
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import plate_of, suggestion
 from cpengine.plates import Part
@@ -103,7 +103,7 @@ def status(
     project = Project.load(folder)
     names = steps or steps_that_ran(project)
     part = part_of(plate, well, site)
-    look = _Look(project, names, part, failed, verify)
+    look = _StatusPoll(project, names, part, failed, verify)
     found = _watched(look, every) if watch else look()
     if as_json:
         print_json({"steps": [one.to_json() for one in found]})
@@ -113,7 +113,7 @@ def status(
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _StatusPoll:
     """Looks at the ledger of some steps, each time it is called."""
 
     project: Project
@@ -132,9 +132,9 @@ class _Look:
         markers = [
             name
             for standing in todo.standings
-            if standing.state is State.FAILED
+            if standing.state is JobState.FAILED
             for name in standing.job.earlier
-            if f".{State.FAILED}" in name
+            if f".{JobState.FAILED}" in name
         ]
         jobs = [standing.job for standing in todo.standings]
         return _Status(
@@ -158,7 +158,7 @@ def steps_that_ran(project: Project) -> list[str]:
     return known
 
 
-def _watched(look: _Look, every: float) -> list[_Status]:
+def _watched(look: _StatusPoll, every: float) -> list[_Status]:
     """Look again and again, until nothing is left or Ctrl-C.
 
     A live table on a terminal, else a line a step.
@@ -182,7 +182,7 @@ def _watched(look: _Look, every: float) -> list[_Status]:
 
 
 def _left(one: _Status) -> int:
-    return one.counts[State.LEFT] + one.counts[State.STALE]
+    return one.counts[JobState.LEFT] + one.counts[JobState.STALE]
 
 
 def _line(one: _Status) -> str:
@@ -201,15 +201,15 @@ def _show(found: Sequence[_Status]) -> None:
 
 def _picture(found: Sequence[_Status]) -> RenderableType:
     table = Table("step", "plate")
-    for name in ("jobs", *State):
+    for name in ("jobs", *JobState):
         table.add_column(name, justify="right")
     for one in found:
-        by_plate: dict[str, Counter[State]] = {}
+        by_plate: dict[str, Counter[JobState]] = {}
         for standing in one.todo.standings:
             plate = plate_of(standing.job)
             by_plate.setdefault(plate, Counter())[standing.state] += 1
         for plate, counts in by_plate.items():
-            numbers = (counts.total(), *(counts[state] for state in State))
+            numbers = (counts.total(), *(counts[state] for state in JobState))
             table.add_row(one.step, plate, *map(str, numbers))
     runs = [Text(f"{one.step}: {said_of(one.run)}") for one in found if one.run]
     return Group(table, *runs)
@@ -229,14 +229,14 @@ def said_of(run: dict[str, Any]) -> str:
 
 
 def _stale(one: _Status) -> Iterator[str]:
-    whys = Counter(s.why for s in one.todo.standings if s.state is State.STALE)
+    whys = Counter(s.why for s in one.todo.standings if s.state is JobState.STALE)
     for why, count in whys.items():
         yield f"{one.step}: {counted(count, 'job')} stale: {why}"
 
 
 def _failed(one: _Status) -> Iterator[str]:
     """Kinds from the markers' names; causes and jobs if the markers were opened."""
-    kinds = Counter(s.failure for s in one.todo.standings if s.state is State.FAILED)
+    kinds = Counter(s.failure for s in one.todo.standings if s.state is JobState.FAILED)
     if not one.failed:
         for kind, count in kinds.items():
             yield f"{one.step}: {counted(count, 'job')} failed: {kind} (see --failed)"

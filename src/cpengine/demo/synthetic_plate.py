@@ -19,7 +19,7 @@ PIPELINES = Path(__file__).parent / "pipelines"
 
 
 @dataclass(frozen=True)
-class _Layout:
+class _BatchFolders:
     """Where the files of one batch are."""
 
     root: Path
@@ -78,7 +78,7 @@ def write_plate(
 
     `progress` is called after each site with the number of sites done and of all.
     """
-    layout = _Layout(root, project, batch)
+    layout = _BatchFolders(root, project, batch)
     all_sites = [
         _Site(p, w, s + 1) for p in plates for w in wells for s in range(sites)
     ]
@@ -123,7 +123,7 @@ def _tiff(image: Images) -> bytes:
 
 
 def _write_load_data(
-    layout: _Layout, plate: str, sites: Sequence[_Site], planes: int
+    layout: _BatchFolders, plate: str, sites: Sequence[_Site], planes: int
 ) -> None:
     images = layout.images(plate).relative_to(layout.root.resolve())
     rows = list(_rows(f"{BUCKET}/{images.as_posix()}", sites, planes))

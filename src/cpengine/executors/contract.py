@@ -25,7 +25,7 @@ from cpengine.executors.base import Executor
 from cpengine.executors.machine_spec import memory_rule
 from cpengine.job.admission import Slots
 from cpengine.job.run_job import Machine, run_job
-from cpengine.ledger.ledger import Ledger, State, states
+from cpengine.ledger.ledger import JobState, Ledger, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
@@ -260,7 +260,7 @@ class ExecutorContract:
         assert set(found["B"].files) == {"Image.csv", "B.json"}
         ledger = Ledger(here.places.outputs, "ledger")
         states = {standing.state for standing in ledger.standings(todo)}
-        assert states == {State.DONE}
+        assert states == {JobState.DONE}
 
     def test_a_failed_job_is_told_with_module_error_and_log(
         self, tmp_path: Path
@@ -320,7 +320,7 @@ class ExecutorContract:
             run.close()
         found = states(Ledger(here.places.outputs, "ledger").standings(todo))
         assert first.done
-        assert found["B"] is State.LEFT
+        assert found["B"] is JobState.LEFT
         assert list(here.scratch.iterdir()) == []
         for seen in tmp_path.glob("B.attempt*"):
             assert not psutil.pid_exists(int(seen.read_text()))
@@ -355,7 +355,7 @@ class ExecutorContract:
             assert copy.result().done
         other.close()
         (standing,) = Ledger(here.places.outputs, "ledger").standings(jobs("A"))
-        assert standing.state is State.DONE
+        assert standing.state is JobState.DONE
         published = (tmp_path / "out/A").iterdir()
         sizes = {path.name: path.stat().st_size for path in published}
         marker = Ledger(here.places.outputs, "ledger").outcome(jobs("A")[0], "0")

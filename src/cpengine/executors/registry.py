@@ -24,7 +24,7 @@ from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
 
 if TYPE_CHECKING:
-    from cpengine.executors.aws.project_stacks import Apps
+    from cpengine.executors.aws.project_stacks import ProjectApps
 
 GROUP = "cpengine.executors"
 _CONNECT_S = 30
@@ -80,11 +80,11 @@ def _aws(project: ResolvedProject, machine: Machine, workers: int | None) -> Exe
     return AwsExecutor(machine, apps.app, fleet_file=fleet_file(project), most=workers)
 
 
-def aws_apps(project: ResolvedProject, cellprofiler: str) -> "Apps":
+def aws_apps(project: ResolvedProject, cellprofiler: str) -> "ProjectApps":
     """A project's steps on AWS. Raises ExecutorError where boto3 is missing."""
     with extra("aws"):
-        from cpengine.executors.aws.project_stacks import Apps
-    return Apps(project, cellprofiler)
+        from cpengine.executors.aws.project_stacks import ProjectApps
+    return ProjectApps(project, cellprofiler)
 
 
 def costs(project: ResolvedProject, jobs: Mapping[str, int], cellprofiler: str) -> str:

@@ -55,7 +55,7 @@ class MemoryRule:
 
 
 @dataclass(eq=False)
-class Seat:
+class Lease:
     """An attempt's place among those that run."""
 
     job: Job
@@ -111,8 +111,8 @@ class Slots:
     count: int
     memory: MemoryRule | None = None
     _free: int = field(init=False)
-    _waiting: deque[Seat] = field(default_factory=deque, init=False)
-    _seats: list[Seat] = field(default_factory=list, init=False)
+    _waiting: deque[Lease] = field(default_factory=deque, init=False)
+    _seats: list[Lease] = field(default_factory=list, init=False)
     _changed: threading.Condition = field(
         default_factory=threading.Condition, init=False
     )
@@ -137,7 +137,7 @@ class Slots:
             return max(1, min(self.count, self._most, fitting))
 
     @contextmanager
-    def take(self, job: Job, cancelled: Flag) -> Iterator[Seat]:
+    def take(self, job: Job, cancelled: Flag) -> Iterator[Lease]:
         """Hold as many slots as the job's share, all of them at the most.
 
         Raises
@@ -146,14 +146,14 @@ class Slots:
             It was cancelled meanwhile.
         """
         share = min(job.share, self.count)
-        seat = Seat(job, self)
+        seat = Lease(job, self)
         self._acquire(seat, share, cancelled)
         try:
             yield seat
         finally:
             self._give_back(seat, share)
 
-    def _acquire(self, seat: Seat, share: int, cancelled: Flag) -> None:
+    def _acquire(self, seat: Lease, share: int, cancelled: Flag) -> None:
         with self._changed:
             self._waiting.append(seat)
             try:
@@ -189,13 +189,13 @@ class Slots:
         """Whether the memory of a job that was stopped may still come back."""
         return memory.clock() < self._stopped_at + _SETTLE_S
 
-    def _give_back(self, seat: Seat, share: int) -> None:
+    def _give_back(self, seat: Lease, share: int) -> None:
         with self._changed:
             self._seats.remove(seat)
             self._free += share
             self._changed.notify_all()
 
-    def _look(self, seat: Seat, held: int) -> str | None:
+    def _look(self, seat: Lease, held: int) -> str | None:
         with self._changed:
             seat.memory, seat.peak = held, max(held, seat.peak)
             if self.memory and not seat.why:
@@ -204,7 +204,7 @@ class Slots:
                     self._stopped_at = self.memory.clock()
             return seat.why or None
 
-    def _reason_to_stop(self, seat: Seat, memory: MemoryRule) -> str:
+    def _reason_to_stop(self, seat: Lease, memory: MemoryRule) -> str:
         """Say so if memory is short, and it is this job that has most of it.
 
         What is left is asked for in that job's turn only: once a second for all jobs.
@@ -223,7 +223,7 @@ class Slots:
             f"it had {_gb(seat.memory)}, the most of {len(running)} jobs"
         )
 
-    def _learn(self, seat: Seat, peak: int, out_of_memory: bool) -> None:
+    def _learn(self, seat: Lease, peak: int, out_of_memory: bool) -> None:
         peak = max(peak, seat.peak)
         with self._changed:
             if peak:

@@ -34,7 +34,7 @@ from cpengine.events import (
     ignore,
 )
 from cpengine.job import image_measures
-from cpengine.job.admission import Seat, Slots
+from cpengine.job.admission import Lease, Slots
 from cpengine.job.publish import publish
 from cpengine.job.stage import Staged, Stager
 from cpengine.job.verify import verify
@@ -172,7 +172,7 @@ class _Attempt:
             self.phase_s[name] = round(time.monotonic() - begun, 3)
 
     @contextlib.contextmanager
-    def _seat(self) -> Iterator[Seat]:
+    def _seat(self) -> Iterator[Lease]:
         with contextlib.ExitStack() as held:
             with self._phase("waiting"):
                 slots = self.machine.slots
@@ -187,7 +187,7 @@ class _Attempt:
         _check_seen(staged, self.machine.cellprofiler)
         return staged
 
-    def _run(self, staged: Staged, folder: Path, seat: Seat) -> dict[str, int]:
+    def _run(self, staged: Staged, folder: Path, seat: Lease) -> dict[str, int]:
         self.ended = self._cellprofiler(staged, folder, self._limits(seat))
         if self.ended.reason is not FailureKind.CANCELLED:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
@@ -196,7 +196,7 @@ class _Attempt:
         self.measures = image_measures.of(folder / "output", files)
         return files
 
-    def _limits(self, seat: Seat) -> Limits:
+    def _limits(self, seat: Lease) -> Limits:
         job = self.job
         allowed = int(job.memory_gb * GB) if job.memory_gb else None
         return Limits(job.timeout_s, job.stall_s, allowed, seat.look)

@@ -14,7 +14,7 @@ from cpengine.inputs import batchfile, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import ImageFile, Table
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.planning import fingerprint
-from cpengine.planning.grouped_table import Sheet
+from cpengine.planning.grouped_table import GroupedTable
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each
@@ -200,7 +200,7 @@ class Stager:
                 f"{job.id}: {' and '.join(parts)} changed while the step ran: run again"
             )
 
-    def _images(self, sheet: Sheet) -> dict[int, list[str]]:
+    def _images(self, sheet: GroupedTable) -> dict[int, list[str]]:
         """The local path of each image of the group, by row.
 
         None at all if CellProfiler itself opens what the data file says.
@@ -249,11 +249,11 @@ class _Read:
 
     text: str
     """The pipeline's."""
-    sheet: Sheet
+    sheet: GroupedTable
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _LocalFile:
     """A local file, the same as long as nobody replaces it; links are the same."""
 
     stamp: tuple[int, ...]
@@ -261,7 +261,7 @@ class _Source:
     shown: str = field(compare=False)
 
     @classmethod
-    def of(cls, path: Path, shown: str) -> "_Source":
+    def of(cls, path: Path, shown: str) -> "_LocalFile":
         stat = path.stat()
         stamp = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
         return cls(stamp, path, shown)
@@ -269,12 +269,12 @@ class _Source:
 
 def _read(pipe: Path, data: Path, job: Job) -> _Read:
     keys = tuple(key for key, _ in job.group)
-    sources = (_Source.of(pipe, job.pipeline), _Source.of(data, job.data_file))
+    sources = (_LocalFile.of(pipe, job.pipeline), _LocalFile.of(data, job.data_file))
     return _read_once(*sources, keys)
 
 
 @lru_cache(maxsize=8)
-def _read_once(pipe: _Source, data: _Source, keys: tuple[str, ...]) -> _Read:
+def _read_once(pipe: _LocalFile, data: _LocalFile, keys: tuple[str, ...]) -> _Read:
     """Read and group a data file once for all jobs that it lists."""
     table: Table
     if data.path.suffix == ".h5":
@@ -284,7 +284,7 @@ def _read_once(pipe: _Source, data: _Source, keys: tuple[str, ...]) -> _Read:
         text = as_text(pipe.path.read_bytes(), pipe.shown)
         table = loaddata.parse(as_text(data.path.read_bytes(), data.shown), data.shown)
         pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
-    return _Read(text, Sheet.of(_slim(table), keys, pipeline_keys))
+    return _Read(text, GroupedTable.of(_slim(table), keys, pipeline_keys))
 
 
 def _slim(table: Table) -> Table:

@@ -23,7 +23,7 @@ from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """What the ledger says of a job."""
 
     DONE = "done"
@@ -33,7 +33,7 @@ class State(StrEnum):
     LEFT = "left"
 
 
-class Kept(StrEnum):
+class MarkerState(StrEnum):
     """What a marker stands for."""
 
     DONE = "done"
@@ -43,18 +43,18 @@ class Kept(StrEnum):
     so that those which are made no more can be removed."""
 
 
-_KEPT = frozenset(Kept)
+_KEPT = frozenset(MarkerState)
 
 
 class Verdict(NamedTuple):
     """What the ledger says of a job, and of many others in the same words."""
 
-    state: State
+    state: JobState
     why: str
     failure: str = ""
 
 
-_NEVER_RUN = Verdict(State.LEFT, "it has not run yet")
+_NEVER_RUN = Verdict(JobState.LEFT, "it has not run yet")
 
 
 class Standing(NamedTuple):
@@ -77,7 +77,7 @@ class Standing(NamedTuple):
         return replace(job, earlier=self.earlier)
 
     @property
-    def state(self) -> State:
+    def state(self) -> JobState:
         """Whether it is done."""
         return self.verdict.state
 
@@ -98,7 +98,7 @@ class Marker(NamedTuple):
     job_id: str
     fingerprint: str
     version: str
-    state: Kept
+    state: MarkerState
     failure: str = ""
 
     @classmethod
@@ -110,7 +110,7 @@ class Marker(NamedTuple):
         if name.startswith(".") or len(parts) != 3 or state not in _KEPT:
             return None
         job_id, made_of, version = parts
-        return cls(job_id, made_of, version, Kept(state), failure)
+        return cls(job_id, made_of, version, MarkerState(state), failure)
 
     def __str__(self) -> str:
         ending = f"{self.state}-{self.failure}" if self.failure else self.state
@@ -124,7 +124,7 @@ def marker_of(outcome: Outcome) -> str:
             outcome.job.id,
             outcome.job.fingerprint,
             outcome.versions["cellprofiler"],
-            Kept.DONE if outcome.done else Kept.FAILED,
+            MarkerState.DONE if outcome.done else MarkerState.FAILED,
             outcome.failure.kind if outcome.failure else "",
         )
     )
@@ -189,7 +189,7 @@ class Ledger:
             files = made.get(jobs[number].id)
             if files is not None:
                 why = f"made by Distributed-CellProfiler ({files} files)"
-                verdicts[number] = Verdict(State.DONE, why)
+                verdicts[number] = Verdict(JobState.DONE, why)
 
     def outcome(self, job: Job, cellprofiler: str) -> Outcome | None:
         """The outcome by which this job became done with that CellProfiler.
@@ -197,7 +197,7 @@ class Ledger:
         None if it is not done, or if its marker is one that `job` knows and means to
         replace.
         """
-        marker = Marker(job.id, job.fingerprint, cellprofiler, Kept.DONE)
+        marker = Marker(job.id, job.fingerprint, cellprofiler, MarkerState.DONE)
         if str(marker) in job.earlier:
             return None
         data = self.storage.read_if_there(self._key(str(marker)))
@@ -229,9 +229,9 @@ class Ledger:
         name = marker_of(outcome)
         self.storage.write(self._key(name), _text(outcome).encode())
         for marker in filter(None, map(Marker.parse, outcome.job.earlier)):
-            if marker.state is Kept.DONE:
-                marker = marker._replace(state=Kept.REPLACED)
-            over = outcome.done or marker.state is Kept.FAILED
+            if marker.state is MarkerState.DONE:
+                marker = marker._replace(state=MarkerState.REPLACED)
+            over = outcome.done or marker.state is MarkerState.FAILED
             if over and str(marker) != name:
                 self.storage.remove(self._key(str(marker)))
 
@@ -242,8 +242,8 @@ class Ledger:
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
         markers = filter(None, map(Marker.parse, job.earlier))
-        done = [m for m in markers if m.state is not Kept.FAILED]
-        aside = [marker._replace(state=Kept.REPLACED) for marker in done]
+        done = [m for m in markers if m.state is not MarkerState.FAILED]
+        aside = [marker._replace(state=MarkerState.REPLACED) for marker in done]
         return {
             file
             for outcome in self.outcomes({str(marker) for marker in (*done, *aside)})
@@ -254,10 +254,10 @@ class Ledger:
     def set_aside(self, job: Job) -> None:
         """Take back that earlier runs of a job are done; their files stay known."""
         for marker in filter(None, map(Marker.parse, job.earlier)):
-            if marker.state is Kept.DONE:
+            if marker.state is MarkerState.DONE:
                 key = self._key(str(marker))
                 if data := self.storage.read_if_there(key):
-                    aside = str(marker._replace(state=Kept.REPLACED))
+                    aside = str(marker._replace(state=MarkerState.REPLACED))
                     self.storage.write(self._key(aside), data)
                 self.storage.remove(key)
 
@@ -290,7 +290,7 @@ class Ledger:
             name
             for job_id, names in self.markers().items()
             for name in names
-            if job_id in known and name.endswith(f".{Kept.DONE}")
+            if job_id in known and name.endswith(f".{MarkerState.DONE}")
         ]
         found: dict[str, Mapping[str, int]] = {}
         told: dict[str, str] = {}
@@ -328,19 +328,19 @@ def _verdict(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
         if marker.fingerprint == job.fingerprint
         and cellprofiler in ("", marker.version)
     ]
-    done = [marker for marker in markers if marker.state is Kept.DONE]
-    failed = [marker for marker in mine if marker.state is Kept.FAILED]
-    if any(marker.state is Kept.DONE for marker in mine):
-        return Verdict(State.DONE, "done, and nothing has changed")
+    done = [marker for marker in markers if marker.state is MarkerState.DONE]
+    failed = [marker for marker in mine if marker.state is MarkerState.FAILED]
+    if any(marker.state is MarkerState.DONE for marker in mine):
+        return Verdict(JobState.DONE, "done, and nothing has changed")
     if failed:
         kept = "; the results of an earlier run are kept" if done else ""
         kind = failed[-1].failure
-        return Verdict(State.FAILED, f"its last attempt failed{kept}", kind)
+        return Verdict(JobState.FAILED, f"its last attempt failed{kept}", kind)
     if done:
-        return Verdict(State.STALE, _changed(job, done[-1], cellprofiler))
-    if any(marker.state is Kept.REPLACED for marker in markers):
-        return Verdict(State.LEFT, "a run that replaced its results was ended")
-    return Verdict(State.LEFT, "it failed before something changed")
+        return Verdict(JobState.STALE, _changed(job, done[-1], cellprofiler))
+    if any(marker.state is MarkerState.REPLACED for marker in markers):
+        return Verdict(JobState.LEFT, "a run that replaced its results was ended")
+    return Verdict(JobState.LEFT, "it failed before something changed")
 
 
 def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:
@@ -350,14 +350,14 @@ def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:
     return f"{' and '.join(parts)} changed since it was done"
 
 
-def states(standings: Iterable[Standing]) -> Mapping[str, State]:
+def states(standings: Iterable[Standing]) -> Mapping[str, JobState]:
     """The state of each job, by id."""
     return {standing.job.id: standing.state for standing in standings}
 
 
 def summary(standings: Iterable[Standing]) -> dict[str, int]:
     """How many jobs are in each state."""
-    found: dict[str, int] = dict.fromkeys(State, 0)
+    found: dict[str, int] = dict.fromkeys(JobState, 0)
     for standing in standings:
         found[standing.state] += 1
     return found

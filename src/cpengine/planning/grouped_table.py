@@ -12,7 +12,7 @@ from cpengine.planning import fingerprint
 
 
 @dataclass(frozen=True)
-class Sheet:
+class GroupedTable:
     """The image sets of a data file, by group and with their image numbers."""
 
     table: Table
@@ -24,7 +24,7 @@ class Sheet:
     @classmethod
     def of(
         cls, table: Table, group_keys: Sequence[str], pipeline_keys: Sequence[str]
-    ) -> "Sheet":
+    ) -> "GroupedTable":
         """Make a sheet for groups by these columns.
 
         Parameters

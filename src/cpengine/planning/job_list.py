@@ -72,7 +72,7 @@ class FileJobs:
         )
 
 
-class Jobs(Lazy[Job]):
+class JobList(Lazy[Job]):
     """The jobs of a plan, file by file."""
 
     def __init__(self, files: Sequence[FileJobs]) -> None:
@@ -93,7 +93,7 @@ class Jobs(Lazy[Job]):
 
 def ids(jobs: Iterable[Job]) -> Iterator[str]:
     """The id of each job; those of a plan are not made for that."""
-    return map(id_of, jobs.groups if isinstance(jobs, Jobs) else _groups(jobs))
+    return map(id_of, jobs.groups if isinstance(jobs, JobList) else _groups(jobs))
 
 
 def _groups(jobs: Iterable[Job]) -> Iterator[Group]:

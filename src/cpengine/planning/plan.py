@@ -13,7 +13,7 @@ from cpengine.errors import InputError
 from cpengine.group_names import Group
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
-from cpengine.planning.job_list import Jobs
+from cpengine.planning.job_list import JobList
 from cpengine.plates import PLATE, SITE, WELL, Part
 from cpengine.rules import Finding
 
@@ -45,7 +45,7 @@ class Plan:
     """The jobs of one step, in order, and what it took to make them."""
 
     step: Step
-    jobs: Jobs
+    jobs: JobList
     derived: Mapping[str, Table] = field(default_factory=dict)
     """CSVs that are missing and can be made, by key."""
     findings: tuple[Finding, ...] = ()

@@ -15,8 +15,8 @@ from cpengine.inputs.pipeline import Pipeline
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.derive import Deriver
-from cpengine.planning.grouped_table import Sheet
-from cpengine.planning.job_list import FileJobs, Jobs
+from cpengine.planning.grouped_table import GroupedTable
+from cpengine.planning.job_list import FileJobs, JobList
 from cpengine.planning.plan import (
     EVERYTHING,
     Derived,
@@ -111,7 +111,7 @@ class Planner:
                 f"{self.step.name}: no group is in that part: widen --plate, --well or "
                 "--site, or the plate layout"
             )
-        jobs = Jobs(files)
+        jobs = JobList(files)
         check_ids(list(jobs.groups), self.step.output_structure)
         check_dcp_done(self.step, jobs[0])
         kept = {file[0].data_file for file in files}
@@ -149,7 +149,7 @@ class Planner:
                 self.cellprofiler,
             )
         )
-        sheet = Sheet.of(table, self.step.group, pipe.grouping_keys)
+        sheet = GroupedTable.of(table, self.step.group, pipe.grouping_keys)
         largest = max(map(len, sheet.groups.values()), default=0)
         self._take(pipeline_checks.for_groups(pipe, self.step.group, largest))
         groups = self._groups(plate, sheet)
@@ -188,7 +188,7 @@ class Planner:
         self._take(table_checks.errors(table, plate))
         return table
 
-    def _groups(self, plate: str, sheet: Sheet) -> list[Group]:
+    def _groups(self, plate: str, sheet: GroupedTable) -> list[Group]:
         found, table = list(sheet.groups), sheet.table
         if self.step.source == "csv":
             return found
@@ -231,7 +231,7 @@ class Planner:
             )
         pipe = pipeline.parse(file.pipeline, file.table.path)
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
-        sheet = Sheet.of(file.table, self.step.group, file.grouping_keys)
+        sheet = GroupedTable.of(file.table, self.step.group, file.grouping_keys)
         groups = self._of_plates(list(sheet.groups))
         yield self._jobs(key, sheet, groups, pipe, file.pipeline)
 
@@ -255,7 +255,12 @@ class Planner:
         return [group for group in groups if dict(group)[PLATE] in plates]
 
     def _jobs(
-        self, key: str, sheet: Sheet, groups: Sequence[Group], pipe: Pipeline, text: str
+        self,
+        key: str,
+        sheet: GroupedTable,
+        groups: Sequence[Group],
+        pipe: Pipeline,
+        text: str,
     ) -> FileJobs:
         """The jobs of those groups that are in the part."""
         self.groups += groups
@@ -284,7 +289,7 @@ class Planner:
         )
 
     def _without_flagged(
-        self, sheet: Sheet, groups: Sequence[Group]
+        self, sheet: GroupedTable, groups: Sequence[Group]
     ) -> Sequence[Group]:
         """The groups that have a site which is not flagged."""
         flagged, table = self.part.flagged, sheet.table

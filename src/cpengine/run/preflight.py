@@ -81,7 +81,7 @@ class Check:
             yield from self._images(table, rows)
         yield from self._files(plan, pipe)
         if self.cellprofiler and sheets and not batch:
-            asked = pipeline_load.Asked(
+            asked = pipeline_load.LoadRequest(
                 text, pipe.path, sheets[0][0], plan.step.input, plan.step.plugins
             )
             yield from pipeline_load.findings(

@@ -15,7 +15,7 @@ from cpengine.executors.retry import Tally
 from cpengine.group_names import Group
 from cpengine.ledger import ledger, run_record
 from cpengine.ledger.heartbeat import Lifeline
-from cpengine.ledger.ledger import Standing, State, step_ledger
+from cpengine.ledger.ledger import JobState, Standing, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy
@@ -27,7 +27,7 @@ from cpengine.planning.step_tables import check_images, write_derived
 from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
-from cpengine.run.progress import View, Watch
+from cpengine.run.progress import MakeView, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Todo:
     def done(self) -> Iterator[Group]:
         """The groups of jobs that earlier runs had done."""
         for group, standing in zip(self.plan.jobs.groups, self.standings, strict=True):
-            if standing.state is State.DONE:
+            if standing.state is JobState.DONE:
                 yield group
 
 
@@ -139,7 +139,7 @@ class Steps:
     """The version that will run them; empty if that is not known."""
     force: bool = False
     """Run jobs that are done, too."""
-    only: State | None = None
+    only: JobState | None = None
     """Run only jobs in this state."""
     max_failures: int | None = None
     program: CellProfiler | None = None
@@ -197,12 +197,12 @@ class Steps:
         jobs = Lazy(lambda number: standings[number].job, wanted)
         return Todo(plan, standings, jobs, plan.findings)
 
-    def _wants(self, state: State) -> bool:
+    def _wants(self, state: JobState) -> bool:
         if self.only is not None:
             return state is self.only
-        return self.force or state is not State.DONE
+        return self.force or state is not JobState.DONE
 
-    def run(self, backend: Backend, watch: Watch) -> Iterator[StepResult]:
+    def run(self, backend: Backend, watch: MakeView) -> Iterator[StepResult]:
         """Run the steps in order; stop after a step with failed jobs.
 
         Raises
@@ -225,13 +225,13 @@ class Steps:
                     return
 
     def _run_one(
-        self, todo: Todo, backend: Backend, watch: Watch, then: str
+        self, todo: Todo, backend: Backend, watch: MakeView, then: str
     ) -> StepResult:
         plan, jobs = todo.plan, todo.jobs
         result = StepResult(
             step=plan.step.name,
             jobs=len(todo.standings),
-            already=0 if self.force else ledger.summary(todo.standings)[State.DONE],
+            already=0 if self.force else ledger.summary(todo.standings)[JobState.DONE],
             output=self.project.places.outputs.url(plan.step.output),
             notes=tuple(map(str, todo.findings)),
         )
@@ -246,7 +246,7 @@ class Steps:
         # As long as its record has no end, so that nobody takes it for gone.
         with Lifeline(book, record.id, executor.traces, view.__str__):
             record.write(book)
-            running = _Running(result, len(jobs))
+            running = _RunningStep(result, len(jobs))
             try:
                 with view:
                     running.follow(executor, jobs, view, self.max_failures)
@@ -278,7 +278,7 @@ class Steps:
         )
 
 
-class _Running:
+class _RunningStep:
     """One step under way: what it has come to so far."""
 
     def __init__(self, before: StepResult, jobs: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cpengine.config.steps import DoneRule
 from cpengine.ledger.dcp_done import counted_files
-from cpengine.ledger.ledger import Kept, Marker
+from cpengine.ledger.ledger import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.storage.store import Storage
 
@@ -27,7 +27,7 @@ def adopt(job: Job, cellprofiler: str) -> Job:
         return job
     text = repr(sorted(job.to_message().items()))
     fingerprint = f"dcp{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    marker = Marker(job.id, fingerprint, cellprofiler, Kept.DONE)
+    marker = Marker(job.id, fingerprint, cellprofiler, MarkerState.DONE)
     return replace(
         job,
         step=job.step or posixpath.basename(job.pipeline).partition(".")[0],

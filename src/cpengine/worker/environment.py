@@ -12,7 +12,7 @@ _NEEDED = ("APP_NAME", "SQS_QUEUE_URL", "LOG_GROUP_NAME")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class WorkerEnvironment:
     """A worker's settings."""
 
     app: str
@@ -33,7 +33,7 @@ class Told:
     """How to tell that a job of DCP's own client is done already; None: run it."""
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> "Told":
+    def of(cls, environ: Mapping[str, str]) -> "WorkerEnvironment":
         """Read an environment.
 
         Raises

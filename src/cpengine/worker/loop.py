@@ -22,7 +22,7 @@ from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.worker import adopt, health
-from cpengine.worker.environment import Told
+from cpengine.worker.environment import WorkerEnvironment
 from cpengine.worker.logs import JobLogs
 
 _LOOK_S = 0.2
@@ -66,7 +66,7 @@ class Worker:
         self,
         queue: Queue,
         machine: Machine,
-        told: Told,
+        told: WorkerEnvironment,
         logs: JobLogs,
         *,
         ahead: int = 1,

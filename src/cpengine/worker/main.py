@@ -10,11 +10,11 @@ from cpengine.executors import machine_spec
 from cpengine.executors.aws import dashboard, down, settings
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.worker import metadata
-from cpengine.worker.environment import Told
+from cpengine.worker.environment import WorkerEnvironment
 from cpengine.worker.logs import JobLogs
 from cpengine.worker.loop import Worker
 
@@ -27,7 +27,7 @@ def work(environ: Mapping[str, str]) -> None:
     CpengineError
         The worker cannot be used: CellProfiler, scratch, storage or queue fails.
     """
-    told = Told.of(environ)
+    told = WorkerEnvironment.of(environ)
     aws = Aws(told.region)
     queue = Queue(aws, told.queue)
     machine = machine_spec.made(told.make, told.machine, told.slots)
@@ -60,7 +60,7 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _guard(aws: Aws, told: Told) -> None:
+def _guard(aws: Aws, told: WorkerEnvironment) -> None:
     """Have an alarm end this machine if it idles, whatever becomes of us."""
     instance = metadata.get("instance-id") if told.alarms else None
     if instance:
@@ -68,12 +68,12 @@ def _guard(aws: Aws, told: Told) -> None:
             dashboard.put_alarm(aws, told.app, instance)
 
 
-def _lights_out(aws: Aws, told: Told, machine: Machine) -> None:
+def _lights_out(aws: Aws, told: WorkerEnvironment, machine: Machine) -> None:
     """End what bills: nobody may be left who would do it."""
     if not told.ledger:
         return
     with contextlib.suppress(AwsError, StorageError):  # fleets end by themselves, too
-        record = Record.read(machine.places.outputs, told.ledger)
+        record = AwsRecord.read(machine.places.outputs, told.ledger)
         if record is not None and record.app == told.app and not record.down:
             _say("the queue is empty: ending the machines")
             down.stop_billing(App(aws, settings.of_record(record), record, {}))

@@ -16,7 +16,7 @@ from cpengine.executors.aws import setup, task_definition
 from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.settings import DCP_IMAGE, Settings
 from cpengine.job.run_job import Machine
-from cpengine.ledger.ledger import Ledger, State
+from cpengine.ledger.ledger import JobState, Ledger
 from cpengine.model import FailureKind
 from cpengine.testing import jobs, machine
 from tests.executors.aws import stacks
@@ -191,7 +191,11 @@ def test_its_results_are_recognised_and_recorded(
     assert failure.kind is FailureKind.NODE_LOST
     ledger = Ledger(here.places.outputs, stacks.LEDGER)
     standings = ledger.standings(jobs("A", "B", "C"))
-    assert [one.state for one in standings] == [State.DONE, State.FAILED, State.DONE]
+    assert [one.state for one in standings] == [
+        JobState.DONE,
+        JobState.FAILED,
+        JobState.DONE,
+    ]
     assert [one for one in aws.leftovers() if not one.startswith("log group")] == []
 
 

@@ -14,7 +14,7 @@ from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
-from cpengine.ledger.ledger import Ledger, State, states
+from cpengine.ledger.ledger import JobState, Ledger, states
 from cpengine.model import FailureKind, Outcome
 from cpengine.testing import jobs, machine
 from tests.executors.aws import stacks
@@ -84,7 +84,7 @@ class _Run:
 def _all_done(here: Machine, names: str = NAMES) -> bool:
     ledger = Ledger(here.places.outputs, stacks.LEDGER)
     found = states(ledger.standings(jobs(*names)))
-    return set(found.values()) == {State.DONE}
+    return set(found.values()) == {JobState.DONE}
 
 
 def test_a_worker_killed_in_the_middle_costs_an_attempt_of_its_job_and_no_more(
@@ -143,7 +143,7 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up_with_the_reason(
     assert failure.kind is FailureKind.NODE_LOST
     assert "taken 2 times" in failure.message
     ledger = Ledger(here.places.outputs, stacks.LEDGER)
-    assert states(ledger.standings(jobs("A")))["A"] is State.FAILED
+    assert states(ledger.standings(jobs("A")))["A"] is JobState.FAILED
     assert _left(aws) == []
 
 

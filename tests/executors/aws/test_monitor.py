@@ -10,7 +10,7 @@ from cpengine.events import Event, Noted
 from cpengine.executors.aws import down, launch, monitor, setup
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.monitor import Monitor
-from cpengine.executors.aws.queue import Counts
+from cpengine.executors.aws.queue import MessageCounts
 from cpengine.testing import machine
 from tests.executors.aws import stacks
 from tests.services.aws.aws_server import AwsServer
@@ -33,13 +33,13 @@ def make(aws: AwsServer, tmp_path: Path) -> Any:
 
 
 WANTED = {
-    Counts(1, 2, 0): None,  # messages wait: all are needed
-    Counts(0, 2, 1): None,
-    Counts(0, 12, 0): None,  # three machines of four slots are needed
-    Counts(0, 9, 0): None,
-    Counts(0, 8, 0): 2,
-    Counts(0, 1, 0): 1,
-    Counts(0, 0, 0): 1,
+    MessageCounts(1, 2, 0): None,  # messages wait: all are needed
+    MessageCounts(0, 2, 1): None,
+    MessageCounts(0, 12, 0): None,  # three machines of four slots are needed
+    MessageCounts(0, 9, 0): None,
+    MessageCounts(0, 8, 0): 2,
+    MessageCounts(0, 1, 0): 1,
+    MessageCounts(0, 0, 0): 1,
 }
 
 
@@ -66,9 +66,9 @@ def test_a_fleet_is_told_to_shrink_and_ends_no_machine(
 
 def test_the_cheapest_mode_replaces_one_machine_only(make: Any) -> None:
     watch, _ = make(cheapest=True)
-    assert watch.wanted(Counts(9, 1, 0), 3) is None
+    assert watch.wanted(MessageCounts(9, 1, 0), 3) is None
     watch.begun -= 901
-    assert watch.wanted(Counts(9, 1, 0), 3) == 1
+    assert watch.wanted(MessageCounts(9, 1, 0), 3) == 1
 
 
 def test_a_budget_that_is_used_up_ends_the_run(make: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cpengine.executors.aws import down, launch, setup, submit
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
@@ -50,7 +50,7 @@ def _left(aws: AwsServer) -> list[str]:
     return [one for one in aws.leftovers() if not one.startswith("log group")]
 
 
-def _is_known(one: str, record: Record | None) -> bool:
+def _is_known(one: str, record: AwsRecord | None) -> bool:
     """Whether the record has a thing, or what it belongs to."""
     assert record is not None
     kind, _, name = one.partition(": ")
@@ -118,7 +118,7 @@ def _with_a_fault(
         wrong = _error_of(phase)
         if wrong is not None:
             assert len(wrong.splitlines()) == 1
-            record = Record.read(here.places.outputs, stacks.LEDGER)
+            record = AwsRecord.read(here.places.outputs, stacks.LEDGER)
             unknown = [o for o in _left(aws) if not _is_known(o, record)]
             assert unknown == [], fault
             phase()

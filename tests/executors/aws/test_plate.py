@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine
 from tests.executors.aws import plates
@@ -38,7 +38,7 @@ def there(aws: AwsServer, plate: Project, tmp_path: Path) -> Project:
 def _done(project: Project) -> set[str]:
     folder = f"{project.step('analysis').ledger}/markers"
     names = project.places.outputs.sizes(folder)
-    return {name for name in names if name.endswith(f".{State.DONE}")}
+    return {name for name in names if name.endswith(f".{JobState.DONE}")}
 
 
 def test_results_equal_those_of_the_local_executor_and_nothing_is_left(

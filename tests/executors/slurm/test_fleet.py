@@ -11,8 +11,13 @@ import pytest
 from cpengine.config import ClusterSection
 from cpengine.errors import ExecutorError
 from cpengine.executors.slurm import schedulers
-from cpengine.executors.slurm.fleet import Fleet, needed
-from cpengine.executors.slurm.schedulers import Queue, QueueJob, RefusedError, Standing
+from cpengine.executors.slurm.fleet import WorkerFleet, needed
+from cpengine.executors.slurm.schedulers import (
+    BatchScheduler,
+    QueueJob,
+    RefusedError,
+    SchedulerState,
+)
 from cpengine.model import Failure, FailureKind
 
 
@@ -38,9 +43,9 @@ class Cluster:
 
     logs: Path
     now: float = 0.0
-    said: dict[str, Standing] = field(default_factory=dict)
+    said: dict[str, SchedulerState] = field(default_factory=dict)
     """By the number of the job, as are all below."""
-    accounts: dict[str, Standing] = field(default_factory=dict)
+    accounts: dict[str, SchedulerState] = field(default_factory=dict)
     present: dict[str, str] = field(default_factory=dict)
     """The workers that Dask has, and where."""
     refusals: deque[RefusedError] = field(default_factory=deque)
@@ -53,10 +58,12 @@ class Cluster:
     cancelled: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.fleet = self._fleet(Queue("SLURM", QueueJob, _no_options, self.look))
+        self.fleet = self._fleet(
+            BatchScheduler("SLURM", QueueJob, _no_options, self.look)
+        )
 
-    def _fleet(self, queue: Queue) -> Fleet:
-        return Fleet(
+    def _fleet(self, queue: BatchScheduler) -> WorkerFleet:
+        return WorkerFleet(
             queue,
             "w",
             lambda name, excluded: _Job(name, tuple(excluded)),
@@ -66,7 +73,7 @@ class Cluster:
 
     def without_look(self) -> None:
         """Be a scheduler that cannot be asked."""
-        self.fleet = self._fleet(Queue("PBS", QueueJob, _no_options))
+        self.fleet = self._fleet(BatchScheduler("PBS", QueueJob, _no_options))
 
     # What the fleet sees
 
@@ -75,27 +82,27 @@ class Cluster:
         if self.refusals:
             raise self.refusals.popleft()
         self.submitted.append(job)
-        self.said[job.number] = Standing("PENDING")
+        self.said[job.number] = SchedulerState("PENDING")
         return job.number
 
     def cancel(self, jobs: Sequence[_Job]) -> None:
         self.cancelled += [job.number for job in jobs]
 
-    def look(self, name: str) -> Mapping[str, Standing]:
+    def look(self, name: str) -> Mapping[str, SchedulerState]:
         assert name == "w"
         self.looks.append(self.now)
         if self.silent:
             raise OSError(self.silent)
         return dict(self.said)
 
-    def account_of(self, number: str) -> Standing | None:
+    def account_of(self, number: str) -> SchedulerState | None:
         return self.accounts.get(number)
 
     # What happens
 
     def comes(self, number: str, node: str = "n1", *, start: int = 0) -> str:
         """Have a worker start and take jobs; give its name."""
-        self.said[number] = Standing("RUNNING", "", node)
+        self.said[number] = SchedulerState("RUNNING", "", node)
         worker = f"w-{number}-{start}"
         self.present[worker] = node
         self.fleet.joins(worker)
@@ -103,7 +110,7 @@ class Cluster:
 
     def ends(self, number: str, state: str, reason: str = "", node: str = "n1") -> None:
         """Have a job end, and its worker be gone."""
-        self.said[number] = Standing(state, reason, node)
+        self.said[number] = SchedulerState(state, reason, node)
         for worker in [w for w in self.present if w.startswith(f"w-{number}-")]:
             del self.present[worker]
 
@@ -174,7 +181,9 @@ def test_a_worker_whose_job_ended_is_replaced(state: str, cluster: Cluster) -> N
 def test_a_job_is_not_over_while_its_worker_is_there(cluster: Cluster) -> None:
     cluster.tend()
     cluster.comes("1")
-    cluster.said["1"] = Standing("NODE_FAIL", "", "n1")  # it has only fallen silent
+    cluster.said["1"] = SchedulerState(
+        "NODE_FAIL", "", "n1"
+    )  # it has only fallen silent
     cluster.lasts(100)
     assert cluster.numbers == ["1"]
 
@@ -188,7 +197,7 @@ def test_a_job_that_comes_back_to_the_queue_is_not_replaced(
     cluster.tend()
     cluster.ends("1", state)
     cluster.lasts(10)
-    cluster.said["1"] = Standing("PENDING", "BeginTime")
+    cluster.said["1"] = SchedulerState("PENDING", "BeginTime")
     cluster.lasts(100)
     cluster.comes("1", "n2", start=1)
     cluster.lasts(10)
@@ -218,7 +227,7 @@ def test_a_job_that_comes_back_too_late_is_not_left_in_the_queue(
     cluster.tend()
     cluster.ends("1", "PREEMPTED")
     cluster.lasts(30)
-    cluster.said["1"] = Standing("PENDING", "BeginTime")
+    cluster.said["1"] = SchedulerState("PENDING", "BeginTime")
     cluster.lasts(5)
     cluster.fleet.close()
     assert "1" in cluster.cancelled
@@ -383,7 +392,7 @@ def test_workers_that_would_wait_for_ever_end_the_run_with_the_cure(
 ) -> None:
     cluster.tend(2)
     for number in "12":
-        cluster.said[number] = Standing("PENDING", reason)
+        cluster.said[number] = SchedulerState("PENDING", reason)
     with pytest.raises(ExecutorError) as caught:
         cluster.lasts(3, wanted=2)
     assert str(caught.value) == (
@@ -394,14 +403,14 @@ def test_workers_that_would_wait_for_ever_end_the_run_with_the_cure(
 def test_it_goes_on_while_some_workers_can_start(cluster: Cluster) -> None:
     cluster.tend(2)
     cluster.comes("1")
-    cluster.said["2"] = Standing("PENDING", "PartitionTimeLimit")
+    cluster.said["2"] = SchedulerState("PENDING", "PartitionTimeLimit")
     cluster.lasts(100, wanted=2)
 
 
 def test_it_goes_on_while_one_waits_for_what_passes(cluster: Cluster) -> None:
     cluster.tend(2)
-    cluster.said["1"] = Standing("PENDING", "Priority")
-    cluster.said["2"] = Standing("PENDING", "BadConstraints")
+    cluster.said["1"] = SchedulerState("PENDING", "Priority")
+    cluster.said["2"] = SchedulerState("PENDING", "BadConstraints")
     cluster.lasts(100, wanted=2)
 
 
@@ -410,7 +419,7 @@ def test_it_goes_on_while_one_waits_for_what_passes(cluster: Cluster) -> None:
 )
 def test_why_workers_wait_is_told_after_a_while(reason: str, cluster: Cluster) -> None:
     cluster.tend()
-    cluster.said["1"] = Standing("PENDING", reason)
+    cluster.said["1"] = SchedulerState("PENDING", reason)
     assert cluster.lasts(29) == []
     assert {*cluster.lasts(40)} == {f"workers wait in SLURM's queue: {reason}"}
 
@@ -418,7 +427,7 @@ def test_why_workers_wait_is_told_after_a_while(reason: str, cluster: Cluster) -
 def test_nothing_is_told_of_waiting_while_a_worker_is_there(cluster: Cluster) -> None:
     cluster.tend(2)
     cluster.comes("1")
-    cluster.said["2"] = Standing("PENDING", "Priority")
+    cluster.said["2"] = SchedulerState("PENDING", "Priority")
     assert cluster.lasts(200, wanted=2) == []
 
 
@@ -474,7 +483,7 @@ def test_it_is_asked_less_and_less_often_while_nothing_changes(
 
 def test_it_is_asked_often_when_something_has_changed(cluster: Cluster) -> None:
     cluster.lasts(300)
-    cluster.said["1"] = Standing("RUNNING", "", "n1")
+    cluster.said["1"] = SchedulerState("RUNNING", "", "n1")
     cluster.looks.clear()
     cluster.lasts(40)
     first, second, *_ = cluster.looks
@@ -584,7 +593,7 @@ def test_out_of_memory_is_known_from_the_log_too(said: str, cluster: Cluster) ->
 def test_a_worker_that_is_in_the_queue_again_ended_as_accounting_says(
     cluster: Cluster,
 ) -> None:
-    cluster.accounts["1"] = Standing("PREEMPTED", "", "n1")
+    cluster.accounts["1"] = SchedulerState("PREEMPTED", "", "n1")
     failure = _cause(cluster, "PENDING", "BeginTime")
     assert failure is not None
     assert failure.kind is FailureKind.SPOT_LOST
@@ -658,7 +667,7 @@ def test_the_cause_is_told_soon_of_a_job_that_was_seen_to_end_before(
     # It is over for the fleet as soon as its worker goes, and is looked at no more.
     cluster.tend()
     worker = cluster.comes("1")
-    cluster.said["1"] = Standing("NODE_FAIL", "", "n1")
+    cluster.said["1"] = SchedulerState("NODE_FAIL", "", "n1")
     cluster.lasts(300)  # the node is silent, and Dask waits for it
     cluster.ends("1", "NODE_FAIL")
     since = cluster.now

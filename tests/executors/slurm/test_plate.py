@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.project import Project
 from tests.conftest import MODULE, Cpengine, small_plate
 from tests.executors.slurm.workers import on_slurm
@@ -40,7 +40,7 @@ def _outputs(project: Project) -> dict[str, object]:
 
 def _markers(project: Project) -> dict[str, int]:
     folder = project.places.outputs.path(project.step("analysis").ledger) / "markers"
-    found = folder.glob(f"*.{State.DONE}")
+    found = folder.glob(f"*.{JobState.DONE}")
     return {path.name: path.stat().st_mtime_ns for path in found}
 
 

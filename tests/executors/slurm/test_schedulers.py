@@ -18,7 +18,7 @@ from cpengine.executors.slurm.schedulers import (
     QUEUES,
     QueueJob,
     RefusedError,
-    Standing,
+    SchedulerState,
     account_of,
     cancel,
     last_lines,
@@ -388,24 +388,24 @@ def _refusal(job: QueueJob) -> tuple[str, bool]:
     ("said", "expected"),
     [
         ("", {}),
-        ("7|RUNNING|None|n1", {"7": Standing("RUNNING", "", "n1")}),
-        ("7|PENDING|Priority|", {"7": Standing("PENDING", "Priority")}),
+        ("7|RUNNING|None|n1", {"7": SchedulerState("RUNNING", "", "n1")}),
+        ("7|PENDING|Priority|", {"7": SchedulerState("PENDING", "Priority")}),
         (
             "7|NODE_FAIL|NodeDown|n[1-3,7]",
-            {"7": Standing("NODE_FAIL", "NodeDown", "n[1-3,7]")},
+            {"7": SchedulerState("NODE_FAIL", "NodeDown", "n[1-3,7]")},
         ),
         (
             "Welcome to cluster 7, 3 nodes down\n*** news | news ***\n"
             "  7|RUNNING|None|n1  \n\n8|PENDING|ReqNodeNotAvail, UnavailableNodes:n2|",
             {
-                "7": Standing("RUNNING", "", "n1"),
-                "8": Standing("PENDING", "ReqNodeNotAvail, UnavailableNodes:n2"),
+                "7": SchedulerState("RUNNING", "", "n1"),
+                "8": SchedulerState("PENDING", "ReqNodeNotAvail, UnavailableNodes:n2"),
             },
         ),
     ],
 )
 def test_where_slurms_jobs_stand(
-    said: str, expected: dict[str, Standing], site: Site
+    said: str, expected: dict[str, SchedulerState], site: Site
 ) -> None:
     site.says("squeue", said)
     assert look_at_slurm("cpengine-abc123") == expected
@@ -445,22 +445,25 @@ def test_a_look_that_takes_too_long_is_given_up(
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("TIMEOUT|None|n1", Standing("TIMEOUT", "", "n1")),
-        ("CANCELLED by 0|None|n1", Standing("CANCELLED", "", "n1")),
-        ("PREEMPTED|None|n1\nPENDING|BeginTime|", Standing("PREEMPTED", "", "n1")),
+        ("TIMEOUT|None|n1", SchedulerState("TIMEOUT", "", "n1")),
+        ("CANCELLED by 0|None|n1", SchedulerState("CANCELLED", "", "n1")),
+        (
+            "PREEMPTED|None|n1\nPENDING|BeginTime|",
+            SchedulerState("PREEMPTED", "", "n1"),
+        ),
         (
             "NODE_FAIL|None|n1\nOUT_OF_MEMORY|OutOfMemory|n2\nRUNNING|None|n3",
-            Standing("OUT_OF_MEMORY", "OutOfMemory", "n2"),
+            SchedulerState("OUT_OF_MEMORY", "OutOfMemory", "n2"),
         ),
         ("RUNNING|None|n1", None),
         ("PENDING|Priority|None assigned", None),
         ("", None),
         # This is what sacct calls no node. It must not be excluded in the end.
-        ("CANCELLED by 0|None|None assigned", Standing("CANCELLED")),
+        ("CANCELLED by 0|None|None assigned", SchedulerState("CANCELLED")),
     ],
 )
 def test_how_a_job_ended_the_last_time(
-    said: str, expected: Standing | None, site: Site
+    said: str, expected: SchedulerState | None, site: Site
 ) -> None:
     site.says("sacct", said)
     assert account_of("7") == expected

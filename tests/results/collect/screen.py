@@ -14,7 +14,7 @@ from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results.collect import done_jobs
 from cpengine.results.collect.collector import Collector
-from cpengine.results.collect.plate_csvs import Collected, Plate
+from cpengine.results.collect.plate_csvs import Collected, PlateCsvs
 
 VERSION = "4.2.8.1"
 Value = str | int | float
@@ -89,7 +89,7 @@ class Screen:
         ledger = self.project.ledger(self.project.step(self.step))
         ledger.record(outcome)
 
-    def plates(self, *names: str) -> list[Plate]:
+    def plates(self, *names: str) -> list[PlateCsvs]:
         part = Part(plates=frozenset(names))
         return done_jobs.plates(self.project, self.step, part, VERSION)
 

@@ -3,27 +3,27 @@
 import pytest
 
 from cpengine.results.collect.arrow import pa
-from cpengine.results.collect.kinds import Kind, fitted, kind_of, merged, type_of
+from cpengine.results.collect.kinds import ColumnKind, fitted, kind_of, merged, type_of
 
 
 @pytest.mark.parametrize(
     ("texts", "kind"),
     [
-        (["1", "-20", "0"], Kind.INTEGER),
-        (["1", "2.5", "-1e-05", "5.", "inf", "-inf"], Kind.REAL),
-        (["1", None], Kind.INTEGER),
-        ([None, None], Kind.NOTHING),
-        ([], Kind.NOTHING),
-        (["007", "1"], Kind.TEXT),
-        (["1", "A01"], Kind.TEXT),
-        (["2026-01-02"], Kind.TEXT),
-        (["12345678901234567890123"], Kind.REAL),
-        (["0x1F"], Kind.TEXT),
-        (["+1"], Kind.TEXT),
+        (["1", "-20", "0"], ColumnKind.INTEGER),
+        (["1", "2.5", "-1e-05", "5.", "inf", "-inf"], ColumnKind.REAL),
+        (["1", None], ColumnKind.INTEGER),
+        ([None, None], ColumnKind.NOTHING),
+        ([], ColumnKind.NOTHING),
+        (["007", "1"], ColumnKind.TEXT),
+        (["1", "A01"], ColumnKind.TEXT),
+        (["2026-01-02"], ColumnKind.TEXT),
+        (["12345678901234567890123"], ColumnKind.REAL),
+        (["0x1F"], ColumnKind.TEXT),
+        (["+1"], ColumnKind.TEXT),
     ],
 )
 def test_texts_that_are_numbers_are_numbers(
-    texts: list[str | None], kind: Kind
+    texts: list[str | None], kind: ColumnKind
 ) -> None:
     column = pa.chunked_array([pa.array(texts, pa.string())])
     assert kind_of(column) is kind
@@ -45,7 +45,7 @@ def test_the_widest_of_several_types_holds_all() -> None:
 
 
 def test_an_empty_column_has_the_type_that_its_name_lets_expect() -> None:
-    assert type_of("Metadata_Cells_Parent_Nuclei", Kind.NOTHING) == pa.int64()
-    assert type_of("Metadata_Lot", Kind.NOTHING) == pa.string()
-    assert type_of("Cells_AreaShape_Area", Kind.NOTHING) == pa.float64()
-    assert type_of("Metadata_Plate", Kind.INTEGER) == pa.string()
+    assert type_of("Metadata_Cells_Parent_Nuclei", ColumnKind.NOTHING) == pa.int64()
+    assert type_of("Metadata_Lot", ColumnKind.NOTHING) == pa.string()
+    assert type_of("Cells_AreaShape_Area", ColumnKind.NOTHING) == pa.float64()
+    assert type_of("Metadata_Plate", ColumnKind.INTEGER) == pa.string()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cpengine.ledger.ledger import Kept
+from cpengine.ledger.ledger import MarkerState
 from cpengine.model import Outcome
 from cpengine.project import Project
 from tests.conftest import Cpengine, small_plate
@@ -23,7 +23,9 @@ pytestmark = pytest.mark.cellprofiler
 def ran(project: Project, step: str) -> list[Outcome]:
     book = project.ledger(project.step(step))
     names = [name for of_job in book.markers().values() for name in of_job]
-    return book.outcomes(name for name in names if name.endswith(f".{Kept.DONE}"))
+    return book.outcomes(
+        name for name in names if name.endswith(f".{MarkerState.DONE}")
+    )
 
 
 def test_an_analysed_plate_tells_what_it_would_take_again(plate: Project) -> None:

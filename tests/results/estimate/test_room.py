@@ -7,15 +7,15 @@ import pytest
 
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.model import Outcome
-from cpengine.results.estimate.room import Asked, room
+from cpengine.results.estimate.room import RoomRequest, room
 from cpengine.system.usage import GB
 from tests import build
 from tests.results.estimate.build import ANY
 
 
-def asked(folder: Path, on: str, toml: str = "", **more: object) -> Asked:
+def asked(folder: Path, on: str, toml: str = "", **more: object) -> RoomRequest:
     project = build.project(folder / "project", toml=toml).project()
-    plain = Asked(project, "analysis", 1000, on, None, "", [])
+    plain = RoomRequest(project, "analysis", 1000, on, None, "", [])
     return replace(plain, **more)  # type: ignore[arg-type]  # fields by name
 
 

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 
-from cpengine.results.montage.names import File, Shown, Sites, is_picture, kinds
+from cpengine.results.montage.names import (
+    PlateSites,
+    PublishedPicture,
+    Shown,
+    is_picture,
+    kinds,
+)
 
-SITES = Sites("P1", {"A01": ["1", "2"], "B10": ["1", "2"]})
+SITES = PlateSites("P1", {"A01": ["1", "2"], "B10": ["1", "2"]})
 
 
 def told(
-    *names: str, sites: Sites = SITES, wells: Sequence[str] = ("A01", "B10")
+    *names: str, sites: PlateSites = SITES, wells: Sequence[str] = ("A01", "B10")
 ) -> dict[str, dict[Shown, str]]:
     """The kinds of pictures of jobs of a well each, with names for both wells."""
     files = [
-        File(f"{well}/{name}", name.replace("WELL", well), well)
+        PublishedPicture(f"{well}/{name}", name.replace("WELL", well), well)
         for well in wells
         for name in names
     ]
@@ -62,7 +68,7 @@ def test_a_number_that_is_the_same_for_all_is_part_of_the_kind() -> None:
 
 def test_a_number_that_goes_with_wells_is_no_part_of_the_kind() -> None:
     files = [
-        File(f"{number}", f"{well}_s{site}_{number}_overlay.png", well)
+        PublishedPicture(f"{number}", f"{well}_s{site}_{number}_overlay.png", well)
         for number, (well, site) in enumerate(both(""), 17)
     ]
     assert kinds(files, SITES) == {
@@ -84,7 +90,7 @@ def test_a_bare_number_is_a_site_if_each_is_one() -> None:
 
 def test_sites_without_a_number_are_in_the_order_of_names() -> None:
     files = [
-        File(key, f"overlay_{key}.png", well)
+        PublishedPicture(key, f"overlay_{key}.png", well)
         for well, key in (
             ("A01", "0007"),
             ("A01", "0008"),
@@ -104,7 +110,7 @@ def test_sites_without_a_number_are_in_the_order_of_names() -> None:
 
 def test_a_well_is_found_in_the_name_where_the_job_tells_none() -> None:
     files = [
-        File(name, name)
+        PublishedPicture(name, name)
         for name in ("P1_a1_s2_x.png", "r02c10f01_x.png", "overview_x.png")
     ]
     assert kinds(files, SITES) == {
@@ -114,7 +120,7 @@ def test_a_well_is_found_in_the_name_where_the_job_tells_none() -> None:
 
 def test_a_job_of_a_site_tells_its_well_and_site() -> None:
     files = [
-        File(f"{well}-{site}", "outlines/cells.png", well, site)
+        PublishedPicture(f"{well}-{site}", "outlines/cells.png", well, site)
         for well, site in both("")
     ]
     assert kinds(files, SITES) == {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cpengine.model import Job, Outcome
 from cpengine.project import Project
-from cpengine.results.qc.images import Row, SiteKey, Sites, parse
+from cpengine.results.qc.images import Row, SiteKey, SiteMeasures, parse
 from tests import build
 from tests.build import Built
 
@@ -22,7 +22,7 @@ Measures = Mapping[str, float | str]
 
 def sites_of(
     measure: str, *plates: Sequence[float | str], wells: Sequence[str] = ("A01",)
-) -> Sites:
+) -> SiteMeasures:
     """Values of one measure: plates P1, P2, ...; the wells' sites in turn."""
     rows: list[Row] = []
     for number, values in enumerate(plates, 1):
@@ -33,7 +33,7 @@ def sites_of(
             for i, value in enumerate(values)
         }
         rows += parse(image_csv(named), "Image.csv", ["*_*"])
-    return Sites.of(rows)
+    return SiteMeasures.of(rows)
 
 
 def image_csv(rows: Mapping[SiteKey, Measures]) -> str:

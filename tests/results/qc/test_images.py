@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.results.qc.images import SiteKey, Sites, parse
+from cpengine.results.qc.images import SiteKey, SiteMeasures, parse
 from tests.results.qc.made import MEAN, SLOPE, image_csv
 
 ALL = ["ImageQuality_*", "Count_*"]
@@ -12,8 +12,10 @@ GROUP = {"Metadata_Plate": "P1", "Metadata_Well": "A01"}
 A = SiteKey("P1", "A01", "1")
 
 
-def sites(*texts: str) -> Sites:
-    return Sites.of(row for text in texts for row in parse(text, "Image.csv", ALL))
+def sites(*texts: str) -> SiteMeasures:
+    return SiteMeasures.of(
+        row for text in texts for row in parse(text, "Image.csv", ALL)
+    )
 
 
 def test_only_the_wanted_columns_are_taken() -> None:

@@ -14,7 +14,7 @@ from selenium.webdriver.support.select import Select
 
 from cpengine.config.qc import QcSection
 from cpengine.results.qc.assess import Assessment, assess
-from cpengine.results.qc.images import SiteKey, Sites, parse
+from cpengine.results.qc.images import SiteKey, SiteMeasures, parse
 from cpengine.results.qc.page import limits_in_words, render
 from cpengine.results.qc.thresholds import BUILT_IN
 from tests.results.qc import made
@@ -30,7 +30,7 @@ def found(plates: tuple[str, ...] = ("P1", "P2")) -> Assessment:
     rows = made.plate(made.sound(24), plates=plates, wells=WELLS)
     rows[BAD._replace(plate=plates[-1])][SLOPE] = -2.6
     text = made.image_csv(rows)
-    sites = Sites.of(parse(text, "Image.csv", ["ImageQuality_*"]))
+    sites = SiteMeasures.of(parse(text, "Image.csv", ["ImageQuality_*"]))
     controls = {plate: {"negcon": frozenset({"A01", "A02"})} for plate in plates}
     return assess("qc", sites, QcSection(), controls)
 
@@ -77,7 +77,9 @@ def test_what_matters_is_there_without_a_script() -> None:
 
 def test_a_batch_without_flags_says_so() -> None:
     rows = made.plate(made.sound(24), wells=WELLS)
-    sites = Sites.of(parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"]))
+    sites = SiteMeasures.of(
+        parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
+    )
     page = render(assess("qc", sites, QcSection(), {}), "proj", "B1")
     assert "No site is out of its limits." in text_of(page)
 
@@ -99,7 +101,9 @@ def test_measures_that_never_change_are_left_out_unless_they_can_flag() -> None:
     rows = made.plate(made.sound(24), wells=WELLS)
     for values in rows.values():
         values["ImageQuality_TotalArea_OrigDNA"] = 65536
-    sites = Sites.of(parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"]))
+    sites = SiteMeasures.of(
+        parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
+    )
     data = embedded(render(assess("qc", sites, QcSection(), {}), "proj", "B1"))
     names = [one["name"] for one in data["measures"]]  # type: ignore[attr-defined] # JSON
     assert names == [MAXIMAL, SLOPE, MEAN]

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from cpengine.events import JobEnded, JobRetried, JobStarted, ModuleDone, PhaseBegun
 from cpengine.model import Job, Outcome
 from cpengine.run.progress import View
-from cpengine.run.progress.plate_map import Plate
+from cpengine.run.progress.plate_map import PlateMap
 from tests.run.progress.screen import (
     WELLS_96,
     WELLS_384,
@@ -276,10 +276,10 @@ def test_drawing_does_not_take_longer_for_more_jobs(
         jobs = plan([f"P{n}" for n in range(4)], WELLS_384, sites)
         followed = follow(view(jobs), done(*jobs[:40]), JobStarted(jobs[50], 1))
         looked.clear()
-        well = Plate.well
+        well = PlateMap.well
         with monkeypatch.context() as patch:
             patch.setattr(
-                Plate,
+                PlateMap,
                 "well",
                 lambda self, spot: looked.append(spot) or well(self, spot),
             )

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from cpengine.run.progress.plate_map import Plate, Plates, row_name, spot_of
+from cpengine.run.progress.plate_map import PlateMap, Plates, row_name, spot_of
 from tests.run.progress.screen import WELLS_384, of, plan
 
 
@@ -17,7 +17,7 @@ def plates(*names: str, wells: list[str] = WELLS_384, sites: int = 1) -> Plates:
     return found
 
 
-def counts(plate: Plate, well: str) -> tuple[int, int, int, int]:
+def counts(plate: PlateMap, well: str) -> tuple[int, int, int, int]:
     spot = spot_of(well)
     assert spot is not None
     return plate.well(spot)

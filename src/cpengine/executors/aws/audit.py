@@ -11,7 +11,7 @@ TAG = "cpengine:app"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Leftover:
     """One thing that is there."""
 
     kind: str
@@ -26,7 +26,7 @@ class Left:
         return f"{self.kind} {self.name}{of}{', bills' if self.bills else ''}"
 
 
-def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Left]:
+def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Leftover]:
     """All that carries our tags, or the names of these apps.
 
     Raises
@@ -34,7 +34,7 @@ def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Left]:
     AwsError
         A service cannot be asked, so that nothing can be said.
     """
-    looks: list[Callable[[], Iterator[Left]]] = [
+    looks: list[Callable[[], Iterator[Leftover]]] = [
         lambda: _fleets(aws),
         lambda: _instances(aws),
         lambda: _templates(aws),
@@ -56,12 +56,12 @@ def _named(name: str, apps: frozenset[str]) -> bool:
     return name in known or any(name.startswith(f"{app}_i-") for app in apps)
 
 
-def _fleets(aws: Aws) -> Iterator[Left]:
+def _fleets(aws: Aws) -> Iterator[Leftover]:
     for one in fleet.fleets(aws):
-        yield Left("fleet", one.id, one.tags.get(TAG, ""), bills=True)
+        yield Leftover("fleet", one.id, one.tags.get(TAG, ""), bills=True)
 
 
-def _instances(aws: Aws) -> Iterator[Left]:
+def _instances(aws: Aws) -> Iterator[Leftover]:
     reservations = aws.each(
         "ec2",
         "describe_instances",
@@ -73,33 +73,33 @@ def _instances(aws: Aws) -> Iterator[Left]:
     for reservation in reservations:
         for one in reservation["Instances"]:
             tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
-            yield Left("machine", one["InstanceId"], tags.get(TAG, ""), bills=True)
+            yield Leftover("machine", one["InstanceId"], tags.get(TAG, ""), bills=True)
 
 
-def _templates(aws: Aws) -> Iterator[Left]:
+def _templates(aws: Aws) -> Iterator[Leftover]:
     for one in aws.each("ec2", "describe_launch_templates", "LaunchTemplates"):
         tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
-        yield Left("launch template", one["LaunchTemplateName"], tags.get(TAG, ""))
+        yield Leftover("launch template", one["LaunchTemplateName"], tags.get(TAG, ""))
 
 
-def _clusters(aws: Aws) -> Iterator[Left]:
+def _clusters(aws: Aws) -> Iterator[Leftover]:
     for arn in aws.each("ecs", "list_clusters", "clusterArns"):
-        yield Left("cluster", arn.rpartition("/")[2], _ecs_tag(aws, arn))
+        yield Leftover("cluster", arn.rpartition("/")[2], _ecs_tag(aws, arn))
 
 
-def _services(aws: Aws) -> Iterator[Left]:
+def _services(aws: Aws) -> Iterator[Leftover]:
     for cluster in list(aws.each("ecs", "list_clusters", "clusterArns")):
         for arn in aws.each("ecs", "list_services", "serviceArns", cluster=cluster):
-            yield Left("service", arn.rpartition("/")[2], _ecs_tag(aws, arn))
+            yield Leftover("service", arn.rpartition("/")[2], _ecs_tag(aws, arn))
 
 
-def _tasks(aws: Aws) -> Iterator[Left]:
+def _tasks(aws: Aws) -> Iterator[Leftover]:
     listed = aws.each(
         "ecs", "list_task_definitions", "taskDefinitionArns", status="ACTIVE"
     )
     for arn in listed:
         family = arn.rpartition("/")[2].rpartition(":")[0]
-        yield Left("task definition", family, _ecs_tag(aws, arn))
+        yield Leftover("task definition", family, _ecs_tag(aws, arn))
 
 
 def _ecs_tag(aws: Aws, arn: str) -> str:
@@ -108,29 +108,29 @@ def _ecs_tag(aws: Aws, arn: str) -> str:
     return str(tags.get(TAG, ""))
 
 
-def _queues(aws: Aws) -> Iterator[Left]:
+def _queues(aws: Aws) -> Iterator[Leftover]:
     for url in aws.each("sqs", "list_queues", "QueueUrls"):
         one = Queue(aws, url)
         try:
             tags = one.tags()
         except AwsError:  # just removed, or not ours to ask
             tags = {}
-        yield Left("queue", one.name, tags.get(TAG, ""))
+        yield Leftover("queue", one.name, tags.get(TAG, ""))
 
 
-def _log_groups(aws: Aws) -> Iterator[Left]:
+def _log_groups(aws: Aws) -> Iterator[Leftover]:
     for one in aws.each("logs", "describe_log_groups", "logGroups"):
         arn = one.get("logGroupArn") or one["arn"].removesuffix(":*")
         tags = aws.call("logs", "list_tags_for_resource", resourceArn=arn)["tags"]
-        yield Left("log group", one["logGroupName"], tags.get(TAG, ""))
+        yield Leftover("log group", one["logGroupName"], tags.get(TAG, ""))
 
 
-def _alarms(aws: Aws) -> Iterator[Left]:
+def _alarms(aws: Aws) -> Iterator[Leftover]:
     for one in aws.each("cloudwatch", "describe_alarms", "MetricAlarms"):
         name = one["AlarmName"]
-        yield Left("alarm", name, "")
+        yield Leftover("alarm", name, "")
 
 
-def _dashboards(aws: Aws) -> Iterator[Left]:
+def _dashboards(aws: Aws) -> Iterator[Leftover]:
     for one in aws.each("cloudwatch", "list_dashboards", "DashboardEntries"):
-        yield Left("dashboard", one["DashboardName"], "")
+        yield Leftover("dashboard", one["DashboardName"], "")

@@ -24,7 +24,7 @@ from cpengine.executors.aws.submit import submit
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import given_up, next_try
 from cpengine.job.run_job import Machine, versions
-from cpengine.ledger.ledger import Kept, Ledger, Marker
+from cpengine.ledger.ledger import Ledger, Marker, MarkerState
 from cpengine.model import Failure, FailureKind, Job, Outcome
 
 _WINDOW = 20_000
@@ -35,7 +35,7 @@ _SHARE_OF_TIME = 10
 
 
 @dataclass(eq=False)
-class _UnderWay:
+class _SentJob:
     """A job in the queue or in a worker."""
 
     job: Job
@@ -73,7 +73,7 @@ class AwsExecutor(Executor):
         self._app_of = app_of
         self._fleet_file = fleet_file
         self._most = most
-        self._step: _Step | None = None
+        self._step: _StepRun | None = None
         self._lost = False
 
     def submit(self, job: Job, attempt: int) -> None:
@@ -82,11 +82,11 @@ class AwsExecutor(Executor):
             self._step = self._begin(job)
         self._step.add(job, attempt)
 
-    def _begin(self, job: Job) -> "_Step":
+    def _begin(self, job: Job) -> "_StepRun":
         app = self._app_of(job.step)
         self.traces = {"scheduler": "aws", "ledger": job.ledger}
         book = Ledger(self._machine.places.outputs, job.ledger)
-        return _Step(job.step, app, book, self)
+        return _StepRun(job.step, app, book, self)
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
         assert self._step is not None
@@ -143,7 +143,7 @@ class AwsExecutor(Executor):
                 self.listen(Noted(line))
 
 
-class _Step:
+class _StepRun:
     """One step's jobs under way."""
 
     def __init__(self, name: str, app: App, book: Ledger, run: AwsExecutor) -> None:
@@ -152,8 +152,8 @@ class _Step:
         self._book = book
         self._run = run
         self.pause_s = app.settings.section.poll_s
-        self._fresh: list[_UnderWay] = []
-        self._under_way: dict[str, _UnderWay] = {}
+        self._fresh: list[_SentJob] = []
+        self._under_way: dict[str, _SentJob] = {}
         self._queue: Queue | None = None
         self._sent: Sent | None = None
         self._monitor: Monitor | None = None
@@ -162,7 +162,7 @@ class _Step:
 
     def add(self, job: Job, attempt: int) -> None:
         """Take in a job; it is sent with the others."""
-        self._fresh.append(_UnderWay(job, attempt))
+        self._fresh.append(_SentJob(job, attempt))
 
     @property
     def fresh(self) -> bool:
@@ -260,7 +260,7 @@ class _Step:
         marker = Marker.parse(name)
         return (
             marker is not None
-            and marker.state is not Kept.REPLACED
+            and marker.state is not MarkerState.REPLACED
             and marker.fingerprint == job.fingerprint
             and marker.version == self._run.cellprofiler
         )
@@ -279,7 +279,7 @@ class _Step:
         for one in list(self._under_way.values()):
             self._fail(one, Failure(FailureKind.NO_OUTPUT, why), one.attempt)
 
-    def _fail(self, one: _UnderWay, failure: Failure, attempt: int) -> None:
+    def _fail(self, one: _SentJob, failure: Failure, attempt: int) -> None:
         """End a job of which no worker will tell, in the ledger, too."""
         outcome = Outcome(one.job, failure, attempt, versions=self._run.versions)
         self._book.record(outcome)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cpengine.events import Listener, Noted
 from cpengine.executors.aws import fleet
 from cpengine.executors.aws.client import AwsError
-from cpengine.executors.aws.queue import Counts, Queue
+from cpengine.executors.aws.queue import MessageCounts, Queue
 from cpengine.executors.aws.stack import App
 
 _CHEAPEST_AFTER_S = 900.0
@@ -71,7 +71,7 @@ class Monitor:
             for one in running:
                 one.shrink(wanted)
 
-    def wanted(self, counts: Counts, machines: int) -> int | None:
+    def wanted(self, counts: MessageCounts, machines: int) -> int | None:
         """So many machines are enough from now on; None: as before.
 
         Counted in machines, not in jobs: one machine runs several.
@@ -95,7 +95,7 @@ class Monitor:
             )
 
     def _check_machines(
-        self, running: list[fleet.Fleet], machines: int, counts: Counts
+        self, running: list[fleet.Fleet], machines: int, counts: MessageCounts
     ) -> None:
         if counts.total and not running:
             raise AwsError(
@@ -111,7 +111,7 @@ class Monitor:
                 )
             )
 
-    def _check_workers(self, machines: int, counts: Counts) -> None:
+    def _check_workers(self, machines: int, counts: MessageCounts) -> None:
         """Say so when machines run and no worker takes a message."""
         if counts.in_flight or not counts.waiting or not machines:
             self._idle_since = None
@@ -128,7 +128,7 @@ class Monitor:
             )
 
 
-def told(counts: Counts, machines: int, cost: float) -> str:
+def told(counts: MessageCounts, machines: int, cost: float) -> str:
     """A look in one line."""
     return (
         f"{machines} machines, {counts.waiting + counts.later} messages waiting, "

@@ -9,7 +9,7 @@ from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
 from cpengine.executors.aws import setup
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.settings import Settings, app_name, settle
 from cpengine.executors.aws.stack import App
 from cpengine.planning.project import ResolvedProject
@@ -39,7 +39,7 @@ def open_app(
     AwsError
         The folder has the record of another app that is not down.
     """
-    record = Record.read(storage, ledger) or Record(storage, ledger, settings.app)
+    record = AwsRecord.read(storage, ledger) or AwsRecord(storage, ledger, settings.app)
     if record.app != settings.app and not record.down:
         raise AwsError(
             f"{storage.url(ledger)}: has what {record.app} made on AWS, and not "
@@ -77,7 +77,7 @@ def told(settings: Settings, make: str, machine: str, ledger: str) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class Apps:
+class ProjectApps:
     """The apps of a project."""
 
     project: ResolvedProject

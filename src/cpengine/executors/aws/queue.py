@@ -35,7 +35,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class MessageCounts:
     """About how many messages a queue has; SQS itself knows no better."""
 
     waiting: int
@@ -87,11 +87,11 @@ class Queue:
         ).get("Tags", {})
         return found
 
-    def counts(self) -> Counts:
+    def counts(self) -> MessageCounts:
         """About how many messages it has."""
         got = self.attributes()
         kinds = ("", "NotVisible", "Delayed")
-        return Counts(
+        return MessageCounts(
             *(int(got.get(f"ApproximateNumberOfMessages{kind}", 0)) for kind in kinds)
         )
 

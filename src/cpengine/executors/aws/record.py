@@ -15,7 +15,7 @@ NAME = "aws.json"
 
 
 @dataclass
-class Record:
+class AwsRecord:
     """One app's things, beside the ledger of its step."""
 
     storage: Storage
@@ -40,7 +40,7 @@ class Record:
     """When all was taken down; empty before."""
 
     @classmethod
-    def read(cls, storage: Storage, folder: str) -> "Record | None":
+    def read(cls, storage: Storage, folder: str) -> "AwsRecord | None":
         """The record of a ledger's folder, if it has one."""
         data = storage.read_if_there(_key(folder))
         return cls(storage, folder, **json.loads(data)) if data else None

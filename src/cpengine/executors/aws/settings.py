@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from cpengine.config import AwsSection, MachinesSection
 from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
-from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.record import AwsRecord
 
 DCP_IMAGE = "cellprofiler/distributed-cellprofiler:2.2.1_4.2.8"
 SUFFIXES: Mapping[str, str] = {
@@ -199,7 +199,7 @@ def settle(
     return _settled(amounts, app, project, section, buckets or {}, done)
 
 
-def of_record(record: Record) -> Settings:
+def of_record(record: AwsRecord) -> Settings:
     """The names of what a run has made, for those who have only its record."""
     section = AwsSection(
         cluster=record.cluster,

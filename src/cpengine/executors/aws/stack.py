@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.record import Record
+from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.settings import Settings
 
 
@@ -15,7 +15,7 @@ class App:
 
     aws: Aws
     settings: Settings
-    record: Record
+    record: AwsRecord
     environment: Mapping[str, str]
     """What our worker is told beyond what Distributed-CellProfiler's is."""
 

@@ -7,7 +7,7 @@ from cpengine.executors.aws.messages import body
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.stack import App
-from cpengine.ledger.ledger import Kept, Ledger, Marker
+from cpengine.ledger.ledger import Ledger, Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.storage.parallel import each
@@ -85,9 +85,9 @@ def _cleared(book: Ledger, job: Job) -> Job:
         marker = Marker.parse(name)
         if marker is None or marker.fingerprint != job.fingerprint:
             kept.append(name)
-        elif marker.state is Kept.FAILED:
+        elif marker.state is MarkerState.FAILED:
             book.remove(name)
         else:
             book.set_aside(replace(job, earlier=(name,)))
-            kept.append(str(marker._replace(state=Kept.REPLACED)))
+            kept.append(str(marker._replace(state=MarkerState.REPLACED)))
     return replace(job, earlier=tuple(kept))

@@ -39,7 +39,7 @@ _STOP_S = 60.0
 
 
 @dataclass(eq=False)
-class _UnderWay:
+class _SubmittedTask:
     """An attempt that was submitted and has not come to an outcome."""
 
     job: Job
@@ -49,7 +49,7 @@ class _UnderWay:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended:
+class _EndedTask:
     """An attempt has come to an outcome."""
 
     number: int
@@ -104,8 +104,8 @@ class DaskExecutor(Executor):
         self._machine = machine
         self._lock = threading.Lock()
         self._numbers = itertools.count()
-        self._under_way: dict[int, _UnderWay] = {}
-        self._told: queue.SimpleQueue[_Ended | _Lost] = queue.SimpleQueue()
+        self._under_way: dict[int, _SubmittedTask] = {}
+        self._told: queue.SimpleQueue[_EndedTask | _Lost] = queue.SimpleQueue()
         self._lost: list[_Lost] = []
         self.drained: set[str] = set()
         """Workers that give back what they have not begun."""
@@ -140,7 +140,7 @@ class DaskExecutor(Executor):
             pure=False,
         )
         with self._lock:
-            self._under_way[number] = _UnderWay(job, attempt, future)
+            self._under_way[number] = _SubmittedTask(job, attempt, future)
         future.add_done_callback(partial(self._done, number))
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
@@ -246,7 +246,7 @@ class DaskExecutor(Executor):
                 self.drained.add(worker)
                 self.drains(worker)
             case [node.ENDED, outcome]:
-                self._told.put(_Ended(number, outcome))
+                self._told.put(_EndedTask(number, outcome))
             case [node.LEFT, worker]:
                 self._told.put(_Lost(number, worker))
             case _:
@@ -276,7 +276,7 @@ class DaskExecutor(Executor):
                 elif one := self._taken(told.number):
                     yield node.unpacked(told.outcome, one.job)
 
-    def _taken(self, number: int) -> _UnderWay | None:
+    def _taken(self, number: int) -> _SubmittedTask | None:
         """An attempt that is under way no more, if it still was."""
         with self._lock:
             return self._under_way.pop(number, None)
@@ -310,7 +310,7 @@ class DaskExecutor(Executor):
             return None
         return Failure(FailureKind.NODE_LOST, "its worker ended without a word of it")
 
-    def _lost_outcome(self, one: _UnderWay, failure: Failure) -> Outcome:
+    def _lost_outcome(self, one: _SubmittedTask, failure: Failure) -> Outcome:
         outcome = Outcome(
             job=one.job,
             failure=failure,

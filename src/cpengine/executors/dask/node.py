@@ -98,7 +98,7 @@ class Node(WorkerPlugin):
             why = f"{socket.gethostname()}: {said.splitlines()[0]}"
             self._later = asyncio.create_task(self._refuse(why))
             raise RuntimeError(why) from error
-        self.here = Here(
+        self.here = WorkerRun(
             machine, str(worker.name), partial(worker.log_event, self.name)
         )
         self._later = asyncio.create_task(self._live())
@@ -154,7 +154,7 @@ class Node(WorkerPlugin):
 
 
 @dataclass(eq=False)
-class _Attempt:
+class _TaskAttempt:
     """An attempt under way in this worker."""
 
     key: str
@@ -168,7 +168,7 @@ class _Attempt:
         self.cancelled.set()
 
 
-class Here:
+class WorkerRun:
     """The attempts of one run in this worker."""
 
     def __init__(
@@ -180,7 +180,7 @@ class Here:
         """Seconds that the longest job has taken so far, but for waiting."""
         self._tell = tell
         self._lock = threading.Lock()
-        self._under_way: set[_Attempt] = set()
+        self._under_way: set[_TaskAttempt] = set()
         self._stopped = self._leaving = False
 
     @property
@@ -240,8 +240,8 @@ class Here:
                 self._tell([number, ENDED, packed(outcome)])
 
     @contextlib.contextmanager
-    def _attempt(self, key: str) -> Iterator[_Attempt]:
-        one = _Attempt(key)
+    def _attempt(self, key: str) -> Iterator[_TaskAttempt]:
+        one = _TaskAttempt(key)
         with self._lock:
             self._under_way.add(one)
             if self._stopped:

@@ -21,8 +21,8 @@ from cpengine.config import ClusterSection
 from cpengine.errors import ExecutorError
 from cpengine.events import Noted
 from cpengine.executors.dask.dask_executor import DaskExecutor
-from cpengine.executors.slurm.fleet import Fleet, needed
-from cpengine.executors.slurm.schedulers import QUEUES, Queue, seconds
+from cpengine.executors.slurm.fleet import WorkerFleet, needed
+from cpengine.executors.slurm.schedulers import QUEUES, BatchScheduler, seconds
 from cpengine.job.run_job import Machine
 from cpengine.model import Failure
 from cpengine.system.usage import GB
@@ -49,7 +49,7 @@ _WORKER = {
 class Workers:
     """How the workers of one run are started."""
 
-    queue: Queue
+    queue: BatchScheduler
     settings: ClusterSection
     name: str
     folder: Path
@@ -162,7 +162,7 @@ class ClusterExecutor(DaskExecutor):
                 security=security if settings.tls else None,
             )
 
-        self.fleet = Fleet(QUEUES[kind], self.name, job, self.workers_of.logs)
+        self.fleet = WorkerFleet(QUEUES[kind], self.name, job, self.workers_of.logs)
         self.window = 2 * settings.workers * self.workers_of.threads
         self.traces = {"scheduler": kind, "jobs": self.name, "folder": str(folder)}
         self._enough_since = time.monotonic()

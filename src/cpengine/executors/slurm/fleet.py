@@ -19,10 +19,10 @@ from cpengine.errors import ExecutorError
 from cpengine.executors.slurm import schedulers
 from cpengine.executors.slurm.schedulers import (
     ALIVE,
-    Queue,
+    BatchScheduler,
+    MakeWorkerJob,
     RefusedError,
-    Standing,
-    Worker,
+    SchedulerState,
 )
 from cpengine.model import Failure, FailureKind
 
@@ -82,7 +82,7 @@ class WorkerJob:
     name: str
     job: QueueJob
     number: str
-    standing: Standing
+    standing: SchedulerState
     since: float
     """When that was first seen."""
     looked: float = float("-inf")
@@ -99,7 +99,7 @@ class WorkerJob:
 
 
 @dataclass
-class Fleet:
+class WorkerFleet:
     """Worker jobs, as many as are wanted.
 
     Parameters
@@ -112,9 +112,9 @@ class Fleet:
         Where the scheduler keeps what workers print.
     """
 
-    queue: Queue
+    queue: BatchScheduler
     name: str
-    make: Worker
+    make: MakeWorkerJob
     logs: Path
     clock: Callable[[], float] = time.monotonic
     jobs: dict[str, WorkerJob] = field(default_factory=dict)
@@ -262,7 +262,7 @@ class Fleet:
         self._every_s = _SOON_S
         self._next_look = min(self._next_look, self.clock() + _SOON_S)
 
-    def _look(self, look: schedulers.Look) -> Iterator[str]:
+    def _look(self, look: schedulers.Poll) -> Iterator[str]:
         now = self.clock()
         try:
             found = look(self.name)
@@ -280,7 +280,7 @@ class Fleet:
                 one.listed = now
             told = found.get(one.number) or self._vanished(one)
             node = told.node or one.standing.node
-            standing = Standing(told.state, told.reason, node)
+            standing = SchedulerState(told.state, told.reason, node)
             if standing != one.standing:
                 one.standing, one.since = standing, now
             one.looked = now
@@ -289,17 +289,17 @@ class Fleet:
         self._next_look = self.clock() + self._every_s
         yield from self._explain()
 
-    def _take_back(self, found: Mapping[str, Standing]) -> None:
+    def _take_back(self, found: Mapping[str, SchedulerState]) -> None:
         """Count jobs that were taken for over and are in the queue again."""
         for one in [*self.over.values()]:
             standing = found.get(one.number)
             if standing and standing.state in ALIVE and not one.draining:
                 self.jobs[one.name] = self.over.pop(one.name)
 
-    def _vanished(self, one: WorkerJob) -> Standing:
+    def _vanished(self, one: WorkerJob) -> SchedulerState:
         """Where a job stands that SLURM does not list, as it does for a while only."""
         long_ago = self.clock() > max(one.since, one.listed) + _LATE_S
-        gone = Standing("GONE") if long_ago and not one.present else None
+        gone = SchedulerState("GONE") if long_ago and not one.present else None
         return schedulers.account_of(one.number) or gone or one.standing
 
     def _explain(self) -> Iterator[str]:
@@ -379,7 +379,7 @@ class Fleet:
         job = self.make(name, self.excluded)
         number = schedulers.submit(job)
         self.jobs[name] = WorkerJob(
-            name, job, number, Standing("PENDING"), self.clock()
+            name, job, number, SchedulerState("PENDING"), self.clock()
         )
         self._refused_s = _SOON_S
         self._look_soon()

@@ -52,7 +52,7 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SchedulerState:
     """What a scheduler says of one of its jobs."""
 
     state: str
@@ -61,25 +61,25 @@ class Standing:
     node: str = ""
 
 
-class Worker(Protocol):
+class MakeWorkerJob(Protocol):
     """What makes the job of one worker, as the cluster's settings have it."""
 
     def __call__(self, name: str, excluded: Sequence[str]) -> QueueJob: ...
 
 
 Options = Callable[[ClusterSection, Sequence[str]], dict[str, Any]]
-Look = Callable[[str], Mapping[str, Standing]]
+Poll = Callable[[str], Mapping[str, SchedulerState]]
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class BatchScheduler:
     """One kind of scheduler."""
 
     name: str
     job: type[QueueJob]
     options: Options
     """What its class is told, besides what all are, for settings and bad nodes."""
-    look: Look | None = None
+    look: Poll | None = None
     """Gives where all jobs of a name stand, by their number, with one call."""
     restarts: str = "0"
     """What a job's shell makes the number of its restarts of: a worker that comes again
@@ -221,7 +221,7 @@ def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def look_at_slurm(name: str) -> dict[str, Standing]:
+def look_at_slurm(name: str) -> dict[str, SchedulerState]:
     """Where SLURM's jobs of a name stand, those that ended lately included.
 
     Raises
@@ -238,12 +238,12 @@ def look_at_slurm(name: str) -> dict[str, Standing]:
     )
 
 
-def _standing(line: str) -> tuple[str, Standing]:
+def _standing(line: str) -> tuple[str, SchedulerState]:
     number, state, reason, node = (part.strip() for part in line.split("|"))
-    return number, Standing(state, "" if reason == "None" else reason, node)
+    return number, SchedulerState(state, "" if reason == "None" else reason, node)
 
 
-def account_of(number: str) -> Standing | None:
+def account_of(number: str) -> SchedulerState | None:
     """How a job ended the last time, by SLURM's accounting; None if that is not known.
 
     It may be in the queue again.
@@ -258,7 +258,7 @@ def account_of(number: str) -> Standing | None:
     if not ended:
         return None
     state, reason, node = ended[-1]
-    return Standing(
+    return SchedulerState(
         state.partition(" ")[0],
         "" if reason == "None" else reason,
         "" if node == "None assigned" else node,
@@ -341,12 +341,14 @@ def _htcondor(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, An
     }
 
 
-QUEUES: Mapping[str, Queue] = {
-    "slurm": Queue("SLURM", _Slurm, _slurm, look_at_slurm, "${SLURM_RESTART_COUNT:-0}"),
-    "pbs": Queue("PBS", PBSJob, _pbs),
-    "lsf": Queue("LSF", LSFJob, _lsf),
-    "sge": Queue("SGE", SGEJob, _sge),
-    "htcondor": Queue("HTCondor", HTCondorJob, _htcondor),
+QUEUES: Mapping[str, BatchScheduler] = {
+    "slurm": BatchScheduler(
+        "SLURM", _Slurm, _slurm, look_at_slurm, "${SLURM_RESTART_COUNT:-0}"
+    ),
+    "pbs": BatchScheduler("PBS", PBSJob, _pbs),
+    "lsf": BatchScheduler("LSF", LSFJob, _lsf),
+    "sge": BatchScheduler("SGE", SGEJob, _sge),
+    "htcondor": BatchScheduler("HTCondor", HTCondorJob, _htcondor),
 }
 
 

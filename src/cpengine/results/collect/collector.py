@@ -9,8 +9,8 @@ from pathlib import Path
 from cpengine.errors import CpengineError, StorageError
 from cpengine.results.collect import record
 from cpengine.results.collect.names import IMAGE
-from cpengine.results.collect.plate_csvs import Collected, File, Plate
-from cpengine.results.collect.record import Record
+from cpengine.results.collect.plate_csvs import Collected, CollectedFile, PlateCsvs
+from cpengine.results.collect.record import CollectRecord
 from cpengine.results.collect.work import Work
 from cpengine.storage.store import Storage
 from cpengine.system import scratch
@@ -33,7 +33,7 @@ class Collector:
     float32: bool = False
     force: bool = False
 
-    def collect(self, plate: Plate, tell: Callable[[int], None]) -> Collected:
+    def collect(self, plate: PlateCsvs, tell: Callable[[int], None]) -> Collected:
         """Make a plate's files, unless they are there and from the same results.
 
         Parameters
@@ -72,8 +72,8 @@ class Collector:
         return Collected(plate, files, (*plate.notes, *notes), made, took)
 
     def _record(
-        self, plate: Plate, sizes: dict[str, int], folder: Path
-    ) -> Record | None:
+        self, plate: PlateCsvs, sizes: dict[str, int], folder: Path
+    ) -> CollectRecord | None:
         """What the files that are there were made from; None if that is not known."""
         image, joined = plate.file(IMAGE), plate.file("")
         ours = [n for n in sizes if plate.is_file(n) and n != joined]
@@ -86,13 +86,17 @@ class Collector:
         self.storage.fetch(key, folder / name)
         return record.read(folder / name)
 
-    def _stands(self, plate: Plate, there: Record, sizes: dict[str, int]) -> bool:
+    def _stands(
+        self, plate: PlateCsvs, there: CollectRecord, sizes: dict[str, int]
+    ) -> bool:
         same = there.same(plate.record(float32=self.float32))
         return same and all(name in sizes for name in there.files)
 
 
-def _files(plate: Plate, there: Record, sizes: dict[str, int]) -> dict[str, File]:
+def _files(
+    plate: PlateCsvs, there: CollectRecord, sizes: dict[str, int]
+) -> dict[str, CollectedFile]:
     return {
-        plate.table(name): File.of(made, sizes[name])
+        plate.table(name): CollectedFile.of(made, sizes[name])
         for name, made in there.files.items()
     }

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.ledger.ledger import Kept, Marker, Standing, State
+from cpengine.ledger.ledger import JobState, Marker, MarkerState, Standing
 from cpengine.model import Job
 from cpengine.planning.plan import plate_of
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, Part
 from cpengine.results.collect.names import files_of
-from cpengine.results.collect.plate_csvs import JobCsvs, Plate
+from cpengine.results.collect.plate_csvs import JobCsvs, PlateCsvs
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps
 from cpengine.storage import published
@@ -22,7 +22,7 @@ _MAIN = "analysis"
 
 def plates(
     project: ResolvedProject, name: str, part: Part, cellprofiler: str = ""
-) -> list[Plate]:
+) -> list[PlateCsvs]:
     """The plates of a step that have done jobs, and what is left out of each.
 
     Parameters
@@ -72,7 +72,7 @@ def _check(step: Step, job: Job) -> None:
 
 
 def _is_done(standing: Standing) -> bool:
-    return standing.state in (State.DONE, State.STALE)
+    return standing.state in (JobState.DONE, JobState.STALE)
 
 
 def _csvs(project: ResolvedProject, done: Sequence[Standing]) -> dict[str, JobCsvs]:
@@ -93,7 +93,7 @@ def _csvs(project: ResolvedProject, done: Sequence[Standing]) -> dict[str, JobCs
 def _made_by(job: Job) -> str:
     """The fingerprint and version that made a job's results; `dcp` without a marker."""
     markers = filter(None, map(Marker.parse, job.earlier))
-    done = [m for m in markers if m.state is Kept.DONE]
+    done = [m for m in markers if m.state is MarkerState.DONE]
     made = sorted(f"{marker.fingerprint}~{marker.version}" for marker in done)
     return "+".join(made) or "dcp"
 
@@ -104,7 +104,7 @@ def _plate(
     plate: str,
     standings: Sequence[Standing],
     csvs: dict[str, JobCsvs],
-) -> Plate:
+) -> PlateCsvs:
     done = [csvs[s.job.id] for s in standings if _is_done(s)]
     taken = tuple(one for one in done if one.tables)
     left_out = Counter(str(s.state) for s in standings if not _is_done(s))
@@ -112,7 +112,7 @@ def _plate(
         left_out["without CSVs"] = len(done) - len(taken)
     layout = project.layout
     below = [] if step.name == _MAIN else [step.name]
-    return Plate(
+    return PlateCsvs(
         step.name,
         plate,
         layout.workspace("backend", layout.batch, plate, *below),
@@ -129,6 +129,6 @@ def _left_out(left_out: Counter[str], jobs: int) -> Iterable[str]:
 
 
 def _stale(standings: Sequence[Standing]) -> Iterable[str]:
-    whys = Counter(s.why for s in standings if s.state is State.STALE)
+    whys = Counter(s.why for s in standings if s.state is JobState.STALE)
     for why, count in whys.items():
         yield f"{counted(count, 'job')} stale, and taken: {why}"

@@ -16,7 +16,7 @@ _WIDTH = (pa.null(), pa.int32(), pa.int64(), pa.float64(), pa.string())
 """The types that CSVs are read as, from the narrowest."""
 
 
-class Kind(IntEnum):
+class ColumnKind(IntEnum):
     """From the narrowest; of several, the widest holds all values."""
 
     NOTHING = 0
@@ -25,17 +25,17 @@ class Kind(IntEnum):
     TEXT = 3
 
 
-def kind_of(column: Any) -> Kind:
+def kind_of(column: Any) -> ColumnKind:
     """What an Arrow column holds, texts that are numbers included."""
     if column.null_count == len(column):
-        return Kind.NOTHING
+        return ColumnKind.NOTHING
     if pa.types.is_integer(column.type):
-        return Kind.INTEGER
+        return ColumnKind.INTEGER
     if pa.types.is_floating(column.type):
-        return Kind.REAL
+        return ColumnKind.REAL
     if _all_match(column, _INTEGER):
-        return Kind.INTEGER
-    return Kind.REAL if _all_match(column, _REAL) else Kind.TEXT
+        return ColumnKind.INTEGER
+    return ColumnKind.REAL if _all_match(column, _REAL) else ColumnKind.TEXT
 
 
 def is_mixed(column: Any) -> bool:
@@ -60,13 +60,15 @@ def merged(pieces: Sequence[Any]) -> Any:
     return pa.concat_tables([fitted(piece, schema) for piece in pieces])
 
 
-def type_of(name: str, kind: Kind, *, float32: bool = False) -> Any:
+def type_of(name: str, kind: ColumnKind, *, float32: bool = False) -> Any:
     """The Arrow type of a column of that name in the Parquet file."""
-    if name in (PLATE, WELL) or kind is Kind.TEXT:
+    if name in (PLATE, WELL) or kind is ColumnKind.TEXT:
         return pa.string()
-    if kind is Kind.INTEGER or (kind is Kind.NOTHING and holds_numbers(name)):
+    if kind is ColumnKind.INTEGER or (
+        kind is ColumnKind.NOTHING and holds_numbers(name)
+    ):
         return pa.int64()
-    if kind is Kind.NOTHING and holds_text(name):
+    if kind is ColumnKind.NOTHING and holds_text(name):
         return pa.string()
     return pa.float32() if float32 else pa.float64()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cpengine.model import Job
-from cpengine.results.collect.record import Made, Record
+from cpengine.results.collect.record import CollectRecord, FileSize
 
 _END = ".parquet"
 
@@ -26,7 +26,7 @@ class JobCsvs:
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class PlateCsvs:
     """One plate of one step, as far as its jobs are done."""
 
     step: str
@@ -50,14 +50,14 @@ class Plate:
         """The table of a file, by its name."""
         return file[: -len(_END)].removeprefix(self.name).removeprefix("_")
 
-    def record(self, *, float32: bool) -> Record:
+    def record(self, *, float32: bool) -> CollectRecord:
         """What its files are made from."""
         made_of = {one.job.id: one.made_of for one in self.jobs}
-        return Record(self.step, made_of, float32, {})
+        return CollectRecord(self.step, made_of, float32, {})
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class CollectedFile:
     """One Parquet file."""
 
     rows: int
@@ -65,7 +65,7 @@ class File:
     bytes: int
 
     @classmethod
-    def of(cls, made: Made, size: int) -> "File":
+    def of(cls, made: FileSize, size: int) -> "CollectedFile":
         """A file of so many bytes."""
         return cls(made.rows, made.columns, size)
 
@@ -74,8 +74,8 @@ class File:
 class Collected:
     """What came of one plate."""
 
-    plate: Plate
-    files: Mapping[str, File]
+    plate: PlateCsvs
+    files: Mapping[str, CollectedFile]
     """By table; the joined one's name is empty."""
     notes: tuple[str, ...]
     made: bool
@@ -97,7 +97,8 @@ class Collected:
             "left_out": dict(self.plate.left_out),
             "files": {
                 self.plate.file(table): {
-                    name: getattr(one, name) for name in File.__dataclass_fields__
+                    name: getattr(one, name)
+                    for name in CollectedFile.__dataclass_fields__
                 }
                 for table, one in self.files.items()
             },

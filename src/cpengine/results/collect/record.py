@@ -14,7 +14,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class FileSize:
     """How large one file is."""
 
     rows: int
@@ -22,19 +22,19 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class CollectRecord:
     """What the files of one plate were made from, and what they hold."""
 
     step: str
     jobs: Mapping[str, str]
     """By job id, what stands for its results: fingerprint, version, bytes of CSVs."""
     float32: bool
-    files: Mapping[str, Made]
+    files: Mapping[str, FileSize]
     """By file name."""
     notes: tuple[str, ...] = ()
     format: int = FORMAT
 
-    def same(self, other: "Record") -> bool:
+    def same(self, other: "CollectRecord") -> bool:
         """Whether both were made from the same, in the same way."""
         return self._source == other._source
 
@@ -47,7 +47,7 @@ class Record:
         return {KEY: json.dumps(asdict(self))}
 
 
-def read(file: Path) -> Record | None:
+def read(file: Path) -> CollectRecord | None:
     """The record of a Parquet file; None if it is not of this cpengine."""
     try:
         metadata = parquet.read_metadata(file).metadata or {}
@@ -56,5 +56,5 @@ def read(file: Path) -> Record | None:
         return None
     if data.get("format") != FORMAT:
         return None
-    files = {name: Made(**made) for name, made in data["files"].items()}
-    return Record(**data | {"files": files, "notes": tuple(data["notes"])})
+    files = {name: FileSize(**made) for name, made in data["files"].items()}
+    return CollectRecord(**data | {"files": files, "notes": tuple(data["notes"])})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cpengine.results.collect.arrow import ipc, pa
-from cpengine.results.collect.kinds import Kind, is_mixed, kind_of
+from cpengine.results.collect.kinds import ColumnKind, is_mixed, kind_of
 
 JOB = "_job"
 """The column, kept here alone, that says which of the plate's jobs a row is from."""
@@ -18,7 +18,7 @@ class Spill:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._batches: dict[str, list[int]] = defaultdict(list)
-        self.kinds: dict[str, dict[str, Kind]] = {}
+        self.kinds: dict[str, dict[str, ColumnKind]] = {}
         """By table, what each of its columns holds."""
         self.mixed: dict[str, set[str]] = defaultdict(set)
         """By table, columns that hold numbers in some rows and text in others."""
@@ -36,12 +36,15 @@ class Spill:
         kinds = self.kinds.setdefault(name, {})
         for piece in pieces:
             for column in piece.column_names:
-                kind, before = kind_of(piece[column]), kinds.get(column, Kind.NOTHING)
-                kinds[column] = max(kind, before)
-                other = Kind.NOTHING not in (kind, before) and (
-                    (kind is Kind.TEXT) != (before is Kind.TEXT)
+                kind, before = (
+                    kind_of(piece[column]),
+                    kinds.get(column, ColumnKind.NOTHING),
                 )
-                if other or (kind is Kind.TEXT and is_mixed(piece[column])):
+                kinds[column] = max(kind, before)
+                other = ColumnKind.NOTHING not in (kind, before) and (
+                    (kind is ColumnKind.TEXT) != (before is ColumnKind.TEXT)
+                )
+                if other or (kind is ColumnKind.TEXT and is_mixed(piece[column])):
                     self.mixed[name].add(column)
         self.rows[name] += rows
 

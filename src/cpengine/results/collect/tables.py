@@ -9,7 +9,7 @@ from cpengine.results.collect import join
 from cpengine.results.collect.arrow import pa, parquet
 from cpengine.results.collect.kinds import fitted, type_of
 from cpengine.results.collect.names import IMAGE, KEYS, Joining, joining
-from cpengine.results.collect.record import Made
+from cpengine.results.collect.record import FileSize
 from cpengine.results.collect.spill import JOB, Spill
 
 _ROW_GROUP = 128 * 2**20
@@ -40,10 +40,10 @@ class Tables:
         """The tables: the joined one first, Image last."""
         return list(self._schemas)
 
-    def size(self, name: str) -> Made:
+    def size(self, name: str) -> FileSize:
         """The rows that a table must have, and its columns."""
         source = self.how.driving if self.how and name == JOINED else name
-        return Made(self.spill.rows[source], len(self._schemas[name]))
+        return FileSize(self.spill.rows[source], len(self._schemas[name]))
 
     def write(self, name: str, file: Path, metadata: Mapping[str, str]) -> int:
         """Write one table; give the rows that the file says it has."""

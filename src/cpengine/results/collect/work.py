@@ -13,8 +13,8 @@ from cpengine.results.collect.batch import Batch
 from cpengine.results.collect.csvs import Csv
 from cpengine.results.collect.join import numbers
 from cpengine.results.collect.names import IMAGE, IMAGE_NUMBER
-from cpengine.results.collect.plate_csvs import File, JobCsvs, Plate
-from cpengine.results.collect.record import Record
+from cpengine.results.collect.plate_csvs import CollectedFile, JobCsvs, PlateCsvs
+from cpengine.results.collect.record import CollectRecord
 from cpengine.results.collect.spill import Spill
 from cpengine.results.collect.tables import JOINED, Tables
 from cpengine.run.progress import counted
@@ -33,11 +33,11 @@ _SHOWN = 3
 class Work:
     """Making one plate's files in a scratch folder."""
 
-    plate: Plate
+    plate: PlateCsvs
     storage: Storage
     folder: Path
     float32: bool
-    before: Record | None = None
+    before: CollectRecord | None = None
     """What the files that are there were made from, and their names."""
     _notes: list[str] = field(default_factory=list)
     _not_tables: list[str] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Work:
 
     def make(
         self, tell: Callable[[int], None]
-    ) -> tuple[dict[str, File], tuple[str, ...]]:
+    ) -> tuple[dict[str, CollectedFile], tuple[str, ...]]:
         """Read, write, prove and publish; give the files by table, and notes."""
         spill = Spill(self.folder)
         self._read(spill, tell)
@@ -60,7 +60,7 @@ class Work:
         self._note(spill, tables)
         made = self._write(tables)
         files = {
-            table: File.of(tables.size(table), file.stat().st_size)
+            table: CollectedFile.of(tables.size(table), file.stat().st_size)
             for table, file in made.items()
         }
         self._publish(made)

@@ -12,7 +12,7 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.estimate import sample
 from cpengine.results.estimate.model import Fit, Interval, Measured, fit, walls
-from cpengine.results.estimate.room import Asked, Room, room
+from cpengine.results.estimate.room import Room, RoomRequest, room
 from cpengine.results.estimate.step_estimate import (
     HOUR_S,
     Estimate,
@@ -76,20 +76,20 @@ def of_todo(
     steps: Steps, todo: Todo, where: Where, piloted: Sequence[Outcome] = ()
 ) -> StepEstimate:
     """What the jobs left of a planned step will take. Raises as `estimate` does."""
-    left = _Left.of(todo)
+    left = _RemainingJobs.of(todo)
     found = StepEstimate(
         todo.plan.step.name, len(todo.plan.jobs), len(left.sizes), sum(left.sizes)
     )
     if not left.sizes:
         return found
-    told = _Told(piloted) if piloted else _earlier(steps, todo)
+    told = _MeasuredOutcomes(piloted) if piloted else _earlier(steps, todo)
     if not told.outcomes:
         return replace(found, why=NOTHING)
     return replace(found, known=_known(steps, left, where, told))
 
 
 @dataclass(frozen=True, slots=True)
-class _Left:
+class _RemainingJobs:
     """The jobs of a step that would run."""
 
     step: str
@@ -99,7 +99,7 @@ class _Left:
     """The first one that has most of them."""
 
     @classmethod
-    def of(cls, todo: Todo) -> "_Left":
+    def of(cls, todo: Todo) -> "_RemainingJobs":
         sizes: list[int] = []
         most, longest = -1, ""
         for job in todo.jobs:  # once: each is made when it is looked at
@@ -111,14 +111,14 @@ class _Left:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _MeasuredOutcomes:
     """What jobs were measured, and how far they are those that would run."""
 
     outcomes: Sequence[Outcome]
     notes: tuple[str, ...] = ()
 
 
-def _earlier(steps: Steps, todo: Todo) -> _Told:
+def _earlier(steps: Steps, todo: Todo) -> _MeasuredOutcomes:
     """What earlier runs of a step have measured."""
     book = step_ledger(steps.project, todo.plan.step)
     chosen = sample.markers(_names(steps, todo), todo.jobs[0], steps.cellprofiler)
@@ -127,7 +127,7 @@ def _earlier(steps: Steps, todo: Todo) -> _Told:
         notes.append("measured with another pipeline or other plugins than now")
     if not chosen.same_version:
         notes.append(f"measured with another CellProfiler than {steps.cellprofiler}")
-    return _Told(book.outcomes(chosen.names), tuple(notes))
+    return _MeasuredOutcomes(book.outcomes(chosen.names), tuple(notes))
 
 
 def _names(steps: Steps, todo: Todo) -> Iterator[str]:
@@ -138,10 +138,12 @@ def _names(steps: Steps, todo: Todo) -> Iterator[str]:
     return (name for names in listed.values() for name in names)
 
 
-def _known(steps: Steps, left: _Left, where: Where, told: _Told) -> Known:
+def _known(
+    steps: Steps, left: _RemainingJobs, where: Where, told: _MeasuredOutcomes
+) -> Known:
     learned = fit(list(map(Measured.of, told.outcomes)), kept=_kept(steps.project))
     place = room(
-        Asked(
+        RoomRequest(
             project=steps.project,
             step=left.step,
             jobs=len(left.sizes),
@@ -171,7 +173,7 @@ def _kept(project: ResolvedProject) -> bool:
     return project.file.cellprofiler.jobs_per_process > 1
 
 
-def _path(left: _Left, learned: Fit, place: Room) -> str:
+def _path(left: _RemainingJobs, learned: Fit, place: Room) -> str:
     """What decides how long it takes: the longest job, or the work of all."""
     count, longest_s = len(left.sizes), learned.seconds(max(left.sizes))
     work_s = sum(map(learned.seconds, left.sizes))

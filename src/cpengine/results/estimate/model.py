@@ -144,7 +144,9 @@ def fit(measured: Sequence[Measured], *, kept: bool = True) -> Fit:
         Whether a CellProfiler runs one job after another, so that its start is not
         each job's own.
     """
-    jobs = _Jobs.of(measured) if kept else _Jobs(0.0, measured, measured)
+    jobs = (
+        _MeasuredJobs.of(measured) if kept else _MeasuredJobs(0.0, measured, measured)
+    )
     plain = jobs.plain
     seconds = Line.through([(one.image_sets, one.slot_s) for one in plain])
     parameters = 1 + bool(seconds.fixed and seconds.per_image_set)
@@ -164,7 +166,7 @@ def fit(measured: Sequence[Measured], *, kept: bool = True) -> Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Jobs:
+class _MeasuredJobs:
     """Measured jobs, those without the start that came first in a CellProfiler.
 
     Time outside of modules tells which those are, and in a few jobs also that none of
@@ -179,7 +181,7 @@ class _Jobs:
     """Those that were not the first; all, where all were."""
 
     @classmethod
-    def of(cls, measured: Sequence[Measured]) -> "_Jobs":
+    def of(cls, measured: Sequence[Measured]) -> "_MeasuredJobs":
         if len(measured) <= _FEW and all(map(_may_be_first, measured)):
             starts = [min(one.own_s - _OWN_S, _START_S) for one in measured]
             plain = list(map(_less, measured, starts))

@@ -7,10 +7,10 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.executors import registry
 from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
-from cpengine.ledger.ledger import Kept, Marker, step_ledger
+from cpengine.ledger.ledger import Marker, MarkerState, step_ledger
 from cpengine.model import Job, Outcome
 from cpengine.results.estimate.sample import representative
-from cpengine.run.progress import Watch
+from cpengine.run.progress import MakeView
 from cpengine.run.session import Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
 
@@ -47,7 +47,7 @@ def run(
     count: int,
     cellprofiler: CellProfiler,
     workers: int | None,
-    watch: Watch,
+    watch: MakeView,
 ) -> Piloted:
     """Run so many of a step's jobs on this machine; their results count as done.
 
@@ -88,4 +88,4 @@ def run(
 
 
 def _marker(job: Job, version: str) -> str:
-    return str(Marker(job.id, job.fingerprint, version, Kept.DONE))
+    return str(Marker(job.id, job.fingerprint, version, MarkerState.DONE))

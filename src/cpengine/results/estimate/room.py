@@ -44,7 +44,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RoomRequest:
     """What the room is for."""
 
     project: ResolvedProject
@@ -57,7 +57,7 @@ class Asked:
     measured: Sequence[Outcome]
 
 
-def room(asked: Asked) -> Room:
+def room(asked: RoomRequest) -> Room:
     """How an executor would run the jobs.
 
     Raises
@@ -82,7 +82,7 @@ def room(asked: Asked) -> Room:
     return Room(asked.workers, f"{counted(asked.workers, 'slot')} of {asked.on}")
 
 
-def _local(asked: Asked) -> Room:
+def _local(asked: RoomRequest) -> Room:
     settings = asked.project.file.executors.local
     rule = MemoryRule.of(MemoryLeft.here(), int(settings.memory_gb * GB), admits=True)
     fits = _fits(rule, asked)
@@ -92,7 +92,7 @@ def _local(asked: Asked) -> Room:
     return Room(slots, where, fits, fixed or usable_cores())
 
 
-def _cluster(asked: Asked) -> Room:
+def _cluster(asked: RoomRequest) -> Room:
     project = asked.project
     settings = config.cluster(project.file, asked.on, project.folder)
     most = settings.workers
@@ -111,7 +111,7 @@ def _cluster(asked: Asked) -> Room:
     )
 
 
-def _aws(asked: Asked) -> Room:
+def _aws(asked: RoomRequest) -> Room:
     app = registry.aws_apps(asked.project, asked.cellprofiler).app(asked.step)
     from cpengine.executors.aws import launch
 
@@ -137,7 +137,7 @@ def _rule(memory_gb: float, job_gb: float) -> MemoryRule:
     return MemoryRule.of(lambda: int(memory_gb * GB), int(job_gb * GB), admits=True)
 
 
-def _fits(rule: MemoryRule, asked: Asked) -> int:
+def _fits(rule: MemoryRule, asked: RoomRequest) -> int:
     """How many jobs fit into memory, by the measured ones, as slots reckon it."""
     needs = Needs(rule.expected)
     for outcome in asked.measured:

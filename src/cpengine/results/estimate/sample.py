@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from cpengine.ledger.ledger import Kept, Marker
+from cpengine.ledger.ledger import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.plan import plate_of
@@ -97,7 +97,7 @@ def markers(names: Iterable[str], job: Job, cellprofiler: str) -> Chosen:
     done = [
         (name, marker)
         for name in sorted(names)
-        if (marker := Marker.parse(name)) and marker.state is Kept.DONE
+        if (marker := Marker.parse(name)) and marker.state is MarkerState.DONE
     ]
     likes: dict[tuple[bool, bool], list[str]] = {}
     for name, marker in done:

@@ -24,7 +24,7 @@ _STRIP = 512
 _SMALLEST_TEXT, _LARGEST_TEXT = 11, 48
 
 
-class State(StrEnum):
+class SiteState(StrEnum):
     """What a montage has of a site."""
 
     SHOWN = "shown"
@@ -33,9 +33,9 @@ class State(StrEnum):
     UNREADABLE = "unreadable"
 
 
-_MARKS: Mapping[State, tuple[Rgb, Rgb]] = {
-    State.MISSING: ((44, 46, 50), (150, 154, 160)),
-    State.UNREADABLE: ((74, 16, 16), (255, 120, 96)),
+_MARKS: Mapping[SiteState, tuple[Rgb, Rgb]] = {
+    SiteState.MISSING: ((44, 46, 50), (150, 154, 160)),
+    SiteState.UNREADABLE: ((74, 16, 16), (255, 120, 96)),
 }
 """The ground and the cross of a site that cannot be shown."""
 
@@ -49,12 +49,12 @@ class Ink:
     limits: Limits
 
 
-def state(inks: Sequence[Ink], shown: Shown) -> State:
+def state(inks: Sequence[Ink], shown: Shown) -> SiteState:
     """What there is of a site: all layers, or else why not."""
     if any(shown in ink.stack.unreadable for ink in inks):
-        return State.UNREADABLE
+        return SiteState.UNREADABLE
     whole = all(shown in ink.stack.at for ink in inks)
-    return State.SHOWN if whole else State.MISSING
+    return SiteState.SHOWN if whole else SiteState.MISSING
 
 
 def tile(inks: Sequence[Ink], shown: Shown) -> Rgbs:
@@ -74,7 +74,7 @@ def tile(inks: Sequence[Ink], shown: Shown) -> Rgbs:
     return (np.minimum(total, 255) + 0.5).astype(np.uint8)
 
 
-def mark(size: tuple[int, int], kind: State) -> Rgbs:
+def mark(size: tuple[int, int], kind: SiteState) -> Rgbs:
     """A tile with a cross, for a site that cannot be shown."""
     ground, cross = _MARKS[kind]
     image = Image.new("RGB", size, ground)
@@ -111,7 +111,9 @@ def fill(
         x, y = grid.site_corner(well, number)
         found = state(inks, shown)
         here = whole[y : y + down, x : x + across]
-        here[:] = tile(inks, shown) if found is State.SHOWN else mark(grid.tile, found)
+        here[:] = (
+            tile(inks, shown) if found is SiteState.SHOWN else mark(grid.tile, found)
+        )
 
 
 def labelled(whole: Rgbs, grid: Grid, title: Sequence[str]) -> Image.Image:

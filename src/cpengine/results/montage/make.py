@@ -11,7 +11,7 @@ from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.montage import choice, page, sources, stack
-from cpengine.results.montage.draw import Ink, State
+from cpengine.results.montage.draw import Ink, SiteState
 from cpengine.results.montage.grid import Grid, Place, grid_of, natural, place
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.options import Options
@@ -92,11 +92,11 @@ def make(
             to.mkdir(parents=True, exist_ok=True)
             writer = Writer(Storage(str(to.resolve()), setting="--to"), name)
         writer.storage.check_writable(writer.folder)
-        yield _Plate(project, step, plate, options, writer, tell).make()
+        yield _PlateMontage(project, step, plate, options, writer, tell).make()
 
 
 @dataclass
-class _Plate:
+class _PlateMontage:
     """The montages of one plate under way."""
 
     project: ResolvedProject
@@ -146,8 +146,8 @@ class _Plate:
         return Kind(
             picture.name,
             png,
-            states.count(State.SHOWN),
-            states.count(State.MISSING),
+            states.count(SiteState.SHOWN),
+            states.count(SiteState.MISSING),
             tuple(why for ink in inks for why in ink.stack.unreadable.values()),
         )
 

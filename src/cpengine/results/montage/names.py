@@ -25,7 +25,7 @@ Shown = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class PublishedPicture:
     """A published picture, and what its job's group tells of it."""
 
     key: str
@@ -36,7 +36,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Sites:
+class PlateSites:
     """The wells of a plate and their sites, as its CSV names them."""
 
     plate: str
@@ -81,7 +81,9 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(ENDINGS)
 
 
-def kinds(files: Iterable[File], sites: Sites) -> dict[str, dict[Shown, str]]:
+def kinds(
+    files: Iterable[PublishedPicture], sites: PlateSites
+) -> dict[str, dict[Shown, str]]:
     """The key of each well's and site's picture, by kind.
 
     Pictures that name no well are left out. Where a name tells no site, those of a
@@ -101,7 +103,7 @@ def kinds(files: Iterable[File], sites: Sites) -> dict[str, dict[Shown, str]]:
     return {name: found[name] for name in sorted(found, key=natural)}
 
 
-def _parsed(file: File, sites: Sites) -> _Parsed:
+def _parsed(file: PublishedPicture, sites: PlateSites) -> _Parsed:
     text = posixpath.splitext(file.name)[0]
     text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(sites.plate)}(?![A-Za-z0-9])", "", text)
     well, text = _without_well(text, file.well, sites)
@@ -111,7 +113,7 @@ def _parsed(file: File, sites: Sites) -> _Parsed:
     return _Parsed(file.key, well, site, re.sub(r"\d+", "#", text), numbers)
 
 
-def _without_well(text: str, well: str, sites: Sites) -> tuple[str, str]:
+def _without_well(text: str, well: str, sites: PlateSites) -> tuple[str, str]:
     """The well, and the text without its name."""
     for found in _WELLS.finditer(text):
         named = sites.well(found[0])
@@ -120,7 +122,9 @@ def _without_well(text: str, well: str, sites: Sites) -> tuple[str, str]:
     return well, text
 
 
-def _without_site(text: str, well: str, site: str, sites: Sites) -> tuple[str, str]:
+def _without_site(
+    text: str, well: str, site: str, sites: PlateSites
+) -> tuple[str, str]:
     """The site, and the text without its number."""
     for found in _SITES.finditer(text):
         named = sites.site(well, found[1])
@@ -130,7 +134,7 @@ def _without_site(text: str, well: str, site: str, sites: Sites) -> tuple[str, s
 
 
 def _told_apart(
-    those: Sequence[_Parsed], sites: Sites
+    those: Sequence[_Parsed], sites: PlateSites
 ) -> Iterable[tuple[str, dict[Shown, str]]]:
     """The kinds among pictures whose names differ in numbers alone."""
     places = range(len(those[0].numbers))
@@ -160,7 +164,9 @@ def _varies(values: Mapping[Shown, set[str]]) -> bool:
 
 
 def _site_place(
-    those: Sequence[_Parsed], values: Sequence[Mapping[Shown, set[str]]], sites: Sites
+    those: Sequence[_Parsed],
+    values: Sequence[Mapping[Shown, set[str]]],
+    sites: PlateSites,
 ) -> int | None:
     """The place in the names that has the number of a site, if one has."""
     for number, by_well in enumerate(values):
@@ -171,7 +177,7 @@ def _site_place(
 
 
 def _with_sites(
-    alike: Sequence[_Parsed], site_at: int | None, sites: Sites
+    alike: Sequence[_Parsed], site_at: int | None, sites: PlateSites
 ) -> dict[Shown, str]:
     """The pictures of one kind; of two that show the same site, the first by name."""
     found: dict[Shown, str] = {}

@@ -20,7 +20,7 @@ from cpengine.planning.step_tables import read_table
 from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.montage import names
 from cpengine.results.montage.grid import natural
-from cpengine.results.montage.names import File, Shown, Sites
+from cpengine.results.montage.names import PlateSites, PublishedPicture, Shown
 from cpengine.results.montage.options import Options, Rgb, colour
 from cpengine.storage import published
 from cpengine.storage.store import Storage
@@ -69,7 +69,7 @@ class Picture:
 class PlateImages:
     """The image sets of one plate."""
 
-    sites: Sites
+    sites: PlateSites
     table: Table
     rows: Mapping[Shown, int]
     """The row of each well and site; of a stack's planes, the middle one's."""
@@ -104,7 +104,7 @@ def _plate(plate: str, table: Table, jobs: Sequence[Job]) -> PlateImages:
     for well, site in sorted(of_site, key=lambda shown: natural(shown[1])):
         of_well[well].append(site)
     rows = {shown: these[len(these) // 2] for shown, these in of_site.items()}
-    return PlateImages(Sites(plate, of_well), table, rows, jobs)
+    return PlateImages(PlateSites(plate, of_well), table, rows, jobs)
 
 
 def pictures(
@@ -168,7 +168,7 @@ def _fits(pattern: str, kind: str, keys: Iterable[str]) -> bool:
     return fnmatch(kind, pattern) or any(fnmatch(file, pattern) for file in files)
 
 
-def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[File]:
+def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[PublishedPicture]:
     """What the jobs of a plate have published, from listings."""
     sharing: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
@@ -179,7 +179,7 @@ def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[File]:
         group = dict(job.group) if alone else {}
         for name in tree:
             key = f"{job.destination}/{name}"
-            yield File(key, name, group.get(WELL, ""), group.get(SITE, ""))
+            yield PublishedPicture(key, name, group.get(WELL, ""), group.get(SITE, ""))
 
 
 def _channel(project: ResolvedProject, plate: PlateImages, name: str) -> Source:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cpengine.results.montage import draw, pyramid, stack
-from cpengine.results.montage.draw import Ink, State
+from cpengine.results.montage.draw import Ink, SiteState
 from cpengine.results.montage.grid import LARGEST, Grid, Place, row_name
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.pyramid import Rgbs
@@ -40,7 +40,7 @@ class Montage:
     """The place of each site's well, and the site's number in its well."""
 
     @property
-    def states(self) -> dict[Shown, State]:
+    def states(self) -> dict[Shown, SiteState]:
         """What there is of each site."""
         return {shown: draw.state(self.inks, shown) for shown in self.places}
 

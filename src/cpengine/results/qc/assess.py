@@ -11,7 +11,7 @@ import numpy as np
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.results.qc.controls import Controls
 from cpengine.results.qc.flags import Flag, compared, flags
-from cpengine.results.qc.images import SiteKey, Sites
+from cpengine.results.qc.images import SiteKey, SiteMeasures
 from cpengine.results.qc.numbers import Variation, mean, variation
 from cpengine.results.qc.thresholds import chosen
 from cpengine.results.qc.wells import normal
@@ -36,7 +36,7 @@ class Assessment:
     """What image quality a batch has, as one step measured it."""
 
     step: str
-    sites: Sites
+    sites: SiteMeasures
     thresholds: Mapping[str, ThresholdSection]
     """By measure."""
     flags: Sequence[Flag]
@@ -108,7 +108,7 @@ class Assessment:
 
 
 def assess(
-    step: str, sites: Sites, settings: QcSection, controls: Controls
+    step: str, sites: SiteMeasures, settings: QcSection, controls: Controls
 ) -> Assessment:
     """Judge all sites of a batch.
 
@@ -132,7 +132,7 @@ def assess(
     )
 
 
-def _cvs(sites: Sites, controls: Controls) -> Iterator[Cv]:
+def _cvs(sites: SiteMeasures, controls: Controls) -> Iterator[Cv]:
     for plate, wells in sites.wells_of.items():
         spelled = {normal(well): rows for well, rows in wells.items()}
         groups = {ALL_WELLS: frozenset(spelled), **controls.get(plate, {})}
@@ -144,7 +144,7 @@ def _cvs(sites: Sites, controls: Controls) -> Iterator[Cv]:
                     yield Cv(plate, control, measure, found)
 
 
-def _small(sites: Sites, plate_sites: int) -> Iterator[str]:
+def _small(sites: SiteMeasures, plate_sites: int) -> Iterator[str]:
     small = [p for p, rows in sites.rows_of.items() if len(rows) < plate_sites]
     if small:
         yield (
@@ -155,7 +155,7 @@ def _small(sites: Sites, plate_sites: int) -> Iterator[str]:
 
 
 def _not_judged(
-    sites: Sites, thresholds: Mapping[str, ThresholdSection], plate_sites: int
+    sites: SiteMeasures, thresholds: Mapping[str, ThresholdSection], plate_sites: int
 ) -> Iterator[str]:
     if not thresholds:
         yield "no measure has a threshold: nothing can be flagged"
@@ -178,7 +178,7 @@ def _not_judged(
             )
 
 
-def _absent_controls(sites: Sites, controls: Controls) -> Iterator[str]:
+def _absent_controls(sites: SiteMeasures, controls: Controls) -> Iterator[str]:
     there = {p: set(map(normal, wells)) for p, wells in sites.wells_of.items()}
     names = {name for named in controls.values() for name in named}
     for name in sorted(names):

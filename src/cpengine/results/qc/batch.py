@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.planning.plan import EVERYTHING, plate_of
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls
-from cpengine.results.qc.images import Row, SiteKey, Sites
+from cpengine.results.qc.images import Row, SiteKey, SiteMeasures
 from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo
 from cpengine.storage.store import as_text
@@ -77,7 +77,7 @@ def judge(
     rows, notes = _rows(project, todo, settings.measures)
     if part.plates:
         rows += _kept(project, todo, settings.measures)
-    sites = Sites.of(rows)
+    sites = SiteMeasures.of(rows)
     if not sites.values:
         raise InputError(
             f"{step}: its Image.csv have no column {', '.join(settings.measures)}: add "
@@ -93,9 +93,9 @@ def _rows(
     """The image sets of a plan's done jobs, and what there is to say of the others."""
     step = todo.plan.step.name
     states = Counter(standing.state for standing in todo.standings)
-    done = [s.job for s in todo.standings if s.state is State.DONE]
+    done = [s.job for s in todo.standings if s.state is JobState.DONE]
     others = ", ".join(
-        f"{states[state]} {state}" for state in State if state is not State.DONE
+        f"{states[state]} {state}" for state in JobState if state is not JobState.DONE
     )
     if not done:
         raise InputError(
@@ -129,7 +129,9 @@ def _kept(project: ResolvedProject, todo: Todo, wanted: Sequence[str]) -> Iterat
             yield from images.parse(as_text(data, place), place, wanted)
 
 
-def _controls(project: ResolvedProject, sites: Sites, settings: QcSection) -> Controls:
+def _controls(
+    project: ResolvedProject, sites: SiteMeasures, settings: QcSection
+) -> Controls:
     if settings.controls:
         return controls.of_settings(settings, sites.rows_of)
     folder = project.layout.workspace("metadata", "platemaps", project.layout.batch)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cpengine.config.qc import ThresholdSection
-from cpengine.results.qc.images import Array, SiteKey, Sites
-from cpengine.results.qc.names import Measure, Side
+from cpengine.results.qc.images import Array, SiteKey, SiteMeasures
+from cpengine.results.qc.names import ImageMeasure, Side
 from cpengine.results.qc.numbers import Centre, centre, scores
 
 
@@ -42,12 +42,12 @@ class Flag:
     @property
     def reason(self) -> str:
         """What is wrong, in a word or two; the same for all channels."""
-        return Measure.parse(self.measure).reason(self.limit.side)
+        return ImageMeasure.parse(self.measure).reason(self.limit.side)
 
     @property
     def why(self) -> str:
         """What is wrong with what, and by how much."""
-        _, feature, channel = Measure.parse(self.measure)
+        _, feature, channel = ImageMeasure.parse(self.measure)
         of = f"{channel} {self.reason}" if channel else self.reason
         side = "below" if self.limit.side == "low" else "above"
         if not self.limit.mad or self.score is None or self.median is None:
@@ -85,7 +85,7 @@ class Compared(NamedTuple):
     compared_with: str
 
 
-def compared(sites: Sites, measure: str, plate_sites: int) -> Iterator[Compared]:
+def compared(sites: SiteMeasures, measure: str, plate_sites: int) -> Iterator[Compared]:
     """Compare a measure of each plate with the plate, or with the batch.
 
     Parameters
@@ -104,7 +104,7 @@ def compared(sites: Sites, measure: str, plate_sites: int) -> Iterator[Compared]
 
 
 def flags(
-    sites: Sites, thresholds: Mapping[str, ThresholdSection], plate_sites: int
+    sites: SiteMeasures, thresholds: Mapping[str, ThresholdSection], plate_sites: int
 ) -> list[Flag]:
     """Flag what is out of its limits, worst first."""
     found = [
@@ -116,7 +116,7 @@ def flags(
     return sorted(found, key=lambda flag: (-flag.severity, flag.key, flag.measure))
 
 
-def _of(sites: Sites, one: Compared, limits: ThresholdSection) -> Iterator[Flag]:
+def _of(sites: SiteMeasures, one: Compared, limits: ThresholdSection) -> Iterator[Flag]:
     """Flag each row once: where both are passed, a relative limit is told."""
     out: dict[int, Limit] = {}
     for limit, rows in _past(one, limits):

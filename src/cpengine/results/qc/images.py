@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sites:
+class SiteMeasures:
     """The measures of many image sets."""
 
     keys: tuple[SiteKey, ...]
@@ -53,7 +53,7 @@ class Sites:
     """By measure, one number an image set; NaN where there is none."""
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> "Sites":
+    def of(cls, rows: Iterable[Row]) -> "SiteMeasures":
         """Put rows into order: by plate, by well row by row, by site.
 
         Measures without a single number are left out.

@@ -16,7 +16,7 @@ _SAID: Mapping[tuple[str, Side], str] = {
 """What it means when a feature is low or high."""
 
 
-class Measure(NamedTuple):
+class ImageMeasure(NamedTuple):
     """The parts of a measure's name, as CellProfiler makes it."""
 
     category: str
@@ -25,7 +25,7 @@ class Measure(NamedTuple):
     """The image, with a scale if there is one; or empty."""
 
     @classmethod
-    def parse(cls, name: str) -> "Measure":
+    def parse(cls, name: str) -> "ImageMeasure":
         """Read `ImageQuality_FocusScore_OrigDNA` and the like."""
         category, _, rest = name.partition("_")
         feature, _, channel = rest.partition("_")

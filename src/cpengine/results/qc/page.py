@@ -14,7 +14,7 @@ from cpengine.config.qc import ThresholdSection
 from cpengine.results.qc.assess import ALL_WELLS, Assessment
 from cpengine.results.qc.flags import Flag
 from cpengine.results.qc.images import SiteKey
-from cpengine.results.qc.names import Measure
+from cpengine.results.qc.names import ImageMeasure
 from cpengine.results.qc.numbers import mean
 from cpengine.results.qc.wells import position
 from cpengine.run.progress import counted
@@ -35,7 +35,7 @@ class ListedSite:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ThresholdRow:
     """A threshold and the measures that it holds for."""
 
     measures: str
@@ -71,17 +71,17 @@ def _whys(flags: Sequence[Flag]) -> list[str]:
     return [flag.why for flag in flags]
 
 
-def _rules(found: Assessment) -> Iterator[Rule]:
+def _rules(found: Assessment) -> Iterator[ThresholdRow]:
     """The thresholds, each with all measures of its kind that it holds for."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for measure, limits in found.thresholds.items():
         key = (_kind(measure), limits_in_words(limits))
         kinds.setdefault(key, []).append(measure)
     for (kind, words), measures in kinds.items():
-        channels = [Measure.parse(measure).channel for measure in measures]
+        channels = [ImageMeasure.parse(measure).channel for measure in measures]
         of = f" of {', '.join(channels)}" if any(channels) else ""
         flagged = {flag.key for flag in found.flags if flag.measure in measures}
-        yield Rule(kind + of, words, len(flagged))
+        yield ThresholdRow(kind + of, words, len(flagged))
 
 
 def limits_in_words(limits: ThresholdSection) -> str:
@@ -117,7 +117,7 @@ def _data(found: Assessment) -> dict[str, Any]:
 
 
 def _measure(name: str, thresholds: Mapping[str, ThresholdSection]) -> dict[str, str]:
-    parts = Measure.parse(name)
+    parts = ImageMeasure.parse(name)
     limits = thresholds.get(name)
     return {
         "name": name,
@@ -139,7 +139,7 @@ def _shown(found: Assessment) -> list[str]:
 
 
 def _kind(name: str) -> str:
-    parts = Measure.parse(name)
+    parts = ImageMeasure.parse(name)
     return f"{parts.category} {parts.feature}"
 
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.errors import ConfigError
-from cpengine.results.qc.names import Measure
+from cpengine.results.qc.names import ImageMeasure
 
 BUILT_IN: Mapping[str, ThresholdSection] = {
     "ImageQuality_PowerLogLogSlope_*": ThresholdSection(low_mad=4),
@@ -58,10 +58,10 @@ def _specific(pattern: str) -> tuple[int, int]:
 
 def _unmatched(measures: Sequence[str], patterns: Iterable[str]) -> Iterable[str]:
     """Patterns that name nothing, but for kinds of measure that a step may lack."""
-    absent = _OPTIONAL - {Measure.parse(measure).category for measure in measures}
+    absent = _OPTIONAL - {ImageMeasure.parse(measure).category for measure in measures}
     for pattern in patterns:
         known = any(fnmatchcase(measure, pattern) for measure in measures)
-        if not known and Measure.parse(pattern).category not in absent:
+        if not known and ImageMeasure.parse(pattern).category not in absent:
             place = f'qc.thresholds."{pattern}"'
             yield f"{place}: no measure has such a name{_nearest(pattern, measures)}"
 
@@ -76,7 +76,7 @@ def _nearest(pattern: str, measures: Sequence[str]) -> str:
 
 
 def _family(measure: str) -> str:
-    parts = Measure.parse(measure)
+    parts = ImageMeasure.parse(measure)
     return f"{parts.category}_{parts.feature}_*"
 
 

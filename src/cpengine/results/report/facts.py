@@ -17,11 +17,11 @@ from cpengine.group_names import Group, id_of
 from cpengine.ledger import heartbeat
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import (
-    Kept,
+    JobState,
     Ledger,
     Marker,
+    MarkerState,
     Standing,
-    State,
     Verdict,
     step_ledger,
 )
@@ -69,7 +69,7 @@ class Ran(NamedTuple):
 
 
 @dataclass(slots=True)
-class Module:
+class ModuleTime:
     """One module's seconds over all jobs, and the image sets it ran on."""
 
     seconds: float = 0.0
@@ -96,8 +96,8 @@ class Facts:
     """Of the jobs of which it is known when they ran, by their start."""
     measures: dict[str, "array[float]"] = field(default_factory=dict)
     """By name, a value a job; NaN where there is none."""
-    modules: defaultdict[str, Module] = field(
-        default_factory=lambda: defaultdict(Module)
+    modules: defaultdict[str, ModuleTime] = field(
+        default_factory=lambda: defaultdict(ModuleTime)
     )
     versions: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many jobs ran with a version, by (name, version)."""
@@ -168,7 +168,7 @@ def _check(name: str, todo: Todo) -> None:
             f"{name}: has {len(todo.standings):,} jobs, a page shows {MOST_JOBS:,}: "
             "take some plates with --plate"
         )
-    ended = (State.DONE, State.FAILED, State.STALE)
+    ended = (JobState.DONE, JobState.FAILED, JobState.STALE)
     if not any(standing.state in ended for standing in todo.standings):
         raise InputError(f"{name}: no job has ended yet: run it, or look again later")
 
@@ -186,9 +186,9 @@ def _read(facts: Facts, book: Ledger, standings: Iterable[Standing]) -> None:
 
 def _marker(standing: Standing) -> str:
     """The name of the marker that a job's state comes from; empty if none does."""
-    if standing.state is State.LEFT:
+    if standing.state is JobState.LEFT:
         return ""
-    kept = Kept.FAILED if standing.state is State.FAILED else Kept.DONE
+    kept = MarkerState.FAILED if standing.state is JobState.FAILED else MarkerState.DONE
     made_of = standing.jobs[standing.number].fingerprint
     found = [
         (marker.fingerprint == made_of, number, name)

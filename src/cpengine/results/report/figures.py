@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.results.report import timeline
 from cpengine.results.report.facts import PHASES, Facts, Ran
 from cpengine.results.report.numbers import MB, Spread
 from cpengine.results.report.timeline import Axis
-from cpengine.results.report.well_states import Plate
+from cpengine.results.report.well_states import ReportedPlate
 from cpengine.system.usage import GB
 
 _BARS = 24
@@ -18,7 +18,9 @@ _STEPS = (1, 2, 5, 10)
 _SLOWEST = 20
 
 
-def summary(facts: Facts, plates: Sequence[Plate], axis: Axis) -> dict[str, Any]:
+def summary(
+    facts: Facts, plates: Sequence[ReportedPlate], axis: Axis
+) -> dict[str, Any]:
     """The numbers on top of the page."""
     ran = facts.ran
     slots = timeline.slots(ran)
@@ -49,7 +51,7 @@ def summary(facts: Facts, plates: Sequence[Plate], axis: Axis) -> dict[str, Any]
 def states(facts: Facts, jobs: Sequence[int]) -> dict[str, int]:
     """How many of some jobs are in each state."""
     found = Counter(facts.verdicts[number].state for number in jobs)
-    return {state.value: found[state] for state in State}
+    return {state.value: found[state] for state in JobState}
 
 
 def _image_sets_done(facts: Facts) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cpengine.executors.retry import Cause, likeness
 from cpengine.group_names import id_of
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.model import Job, Outcome
 from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.report import figures
@@ -17,15 +17,15 @@ from cpengine.results.report.links import Links
 from cpengine.results.report.numbers import short
 from cpengine.results.report.timeline import Axis, Lanes
 from cpengine.results.report.well_states import (
-    Measure,
-    Plate,
+    ReportedPlate,
+    WellMeasure,
     measures_of,
     outliers,
     plates_of,
     site_of,
 )
 
-STATES = tuple(State)
+STATES = tuple(JobState)
 _MOST_VALUES = 300_000
 """So many values of single jobs are kept; of more, only the wells'."""
 _MOST_RUNS = 20
@@ -70,7 +70,7 @@ def of(facts: Facts, links: Links) -> dict[str, Any]:
     }
 
 
-def _plates(facts: Facts, plates: Sequence[Plate]) -> list[dict[str, Any]]:
+def _plates(facts: Facts, plates: Sequence[ReportedPlate]) -> list[dict[str, Any]]:
     found = []
     first = 0
     for plate in plates:
@@ -92,13 +92,13 @@ def _plates(facts: Facts, plates: Sequence[Plate]) -> list[dict[str, Any]]:
     return found
 
 
-def _at(plate: Plate, at: tuple[int, int] | None) -> int:
+def _at(plate: ReportedPlate, at: tuple[int, int] | None) -> int:
     """Where a well is, row by row; -1 on a plate that cannot be drawn."""
     return at[0] * plate.shape[1] + at[1] if plate.shape and at else -1
 
 
 def _measures(
-    found: Sequence[Measure], plates: Sequence[Plate]
+    found: Sequence[WellMeasure], plates: Sequence[ReportedPlate]
 ) -> list[dict[str, Any]]:
     return [
         {
@@ -115,7 +115,7 @@ def _measures(
 
 
 def _jobs(
-    facts: Facts, order: Sequence[int], axis: Axis, found: Sequence[Measure]
+    facts: Facts, order: Sequence[int], axis: Axis, found: Sequence[WellMeasure]
 ) -> dict[str, Any]:
     """A list a column, a value a job, plate by plate and well by well."""
     keys = [key for key, _ in facts.groups[0]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from cpengine.group_names import Group
 from cpengine.job import image_measures
-from cpengine.ledger.ledger import State
+from cpengine.ledger.ledger import JobState
 from cpengine.plates import PLATE, WELL
 from cpengine.results.report.facts import Facts, Ran
 from cpengine.results.report.numbers import Spread
@@ -19,7 +19,7 @@ from cpengine.results.report.numbers import Spread
 _SHAPES = ((2, 3), (4, 6), (8, 12), (16, 24), (32, 48))
 """Rows and columns of plates of 6 to 1536 wells."""
 _NAME = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d*)")
-_STATES = (State.FAILED, State.LEFT, State.STALE, State.DONE)
+_STATES = (JobState.FAILED, JobState.LEFT, JobState.STALE, JobState.DONE)
 """The state of a well is the first that one of its jobs has."""
 
 
@@ -32,11 +32,11 @@ class Well:
     """Row and column from 0; None if the name does not tell."""
     jobs: Sequence[int]
     """Numbers of its jobs in the plan."""
-    state: State
+    state: JobState
 
 
 @dataclass(frozen=True, slots=True)
-class Plate:
+class ReportedPlate:
     """A plate and its wells."""
 
     name: str
@@ -51,7 +51,7 @@ class Plate:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class WellMeasure:
     """One number of each well."""
 
     name: str
@@ -67,7 +67,7 @@ class Measure:
     """Of the wells."""
 
 
-def plates_of(facts: Facts) -> list[Plate]:
+def plates_of(facts: Facts) -> list[ReportedPlate]:
     """The plates of a step, in the plan's order."""
     by_plate: dict[str, dict[str, list[int]]] = {}
     for number, group in enumerate(facts.groups):
@@ -77,7 +77,7 @@ def plates_of(facts: Facts) -> list[Plate]:
     return [_plate(name, wells, facts) for name, wells in by_plate.items()]
 
 
-def _plate(name: str, found: dict[str, list[int]], facts: Facts) -> Plate:
+def _plate(name: str, found: dict[str, list[int]], facts: Facts) -> ReportedPlate:
     wells = [
         Well(well, _place(well), jobs, _state(facts, jobs))
         for well, jobs in found.items()
@@ -87,7 +87,7 @@ def _plate(name: str, found: dict[str, list[int]], facts: Facts) -> Plate:
     shape = _shape(places) if drawn else None
     if shape:
         wells.sort(key=lambda well: well.at or (0, 0))
-    return Plate(name, wells, shape)
+    return ReportedPlate(name, wells, shape)
 
 
 def _place(well: str) -> tuple[int, int] | None:
@@ -115,7 +115,7 @@ def row_name(row: int) -> str:
     return chr(ord("A") + first - 1) + letter if first else letter
 
 
-def _state(facts: Facts, jobs: Iterable[int]) -> State:
+def _state(facts: Facts, jobs: Iterable[int]) -> JobState:
     found = {facts.verdicts[number].state for number in jobs}
     return next(state for state in _STATES if state in found)
 
@@ -125,17 +125,19 @@ def site_of(group: Group) -> str:
     return "-".join(value for key, value in group if key not in (PLATE, WELL))
 
 
-def measures_of(facts: Facts, plates: Sequence[Plate]) -> list[Measure]:
+def measures_of(facts: Facts, plates: Sequence[ReportedPlate]) -> list[WellMeasure]:
     """What can be shown of wells: times and memory of jobs, then what they measured."""
     found = [
-        Measure("Time a job", "s", "mean", _of_jobs(facts, lambda one: one.wall_s)),
-        Measure("Peak memory", "bytes", "largest", _of_jobs(facts, _memory)),
-        Measure("Attempts", "count", "largest", _of_jobs(facts, lambda r: r.attempt)),
+        WellMeasure("Time a job", "s", "mean", _of_jobs(facts, lambda one: one.wall_s)),
+        WellMeasure("Peak memory", "bytes", "largest", _of_jobs(facts, _memory)),
+        WellMeasure(
+            "Attempts", "count", "largest", _of_jobs(facts, lambda r: r.attempt)
+        ),
     ]
     for name, values in facts.measures.items():
         add = image_measures.is_sum(name)
         found.append(
-            Measure(name, "count" if add else "", "sum" if add else "mean", values)
+            WellMeasure(name, "count" if add else "", "sum" if add else "mean", values)
         )
     return [_of_wells(measure, facts, plates) for measure in found]
 
@@ -151,7 +153,9 @@ def _of_jobs(facts: Facts, value: Callable[[Ran], float]) -> list[float]:
     return values
 
 
-def _of_wells(measure: Measure, facts: Facts, plates: Sequence[Plate]) -> Measure:
+def _of_wells(
+    measure: WellMeasure, facts: Facts, plates: Sequence[ReportedPlate]
+) -> WellMeasure:
     # A job's mean of an image measure stands for all of its image sets.
     weigh = not measure.unit
     values = [
@@ -166,7 +170,7 @@ def _of_wells(measure: Measure, facts: Facts, plates: Sequence[Plate]) -> Measur
         for well in plate.wells
     ]
     spread = Spread.of(value for value in values if not math.isnan(value))
-    return Measure(
+    return WellMeasure(
         measure.name, measure.unit, measure.how, measure.jobs, values, spread
     )
 
@@ -184,7 +188,7 @@ def _together(how: str, found: Sequence[tuple[float, int]]) -> float:
 
 
 def outliers(
-    measure: Measure, plates: Sequence[Plate]
+    measure: WellMeasure, plates: Sequence[ReportedPlate]
 ) -> tuple[tuple[str, float], tuple[str, float]] | None:
     """The wells with the lowest and the highest value, if they differ."""
     names = [(plate.name, well.name) for plate in plates for well in plate.wells]

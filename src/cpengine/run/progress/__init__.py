@@ -1,7 +1,7 @@
 """What a person sees while jobs run: a live view, or plain lines without a terminal."""
 
 from cpengine.run.progress.counts import Counts
-from cpengine.run.progress.view import View, Watch, views
+from cpengine.run.progress.view import MakeView, View, views
 from cpengine.run.progress.words import counted
 
-__all__ = ["Counts", "View", "Watch", "counted", "views"]
+__all__ = ["Counts", "MakeView", "View", "counted", "views"]

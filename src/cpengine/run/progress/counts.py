@@ -22,7 +22,7 @@ _PHASES = {
 }
 
 
-class Running:
+class RunningJob:
     """A job under way."""
 
     def __init__(self, job: Job, attempt: int, begun: float) -> None:
@@ -72,7 +72,7 @@ class Counts:
         self.retried = 0
         self.modules = 0
         """The last module of the pipeline, once an image set was through with it."""
-        self.running: dict[str, Running] = {}
+        self.running: dict[str, RunningJob] = {}
         self._passed = 0
         """Image sets of jobs that have ended, however."""
         self._worked = 0
@@ -113,7 +113,7 @@ class Counts:
         left = max(0, self.image_sets - self.seen_image_sets)
         return str(timedelta(seconds=round(60 * left / rate)))
 
-    def took_s(self, running: Running) -> float:
+    def took_s(self, running: RunningJob) -> float:
         """Seconds since an attempt began."""
         return self._clock() - running.begun
 
@@ -121,7 +121,7 @@ class Counts:
         """Take in what happened. Events of one job may come late, or not at all."""
         match event:
             case JobStarted(job, attempt):
-                self.running[job.id] = Running(job, attempt, self._clock())
+                self.running[job.id] = RunningJob(job, attempt, self._clock())
             case PhaseBegun(job, phase) if job.id in self.running:
                 self.running[job.id].doing = _PHASES[phase]
             case ModuleDone(job) if job.id in self.running:
@@ -137,7 +137,7 @@ class Counts:
         if self._pace.due:
             self._pace.mark(self._worked + self._under_way)
 
-    def _module(self, running: Running, event: ModuleDone) -> None:
+    def _module(self, running: RunningJob, event: ModuleDone) -> None:
         if event.module_num < running.module_num:  # the next image set has begun
             self.modules = max(self.modules, running.module_num)
         running.add(event)

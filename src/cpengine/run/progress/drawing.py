@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from cpengine.run.progress.glyphs import Glyphs
-from cpengine.run.progress.plate_map import Box, Plate, row_name
+from cpengine.run.progress.plate_map import Box, PlateMap, row_name
 
 _GAP = 3
 """Columns between two plates."""
@@ -17,7 +17,7 @@ _LABELLED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class PlateGrid:
     """How plates of one step are drawn: all alike."""
 
     box: Box
@@ -40,7 +40,7 @@ class Grid:
         """Of a plate, in lines: its name, the columns' numbers, its rows."""
         return 2 + len(self.box.rows)
 
-    def draw(self, plate: Plate, glyphs: Glyphs) -> list[Text]:
+    def draw(self, plate: PlateMap, glyphs: Glyphs) -> list[Text]:
         """A plate's lines, all of one width."""
         rows = [self._row(plate, row, glyphs) for row in self.box.rows]
         lines = [self._title(plate), Text(self._numbers(), style="dim"), *rows]
@@ -48,7 +48,7 @@ class Grid:
             line.truncate(self.width, overflow=glyphs.cut, pad=True)
         return lines
 
-    def _title(self, plate: Plate) -> Text:
+    def _title(self, plate: PlateMap) -> Text:
         title = Text(plate.name or "all wells", style="bold")
         return title.append(f"  {plate.done}/{plate.jobs}", style="not bold")
 
@@ -61,7 +61,7 @@ class Grid:
                 line = line.ljust(place) + str(column + 1)
         return line
 
-    def _row(self, plate: Plate, row: int, glyphs: Glyphs) -> Text:
+    def _row(self, plate: PlateMap, row: int, glyphs: Glyphs) -> Text:
         line = Text(row_name(row).ljust(self.margin))
         between = " " * (self.pitch - 1)
         run, style = "", ""
@@ -74,22 +74,22 @@ class Grid:
         return line.append(run.rstrip(), style)
 
 
-def grids(box: Box | None, width: int) -> Iterator[Grid]:
+def grids(box: Box | None, width: int) -> Iterator[PlateGrid]:
     """The ways to draw plates that fit that width; with room between wells first."""
     for pitch in (2, 1) if box else ():
         assert box
-        grid = Grid(box, pitch)
+        grid = PlateGrid(box, pitch)
         if grid.width <= width:
             yield grid
 
 
-def room(grid: Grid, width: int, height: int) -> int:
+def room(grid: PlateGrid, width: int, height: int) -> int:
     """How many plates fit."""
     return (width + _GAP) // (grid.width + _GAP) * (height // grid.height)
 
 
 def side_by_side(
-    grid: Grid, plates: Sequence[Plate], width: int, glyphs: Glyphs
+    grid: PlateGrid, plates: Sequence[PlateMap], width: int, glyphs: Glyphs
 ) -> list[Text]:
     """Plates as lines: as many beside each other as fit."""
     a_row = max(1, (width + _GAP) // (grid.width + _GAP))

@@ -8,11 +8,11 @@ from itertools import islice
 from rich.text import Text
 
 from cpengine.run.progress import drawing
-from cpengine.run.progress.counts import Counts, Running
-from cpengine.run.progress.drawing import Grid
+from cpengine.run.progress.counts import Counts, RunningJob
+from cpengine.run.progress.drawing import PlateGrid
 from cpengine.run.progress.failing import Failing
 from cpengine.run.progress.glyphs import DONE, FAILED, LEFT, RUNNING, Glyphs
-from cpengine.run.progress.plate_map import Box, Plate, Plates
+from cpengine.run.progress.plate_map import Box, PlateMap, Plates
 from cpengine.run.progress.words import counted
 
 _BAR = 24
@@ -115,7 +115,7 @@ def _causes(scene: Scene, room: int) -> list[Text]:
 # --- jobs ----------------------------------------------------------------------------
 
 
-def _running(counts: Counts, running: Sequence[Running], most: int) -> list[Text]:
+def _running(counts: Counts, running: Sequence[RunningJob], most: int) -> list[Text]:
     """A line a job, those that have run longest first."""
     shown = running[: max(0, most)]
     width = max((len(one.job.id) for one in shown), default=0)
@@ -125,7 +125,7 @@ def _running(counts: Counts, running: Sequence[Running], most: int) -> list[Text
     ]
 
 
-def _doing(counts: Counts, running: Running) -> str:
+def _doing(counts: Counts, running: RunningJob) -> str:
     took = timedelta(seconds=int(counts.took_s(running)))
     sets = running.job.image_sets
     words = [str(took)]
@@ -145,7 +145,7 @@ def _doing(counts: Counts, running: Running) -> str:
 
 def _mapped(
     scene: Scene, width: int, free: int, running: int
-) -> tuple[Grid | None, list[Plate]]:
+) -> tuple[PlateGrid | None, list[PlateMap]]:
     """The plates that are drawn as maps, and how.
 
     With room between wells, if that does not cost a plate with running jobs.
@@ -172,12 +172,12 @@ def _others(scene: Scene, drawn: set[str], most: int) -> list[Text]:
     return [_plate(plate, width, scene.glyphs) for plate in shown]
 
 
-def _is_one_job(plate: Plate) -> bool:
+def _is_one_job(plate: PlateMap) -> bool:
     """Whether the line of its running job says all of it."""
     return plate.jobs == 1 and plate.running == 1
 
 
-def _plate(plate: Plate, width: int, glyphs: Glyphs) -> Text:
+def _plate(plate: PlateMap, width: int, glyphs: Glyphs) -> Text:
     glyph, style = glyphs.well(plate.jobs, plate.running, plate.done, plate.failed)
     line = Text.assemble("  ", (glyph, style), f" {plate.name:<{width}}  ")
     line.append(f"{plate.done}/{plate.jobs} done")

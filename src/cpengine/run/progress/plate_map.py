@@ -40,7 +40,7 @@ def row_name(row: int) -> str:
     return chr(65 + row) if row < 26 else f"A{chr(39 + row)}"
 
 
-class Plate:
+class PlateMap:
     """How many jobs of a plate, and of each of its wells, stand how."""
 
     def __init__(self, name: str) -> None:
@@ -110,7 +110,7 @@ class Plates:
     """
 
     def __init__(self) -> None:
-        self._plates: dict[str, Plate] = {}
+        self._plates: dict[str, PlateMap] = {}
         self._spots: set[Spot] = set()
         self._unmapped = False
         """Whether some group has no well, or one whose name does not tell where."""
@@ -135,7 +135,7 @@ class Plates:
         name, spot = _place(group)
         plate = self._plates.get(name)
         if plate is None:
-            plate = self._plates[name] = Plate(name)
+            plate = self._plates[name] = PlateMap(name)
         plate.add(spot, done=done)
         if spot is None:
             self._unmapped = True
@@ -185,13 +185,13 @@ class Plates:
             self.over += plate.over
             self._touch(plate)
 
-    def _touch(self, plate: Plate) -> None:
+    def _touch(self, plate: PlateMap) -> None:
         if plate.name not in self._touched:
             plate.order = len(self._touched)
         self._touched.pop(plate.name, None)
         self._touched[plate.name] = None
 
-    def in_sight(self) -> Iterator[Plate]:
+    def in_sight(self) -> Iterator[PlateMap]:
         """Plates on which something happens or has happened.
 
         First those with running jobs, as they were begun; then the others, the last

@@ -202,7 +202,7 @@ class View:
             return Lines(*picture(self._scene, width, height - 1))
 
 
-class Watch(Protocol):
+class MakeView(Protocol):
     """Makes the view of a step; see `View`."""
 
     def __call__(
@@ -210,7 +210,7 @@ class Watch(Protocol):
     ) -> View: ...
 
 
-def views(console: Console, *also: Listener) -> Watch:
+def views(console: Console, *also: Listener) -> MakeView:
     """A maker of views on one console.
 
     Parameters
