@@ -46,11 +46,11 @@ from benchmarks.work import (
     write_project,
 )
 from cpengine.executors.aws import setup, submit
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.messages import body
-from cpengine.executors.aws.project_stacks import ProjectApps
+from cpengine.executors.aws.project_apps import ProjectApps
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.stack import App
 from cpengine.ledger.ledger import JobState
 from cpengine.model import Job
 from cpengine.project import Project

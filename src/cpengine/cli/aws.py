@@ -31,8 +31,8 @@ from cpengine.run.progress import counted
 from cpengine.run.session import Steps
 
 if TYPE_CHECKING:
-    from cpengine.executors.aws.project_stacks import ProjectApps
-    from cpengine.executors.aws.stack import App
+    from cpengine.executors.aws.app import App
+    from cpengine.executors.aws.project_apps import ProjectApps
 
 app = typer.Typer(
     help="Distributed-CellProfiler's phases on AWS, one by one. `run --on aws` does "

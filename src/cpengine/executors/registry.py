@@ -24,7 +24,7 @@ from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
 
 if TYPE_CHECKING:
-    from cpengine.executors.aws.project_stacks import ProjectApps
+    from cpengine.executors.aws.project_apps import ProjectApps
 
 GROUP = "cpengine.executors"
 _CONNECT_S = 30
@@ -83,7 +83,7 @@ def _aws(project: ResolvedProject, machine: Machine, workers: int | None) -> Exe
 def aws_apps(project: ResolvedProject, cellprofiler: str) -> "ProjectApps":
     """A project's steps on AWS. Raises ExecutorError where boto3 is missing."""
     with extra("aws"):
-        from cpengine.executors.aws.project_stacks import ProjectApps
+        from cpengine.executors.aws.project_apps import ProjectApps
     return ProjectApps(project, cellprofiler)
 
 

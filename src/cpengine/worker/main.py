@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from cpengine.errors import StorageError
 from cpengine.executors import machine_spec
 from cpengine.executors.aws import dashboard, down, settings
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import AwsRecord
-from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.worker import metadata
 from cpengine.worker.environment import WorkerEnvironment

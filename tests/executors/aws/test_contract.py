@@ -7,7 +7,7 @@ import pytest
 from cpengine.executors.base import Executor
 from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
-from tests.executors.aws import stacks
+from tests.executors.aws import apps
 from tests.services.aws.agent import Agent
 from tests.services.aws.aws_server import AwsServer
 
@@ -27,4 +27,4 @@ class TestAws(ExecutorContract):
         assert left == []
 
     def make(self, machine: Machine) -> Executor:
-        return stacks.executor(machine)
+        return apps.executor(machine)

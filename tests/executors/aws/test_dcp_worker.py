@@ -19,7 +19,7 @@ from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import JobState, Ledger
 from cpengine.model import FailureKind
 from cpengine.testing import jobs, machine
-from tests.executors.aws import stacks
+from tests.executors.aws import apps
 from tests.services.aws.aws_server import AwsServer
 
 RULE = DoneRule(2)
@@ -54,7 +54,7 @@ def _told(settings: Settings) -> dict[str, str]:
 
 
 def test_the_environment_is_dcps() -> None:
-    assert _told(stacks.settings(worker="dcp")) == ALWAYS
+    assert _told(apps.settings(worker="dcp")) == ALWAYS
 
 
 def test_the_environment_with_everything_is_dcps() -> None:
@@ -69,7 +69,7 @@ def test_the_environment_with_everything_is_dcps() -> None:
         install_requirements=True,
         requirements="[cellpose]",
     )
-    settings = stacks.settings(rule, section, worker="dcp")
+    settings = apps.settings(rule, section, worker="dcp")
     buckets = {
         "AWS_BUCKET": "a",
         "SOURCE_BUCKET": "s",
@@ -101,14 +101,14 @@ def _with(settings: Settings, **changed: Any) -> Settings:
 @pytest.mark.parametrize("worker", ["dcp", "cpengine"])
 def test_no_keys_are_in_a_task_definition(worker: str) -> None:
     text = json.dumps(
-        task_definition.definition(stacks.settings(worker=worker), "q", "us-east-1", {})
+        task_definition.definition(apps.settings(worker=worker), "q", "us-east-1", {})
     )
     assert "SECRET" not in text.upper()
     assert "ACCESS_KEY" not in text.upper()
 
 
 def test_the_stock_container_is_as_dcp_makes_it() -> None:
-    settings = stacks.settings(worker="dcp", image=None, memory_mb=7500)
+    settings = apps.settings(worker="dcp", image=None, memory_mb=7500)
     made = task_definition.definition(settings, "q", "us-east-1", {})
     (container,) = made["containerDefinitions"]
     assert made["family"] == "Lab_testTask"
@@ -173,8 +173,8 @@ def stock(aws: AwsServer, tmp_path: Path) -> Iterator[Serve]:
 
 
 def _executor(here: Machine) -> AwsExecutor:
-    settings = stacks.settings(RULE, worker="dcp", image=None, job_retries=2)
-    return AwsExecutor(here, lambda step: stacks.app(here, settings))
+    settings = apps.settings(RULE, worker="dcp", image=None, job_retries=2)
+    return AwsExecutor(here, lambda step: apps.app(here, settings))
 
 
 def test_its_results_are_recognised_and_recorded(
@@ -189,7 +189,7 @@ def test_its_results_are_recognised_and_recorded(
     failure = found["B"].failure
     assert failure is not None
     assert failure.kind is FailureKind.NODE_LOST
-    ledger = Ledger(here.places.outputs, stacks.LEDGER)
+    ledger = Ledger(here.places.outputs, apps.LEDGER)
     standings = ledger.standings(jobs("A", "B", "C"))
     assert [one.state for one in standings] == [
         JobState.DONE,
@@ -217,10 +217,8 @@ def test_files_of_an_earlier_run_do_not_count_before_it_has_run(
 def test_setting_up_for_it_gives_the_queue_dcps_attributes(
     aws: AwsServer, tmp_path: Path
 ) -> None:
-    settings = stacks.settings(
-        worker="dcp", image=None, visibility_s=900, job_retries=3
-    )
-    app = stacks.app(machine(tmp_path, {}), settings)
+    settings = apps.settings(worker="dcp", image=None, visibility_s=900, job_retries=3)
+    app = apps.app(machine(tmp_path, {}), settings)
     got = setup.setup(app).attributes()
     assert got["VisibilityTimeout"] == "900"
     assert got["MessageRetentionPeriod"] == "1209600"

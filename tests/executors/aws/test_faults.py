@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from cpengine.events import Event, Noted
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import AwsError
-from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import JobState, Ledger, states
 from cpengine.model import FailureKind, Outcome
 from cpengine.testing import jobs, machine
-from tests.executors.aws import stacks
+from tests.executors.aws import apps
 from tests.services.aws.agent import Agent
 from tests.services.aws.aws_server import AwsServer
 from tests.services.aws.metadata import Metadata
@@ -37,9 +37,9 @@ def _executor(here: Machine, visibility_s: int = 4, retries: int = 10) -> AwsExe
 
     def app(step: str) -> App:
         chosen = replace(
-            stacks.settings(cores=1), visibility_s=visibility_s, job_retries=retries
+            apps.settings(cores=1), visibility_s=visibility_s, job_retries=retries
         )
-        return stacks.app(here, chosen)
+        return apps.app(here, chosen)
 
     return AwsExecutor(here, app)
 
@@ -82,7 +82,7 @@ class _Run:
 
 
 def _all_done(here: Machine, names: str = NAMES) -> bool:
-    ledger = Ledger(here.places.outputs, stacks.LEDGER)
+    ledger = Ledger(here.places.outputs, apps.LEDGER)
     found = states(ledger.standings(jobs(*names)))
     return set(found.values()) == {JobState.DONE}
 
@@ -142,7 +142,7 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up_with_the_reason(
     assert failure is not None
     assert failure.kind is FailureKind.NODE_LOST
     assert "taken 2 times" in failure.message
-    ledger = Ledger(here.places.outputs, stacks.LEDGER)
+    ledger = Ledger(here.places.outputs, apps.LEDGER)
     assert states(ledger.standings(jobs("A")))["A"] is JobState.FAILED
     assert _left(aws) == []
 
@@ -199,7 +199,7 @@ def test_a_record_says_what_was_made_and_that_it_is_down(
 ) -> None:
     here = machine(tmp_path, {"A": ["slow2"]})
     run = _Run(here, _executor(here), "A")
-    path = tmp_path / stacks.LEDGER / "aws.json"
+    path = tmp_path / apps.LEDGER / "aws.json"
     run.until(lambda: (tmp_path / "A.attempt1").exists())
     made = dict(json.loads(path.read_text())["made"])
     assert {"queue", "service", "task definition", "fleet", "cluster"} <= set(made)

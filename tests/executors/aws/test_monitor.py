@@ -12,7 +12,7 @@ from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.monitor import Monitor
 from cpengine.executors.aws.queue import MessageCounts
 from cpengine.testing import machine
-from tests.executors.aws import stacks
+from tests.executors.aws import apps
 from tests.services.aws.aws_server import AwsServer
 
 
@@ -22,8 +22,8 @@ def make(aws: AwsServer, tmp_path: Path) -> Any:
 
     def made(machines: int = 3, **changed: Any) -> tuple[Monitor, list[Event]]:
         here = machine(tmp_path, {})
-        chosen = stacks.settings(**{"cores": 4, "poll_s": 0.01} | changed)
-        app = stacks.app(here, chosen)
+        chosen = apps.settings(**{"cores": 4, "poll_s": 0.01} | changed)
+        app = apps.app(here, chosen)
         queue = setup.setup(app)
         launch.start_machines(app, machines, None)
         events: list[Event] = []
@@ -129,5 +129,5 @@ def test_logs_are_exported_and_removed_where_that_is_wanted(
 
 
 def test_jobs_tell_how_many_machines_are_asked_for() -> None:
-    settings = stacks.settings(machines=5, cores=4, tasks_per_machine=2)
+    settings = apps.settings(machines=5, cores=4, tasks_per_machine=2)
     assert [settings.machines_for(n) for n in (1, 8, 9, 40, 400)] == [1, 1, 2, 5, 5]

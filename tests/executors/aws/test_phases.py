@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from cpengine.executors.aws import down, launch, setup, submit
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.record import AwsRecord
-from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
 from cpengine.testing import jobs, machine
-from tests.executors.aws import stacks
+from tests.executors.aws import apps
 from tests.services.aws.aws_server import AwsServer
 
 WANTED = [(job, 1) for job in jobs("A", "B", "C")]
@@ -35,9 +35,9 @@ def _phases(here: Machine, account: Aws) -> dict[str, Callable[[], object]]:
     """What a user does, one after another; each reads the record anew."""
 
     def app() -> App:
-        return stacks.app(here, aws=account)
+        return apps.app(here, aws=account)
 
-    book = Ledger(here.places.outputs, stacks.LEDGER)
+    book = Ledger(here.places.outputs, apps.LEDGER)
     return {
         "setup": lambda: setup.setup(app()),
         "submit": lambda: submit.submit(app(), book, WANTED, app().queue()),
@@ -71,7 +71,7 @@ def test_phases_can_be_done_again_and_make_nothing_twice(
     for name in ("setup", "submit", "start"):
         phases[name]()
     assert _left(aws) == before
-    assert stacks.app(here, aws=account).queue().counts().waiting == len(WANTED)
+    assert apps.app(here, aws=account).queue().counts().waiting == len(WANTED)
     for _ in range(2):
         phases["down"]()
         assert _left(aws) == []
@@ -118,7 +118,7 @@ def _with_a_fault(
         wrong = _error_of(phase)
         if wrong is not None:
             assert len(wrong.splitlines()) == 1
-            record = AwsRecord.read(here.places.outputs, stacks.LEDGER)
+            record = AwsRecord.read(here.places.outputs, apps.LEDGER)
             unknown = [o for o in _left(aws) if not _is_known(o, record)]
             assert unknown == [], fault
             phase()
@@ -159,8 +159,8 @@ def test_a_queue_of_another_project_is_never_touched(
     for each in (url, other):
         sqs.send_message(QueueUrl=each, MessageBody="theirs")
     with pytest.raises(AwsError, match="belongs to project Theirs"):
-        setup.setup(stacks.app(here, aws=account))
-    down.down(stacks.app(here, aws=account), wait_s=0)
+        setup.setup(apps.app(here, aws=account))
+    down.down(apps.app(here, aws=account), wait_s=0)
     for each in (url, other):
         (message,) = sqs.receive_message(QueueUrl=each)["Messages"]
         assert message["Body"] == "theirs"
@@ -169,18 +169,18 @@ def test_a_queue_of_another_project_is_never_touched(
 def test_changed_settings_are_applied(
     aws: AwsServer, account: Aws, here: Machine
 ) -> None:
-    setup.setup(stacks.app(here, aws=account))
-    changed = stacks.settings(visibility_s=77, memory_mb=9000)
-    setup.setup(stacks.app(here, changed, account))
-    queue = stacks.app(here, aws=account).queue()
+    setup.setup(apps.app(here, aws=account))
+    changed = apps.settings(visibility_s=77, memory_mb=9000)
+    setup.setup(apps.app(here, changed, account))
+    queue = apps.app(here, aws=account).queue()
     assert queue.attributes()["VisibilityTimeout"] == "77"
-    service = stacks.app(here, aws=account).service()
+    service = apps.app(here, aws=account).service()
     assert service is not None
     task = aws.own("ecs").describe_task_definition(
         taskDefinition=str(service["taskDefinition"])
     )["taskDefinition"]
     assert task["containerDefinitions"][0]["memory"] == 9000
-    down.down(stacks.app(here, aws=account), wait_s=0)
+    down.down(apps.app(here, aws=account), wait_s=0)
     assert _left(aws) == []
 
 
@@ -189,6 +189,6 @@ def test_down_works_from_names_and_tags_alone(
 ) -> None:
     for name in ("setup", "submit", "start"):
         _phases(here, account)[name]()
-    here.places.outputs.remove(f"{stacks.LEDGER}/aws.json")
-    down.down(stacks.app(here, aws=account), wait_s=0)
+    here.places.outputs.remove(f"{apps.LEDGER}/aws.json")
+    down.down(apps.app(here, aws=account), wait_s=0)
     assert _left(aws) == []

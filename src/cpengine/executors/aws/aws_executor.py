@@ -13,13 +13,13 @@ from cpengine.config.steps import DoneRule
 from cpengine.errors import StorageError
 from cpengine.events import JobRetried, Noted
 from cpengine.executors.aws import dead_letters, down, setup
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.dcp_worker import Stock
 from cpengine.executors.aws.launch import start_machines
 from cpengine.executors.aws.monitor import Monitor
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.stack import App
 from cpengine.executors.aws.submit import submit
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import given_up, next_try

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws
-from cpengine.executors.aws.stack import App
 
 _PERIOD_S = 60
 _IDLE_PERIODS = 15

@@ -6,8 +6,8 @@ from typing import Any
 
 from cpengine.errors import InputError
 from cpengine.executors.aws import messages
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.queue import Message, Queue
-from cpengine.executors.aws.stack import App
 from cpengine.model import Job
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cpengine.executors.aws import fleet
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.stack import App
 from cpengine.ledger.run_record import now
 
 _GONE = frozenset(

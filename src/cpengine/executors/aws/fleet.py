@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cpengine.errors import ConfigError
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.stack import App
 
 AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 """Where Amazon keeps the name of its newest image for ECS."""

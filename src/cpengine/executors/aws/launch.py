@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 
 from cpengine.executors.aws import dashboard, fleet
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.fleet import Fleet
-from cpengine.executors.aws.stack import App
 from cpengine.ledger.run_record import now
 
 

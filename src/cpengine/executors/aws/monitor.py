@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from cpengine.events import Listener, Noted
 from cpengine.executors.aws import fleet
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.queue import MessageCounts, Queue
-from cpengine.executors.aws.stack import App
 
 _CHEAPEST_AFTER_S = 900.0
 _EVERY_S = 60.0

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cpengine.executors.aws import queue, task_definition
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import KEPT_S, Queue
-from cpengine.executors.aws.stack import App
 
 _SPOT_QUOTA = ("ec2", "L-34B43A08")
 """All Standard Spot Instance Requests, in vCPUs."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.messages import body
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import Queue
-from cpengine.executors.aws.stack import App
 from cpengine.ledger.ledger import Ledger, Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning.plan import Plan

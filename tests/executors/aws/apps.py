@@ -5,11 +5,11 @@ from typing import Any
 from cpengine.config import AwsSection, DcpWorkerSection
 from cpengine.config.steps import DoneRule
 from cpengine.executors import contract
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import Aws
-from cpengine.executors.aws.project_stacks import open_app, told
+from cpengine.executors.aws.project_apps import open_app, told
 from cpengine.executors.aws.settings import Settings, settle
-from cpengine.executors.aws.stack import App
 from cpengine.job.run_job import Machine
 
 LEDGER = "ledger"

@@ -8,10 +8,10 @@ from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
 from cpengine.executors.aws import setup
+from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.settings import Settings, app_name, settle
-from cpengine.executors.aws.stack import App
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage.store import Storage
 
