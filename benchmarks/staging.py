@@ -65,7 +65,7 @@ def _fill(server: S3Server) -> None:
 
 def _stage(server: S3Server, to: Path) -> None:
     access = Access(S3Options(endpoint=server.url))
-    places = Places.one(Storage("s3://bench", access))
+    places = Places.single_root(Storage("s3://bench", access))
     for number in range(JOBS):
         job = Job(
             step="bench",

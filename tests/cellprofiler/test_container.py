@@ -99,7 +99,7 @@ def test_apptainer(runtime: str) -> None:
 
 
 def test_a_container_without_a_name_or_anything_else() -> None:
-    assert Container("cp", "docker").looking()[:5] == [
+    assert Container("cp", "docker").probe_command()[:5] == [
         *("docker", "run", "--rm", "--interactive", "--pull=never")
     ]
 

@@ -105,7 +105,7 @@ def test_one_that_was_cancelled_takes_no_slot_that_is_free() -> None:
 def test_without_a_memory_rule_nothing_is_stopped() -> None:
     slots = Slots(2)
     with slots.take(_job(), NEVER) as one, slots.take(_job(), NEVER):
-        assert one.look(2**60) is None
+        assert one.check(2**60) is None
         one.ended(2**60)
     assert slots.fitting("test") == 2
 
@@ -159,7 +159,7 @@ def _room(count: int, machine: _Machine, **rule: bool) -> Iterator[_Room]:
         stack.close()
 
 
-def _seats(room: _Room, *names: str) -> list[Lease]:
+def _leases(room: _Room, *names: str) -> list[Lease]:
     found = [room.enter(_job(name=name)) for name in names]
     return [seat for seat in found if seat]
 
@@ -198,10 +198,10 @@ def test_large_jobs_take_slots_away() -> None:
 
 def test_a_running_job_counts_with_what_it_holds_already() -> None:
     with _room(8, _Machine(7 * GB)) as room:
-        one, _ = _seats(room, "A", "B")
-        one.look(3 * GB)
+        one, _ = _leases(room, "A", "B")
+        one.check(3 * GB)
         assert room.fill() == 2
-        one.look(GB)  # it has held more and may do so again
+        one.check(GB)  # it has held more and may do so again
         assert room.fill() == 2
 
 
@@ -214,7 +214,7 @@ def test_a_job_alone_gets_in_however_large_it_is() -> None:
 
 def test_a_job_that_ran_out_of_memory_gets_in_when_there_is_twice_as_much() -> None:
     with _room(8, _Machine(16 * GB)) as room:
-        one, *_ = _seats(room, *"ABCDEF")
+        one, *_ = _leases(room, *"ABCDEF")
         one.ended(5 * GB, out_of_memory=True)
         room.held.pop(one).close()
         again = _job(share=2)
@@ -240,7 +240,7 @@ def test_a_given_number_of_workers_is_obeyed_whatever_jobs_need() -> None:
 
 def test_with_given_workers_too_one_that_ran_out_of_memory_waits_for_room() -> None:
     with _room(4, _Machine(16 * GB), admits=False) as room:
-        one, two, _ = _seats(room, "A", "B", "C")
+        one, two, _ = _leases(room, "A", "B", "C")
         one.ended(7 * GB, out_of_memory=True)
         room.held.pop(one).close()
         assert room.enter(_job(share=2)) is None
@@ -273,60 +273,60 @@ def test_the_reserve_is_a_part_of_what_is_left_at_the_start(
 def test_the_largest_is_stopped_when_memory_is_short() -> None:
     machine = _Machine(16 * GB)
     with _room(4, machine) as room:
-        a, b, c = _seats(room, "A", "B", "C")
+        a, b, c = _leases(room, "A", "B", "C")
         for seat, held in ((a, 1), (b, 3), (c, 2)):
-            assert seat.look(held * GB) is None
+            assert seat.check(held * GB) is None
         machine.left = int(0.4 * GB)
-        assert [a.look(GB), c.look(2 * GB)] == [None, None]
-        assert b.look(int(3.1 * GB)) == (
+        assert [a.check(GB), c.check(2 * GB)] == [None, None]
+        assert b.check(int(3.1 * GB)) == (
             "stopped, because only 0.4 GB of memory was left; it had 3.1 GB, "
             "the most of 3 jobs"
         )
-        assert b.look(GB) is not None  # told again
+        assert b.check(GB) is not None  # told again
 
 
 def test_the_next_one_is_stopped_only_if_memory_does_not_come_back() -> None:
     machine = _Machine(16 * GB)
     with _room(4, machine) as room:
-        a, b, c = _seats(room, "A", "B", "C")
+        a, b, c = _leases(room, "A", "B", "C")
         machine.left = 0
-        assert a.look(3 * GB)
+        assert a.check(3 * GB)
         machine.now = 4.9
-        assert b.look(2 * GB) is None
+        assert b.check(2 * GB) is None
         assert room.fill() == 3  # nothing starts meanwhile
         machine.now = 5.0
-        assert c.look(GB) is None
-        assert b.look(2 * GB)
+        assert c.check(GB) is None
+        assert b.check(2 * GB)
 
 
 def test_it_is_let_go_when_memory_has_come_back() -> None:
     machine = _Machine(16 * GB)
     with _room(4, machine) as room:
-        a, b = _seats(room, "A", "B")
-        b.look(GB)
+        a, b = _leases(room, "A", "B")
+        b.check(GB)
         machine.left = 0
         machine.left = 2 * GB
-        assert a.look(3 * GB) is None
+        assert a.check(3 * GB) is None
 
 
 def test_nobody_is_stopped_before_anybody_has_been_measured() -> None:
     machine = _Machine(16 * GB)
     with _room(4, machine) as room:
-        a, _ = _seats(room, "A", "B")
+        a, _ = _leases(room, "A", "B")
         machine.left = 0
-        assert a.look(0) is None
+        assert a.check(0) is None
 
 
 def test_a_lone_job_is_never_stopped() -> None:
     machine = _Machine(16 * GB)
     with _room(4, machine) as room:
-        a, b = _seats(room, "A", "B")
+        a, b = _leases(room, "A", "B")
         machine.left = 0
-        assert a.look(3 * GB)
+        assert a.check(3 * GB)
         machine.now = 100.0
-        assert b.look(GB) is None  # the other is on its way out
+        assert b.check(GB) is None  # the other is on its way out
         room.held.pop(a).close()
-        assert b.look(20 * GB) is None
+        assert b.check(20 * GB) is None
 
 
 def test_memory_left_is_asked_for_once_a_round() -> None:
@@ -338,12 +338,12 @@ def test_memory_left_is_asked_for_once_a_round() -> None:
 
     slots = Slots(8, MemoryRule.of(left, GB, admits=False))
     room = _Room(slots)
-    seats = _seats(room, *"ABCDEFGH")
+    seats = _leases(room, *"ABCDEFGH")
     for number, seat in enumerate(seats):
-        seat.look(number + 1)
+        seat.check(number + 1)
     asked.clear()
     for number, seat in enumerate(seats):
-        seat.look(number + 1)
+        seat.check(number + 1)
     assert len(asked) == 1
 
 
@@ -406,7 +406,7 @@ def test_of_real_processes_that_grow_the_largest_are_stopped_and_others_go_on() 
             for grower in list(growers):
                 grower.grow()
                 largest = max(other.rss for other in growers)
-                if reason := grower.seat.look(grower.rss):
+                if reason := grower.seat.check(grower.rss):
                     assert reason.startswith("stopped, because only 0.")
                     assert grower.rss == largest
                     grower.end()
@@ -417,7 +417,7 @@ def test_of_real_processes_that_grow_the_largest_are_stopped_and_others_go_on() 
         last.step_mb = 32
         while left():
             last.grow()
-            assert last.seat.look(last.rss) is None
+            assert last.seat.check(last.rss) is None
     names, times = zip(*stopped, strict=True)
     assert names == ("B", "D", "C")
     assert all(after - before >= 5 for before, after in pairwise(times))

@@ -261,7 +261,7 @@ def killed(*places):
 os.replace = killed
 folder = Path(sys.argv[1])
 tool = CellProfiler((str(folder / "cellprofiler"),), "0", "stand-in")
-places = Places.one(Storage(str(folder)))
+places = Places.single_root(Storage(str(folder)))
 cache = Cache.below(folder / "scratch", 1)
 run_job(jobs("P1")[0], Machine(places, tool, folder / "scratch", cache))
 """

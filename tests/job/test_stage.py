@@ -220,5 +220,5 @@ def test_a_group_that_is_not_in_the_csv_is_bad_input(
 
 
 def test_places_of_one_root_are_one(tmp_path: Path) -> None:
-    places = Places.one(Storage(str(tmp_path)))
+    places = Places.single_root(Storage(str(tmp_path)))
     assert places.local

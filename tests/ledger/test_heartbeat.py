@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger.heartbeat import Lifeline, Sign, ask_to_stop, bury, sign_of
+from cpengine.ledger.heartbeat import Lifeline, Sign, ask_to_stop, clean_up, sign_of
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
@@ -246,8 +246,8 @@ def test_asking_says_that_it_could_not(
 def test_what_a_killed_driver_left_is_removed(ledger: Ledger) -> None:
     ledger.storage.write(f"ledger/drivers/{RUN}.alive", b"{}")
     ask_to_stop(ledger, RUN)
-    bury(ledger, RUN)
-    bury(ledger, RUN)  # somebody else may have done it
+    clean_up(ledger, RUN)
+    clean_up(ledger, RUN)  # somebody else may have done it
     assert _left(ledger) == []
 
 

@@ -16,7 +16,7 @@ from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
 from cpengine.ledger.run_record import hidden
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.run import notify
-from cpengine.run.notify import Notifier, Observer, told, wanted
+from cpengine.run.notify import Notifier, Observer, describe, wanted
 from cpengine.run.session import StepResult
 
 SECRET = "/services/T000/B000/s3cr3t"
@@ -150,7 +150,7 @@ def notifier(webhook: Webhook, notes: Notes, clock: Clock) -> Notifier:
         notes,
         stall_s=STALL_S,
         clock=clock,
-        look_every_s=0.01,
+        check_every_s=0.01,
         answer_s=ANSWER_S,
     )
 
@@ -192,7 +192,7 @@ def test_the_end_of_a_step_is_posted_with_counts_time_causes_and_place(
 
 def test_a_step_that_was_ended_early_tells_why() -> None:
     stopped = StepResult("qc", 20, 0, 0, not_run=20, stopped="10 jobs failed")
-    assert "\nstopped: 10 jobs failed\n" in told(stopped)
+    assert "\nstopped: 10 jobs failed\n" in describe(stopped)
 
 
 def test_a_step_with_nothing_to_run_is_worth_no_message(
@@ -205,7 +205,7 @@ def test_a_step_with_nothing_to_run_is_worth_no_message(
 
 def test_many_causes_are_counted() -> None:
     failed = tuple(outcome(n, letter) for n, letter in enumerate("abcdefgh"))
-    lines = told(StepResult("qc", 8, 0, failed=failed)).splitlines()
+    lines = describe(StepResult("qc", 8, 0, failed=failed)).splitlines()
     assert len(lines) == 8
     assert lines[-2] == "- and 3 causes more"
 
@@ -321,16 +321,16 @@ def test_what_moves_a_run_lets_it_be_told_again(moved: Event, clock: Clock) -> N
     observer = Observer(STALL_S, clock)
     observer.add(JobStarted(job(1), 1))
     clock.now += STALL_S - 1
-    assert not observer.look()
+    assert not observer.check()
     observer.add(moved)
     clock.now += STALL_S - 1
-    assert not observer.look()
+    assert not observer.check()
     clock.now += 1
-    assert observer.look()
-    assert not observer.look()
+    assert observer.check()
+    assert not observer.check()
     observer.add(moved)
     clock.now += STALL_S
-    assert observer.look()
+    assert observer.check()
 
 
 def test_jobs_that_only_come_again_are_no_move(clock: Clock) -> None:
@@ -339,7 +339,7 @@ def test_jobs_that_only_come_again_are_no_move(clock: Clock) -> None:
         observer.add(JobStarted(job(1), 1))
         observer.add(JobRetried(outcome(1, "its worker was lost")))
         clock.now += STALL_S / 2
-    assert "0 done, 0 failed, 0 running" in observer.look()
+    assert "0 done, 0 failed, 0 running" in observer.check()
 
 
 def test_nothing_stands_still_before_the_first_job_and_between_steps(
@@ -347,19 +347,19 @@ def test_nothing_stands_still_before_the_first_job_and_between_steps(
 ) -> None:
     observer = Observer(STALL_S, clock)
     clock.now += 2 * STALL_S
-    assert not observer.look()
+    assert not observer.check()
     observer.add(ended(1))
     observer.ended()
     observer.add(ModuleDone(job(1), 1, "Crop", 2, 0.1))  # it comes late
     clock.now += 2 * STALL_S
-    assert not observer.look()
+    assert not observer.check()
 
 
 def test_standing_still_can_be_left_untold(clock: Clock) -> None:
     observer = Observer(0, clock)
     observer.add(JobStarted(job(1), 1))
     clock.now += 100 * STALL_S
-    assert not observer.look()
+    assert not observer.check()
 
 
 # Webhooks that do not take messages

@@ -60,7 +60,7 @@ def test_one_root_is_asked_nothing() -> None:
         def exists(self, key: str) -> bool:
             raise AssertionError(key)
 
-    places = Places.one(Unasked("memory://root", Access()))
+    places = Places.single_root(Unasked("memory://root", Access()))
     assert places.locate(f"{BUCKET}/a") == "memory://root/a"
 
 

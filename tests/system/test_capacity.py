@@ -13,7 +13,7 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
 
 
 def _left(proc: Path, machine: int = 2**60) -> int:
-    left = MemoryLeft.here(proc)
+    left = MemoryLeft.of_this_process(proc)
     return MemoryLeft(left.cgroups, lambda: machine)()
 
 
@@ -62,7 +62,7 @@ def test_the_cpu_quota_of_cgroup_v1(tmp_path: Path, quota: int, cores: int) -> N
 
 def test_memory_left_without_cgroups_is_the_machine_s(tmp_path: Path) -> None:
     assert _left(tmp_path, machine=77) == 77
-    assert MemoryLeft.here(tmp_path)() <= psutil.virtual_memory().total
+    assert MemoryLeft.of_this_process(tmp_path)() <= psutil.virtual_memory().total
 
 
 def test_memory_left_in_cgroup_v2_counts_what_can_be_dropped(tmp_path: Path) -> None:

@@ -104,28 +104,28 @@ def _meter(*samples: Sample) -> Meter:
 
 def test_a_meter_keeps_the_peak_and_the_latest() -> None:
     meter = _meter(Sample(1.0, 10, True), Sample(3.0, 30, True), Sample(2.0, 20, True))
-    meter.look(100.1)
+    meter.check(100.1)
     assert meter.memory == 0
     for now in (100.2, 101.1, 101.3, 102.4):
-        meter.look(now)
+        meter.check(now)
     assert (meter.cpu_s, meter.memory, meter.peak_memory) == (3.0, 20, 30)
 
 
 def test_output_ends_the_silence() -> None:
     meter = _meter(Sample(0.0, 0, True))
     for now in range(101, 111):
-        meter.look(now)
+        meter.check(now)
     assert meter.silence.lasted_s == 10
     meter.heard(110.5)
     assert meter.silence.lasted_s == 0
-    meter.look(111)
+    meter.check(111)
     assert meter.silence.lasted_s == 0.5
 
 
 def test_the_time_in_which_we_were_stopped_ourselves_is_no_silence() -> None:
     meter = _meter(Sample(0.0, 0, True))
-    meter.look(101)
-    meter.look(5000)
+    meter.check(101)
+    meter.check(5000)
     assert meter.silence.lasted_s <= 3
 
 
@@ -141,7 +141,7 @@ def test_samples_take_a_hundredth_of_a_cpu_at_most() -> None:
 
     meter = Meter(1, Silence(600), 0.0, slow)
     for now in range(1, 9):
-        meter.look(now)
+        meter.check(now)
     assert taken == [1, 4, 7]
 
 

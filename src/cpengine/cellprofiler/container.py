@@ -72,7 +72,7 @@ class Container:
         place = Path(path).resolve()  # what a link leads to must be there as well
         return any(place.is_relative_to(m.path.resolve()) for m in self.mounts)
 
-    def looking(self) -> list[str]:
+    def probe_command(self) -> list[str]:
         """A program that tells CellProfiler's script and its first two lines."""
         return self.command(["sh", "-c", _LOOK])
 

@@ -98,7 +98,7 @@ def find(
     """
     passed = []
     named = (SETTING, IMAGE_SETTING, VARIABLE, IMAGE_VARIABLE)
-    for candidate in _look(wanted, environ):
+    for candidate in _search(wanted, environ):
         if candidate.container:
             return _contained(candidate, candidate.container, environ)
         if candidate.found:
@@ -116,7 +116,7 @@ def candidates(
     wanted: Wanted = Wanted(), environ: Mapping[str, str] = os.environ
 ) -> list[Candidate]:
     """Every place looked at, in order; the first one found is used."""
-    return list(_look(wanted, environ))
+    return list(_search(wanted, environ))
 
 
 def home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -137,7 +137,7 @@ def installed(folder: Path, environ: Mapping[str, str] = os.environ) -> CellProf
     return _describe(Candidate(INSTALLED, str(script), True, "there"), environ)
 
 
-def _look(wanted: Wanted, environ: Mapping[str, str]) -> Iterator[Candidate]:
+def _search(wanted: Wanted, environ: Mapping[str, str]) -> Iterator[Candidate]:
     yield _named(SETTING, wanted.path)
     yield _image(IMAGE_SETTING, wanted.image, wanted.runtime, environ)
     yield _named(VARIABLE, environ.get(VARIABLE))
@@ -246,7 +246,7 @@ def _contained(
     candidate: Candidate, image: Container, environ: Mapping[str, str]
 ) -> CellProfiler:
     """The CellProfiler of an image, as its script and that script's Python say."""
-    answer = _run(image.looking(), environ, _FETCH_S)
+    answer = _run(image.probe_command(), environ, _FETCH_S)
     lines = answer.stdout.splitlines() if answer and answer.returncode == 0 else []
     if not lines:
         raise CellProfilerError(_no_start(candidate, image, answer))
@@ -274,7 +274,7 @@ def _no_start(
     image: Container,
     answer: subprocess.CompletedProcess[str] | None,
 ) -> str:
-    said = _said(answer)
+    said = _answer_lines(answer)
     pull = "" if image.kind in container.FROM_FILES else f"`{image.kind} pull`, or "
     return (
         f"{candidate.origin}: {image.kind} ran no cellprofiler from {image.image} "
@@ -292,7 +292,7 @@ def _version_and_python(
     answer = _run([str(python), "-c", _ASK], environ) if python else None
     if answer is not None and answer.returncode == 0:
         return answer.stdout.strip(), python
-    return _said_version(candidate, environ), None
+    return _answered_version(candidate, environ), None
 
 
 def _interpreter(script: Path, environ: Mapping[str, str]) -> Path | None:
@@ -321,11 +321,11 @@ def _named_python(script: Path, lines: Sequence[str]) -> str | None:
     return words[0]
 
 
-def _said_version(candidate: Candidate, environ: Mapping[str, str]) -> str:
+def _answered_version(candidate: Candidate, environ: Mapping[str, str]) -> str:
     answer = _run([candidate.place, "--version"], environ)
     if version := _version_in(answer):
         return version
-    said = _said(answer)
+    said = _answer_lines(answer)
     last = said[-1] if said else "no answer"
     raise CellProfilerError(
         f"{candidate.origin}: {candidate.place} --version gave no version ({last}); "
@@ -335,12 +335,12 @@ def _said_version(candidate: Candidate, environ: Mapping[str, str]) -> str:
 
 def _version_in(answer: subprocess.CompletedProcess[str] | None) -> str | None:
     """The last line of an answer that is a version, if it ended well."""
-    versions = [line for line in _said(answer) if _VERSION.fullmatch(line)]
+    versions = [line for line in _answer_lines(answer) if _VERSION.fullmatch(line)]
     good = answer is not None and answer.returncode == 0
     return versions[-1] if good and versions else None
 
 
-def _said(answer: subprocess.CompletedProcess[str] | None) -> list[str]:
+def _answer_lines(answer: subprocess.CompletedProcess[str] | None) -> list[str]:
     """The lines of an answer that hold something."""
     lines = (answer.stdout + answer.stderr).split("\n") if answer else []
     return [line.strip() for line in lines if line.strip()]

@@ -255,7 +255,7 @@ class Sheet:
         self._features = {
             name: (
                 stored.get_feature_dtype("Image", name),
-                [_one(values) for values in stored["Image", name, numbers]],
+                [_only_value(values) for values in stored["Image", name, numbers]],
             )
             for name in measurements.get_feature_names("Image")
         }
@@ -284,7 +284,7 @@ def _key(group: Group) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(group.items()))
 
 
-def _one(values: Any) -> Any:
+def _only_value(values: Any) -> Any:
     """The value of one feature of one image set; names that repeat are kept once."""
     (value,) = [] if values is None else list(values)
     if isinstance(value, bytes):
@@ -362,7 +362,7 @@ class Run:
         os.environ.update(self.request["environ"])
         sys.argv = ["cellprofiler"] + self.request["argv"]
         try:
-            with self._looking_on():
+            with self._observed():
                 code = main_module.main(sys.argv)
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else bool(ended.code)
@@ -373,7 +373,7 @@ class Run:
         return (code or 0) & 0xFF
 
     @contextlib.contextmanager
-    def _looking_on(self) -> Iterator[None]:
+    def _observed(self) -> Iterator[None]:
         handler = Failures(self._tell_error)
         logging.root.addHandler(handler)
         with contextlib.ExitStack() as patches:

@@ -58,7 +58,7 @@ def findings(
             if said:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 kept.write_text(json.dumps(said))
-    yield from _told(said, asked.shown)
+    yield from _findings_of(said, asked.shown)
 
 
 def _put(asked: LoadRequest, workspace: Storage, folder: Path) -> None:
@@ -109,7 +109,7 @@ def _arguments(folder: Path) -> Sequence[str]:
     return [str(folder / name) for name in names]
 
 
-def _told(said: dict[str, Any], shown: str) -> Iterator[Finding]:
+def _findings_of(said: dict[str, Any], shown: str) -> Iterator[Finding]:
     if said.get("error"):
         after = f" after module {len(said['modules'])}" if said["modules"] else ""
         yield rules.PIPELINE_DOES_NOT_LOAD.found(

@@ -147,7 +147,7 @@ class Host:
             stop = self._attend(lambda event: ready.set(), ready, cancelled, watch)
         finally:
             if not ready.is_set():
-                ended = self._bury(stop, watch)
+                ended = self._reap(stop, watch)
                 why = _last_line(self.folder / "log") or f"exit code {ended.code}"
                 self.remove()
         if ready.is_set():
@@ -186,7 +186,7 @@ class Host:
             self._send(request)
             stop = self._attend(hear, done, cancelled, watch, Path(request.log))
         finally:
-            ended = None if done.is_set() else self._bury(stop, watch)
+            ended = None if done.is_set() else self._reap(stop, watch)
         if ended is None:
             return self._good_end(said, watch)
         if ended.reason is None and ended.code >= 0:  # not a word, and no signal
@@ -233,7 +233,7 @@ class Host:
         while not enough.is_set():
             if cancelled.is_set():
                 return CANCELLED
-            if stop := watch.look():
+            if stop := watch.check():
                 return stop
             if self._selector.select(_LOOK_S):
                 data = os.read(self._stream, 65536)
@@ -259,7 +259,7 @@ class Host:
             return sum(self._process.cpu_times()[:4])
         return 0.0
 
-    def _bury(self, stop: Stop | None, watch: Watch) -> Ended:
+    def _reap(self, stop: Stop | None, watch: Watch) -> Ended:
         self._ended = True
         ended = self._child.end(stop, watch.meter)
         self._selector.close()
@@ -278,7 +278,7 @@ class Host:
         """End it, if that has not been done, and remove its folder."""
         if not self._ended:
             watch = self._child.watch(Limits())
-            self._bury(CANCELLED, watch)
+            self._reap(CANCELLED, watch)
         self.remove()
 
     def remove(self) -> None:

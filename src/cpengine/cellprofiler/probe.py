@@ -27,10 +27,10 @@ def main() -> None:
     """Print what is found."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # modules print, too
-    json.dump(_look(*sys.argv[1:]), out)
+    json.dump(_load(*sys.argv[1:]), out)
 
 
-def _look(path: str, data: str, rules: str, plugins: str) -> dict[str, Any]:
+def _load(path: str, data: str, rules: str, plugins: str) -> dict[str, Any]:
     from cellprofiler_core import preferences
 
     preferences.set_headless()

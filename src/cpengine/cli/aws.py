@@ -163,7 +163,7 @@ def monitor(
     if redrive:
         print_out(f"{one.name}: put {dead_letters.redrive(one)} messages back")
     if once:
-        _look(project, step, one, as_json)
+        _show_state(project, step, one, as_json)
         return
     watch = Monitor(one, one.queue(), _say, cheapest)
     if not watch.queue.counts().total and not fleet.of_app(one):
@@ -172,9 +172,9 @@ def monitor(
             f"submit {step}` and `start` first"
         )
     while not watch.drained:
-        watch.look(jobs_left=1)
+        watch.check(jobs_left=1)
         time.sleep(one.settings.section.poll_s)
-    _look(project, step, one, as_json)
+    _show_state(project, step, one, as_json)
     _take_down(one)
 
 
@@ -262,7 +262,7 @@ def agree(what: str, yes: bool) -> None:
         raise ConfigError("not started")
 
 
-def _look(project: Project, step: str, one: "App", as_json: bool) -> None:
+def _show_state(project: Project, step: str, one: "App", as_json: bool) -> None:
     """Say how a run stands: its queue and machines, and what the ledger has."""
     from cpengine.executors.aws import dead_letters, fleet
     from cpengine.executors.aws.queue import MessageCounts, Queue

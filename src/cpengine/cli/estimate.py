@@ -120,7 +120,7 @@ def _show(found: Estimate) -> None:
         table.add_row("all", *blank, text.between(wall), "", "", *cost)
     out.print(table)
     for step in found.steps:
-        for line in text.said(step):
+        for line in text.describe(step):
             print_out(line)
     for step in found.unknown:
         print_err(text.why(step))

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from cpengine.cli.base import OK, SOME_FAILED, Folder, print_err, print_out
-from cpengine.cli.status import said_of, steps_that_ran
+from cpengine.cli.status import describe_run, steps_that_ran
 from cpengine.errors import ExecutorError, InputError
 from cpengine.executors import registry
 from cpengine.ledger import heartbeat, run_record
@@ -78,7 +78,7 @@ def attach(
         run = _again(project, run)
         if run.has_ended() and _well(run) and run.record.get("then"):
             run = _next(project, run, every)
-    print_out(f"{run.step}: {said_of(run.record)}")
+    print_out(f"{run.step}: {describe_run(run.record)}")
     raise typer.Exit(OK if _well(run) else SOME_FAILED)
 
 
@@ -87,7 +87,7 @@ def cancel(folder: Folder = Path()) -> None:
     project = Project.load(folder)
     run = _newest(project)
     if run.has_ended():
-        raise InputError(f"{run.step}: no run is under way: {said_of(run.record)}")
+        raise InputError(f"{run.step}: no run is under way: {describe_run(run.record)}")
     sign = run.sign
     if sign is not None and sign.alive:
         heartbeat.ask_to_stop(run.ledger, run.id)
@@ -95,7 +95,7 @@ def cancel(folder: Folder = Path()) -> None:
         sign = _stopping(project, run, sign)
     run = _again(project, run)  # a driver takes its sign away after it has ended
     if run.has_ended():
-        print_out(f"{run.step}: {said_of(run.record)}")
+        print_out(f"{run.step}: {describe_run(run.record)}")
         return
     if run.record["executor"] == "aws":  # which goes on without a driver
         for line in registry.take_down(project, run.step):
@@ -187,5 +187,5 @@ def _clear(run: _LastRun, sign: Sign | None) -> None:
             print_err(f"note: the run's SLURM jobs could not be cancelled: {error}")
     if sign is not None and "folder" in sign.traces:
         shutil.rmtree(sign.traces["folder"], ignore_errors=True)
-    heartbeat.bury(run.ledger, run.id)
+    heartbeat.clean_up(run.ledger, run.id)
     run_record.close(run.ledger, run.id)

@@ -22,7 +22,7 @@ class Imported:
         """The settings, by dotted key."""
         return {key: setting.value for key, setting in self.settings.items()}
 
-    def told(self, line: str) -> str:
+    def with_source(self, line: str) -> str:
         """A message about a key of the project file, told of where that came from."""
         place, colon, rest = line.partition(": ")
         for key, setting in self.settings.items():

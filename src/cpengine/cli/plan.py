@@ -104,7 +104,7 @@ def _check_text(text: str, imported: Imported) -> None:
             config.load(path)
         except ConfigError as error:
             lines = str(error).replace(f"{path}: ", "").splitlines()
-            raise ConfigError("\n".join(map(imported.told, lines))) from error
+            raise ConfigError("\n".join(map(imported.with_source, lines))) from error
 
 
 def plan(

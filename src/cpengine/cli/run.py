@@ -187,7 +187,7 @@ def _dry_run(todo: Steps, on: str, workers: int | None, as_json: bool) -> None:
         )
         for key in plan.derived:
             print_out(f"  would make {key}")
-    for line in estimate.told(todo, plans, on, workers):
+    for line in estimate.describe(todo, plans, on, workers):
         print_out(line)
     if script:
         print_out(f"job script of each worker:\n{script}")

@@ -125,9 +125,9 @@ class _StatusPoll:
     def __call__(self) -> list[_Status]:
         version = version_or_none(self.project)
         steps = Steps(self.project, self.names, self.part, version, unchecked=True)
-        return [self._one(steps.plan(name)) for name in self.names]
+        return [self._status_of(steps.plan(name)) for name in self.names]
 
-    def _one(self, todo: Todo) -> _Status:
+    def _status_of(self, todo: Todo) -> _Status:
         book = self.project.ledger(todo.plan.step)
         markers = [
             name
@@ -211,11 +211,11 @@ def _picture(found: Sequence[_Status]) -> RenderableType:
         for plate, counts in by_plate.items():
             numbers = (counts.total(), *(counts[state] for state in JobState))
             table.add_row(one.step, plate, *map(str, numbers))
-    runs = [Text(f"{one.step}: {said_of(one.run)}") for one in found if one.run]
+    runs = [Text(f"{one.step}: {describe_run(one.run)}") for one in found if one.run]
     return Group(table, *runs)
 
 
-def said_of(run: dict[str, Any]) -> str:
+def describe_run(run: dict[str, Any]) -> str:
     """A run's record in a line."""
     counts = ", ".join(
         f"{n} {name.replace('_', ' ')}" for name, n in run["counts"].items()

@@ -48,7 +48,7 @@ def settings(source: str, path: str) -> dict[str, Setting]:
             names, node = _assigned(statement)
             value = data.read(node)
         except _NotDataError as error:
-            raise error.told(path) from None
+            raise error.to_error(path) from None
         for name in names:
             found[name] = Setting(value, f"{path}:{statement.lineno}: {name}")
     return found
@@ -79,7 +79,7 @@ def script(source: str, path: str, wanted: Collection[str]) -> dict[str, Setting
         except _NotDataError as error:
             touched = _touched(statement)
             if touched.intersection(wanted):
-                raise error.told(path) from None
+                raise error.to_error(path) from None
             for name in touched:
                 found.pop(name, None)
             continue
@@ -107,7 +107,7 @@ class _NotDataError(Exception):
         self.node = node
         self.why = why
 
-    def told(self, path: str) -> InputError:
+    def to_error(self, path: str) -> InputError:
         """The same as a line for the user."""
         try:
             text = ast.unparse(self.node).partition("\n")[0]

@@ -180,7 +180,7 @@ def machine(
 
 def _machine(folder: Path, warm: bool) -> Machine:
     scratch, tool = folder / "scratch", _cellprofiler(folder)
-    places = Places.one(Storage(str(folder)))
+    places = Places.single_root(Storage(str(folder)))
     hosts = Hosts(tool, scratch, program=Path(*tool.command)) if warm else None
     return Machine(places, tool, scratch, Cache.below(scratch, 1.0), hosts=hosts)
 
@@ -189,7 +189,7 @@ MAKE = f"{__name__}:machine_again"
 """Names what makes the machine once more, in a worker elsewhere."""
 
 
-def told(machine: Machine, memory: int | None = None) -> str:
+def describe(machine: Machine, memory: int | None = None) -> str:
     """What that must be told, with how many bytes of memory it may use."""
     warm = machine.hosts is not None
     folder = str(machine.scratch.parent)
@@ -262,7 +262,7 @@ class ExecutorContract:
         states = {standing.state for standing in ledger.standings(todo)}
         assert states == {JobState.DONE}
 
-    def test_a_failed_job_is_told_with_module_error_and_log(
+    def test_a_failed_job_is_reported_with_module_error_and_log(
         self, tmp_path: Path
     ) -> None:
         here = self.machine(tmp_path, {"B": ["module_error"] * 9})

@@ -37,7 +37,7 @@ class LocalExecutor(Executor):
     ) -> None:
         super().__init__()
         rule = MemoryRule.of(
-            memory_left or lately(MemoryLeft.here()),
+            memory_left or lately(MemoryLeft.of_this_process()),
             expected=int(memory_gb * GB),
             admits=not workers,
         )

@@ -148,7 +148,7 @@ def memory_rule(allowed: int | None, expected: int) -> MemoryRule:
     expected
         What a job is expected to need until some have ended.
     """
-    here = MemoryLeft.here()
+    here = MemoryLeft.of_this_process()
 
     def left() -> int:
         if allowed is None:

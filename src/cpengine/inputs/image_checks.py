@@ -42,13 +42,13 @@ def findings(
     StorageError
         A folder cannot be listed.
     """
-    found = list(_look(places, table, rows))
+    found = list(_find_images(places, table, rows))
     missing = [i for i in found if i.size is None and not _is_below(i.url, made)]
     empty = [image for image in found if image.size == 0]
     if missing:
-        yield _told(rules.IMAGE_MISSING, missing, "is not there", _cure(missing[0]))
+        yield _finding(rules.IMAGE_MISSING, missing, "is not there", _cure(missing[0]))
     if empty:
-        yield _told(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", _cure(empty[0]))
+        yield _finding(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", _cure(empty[0]))
     yield from _short(found)
 
 
@@ -56,7 +56,7 @@ def _is_below(url: str, folders: Sequence[str]) -> bool:
     return any(url.startswith(f"{folder}/") for folder in folders)
 
 
-def _look(places: Places, table: Table, rows: Iterable[int]) -> Iterator[_Image]:
+def _find_images(places: Places, table: Table, rows: Iterable[int]) -> Iterator[_Image]:
     locate: Callable[[str], str] = cache(places.locate)
     sizes: Callable[[str], dict[str, int]] = cache(places.images.sizes)
     for row in rows:
@@ -70,7 +70,7 @@ def _look(places: Places, table: Table, rows: Iterable[int]) -> Iterator[_Image]
             )
 
 
-def _told(rule: rules.Rule, images: list[_Image], what: str, cure: str) -> Finding:
+def _finding(rule: rules.Rule, images: list[_Image], what: str, cure: str) -> Finding:
     more = f" (and {len(images) - 1} files more)" if len(images) > 1 else ""
     return rule.found(images[0].where, f"{images[0].url} {what}{more}", cure)
 
@@ -96,4 +96,4 @@ def _short(found: Iterable[_Image]) -> Iterator[Finding]:
         if short and count >= _OF_ONE_SIZE * len(images):
             what = f"has {short[0].size} bytes, most of its channel {usual}"
             cure = "compare it with the microscope's, and copy it again"
-            yield _told(rules.IMAGE_SMALL, short, what, cure)
+            yield _finding(rules.IMAGE_SMALL, short, what, cure)

@@ -418,7 +418,7 @@ def with_urls(table: Table, paths: Mapping[int, Sequence[str]]) -> Table:
     paths
         By row, the local path of each image, in the order of `image_files`.
     """
-    said = _said_by_url(table)
+    said = _columns_of_urls(table)
     urls = [
         image.url or (image.file or "").replace(FILE, URL, 1)
         for image in table.images.values()
@@ -438,7 +438,7 @@ def with_urls(table: Table, paths: Mapping[int, Sequence[str]]) -> Table:
     )
 
 
-def _said_by_url(table: Table) -> dict[str, list[str]]:
+def _columns_of_urls(table: Table) -> dict[str, list[str]]:
     """The columns that LoadData itself makes of a URL that stands alone."""
     found: dict[str, list[str]] = {}
     for image in table.images.values():

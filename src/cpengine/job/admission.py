@@ -66,14 +66,14 @@ class Lease:
     why: str = ""
     """Why it is to be stopped, if it is."""
 
-    def look(self, memory_bytes: int) -> str | None:
+    def check(self, memory_bytes: int) -> str | None:
         """Take note of what the attempt holds; say why to stop it, if it must be.
 
         To be called about once a second with the resident memory of its processes: the
         largest is told when its own turn to be looked at comes. Once told, it is told
         again.
         """
-        return self._slots._look(self, memory_bytes)
+        return self._slots._check(self, memory_bytes)
 
     def ended(self, peak_memory: int, *, out_of_memory: bool = False) -> None:
         """Take note of the most that the attempt held, so that others can be placed.
@@ -112,7 +112,7 @@ class Slots:
     memory: MemoryRule | None = None
     _free: int = field(init=False)
     _waiting: deque[Lease] = field(default_factory=deque, init=False)
-    _seats: list[Lease] = field(default_factory=list, init=False)
+    _leases: list[Lease] = field(default_factory=list, init=False)
     _changed: threading.Condition = field(
         default_factory=threading.Condition, init=False
     )
@@ -162,17 +162,17 @@ class Slots:
                     self._changed.wait(_LOOK_S)
                 _check(cancelled)  # room may come from one that was cancelled itself
                 self._free -= share
-                self._seats.append(seat)
+                self._leases.append(seat)
             finally:
                 self._waiting.remove(seat)
                 self._changed.notify_all()
 
     def _fits(self, job: Job, share: int) -> bool:
-        if not self._seats or self.memory is None:
+        if not self._leases or self.memory is None:
             return self._free >= share
         return (
             self._free >= share
-            and len(self._seats) < self._most
+            and len(self._leases) < self._most
             and self._within_budget(job, self.memory)
             and not self._settling(self.memory)
             and self.memory.left() >= self.memory.reserve
@@ -182,7 +182,7 @@ class Slots:
         if not memory.admits and job.share == 1:
             return True
         needs = self._needs
-        needed = sum(max(needs.of(seat.job), seat.peak) for seat in self._seats)
+        needed = sum(max(needs.of(seat.job), seat.peak) for seat in self._leases)
         return needed + needs.of(job) + needs.spare(job.step) <= memory.budget
 
     def _settling(self, memory: MemoryRule) -> bool:
@@ -191,11 +191,11 @@ class Slots:
 
     def _give_back(self, seat: Lease, share: int) -> None:
         with self._changed:
-            self._seats.remove(seat)
+            self._leases.remove(seat)
             self._free += share
             self._changed.notify_all()
 
-    def _look(self, seat: Lease, held: int) -> str | None:
+    def _check(self, seat: Lease, held: int) -> str | None:
         with self._changed:
             seat.memory, seat.peak = held, max(held, seat.peak)
             if self.memory and not seat.why:
@@ -209,7 +209,7 @@ class Slots:
 
         What is left is asked for in that job's turn only: once a second for all jobs.
         """
-        running = [other for other in self._seats if not other.why]
+        running = [other for other in self._leases if not other.why]
         largest = max(running, key=lambda other: other.memory, default=None)
         if seat is not largest or not seat.memory or self._settling(memory):
             return ""

@@ -139,7 +139,7 @@ class _Attempt:
             with self._phase("fetching"):
                 staged = self._stage(folder)
             log = folder / "log"
-            with self._seat() as seat, self._phase("running"):
+            with self._lease() as seat, self._phase("running"):
                 log.touch()
                 self.listen(LogBegun(self.job, log))
                 files = self._run(staged, folder, seat)
@@ -172,7 +172,7 @@ class _Attempt:
             self.phase_s[name] = round(time.monotonic() - begun, 3)
 
     @contextlib.contextmanager
-    def _seat(self) -> Iterator[Lease]:
+    def _lease(self) -> Iterator[Lease]:
         with contextlib.ExitStack() as held:
             with self._phase("waiting"):
                 slots = self.machine.slots
@@ -199,7 +199,7 @@ class _Attempt:
     def _limits(self, seat: Lease) -> Limits:
         job = self.job
         allowed = int(job.memory_gb * GB) if job.memory_gb else None
-        return Limits(job.timeout_s, job.stall_s, allowed, seat.look)
+        return Limits(job.timeout_s, job.stall_s, allowed, seat.check)
 
     def _cellprofiler(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
         """Run CellProfiler, in a process that is kept if one can be had."""

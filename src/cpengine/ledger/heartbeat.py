@@ -140,10 +140,10 @@ def _sweep(ledger: Ledger) -> None:
         with contextlib.suppress(TypeError, ValueError):
             sign = sign_of(ledger, run) if kind == "alive" else None
             if sign is not None and not sign.alive:
-                bury(ledger, run)
+                clean_up(ledger, run)
 
 
-def bury(ledger: Ledger, run: str) -> None:
+def clean_up(ledger: Ledger, run: str) -> None:
     """Remove what a driver that was killed has left."""
     ledger.storage.remove(_sign(ledger, run))
     ledger.storage.remove(_request(ledger, run))

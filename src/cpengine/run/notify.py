@@ -122,7 +122,7 @@ class Observer:
                 self.done += outcome.done
                 self.failed += not outcome.done
                 self._last.append(event)
-                return self._told_wave()
+                return self._wave_text()
         return ""
 
     def _begin(self, step: str) -> None:
@@ -134,7 +134,7 @@ class Observer:
         self._moved = self._clock()
         self._stalled = False
 
-    def _told_wave(self) -> str:
+    def _wave_text(self) -> str:
         failed = [event.outcome for event in self._last if not event.outcome.done]
         if self._wave:
             self._wave = len(failed) >= _CALM
@@ -150,7 +150,7 @@ class Observer:
             ]
         )
 
-    def look(self) -> str:
+    def check(self) -> str:
         """Give a message if the step stands still and nobody has been told."""
         silent_s = self._clock() - self._moved
         if not (self.step and self._stall_s) or self._stalled:
@@ -171,7 +171,7 @@ class Observer:
         return f"{self.done} done, {self.failed} failed, {len(self._running)} running"
 
 
-def told(result: StepResult) -> str:
+def describe(result: StepResult) -> str:
     """What a step has come to, as a message; empty if nothing was to be run."""
     failed = len(result.failed)
     jobs = result.done + failed + result.not_run
@@ -222,7 +222,7 @@ class Notifier:
         the next one, and at the end of the run.
     stall_s
         See `Observer`.
-    look_every_s
+    check_every_s
         How often it looks whether the run stands still.
     answer_s
         How long it waits for the webhook's answer.
@@ -236,14 +236,14 @@ class Notifier:
         *,
         stall_s: float = STALL_S,
         clock: Clock = time.monotonic,
-        look_every_s: float = _LOOK_EVERY_S,
+        check_every_s: float = _LOOK_EVERY_S,
         answer_s: float = _ANSWER_S,
     ) -> None:
         self._url = url
         self._about = f"{about} on {socket.gethostname()}"
         self._note = note
         self._noted = False
-        self._look_every_s = look_every_s
+        self._check_every_s = check_every_s
         self._answer_s = answer_s
         self._observer = Observer(stall_s, clock)
         self._lock = threading.Lock()
@@ -293,17 +293,17 @@ class Notifier:
         """A step is over."""
         with self._lock:
             self._observer.ended()
-        if message := told(result):
+        if message := describe(result):
             self._messages.put(message)
 
     def _work(self) -> None:
         """Send what is to be sent until the run is over."""
         while True:
             try:
-                message = self._messages.get(timeout=self._look_every_s)
+                message = self._messages.get(timeout=self._check_every_s)
             except queue.Empty:
                 with self._lock:
-                    message = self._observer.look()
+                    message = self._observer.check()
             if message is None:
                 break
             if message:

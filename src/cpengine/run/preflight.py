@@ -50,7 +50,7 @@ class Check:
     cellprofiler: CellProfiler | None = None
     before: tuple[str, ...] = ()
 
-    def look(self, plan: Plan, jobs: Sequence[Job]) -> "Seen":
+    def check(self, plan: Plan, jobs: Sequence[Job]) -> "Seen":
         """Look at all of it; nothing is raised for what is wrong.
 
         Parameters

@@ -149,16 +149,18 @@ class Steps:
 
     def checked(self) -> list[Checked]:
         """Look at every step; nothing is raised for what is wrong."""
-        return [self._look(number, name) for number, name in enumerate(self.names)]
+        return [
+            self._check_step(number, name) for number, name in enumerate(self.names)
+        ]
 
-    def _look(self, number: int, name: str) -> Checked:
+    def _check_step(self, number: int, name: str) -> Checked:
         try:
             todo = self._plan(name, unchecked=True)
         except CpengineError as error:
             return Checked(name, None, tuple(dict.fromkeys(error.findings)))
         before = tuple(self.names[:number])
         looking = Check(self.project, self.program, before)
-        seen = looking.look(todo.plan, todo.jobs)
+        seen = looking.check(todo.plan, todo.jobs)
         return Checked(name, todo, seen.findings, seen.writes)
 
     def plans(self) -> list[Todo]:

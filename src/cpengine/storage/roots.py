@@ -28,7 +28,7 @@ class Places:
     """Beginnings of places in CSVs, and what stands for each; the first that fits."""
 
     @classmethod
-    def one(cls, storage: Storage) -> "Places":
+    def single_root(cls, storage: Storage) -> "Places":
         """One root for everything."""
         return cls(storage, storage, storage)
 

@@ -325,7 +325,7 @@ class Storage:
                 ) from error
             if isinstance(error, passing):
                 raise
-            raise StorageError(_told(self.url(key), what, error)) from error
+            raise StorageError(_describe(self.url(key), what, error)) from error
 
 
 def _about(url: str) -> dict[str, str]:
@@ -410,7 +410,7 @@ def _removed_if_it_fails(path: str) -> Iterator[None]:
         raise
 
 
-def _told(url: str, what: str, error: Exception) -> str:
+def _describe(url: str, what: str, error: Exception) -> str:
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
     first = str(said).splitlines()[0].rstrip(".")
     return f"{url}: {what} ({first}): {_cure(error, url)}"

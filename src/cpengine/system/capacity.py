@@ -59,7 +59,7 @@ class MemoryLeft:
     machine: Callable[[], int] = _of_the_machine
 
     @classmethod
-    def here(cls, proc: Path = PROC) -> "MemoryLeft":
+    def of_this_process(cls, proc: Path = PROC) -> "MemoryLeft":
         """That of this process."""
         usages = [names.usage for names in _VERSIONS]
         return cls(

@@ -206,7 +206,7 @@ class Child:
     def end(self, stop: Stop | None, seen: Meter) -> Ended:
         """End the whole group, at once if `stop` says why, and tell how it ended."""
         killed = _end(self.process, at_once=stop is not None)
-        spent = _both(_bury(self.process, self.inherited), seen)
+        spent = _both(_reap(self.process, self.inherited), seen)
         code = self.process.returncode
         if self.apart and 128 < code <= 128 + _LAST_SIGNAL:
             code = 128 - code  # so a container's end by a signal is told
@@ -246,10 +246,10 @@ class Watch:
     meter: Meter
     begun: float
 
-    def look(self) -> Stop | None:
+    def check(self) -> Stop | None:
         """Say why to end the child, if it is over a limit."""
         now = time.monotonic()
-        self.meter.look(now)
+        self.meter.check(now)
         timeout_s, stall_s = self.limits.timeout_s, self.limits.stall_s
         allowed, used = self.limits.memory_bytes, self.meter.memory
         if allowed and used > allowed:
@@ -283,7 +283,7 @@ def _attend(
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while not cancelled.is_set():
-            stop = watch.look()
+            stop = watch.check()
             if stop:
                 return stop
             gone = exited(process.pid)  # asked first, so all it has said is there
@@ -318,7 +318,7 @@ def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> bool:
     return killed
 
 
-def _bury(process: subprocess.Popen[bytes], inherited: int) -> Usage:
+def _reap(process: subprocess.Popen[bytes], inherited: int) -> Usage:
     """Wait for a child that ends; `inherited` as for `usage`."""
     try:
         _, status, spent = os.wait4(process.pid, 0)

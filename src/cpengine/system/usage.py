@@ -145,7 +145,7 @@ class Meter:
         self.silence.end()
         self.heard_at = now
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Take a sample if one is due."""
         if now < self._due:
             return

@@ -74,7 +74,7 @@ class Worker:
     ) -> None:
         self._queue = queue
         self._machine = machine
-        self._told = told
+        self._environment = told
         self._logs = logs
         self._say = say
         self._most = told.slots + ahead
@@ -142,11 +142,11 @@ class Worker:
     @property
     def _patience_s(self) -> float:
         """How long the queue must be empty before the worker ends."""
-        return self._told.idle_s * (1 if self._seen else _FOR_THE_FIRST)
+        return self._environment.idle_s * (1 if self._seen else _FOR_THE_FIRST)
 
     def _receive(self, room: int) -> list[Message] | None:
         """Messages; None if the queue is gone, and with it the run."""
-        wait_s = min(_LONGEST_POLL_S, max(1, int(self._told.idle_s)))
+        wait_s = min(_LONGEST_POLL_S, max(1, int(self._environment.idle_s)))
         try:
             return self._queue.receive(room, wait_s)
         except AwsError as error:
@@ -202,7 +202,7 @@ class Worker:
     def _outcome(self, held: _Held) -> str:
         outputs = self._machine.places.outputs
         try:
-            done = adopt.is_done(held.job, self._told.done, outputs)
+            done = adopt.is_done(held.job, self._environment.done, outputs)
         except StorageError:
             done = False  # the attempt will tell
         if done:
@@ -250,7 +250,9 @@ class Worker:
         with contextlib.suppress(AwsError):  # else it gets there by itself in the end
             self._dead = self._dead or self._queue.dead_letters()
             if self._dead is not None:
-                self._dead.send_one(message.body, Reason=why[:200], App=self._told.app)
+                self._dead.send_one(
+                    message.body, Reason=why[:200], App=self._environment.app
+                )
                 self._queue.delete(message)
 
     def _hide(self, some: list[Message], seconds: int) -> None:
@@ -259,13 +261,13 @@ class Worker:
 
     def _keep_hidden(self) -> None:
         """Extend the time of messages whose jobs live."""
-        while not self._ended.wait(self._told.visibility_s / 3):
+        while not self._ended.wait(self._environment.visibility_s / 3):
             with self._lock:
                 held = [one for one in self._held if not one.given_back]
             by_time: dict[int, list[Message]] = {}
             for one in held:
                 left = _MOST_HIDDEN_S - (time.monotonic() - one.since) - _AGAIN_S
-                seconds = int(min(self._told.visibility_s, left))
+                seconds = int(min(self._environment.visibility_s, left))
                 if seconds > 0:
                     by_time.setdefault(seconds, []).append(one.message)
             for seconds, some in by_time.items():

@@ -35,12 +35,12 @@ def work(environ: Mapping[str, str]) -> None:
     with machine, JobLogs(aws, told.log_group) as logs:
         worker = Worker(queue, machine, told, logs, say=_say)
         with metadata.SpotWatch(lambda: _called_back(worker)):
-            drained = _until_told(worker)
+            drained = _until_signalled(worker)
     if drained:
         _lights_out(aws, told, machine)
 
 
-def _until_told(worker: Worker) -> bool:
+def _until_signalled(worker: Worker) -> bool:
     """Run a worker until it is drained, or a signal tells it to go."""
 
     def go(number: int, frame: object) -> None:

@@ -55,7 +55,7 @@ class SpotWatch:
         self._notice = notice
         self._every_s = every_s
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="spot", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="spot", daemon=True)
 
     def __enter__(self) -> Self:
         if get("instance-id"):
@@ -67,7 +67,7 @@ class SpotWatch:
         with contextlib.suppress(RuntimeError):  # it never began
             self._thread.join()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         while not self._over.wait(self._every_s):
             if get("spot/instance-action"):
                 self._notice()

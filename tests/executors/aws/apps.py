@@ -8,7 +8,7 @@ from cpengine.executors import contract
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import Aws
-from cpengine.executors.aws.project_apps import open_app, told
+from cpengine.executors.aws.project_apps import open_app, worker_environment
 from cpengine.executors.aws.settings import Settings, settle
 from cpengine.job.run_job import Machine
 
@@ -41,7 +41,7 @@ def app(
 ) -> App:
     """An app whose workers make the test's machine once more."""
     chosen = chosen or settings()
-    ours = told(chosen, contract.MAKE, contract.told(machine), LEDGER)
+    ours = worker_environment(chosen, contract.MAKE, contract.describe(machine), LEDGER)
     return open_app(aws or Aws(), chosen, machine.places.outputs, LEDGER, ours)
 
 

@@ -54,8 +54,8 @@ def test_a_fleet_is_told_to_shrink_and_ends_no_machine(
     watch, events = make()
     watch.queue.send_one("x")
     watch.queue.receive(1, 0)
-    watch._looked -= 60
-    watch.look(1)
+    watch._checked -= 60
+    watch.check(1)
     (fleet,) = aws.own("ec2").describe_fleets()["Fleets"]
     assert fleet["TargetCapacitySpecification"]["TotalTargetCapacity"] == 1
     (noted,) = events
@@ -73,18 +73,18 @@ def test_the_cheapest_mode_replaces_one_machine_only(make: Any) -> None:
 
 def test_a_budget_that_is_used_up_ends_the_run(make: Any) -> None:
     watch, _ = make(budget_usd=0.05)
-    watch._looked -= 600
+    watch._checked -= 600
     with pytest.raises(AwsError, match=r"have cost about \$0\.10, the budget is"):
-        watch.look(1)
+        watch.check(1)
 
 
 def test_machines_that_are_gone_end_the_run(make: Any) -> None:
     watch, _ = make()
     watch.queue.send_one("x")
     down.stop_billing(watch.app)
-    watch._looked -= 60
+    watch._checked -= 60
     with pytest.raises(AwsError, match="its machines are gone"):
-        watch.look(1)
+        watch.check(1)
 
 
 def test_machines_that_take_no_message_are_told_of(
@@ -93,8 +93,8 @@ def test_machines_that_take_no_message_are_told_of(
     watch, events = make()
     watch.queue.send_one("x")
     for _ in range(2):
-        watch._looked -= 60
-        watch.look(1)
+        watch._checked -= 60
+        watch.check(1)
         monkeypatch.setattr(monitor, "_IDLE_S", 0.0)
     assert "none has taken a message" in events[-1].what
 

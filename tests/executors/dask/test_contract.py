@@ -28,7 +28,7 @@ class TestDask(ExecutorContract):
 
     def make(self, machine: Machine) -> Executor:
         client = Client(self.scheduler)
-        return DaskExecutor(client, machine, contract.MAKE, contract.told(machine))
+        return DaskExecutor(client, machine, contract.MAKE, contract.describe(machine))
 
 
 class TestDaskWithHosts(TestDask):

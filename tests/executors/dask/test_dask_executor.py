@@ -28,7 +28,7 @@ def test_a_worker_ends_before_its_walltime_and_another_one_goes_on(
 ) -> None:
     slow = {name: ["slow1"] for name in "ABCDEFGH"}
     machine = contract.machine(tmp_path, slow, warm=True)
-    told = contract.told(machine)
+    told = contract.describe(machine)
     client = Client(cluster)
     events: list[Event] = []
     with DaskExecutor(client, machine, contract.MAKE, told, life_s=6) as executor:

@@ -22,7 +22,7 @@ class TestSlurm(ExecutorContract):
 
     def make(self, machine: Machine) -> Executor:
         folder = machine.scratch.parent / f"run-{len(list(_runs(machine)))}"
-        told = contract.told(machine)
+        told = contract.describe(machine)
         return ClusterExecutor(
             "slurm", settings(), machine, contract.MAKE, told, folder=folder
         )

@@ -22,7 +22,7 @@ from cpengine.executors.slurm.schedulers import (
     account_of,
     cancel,
     last_lines,
-    look_at_slurm,
+    poll_slurm,
     seconds,
     submit,
 )
@@ -408,14 +408,14 @@ def test_where_slurms_jobs_stand(
     said: str, expected: dict[str, SchedulerState], site: Site
 ) -> None:
     site.says("squeue", said)
-    assert look_at_slurm("cpengine-abc123") == expected
+    assert poll_slurm("cpengine-abc123") == expected
 
 
 def test_only_jobs_of_the_run_are_asked_for_also_those_that_ended(
     site: Site, tmp_path: Path
 ) -> None:
     site.has("squeue", f'echo "$@" > {tmp_path}/asked')
-    look_at_slurm("cpengine-abc123")
+    poll_slurm("cpengine-abc123")
     asked = (tmp_path / "asked").read_text().split()
     assert {"--name=cpengine-abc123", "--states=all"} <= {*asked}
 
@@ -424,13 +424,13 @@ def test_what_slurm_says_instead_of_an_answer_is_told(site: Site) -> None:
     said = "slurm_load_jobs error: Unable to contact slurm controller"
     site.says("squeue", f"squeue: error: x\n{said}", code=1, stderr=True)
     with pytest.raises(OSError, match=f"^squeue: {said}$"):
-        look_at_slurm("w")
+        poll_slurm("w")
 
 
 def test_a_look_that_fails_without_a_word_tells_the_exit_code(site: Site) -> None:
     site.has("squeue", "exit 3")
     with pytest.raises(OSError, match=r"^squeue: exit code 3$"):
-        look_at_slurm("w")
+        poll_slurm("w")
 
 
 def test_a_look_that_takes_too_long_is_given_up(
@@ -439,7 +439,7 @@ def test_a_look_that_takes_too_long_is_given_up(
     monkeypatch.setattr(schedulers, "_ASK_S", 0.2)
     site.has("squeue", "exec sleep 600")
     with pytest.raises(OSError, match=r"^squeue did not answer in time$"):
-        look_at_slurm("w")
+        poll_slurm("w")
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Watched:
             chosen,
             self.machine,
             contract.MAKE,
-            contract.told(self.machine, int(chosen.memory_gb * GB)),
+            contract.describe(self.machine, int(chosen.memory_gb * GB)),
             folder=folder / "run",
         )
         self._thread = threading.Thread(target=self._run, daemon=True)

@@ -29,7 +29,7 @@ def half(built: Built) -> Built:
 def told(built: Built, on: str = "local") -> list[str]:
     project = built.project()
     steps = Steps(project, ["analysis"], Part(), project.cellprofiler().version)
-    return estimate.told(steps, steps.plans(), on, 1)
+    return estimate.describe(steps, steps.plans(), on, 1)
 
 
 def test_where_nothing_was_measured_that_and_the_cure_are_said(built: Built) -> None:

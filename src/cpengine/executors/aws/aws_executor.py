@@ -96,7 +96,7 @@ class AwsExecutor(Executor):
         reached = time.monotonic()
         while True:
             try:
-                outcomes = self._step.look()
+                outcomes = self._step.poll()
                 reached = time.monotonic()
             except (AwsError, StorageError) as error:
                 if isinstance(error, AwsError) and not error.passing:
@@ -149,7 +149,7 @@ class _StepRun:
     def __init__(self, name: str, app: App, book: Ledger, run: AwsExecutor) -> None:
         self.name = name
         self.app = app
-        self._book = book
+        self._ledger = book
         self._run = run
         self.pause_s = app.settings.section.poll_s
         self._fresh: list[_SentJob] = []
@@ -179,7 +179,7 @@ class _StepRun:
         """
         first = self._queue is None
         queue = self._queue = self._queue or setup.setup(self.app)
-        self._sent = self._sent or Sent.open(self._book, queue)
+        self._sent = self._sent or Sent.open(self._ledger, queue)
         self._send(queue, self._sent)
         if first:
             jobs = min(len(self._under_way), most or _WINDOW)
@@ -189,11 +189,11 @@ class _StepRun:
     def _send(self, queue: Queue, sent: Sent) -> None:
         fresh = [(one.job, one.attempt) for one in self._fresh]
         self._under_way |= {one.job.id: one for one in self._fresh}
-        for job in submit(self.app, self._book, fresh, queue, sent):
+        for job in submit(self.app, self._ledger, fresh, queue, sent):
             self._under_way[job.id].job = job
         self._fresh.clear()
 
-    def look(self) -> list[Outcome]:
+    def poll(self) -> list[Outcome]:
         """The outcomes that have come since.
 
         Raises
@@ -203,10 +203,10 @@ class _StepRun:
         """
         begun = time.monotonic()
         if self._monitor is not None:
-            self._monitor.look(len(self._under_way))
+            self._monitor.check(len(self._under_way))
             if self._monitor.drained:
                 self._vanished()
-        self._told()
+        self._read_outcomes()
         self._by_files()
         self._given_up()
         took = time.monotonic() - begun
@@ -218,13 +218,13 @@ class _StepRun:
         del self._under_way[outcome.job.id]
         self._ended.append(outcome)
 
-    def _told(self) -> None:
+    def _read_outcomes(self) -> None:
         """Take in outcomes that workers have written to the ledger."""
         names = []
-        for job_id, markers in self._book.markers().items():
+        for job_id, markers in self._ledger.markers().items():
             one = self._under_way.get(job_id)
             names += [name for name in markers if one and self._tells(name, one.job)]
-        for outcome in self._book.outcomes(names):
+        for outcome in self._ledger.outcomes(names):
             self._tell_tries(outcome)
             if next_try(outcome, 0.0) is None:
                 job = self._under_way[outcome.job.id].job
@@ -236,8 +236,8 @@ class _StepRun:
         if self.app.settings.section.worker != "dcp":
             return
         rule = self.app.settings.done or DoneRule(1)
-        self._stock = self._stock or Stock(self._book, rule, self._run.versions)
-        drained = self._monitor is not None and self._monitor.empty_looks > 0
+        self._stock = self._stock or Stock(self._ledger, rule, self._run.versions)
+        drained = self._monitor is not None and self._monitor.empty_checks > 0
         jobs = [one.job for one in self._under_way.values()]
         for outcome in self._stock.outcomes(jobs, drained=drained):
             self._end(outcome)
@@ -271,7 +271,7 @@ class _StepRun:
             one = self._under_way[letter.job.id]
             failure = Failure(FailureKind.NODE_LOST, letter.why)
             self._fail(one, failure, letter.attempt)
-            letter.bury()
+            letter.delete()
 
     def _vanished(self) -> None:
         """Give up what is left when the queue stays empty: somebody has emptied it."""
@@ -282,5 +282,5 @@ class _StepRun:
     def _fail(self, one: _SentJob, failure: Failure, attempt: int) -> None:
         """End a job of which no worker will tell, in the ledger, too."""
         outcome = Outcome(one.job, failure, attempt, versions=self._run.versions)
-        self._book.record(outcome)
+        self._ledger.record(outcome)
         self._end(given_up(outcome))

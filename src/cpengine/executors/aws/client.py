@@ -93,7 +93,7 @@ class Aws:
         try:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except BotoCoreError as error:
-            raise _told("the profile", "", error) from error
+            raise _error_of("the profile", "", error) from error
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -122,7 +122,7 @@ class Aws:
                         ),
                     )
                 except (BotoCoreError, ValueError) as error:
-                    raise _told(service, "", error) from error
+                    raise _error_of(service, "", error) from error
             return self._clients[service]
 
     def call(self, service: str, operation: str, /, **arguments: Any) -> Any:
@@ -137,7 +137,7 @@ class Aws:
         try:
             return method(**arguments)
         except (ClientError, BotoCoreError) as error:
-            raise _told(service, operation, error) from error
+            raise _error_of(service, operation, error) from error
 
     def each(
         self, service: str, operation: str, key: str, /, **arguments: Any
@@ -148,7 +148,7 @@ class Aws:
             for page in pages:
                 yield from page.get(key, ())
         except (ClientError, BotoCoreError) as error:
-            raise _told(service, operation, error) from error
+            raise _error_of(service, operation, error) from error
 
 
 def patiently(do: Callable[[], T], codes: frozenset[str]) -> T:
@@ -169,7 +169,7 @@ def patiently(do: Callable[[], T], codes: frozenset[str]) -> T:
             time.sleep(_AGAIN_S)
 
 
-def _told(service: str, operation: str, error: Exception) -> AwsError:
+def _error_of(service: str, operation: str, error: Exception) -> AwsError:
     what = " ".join(part for part in (service, operation) if part)
     if isinstance(error, ClientError):
         return _refused(what, error.response.get("Error", {}))

@@ -17,7 +17,7 @@ class Stock:
     finds the same. What had enough before the run is believed when the queue is empty.
     """
 
-    book: Ledger
+    ledger: Ledger
     rule: DoneRule
     versions: Mapping[str, str]
     _seen: Mapping[str, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Stock:
             Whether the queue is empty.
         """
         apart = [job for job in jobs if not job.shares_place]
-        made = counted_files(self.rule, self.book.storage, apart) if apart else {}
+        made = counted_files(self.rule, self.ledger.storage, apart) if apart else {}
         if self._before is None:
             self._before = made
         same = {job_id for job_id, n in made.items() if self._seen.get(job_id) == n}
@@ -45,8 +45,8 @@ class Stock:
 
     def _done(self, job: Job) -> Outcome:
         """The outcome by what is there; the ledger has it from now on."""
-        files = self.book.storage.tree(job.destination)
+        files = self.ledger.storage.tree(job.destination)
         outcome = Outcome(job, files=files, versions=self.versions)
         if files:
-            self.book.record(outcome)
+            self.ledger.record(outcome)
         return outcome

@@ -21,7 +21,7 @@ class Letter:
     attempt: int
     why: str
 
-    def bury(self) -> None:
+    def delete(self) -> None:
         """Remove it: the ledger says what became of the job."""
         self.queue.delete(self.message)
 

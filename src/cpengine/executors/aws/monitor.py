@@ -27,23 +27,23 @@ class Monitor:
     cheapest: bool = False
     begun: float = field(default_factory=time.monotonic)
     machine_hours: float = 0.0
-    empty_looks: int = 0
+    empty_checks: int = 0
     """So often in a row the queue was empty though jobs were awaited."""
-    _looked: float = field(default_factory=time.monotonic)
+    _checked: float = field(default_factory=time.monotonic)
     _target: int | None = None
     _idle_since: float | None = None
 
     @property
     def drained(self) -> bool:
         """Whether the queue is empty: one look is not enough, SQS counts roughly."""
-        return self.empty_looks >= _EMPTY_LOOKS
+        return self.empty_checks >= _EMPTY_LOOKS
 
     @property
     def cost(self) -> float:
         """What the machines cost so far at the most, in USD."""
         return self.machine_hours * self.app.settings.machine_price
 
-    def look(self, jobs_left: int) -> None:
+    def check(self, jobs_left: int) -> None:
         """Look, if it is time to.
 
         Raises
@@ -52,19 +52,21 @@ class Monitor:
             The budget is used up.
         """
         now = time.monotonic()
-        hours = (now - self._looked) / 3600
-        if now - self._looked < min(_EVERY_S, 4 * self.app.settings.section.poll_s):
+        hours = (now - self._checked) / 3600
+        if now - self._checked < min(_EVERY_S, 4 * self.app.settings.section.poll_s):
             return
-        self._looked = now
+        self._checked = now
         running = fleet.of_app(self.app)
         machines = sum(len(one.machines()) for one in running)
         self.machine_hours += machines * hours
         counts = self.queue.counts()
-        self.listen(Noted(told(counts, machines, self.cost)))
+        self.listen(Noted(describe(counts, machines, self.cost)))
         self._check_budget()
         self._check_machines(running, machines, counts)
         self._check_workers(machines, counts)
-        self.empty_looks = self.empty_looks + 1 if jobs_left and not counts.total else 0
+        self.empty_checks = (
+            self.empty_checks + 1 if jobs_left and not counts.total else 0
+        )
         wanted = self.wanted(counts, machines)
         if wanted is not None:
             self._target = wanted
@@ -128,7 +130,7 @@ class Monitor:
             )
 
 
-def told(counts: MessageCounts, machines: int, cost: float) -> str:
+def describe(counts: MessageCounts, machines: int, cost: float) -> str:
     """A look in one line."""
     return (
         f"{machines} machines, {counts.waiting + counts.later} messages waiting, "

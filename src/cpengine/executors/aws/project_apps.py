@@ -55,7 +55,9 @@ def open_app(
     return App(aws, settings, record, environment)
 
 
-def told(settings: Settings, make: str, machine: str, ledger: str) -> dict[str, str]:
+def worker_environment(
+    settings: Settings, make: str, machine: str, ledger: str
+) -> dict[str, str]:
     """What our worker is told beyond what Distributed-CellProfiler's is.
 
     Parameters
@@ -117,7 +119,7 @@ class ProjectApps:
             settings,
             project.places.outputs,
             planned.ledger,
-            told(settings, machine_spec.MAKE, machine, planned.ledger),
+            worker_environment(settings, machine_spec.MAKE, machine, planned.ledger),
         )
 
     def names(self) -> frozenset[str]:

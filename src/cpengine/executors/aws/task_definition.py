@@ -23,7 +23,7 @@ def definition(
     ours
         What only our worker is told.
     """
-    environment = told(settings, queue_url, region)
+    environment = dcp_environment(settings, queue_url, region)
     own = settings.section.worker == "cpengine"
     container: dict[str, Any] = {
         "name": settings.app,
@@ -64,7 +64,7 @@ def definition(
     return made
 
 
-def told(settings: Settings, queue_url: str, region: str) -> dict[str, str]:
+def dcp_environment(settings: Settings, queue_url: str, region: str) -> dict[str, str]:
     """The environment as Distributed-CellProfiler's client gives it to its worker.
 
     Without keys: containers act by their role.

@@ -105,12 +105,12 @@ class DaskExecutor(Executor):
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._under_way: dict[int, _SubmittedTask] = {}
-        self._told: queue.SimpleQueue[_EndedTask | _Lost] = queue.SimpleQueue()
+        self._endings: queue.SimpleQueue[_EndedTask | _Lost] = queue.SimpleQueue()
         self._lost: list[_Lost] = []
         self.drained: set[str] = set()
         """Workers that give back what they have not begun."""
         self._refusal = ""
-        self._looked = float("-inf")
+        self._polled = float("-inf")
         client.subscribe_topic(self.name, self._hear)
         plugin = Node(
             self.name,
@@ -147,9 +147,9 @@ class DaskExecutor(Executor):
         due = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
         while True:
             window = self.window
-            if time.monotonic() >= self._looked + _TEND_S:
+            if time.monotonic() >= self._polled + _TEND_S:
                 self.tend()
-                self._looked = time.monotonic()
+                self._polled = time.monotonic()
             room = max(0.0, due - time.monotonic())
             outcomes = [*self._outcomes(min(_TEND_S, room)), *self._settled()]
             if outcomes or self.window > window or time.monotonic() >= due:
@@ -246,9 +246,9 @@ class DaskExecutor(Executor):
                 self.drained.add(worker)
                 self.drains(worker)
             case [node.ENDED, outcome]:
-                self._told.put(_EndedTask(number, outcome))
+                self._endings.put(_EndedTask(number, outcome))
             case [node.LEFT, worker]:
-                self._told.put(_Lost(number, worker))
+                self._endings.put(_Lost(number, worker))
             case _:
                 with self._lock:  # not after its end: views would see it run again
                     if one := self._under_way.get(number):
@@ -261,15 +261,15 @@ class DaskExecutor(Executor):
         """
         error = future.exception() if future.status == "error" else None
         if isinstance(error, KilledWorker):
-            self._told.put(_Lost(number, str(error.last_worker.name)))
+            self._endings.put(_Lost(number, str(error.last_worker.name)))
         else:
-            self._told.put(_Lost(number, "", error))
+            self._endings.put(_Lost(number, "", error))
 
     def _outcomes(self, timeout_s: float) -> Iterator[Outcome]:
         """The outcomes that have been told; wait for the first."""
         with contextlib.suppress(queue.Empty):
             while True:
-                told = self._told.get(timeout=timeout_s)
+                told = self._endings.get(timeout=timeout_s)
                 timeout_s = 0.0
                 if isinstance(told, _Lost):
                     self._lost.append(told)

@@ -74,7 +74,7 @@ class Node(WorkerPlugin):
     ) -> None:
         self.name = name
         self.make = make
-        self.told = told
+        self.spec = told
         self.ahead = ahead
         self.life_s = life_s
         self.ends_worker = ends_worker
@@ -91,14 +91,14 @@ class Node(WorkerPlugin):
         slots = max(1, worker.state.nthreads - self.ahead)
         try:
             machine = await asyncio.to_thread(
-                machine_spec.made, self.make, self.told, slots
+                machine_spec.made, self.make, self.spec, slots
             )
         except Exception as error:  # Dask would let the worker go on without us
             said = str(error) if isinstance(error, CpengineError) else repr(error)
             why = f"{socket.gethostname()}: {said.splitlines()[0]}"
             self._later = asyncio.create_task(self._refuse(why))
             raise RuntimeError(why) from error
-        self.here = WorkerRun(
+        self.worker_run = WorkerRun(
             machine, str(worker.name), partial(worker.log_event, self.name)
         )
         self._later = asyncio.create_task(self._live())
@@ -119,23 +119,23 @@ class Node(WorkerPlugin):
     async def teardown(self, worker: Worker) -> None:
         """Give back what runs here: the worker is to end, the run may go on."""
         if hasattr(self, "here"):
-            self.here.give_back(running=True)
+            self.worker_run.give_back(running=True)
             await self._end()
 
     def transition(self, key: Key, start: str, finish: str, **kwargs: Any) -> None:
         """End an attempt that Dask has no use for: its driver may be gone."""
         if (start, finish) == ("executing", "released") and hasattr(self, "here"):
-            self.here.cancel(str(key))
+            self.worker_run.cancel(str(key))
 
     async def stop(self) -> None:
         """End the run's jobs here, and wait until nothing is left of them."""
-        self.here.stop()
+        self.worker_run.stop()
         await self._end()
 
     async def _end(self) -> None:
-        while self.here.busy:
+        while self.worker_run.busy:
             await asyncio.sleep(_LOOK_S)
-        await asyncio.to_thread(self.here.machine.close)
+        await asyncio.to_thread(self.worker_run.machine.close)
 
     async def _live(self) -> None:
         """Say that the worker takes jobs, and end it before its scheduler does."""
@@ -143,12 +143,12 @@ class Node(WorkerPlugin):
         if not self.life_s:
             return
         lifetime = Lifetime.of(self.life_s, os.environ, time.time())
-        while not lifetime.over(time.time(), self.here.longest_s):
+        while not lifetime.over(time.time(), self.worker_run.longest_s):
             await asyncio.sleep(1)
         self._worker.status = Status.paused
         await self._tell(DRAINING)
-        self.here.give_back(running=False)
-        while self.here.busy:
+        self.worker_run.give_back(running=False)
+        while self.worker_run.busy:
             await asyncio.sleep(_LOOK_S)
         await self._worker.close_gracefully(reason="its walltime is near")
 
@@ -223,7 +223,7 @@ class WorkerRun:
             def listen(event: Event) -> None:
                 one.running = one.running or event == PhaseBegun(job, "running")
                 if not isinstance(event, LogBegun):  # a file of this machine
-                    self._tell([number, *told(event)])
+                    self._tell([number, *format_event(event)])
 
             outcome = run_job(
                 job,
@@ -263,7 +263,7 @@ def attempt(name: str, job: str, number: int, attempt: int) -> None:
     if not hasattr(plugin, "here"):  # it has refused, and is about to end
         worker.log_event(name, [number, LEFT, str(worker.name)])
         return
-    plugin.here.run(Job.from_json(json.loads(job)), attempt, number, key)
+    plugin.worker_run.run(Job.from_json(json.loads(job)), attempt, number, key)
 
 
 async def stop(name: str, dask_worker: Worker) -> None:
@@ -283,7 +283,7 @@ def unpacked(text: str, job: Job) -> Outcome:
     return Outcome.from_json(json.loads(text) | {"job": job.to_json()})
 
 
-def told(event: Event) -> list[Any]:
+def format_event(event: Event) -> list[Any]:
     """An event as a worker tells it: its kind and what the driver lacks."""
     match event:
         case JobStarted(_, attempt):
@@ -306,6 +306,6 @@ _EVENTS: dict[str, Callable[..., Event]] = {
 
 
 def heard(told: list[Any], job: Job, listen: Listener) -> None:
-    """Pass on what `told` gave of a job."""
+    """Pass on what `format_event` gave of a job."""
     kind, *details = told
     listen(_EVENTS[kind](job, *details))

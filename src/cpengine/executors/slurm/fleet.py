@@ -85,7 +85,7 @@ class WorkerJob:
     standing: SchedulerState
     since: float
     """When that was first seen."""
-    looked: float = float("-inf")
+    polled: float = float("-inf")
     listed: float = float("-inf")
     """When the scheduler named it last."""
     joined: bool = False
@@ -126,7 +126,7 @@ class WorkerFleet:
     """Whether a worker did not start, or died by a fault of its own or its node's."""
     _count: int = 0
     _every_s: float = _SOON_S
-    _next_look: float = float("-inf")
+    _next_poll: float = float("-inf")
     _next_submit: float = float("-inf")
     _refused_s: float = _SOON_S
     _silent: bool = False
@@ -152,11 +152,11 @@ class WorkerFleet:
             No worker comes, and none will.
         """
         self._compare(present)
-        if self.queue.look and self.jobs and self.clock() >= self._next_look:
-            yield from self._look(self.queue.look)
+        if self.queue.poll and self.jobs and self.clock() >= self._next_poll:
+            yield from self._take_poll(self.queue.poll)
         for one in [one for one in self.jobs.values() if self._is_over(one)]:
-            yield from self._bury(one)
-        if self.queue.look is None and self.clock() > self._waits_since + _LONG_S:
+            yield from self._drop(one)
+        if self.queue.poll is None and self.clock() > self._waits_since + _LONG_S:
             yield f"no worker has come yet: see what {self.queue.name} says of them"
         yield from self._fill(wanted)
 
@@ -201,17 +201,19 @@ class WorkerFleet:
         if one is None or one.draining:
             return Failure(FailureKind.NODE_LOST, "its worker came to its end")
         lasts = self.clock() - since
-        unknown = self.queue.look is None or lasts > _FIND_OUT_S
+        unknown = self.queue.poll is None or lasts > _FIND_OUT_S
         state = one.standing.state
-        if one.looked < since and one.name in self.jobs and not unknown:
+        if one.polled < since and one.name in self.jobs and not unknown:
             if not self._silent:
-                self._next_look = min(self._next_look, self.clock())
+                self._next_poll = min(self._next_poll, self.clock())
             return None
-        if not unknown and (state in ("RUNNING", "COMPLETING") or not self._told(one)):
+        if not unknown and (
+            state in ("RUNNING", "COMPLETING") or not self._end_is_written(one)
+        ):
             return None
         return self._failure(one)
 
-    def _told(self, one: WorkerJob) -> bool:
+    def _end_is_written(self, one: WorkerJob) -> bool:
         """Whether all that its node writes of a job's end can be expected."""
         ended = one.standing.state not in ALIVE
         return not ended or self.clock() >= one.since + _SOON_S
@@ -219,7 +221,7 @@ class WorkerFleet:
     def _failure(self, one: WorkerJob) -> Failure:
         standing = one.standing
         if standing.state == "PENDING":  # it is in the queue again
-            ended = schedulers.account_of(one.number) if self.queue.look else None
+            ended = schedulers.account_of(one.number) if self.queue.poll else None
             standing = ended or standing
         where = f"{self.queue.name} job {one.number}"
         where += f" on {standing.node}" if standing.node else ""
@@ -230,7 +232,7 @@ class WorkerFleet:
             preempted = standing.state == "PREEMPTED"
             kind = FailureKind.SPOT_LOST if preempted else FailureKind.NODE_LOST
             why = _ENDS.get(standing.state, said)
-            if self.queue.look is None or standing.state == "RUNNING":
+            if self.queue.poll is None or standing.state == "RUNNING":
                 why = "nothing is heard of it any more"
         return Failure(kind, f"its worker was lost ({where}): {why}")
 
@@ -256,20 +258,20 @@ class WorkerFleet:
             if was and not one.present:
                 one.gone_since = self.clock()
             if was is not one.present:
-                self._look_soon()
+                self._poll_soon()
 
-    def _look_soon(self) -> None:
+    def _poll_soon(self) -> None:
         self._every_s = _SOON_S
-        self._next_look = min(self._next_look, self.clock() + _SOON_S)
+        self._next_poll = min(self._next_poll, self.clock() + _SOON_S)
 
-    def _look(self, look: schedulers.Poll) -> Iterator[str]:
+    def _take_poll(self, look: schedulers.Poll) -> Iterator[str]:
         now = self.clock()
         try:
             found = look(self.name)
         except OSError as error:
             self._silent = True
             self._every_s = min(2 * self._every_s, _LATE_S)
-            self._next_look = now + self._every_s
+            self._next_poll = now + self._every_s
             yield f"{self.queue.name} does not answer, jobs go on: {error}"
             return
         self._silent = False
@@ -283,10 +285,10 @@ class WorkerFleet:
             standing = SchedulerState(told.state, told.reason, node)
             if standing != one.standing:
                 one.standing, one.since = standing, now
-            one.looked = now
+            one.polled = now
         same = before == {name: one.standing for name, one in self.jobs.items()}
         self._every_s = min(1.5 * self._every_s, _LATE_S) if same else _SOON_S
-        self._next_look = self.clock() + self._every_s
+        self._next_poll = self.clock() + self._every_s
         yield from self._explain()
 
     def _take_back(self, found: Mapping[str, SchedulerState]) -> None:
@@ -324,13 +326,13 @@ class WorkerFleet:
         if one.present:
             return False
         now, state = self.clock(), one.standing.state
-        if self.queue.look is None:
+        if self.queue.poll is None:
             return one.gone_since is not None and now > one.gone_since + _SETTLE_S
         if state in ALIVE:
             return False
         return state not in _PASSING or now > one.since + _SETTLE_S
 
-    def _bury(self, one: WorkerJob) -> Iterator[str]:
+    def _drop(self, one: WorkerJob) -> Iterator[str]:
         del self.jobs[one.name]
         self.over[one.name] = one
         node = one.standing.node
@@ -382,7 +384,7 @@ class WorkerFleet:
             name, job, number, SchedulerState("PENDING"), self.clock()
         )
         self._refused_s = _SOON_S
-        self._look_soon()
+        self._poll_soon()
 
     def _refused(self, error: RefusedError) -> str:
         if not error.passing and not self.jobs:

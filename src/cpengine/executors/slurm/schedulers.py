@@ -79,7 +79,7 @@ class BatchScheduler:
     job: type[QueueJob]
     options: Options
     """What its class is told, besides what all are, for settings and bad nodes."""
-    look: Poll | None = None
+    poll: Poll | None = None
     """Gives where all jobs of a name stand, by their number, with one call."""
     restarts: str = "0"
     """What a job's shell makes the number of its restarts of: a worker that comes again
@@ -132,7 +132,7 @@ def submit(job: QueueJob) -> str:
         code = re.search(r"^Exit code: (\d+)$", str(error), re.MULTILINE)
         if code and code[1] == "124":
             raise RefusedError("it did not answer in time", passing=True) from error
-        said = missing if code and code[1] == "127" else _said(str(error))
+        said = missing if code and code[1] == "127" else _complaint(str(error))
         raise RefusedError(said, passing=bool(_PASSING.search(said))) from error
     return str(job.job_id)
 
@@ -179,7 +179,7 @@ def cancel(jobs: Sequence[QueueJob]) -> None:
     asyncio.run(all_of_them())
 
 
-def _said(error: str) -> str:
+def _complaint(error: str) -> str:
     """What a command complained of, by an error of dask-jobqueue."""
     head, _, stderr = error.partition("stderr:\n")
     code, _, stdout = head.partition("stdout:\n")
@@ -221,7 +221,7 @@ def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def look_at_slurm(name: str) -> dict[str, SchedulerState]:
+def poll_slurm(name: str) -> dict[str, SchedulerState]:
     """Where SLURM's jobs of a name stand, those that ended lately included.
 
     Raises
@@ -343,7 +343,7 @@ def _htcondor(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, An
 
 QUEUES: Mapping[str, BatchScheduler] = {
     "slurm": BatchScheduler(
-        "SLURM", _Slurm, _slurm, look_at_slurm, "${SLURM_RESTART_COUNT:-0}"
+        "SLURM", _Slurm, _slurm, poll_slurm, "${SLURM_RESTART_COUNT:-0}"
     ),
     "pbs": BatchScheduler("PBS", PBSJob, _pbs),
     "lsf": BatchScheduler("LSF", LSFJob, _lsf),

@@ -75,7 +75,7 @@ class Work:
             batch = Batch(number, jobs, spill)
             batch.add(found)
             self._not_tables += batch.not_tables
-            self._look_at_numbers(spill, number)
+            self._check_numbers(spill, number)
             tell(len(numbers_))
 
     def _fetched(self, batch: list[int]) -> tuple[list[int], dict[str, list[Csv]]]:
@@ -96,7 +96,7 @@ class Work:
             found[table].append(one)
         return batch, found
 
-    def _look_at_numbers(self, spill: Spill, batch: int) -> None:
+    def _check_numbers(self, spill: Spill, batch: int) -> None:
         """See whether jobs share image numbers."""
         if self._shared_numbers or not spill.has(IMAGE, batch):
             return

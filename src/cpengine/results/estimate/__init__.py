@@ -11,13 +11,13 @@ __all__ = [
     "Known",
     "StepEstimate",
     "Where",
+    "describe",
     "estimate",
     "of_todo",
-    "told",
 ]
 
 
-def told(
+def describe(
     steps: Steps, plans: list[Todo], on: str = "local", workers: int | None = None
 ) -> list[str]:
     """What steps that are planned already will take, in lines for `run --dry-run`.

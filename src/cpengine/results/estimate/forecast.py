@@ -141,7 +141,7 @@ def _names(steps: Steps, todo: Todo) -> Iterator[str]:
 def _known(
     steps: Steps, left: _RemainingJobs, where: Where, told: _MeasuredOutcomes
 ) -> Known:
-    learned = fit(list(map(Measured.of, told.outcomes)), kept=_kept(steps.project))
+    learned = fit(list(map(Measured.of, told.outcomes)), kept=_is_warm(steps.project))
     place = room(
         RoomRequest(
             project=steps.project,
@@ -169,7 +169,7 @@ def _known(
     )
 
 
-def _kept(project: ResolvedProject) -> bool:
+def _is_warm(project: ResolvedProject) -> bool:
     return project.file.cellprofiler.jobs_per_process > 1
 
 

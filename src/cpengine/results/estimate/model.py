@@ -186,7 +186,7 @@ class _MeasuredJobs:
             starts = [min(one.own_s - _OWN_S, _START_S) for one in measured]
             plain = list(map(_less, measured, starts))
             return cls(statistics.fmean(starts), plain, plain)
-        firsts, later = _told_apart(measured)
+        firsts, later = _first_and_later(measured)
         if not firsts:
             return cls(0.0, measured, measured)
         alike = defaultdict(list)
@@ -205,7 +205,7 @@ def _less(one: Measured, start_s: float) -> Measured:
     return replace(one, slot_s=max(0.0, one.slot_s - start_s))
 
 
-def _told_apart(
+def _first_and_later(
     measured: Sequence[Measured],
 ) -> tuple[list[Measured], list[Measured]]:
     """Those that came first in their CellProfiler, and the others."""

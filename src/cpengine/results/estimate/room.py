@@ -84,7 +84,9 @@ def room(asked: RoomRequest) -> Room:
 
 def _local(asked: RoomRequest) -> Room:
     settings = asked.project.file.executors.local
-    rule = MemoryRule.of(MemoryLeft.here(), int(settings.memory_gb * GB), admits=True)
+    rule = MemoryRule.of(
+        MemoryLeft.of_this_process(), int(settings.memory_gb * GB), admits=True
+    )
     fits = _fits(rule, asked)
     fixed = asked.workers or settings.workers
     slots = fixed or min(usable_cores(), fits)

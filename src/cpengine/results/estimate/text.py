@@ -58,7 +58,7 @@ def why(step: StepEstimate) -> str:
     return f"{step.step}: {step.why}"
 
 
-def said(step: StepEstimate) -> Iterator[str]:
+def describe(step: StepEstimate) -> Iterator[str]:
     """What stands behind the numbers of a step, a line each."""
     known = step.known
     if known is None:

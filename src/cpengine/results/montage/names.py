@@ -97,7 +97,7 @@ def kinds(
             alike[parsed.pattern, ending].append(parsed)
     found: dict[str, dict[Shown, str]] = {}
     for (_, ending), those in sorted(alike.items()):
-        for name, pictures in _told_apart(those, sites):
+        for name, pictures in _split_kinds(those, sites):
             unused = name if name not in found else f"{name}-{ending.lstrip('.')}"
             found.setdefault(unused, {}).update(pictures)
     return {name: found[name] for name in sorted(found, key=natural)}
@@ -133,7 +133,7 @@ def _without_site(
     return site, text
 
 
-def _told_apart(
+def _split_kinds(
     those: Sequence[_Parsed], sites: PlateSites
 ) -> Iterable[tuple[str, dict[Shown, str]]]:
     """The kinds among pictures whose names differ in numbers alone."""

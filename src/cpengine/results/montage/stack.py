@@ -99,7 +99,7 @@ def load(
     )
     loading.keep(*first)
     local = source.storage.is_local(source.keys[there[0]])
-    each(loading.one, rest, min(_AT_ONCE, cores()) if local else _AT_ONCE)
+    each(loading.read_tile, rest, min(_AT_ONCE, cores()) if local else _AT_ONCE)
     return loading.stack(), grid
 
 
@@ -145,7 +145,7 @@ class _Loading:
                 return shown, image
         return None
 
-    def one(self, shown: Shown) -> None:
+    def read_tile(self, shown: Shown) -> None:
         """Read one picture and keep its tile."""
         image = self._image(shown)
         if image is not None:

@@ -76,7 +76,7 @@ def judge(
     todo = Steps(project, [step], part, cellprofiler, unchecked=True).plan(step)
     rows, notes = _rows(project, todo, settings.measures)
     if part.plates:
-        rows += _kept(project, todo, settings.measures)
+        rows += _unchanged_rows(project, todo, settings.measures)
     sites = SiteMeasures.of(rows)
     if not sites.values:
         raise InputError(
@@ -117,7 +117,9 @@ def _rows(
     return rows, notes
 
 
-def _kept(project: ResolvedProject, todo: Todo, wanted: Sequence[str]) -> Iterator[Row]:
+def _unchanged_rows(
+    project: ResolvedProject, todo: Todo, wanted: Sequence[str]
+) -> Iterator[Row]:
     """The image sets of plates that are not read again, from their own tables."""
     again = {plate_of(job) for job in todo.plan.jobs}
     outputs = project.places.outputs

@@ -20,7 +20,7 @@ class Like:
     """Jobs."""
     retried: int = 0
     """Attempts that were followed by another."""
-    told: int = 0
+    reported: int = 0
     """How many failed jobs a reader knows of."""
 
     def __str__(self) -> str:
@@ -66,7 +66,7 @@ class Failing:
         news = first or (not again and like.failed == 1)
         if not news or len(self._found) > self._at_once:
             return False
-        like.told = like.failed
+        like.reported = like.failed
         return True
 
     def commonest(self, most: int) -> list[Like]:
@@ -77,6 +77,6 @@ class Failing:
     def news(self, most: int) -> Iterator[Like]:
         """The commonest causes of which jobs have failed since they were last told."""
         for like in self.commonest(most):
-            if like.failed > like.told:
-                like.told = like.failed
+            if like.failed > like.reported:
+                like.reported = like.failed
                 yield like

@@ -69,7 +69,7 @@ class View:
         self._clock = clock
         self._lock = threading.Lock()
         self._failing = Failing(0) if self._is_terminal else Failing()
-        self._said: set[str] = set()
+        self._shown: set[str] = set()
         self._next_line = clock() + _LINE_EVERY_S
         self._plates = Plates()
         self.counts = self._planned(jobs, already)
@@ -179,9 +179,9 @@ class View:
         return f"{job.step} {job.id} failed: {outcome.failure}{then}"
 
     def _once(self, line: str) -> str:
-        if line in self._said:
+        if line in self._shown:
             return ""
-        self._said.add(line)
+        self._shown.add(line)
         return line
 
     def _say_causes(self) -> None:
