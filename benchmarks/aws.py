@@ -118,9 +118,10 @@ def sending(report: Report, server: AwsServer, messages: int) -> None:
         took[name] = _sent(report, server, name, partial(send, url))
         if Queue(aws, url).counts().waiting != messages:
             sys.exit(f"{name}: not all messages are in the queue")
-    one, ten = took["one a call"], took["ten a call"]
+    single, batched = took["one a call"], took["ten a call"]
     report.say(
-        f"ratio of requests: {one[0] / ten[0]:.1f}, of time: {one[1] / ten[1]:.1f}"
+        f"ratio of requests: {single[0] / batched[0]:.1f}, "
+        f"of time: {single[1] / batched[1]:.1f}"
     )
 
 
@@ -179,8 +180,8 @@ def _filled(folder: Path, results: str, slots: int) -> tuple[App, Project]:
     app = ProjectApps(project, project.cellprofiler().version).app(STEP)
     queue = setup.setup(app)
     plan = project.plan(STEP)
-    book = project.ledger(plan.step)
-    submit.submit(app, book, [(job, 1) for job in plan.jobs], queue)
+    ledger = project.ledger(plan.step)
+    submit.submit(app, ledger, [(job, 1) for job in plan.jobs], queue)
     return app, project
 
 
@@ -213,7 +214,9 @@ def _environment(server: AwsServer, app: App) -> dict[str, str]:
     """What the service's task definition tells a container."""
     task = server.own("ecs").describe_task_definition(taskDefinition=app.settings.task)
     (container,) = task["taskDefinition"]["containerDefinitions"]
-    return {one["name"]: one["value"] for one in container["environment"]}
+    return {
+        variable["name"]: variable["value"] for variable in container["environment"]
+    }
 
 
 def _theirs(
@@ -247,44 +250,45 @@ def _loop(
         if not got:
             return last
         job = Job.from_json(json.loads(got[0]["Body"]))
-        _one(s3, plate, folder, job, results)
+        _run_dcp_job(s3, plate, folder, job, results)
         handle = got[0]["ReceiptHandle"]
         sqs.delete_message(QueueUrl=url, ReceiptHandle=handle)
         last = time.monotonic()
 
 
-def _one(s3: Any, plate: Plate, folder: Path, job: Job, results: str) -> None:
+def _run_dcp_job(s3: Any, plate: Plate, folder: Path, job: Job, results: str) -> None:
     """A job as `cp-worker.py` does it."""
-    here = folder / job.id
+    job_folder = folder / job.id
     for name in ("input", "output", "temp"):
-        (here / name).mkdir(parents=True)
-    s3.download_file(ROOT, PIPELINE, str(here / "any.cppipe"))
-    data = here / "load_data.csv"
+        (job_folder / name).mkdir(parents=True)
+    s3.download_file(ROOT, PIPELINE, str(job_folder / "any.cppipe"))
+    data = job_folder / "load_data.csv"
     s3.download_file(ROOT, f"{CSVS}/load_data_with_illum.csv", str(data))
     with data.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         if all(row[key] == value for key, value in job.group):
-            _fetch(s3, row, here / "input")
-    text = data.read_text().replace(BUCKET, str(here / "input"))
+            _fetch(s3, row, job_folder / "input")
+    text = data.read_text().replace(BUCKET, str(job_folder / "input"))
     data.write_text(text)
-    command = plain_command(plate, here)
-    command[command.index("-p") + 1] = str(here / "any.cppipe")
+    command = plain_command(plate, job_folder)
+    command[command.index("-p") + 1] = str(job_folder / "any.cppipe")
     command = [
-        one if "--data-file" not in one else f"--data-file={data}" for one in command
+        argument if "--data-file" not in argument else f"--data-file={data}"
+        for argument in command
     ]
-    command[command.index("-i") + 1] = str(here / "temp")
-    with (here / "log").open("wb") as log:
+    command[command.index("-i") + 1] = str(job_folder / "temp")
+    with (job_folder / "log").open("wb") as log:
         subprocess.run(
-            [*command, "-o", str(here / "output"), "-g", job.metadata],
-            env=plain_environ(here),
+            [*command, "-o", str(job_folder / "output"), "-g", job.metadata],
+            env=plain_environ(job_folder),
             stdout=log,
             stderr=log,
             check=True,
         )
     time.sleep(DCP_SLEEP_S)
-    for path in sorted(p for p in (here / "output").rglob("*") if p.is_file()):
-        name = path.relative_to(here / "output").as_posix()
+    for path in sorted(p for p in (job_folder / "output").rglob("*") if p.is_file()):
+        name = path.relative_to(job_folder / "output").as_posix()
         s3.upload_file(str(path), results, f"{job.destination}/{name}")
 
 

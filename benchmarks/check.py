@@ -49,10 +49,10 @@ def main() -> None:
         times: dict[str, list[float]] = {name: [] for name in sides}
         counts: dict[str, Counter[str]] = {}
         for _ in range(options.rounds):
-            for name, look in sides.items():
+            for name, side in sides.items():
                 server.reset_counts()
                 begun = time.monotonic()
-                look()
+                side()
                 times[name].append(time.monotonic() - begun)
                 counts[name] = server.counts()
     for name in sides:

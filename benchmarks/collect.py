@@ -56,7 +56,8 @@ def main() -> None:
         report.say(f"{side:<9}{count:>6} jobs {seconds:>8.1f} s {peak:>8.0f} MB")
     for what, name in enumerate(("time", "memory")):
         ours, theirs = (
-            statistics.median(one[what] for one in found[side, jobs]) for side in SIDES
+            statistics.median(result[what] for result in found[side, jobs])
+            for side in SIDES
         )
         report.say(f"ratio {name}, pandas / cpengine: {theirs / ours:.2f}")
     report.end("collect")
@@ -149,11 +150,11 @@ def _check(folder: Path) -> None:
     ours, theirs = folder / "cpengine" / "P.parquet", folder / "pandas.parquet"
     for name in parquet.read_schema(ours).names:
         if "_Intensity_" in name:
-            one, other = (
+            our_values, their_values = (
                 parquet.read_table(file, columns=[name])[name].to_numpy()
                 for file in (ours, theirs)
             )
-            if not np.array_equal(one, other):
+            if not np.array_equal(our_values, their_values):
                 sys.exit(f"{name}: differs")
 
 

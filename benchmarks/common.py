@@ -134,8 +134,8 @@ def _cpu_model() -> str:
 def _java(env: Mapping[str, str]) -> str:
     home = env.get("JAVA_HOME") or os.environ.get("JAVA_HOME")
     java = f"{home}/bin/java" if home else "java"
-    said = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
-    named = re.search(r'"([^"]+)"', said)
+    text = subprocess.run([java, "-version"], capture_output=True, text=True).stderr
+    named = re.search(r'"([^"]+)"', text)
     return named[1] if named else "unknown"
 
 
@@ -203,15 +203,15 @@ def _check_same(ran: Mapping[str, Sequence[Ran]]) -> None:
     if not expected.files:
         sys.exit(f"{first}: made no files")
     for name, rounds in ran.items():
-        for one in rounds:
-            differing = expected.files.items() ^ one.files.items()
+        for result in rounds:
+            differing = expected.files.items() ^ result.files.items()
             if differing:
                 paths = sorted({path for path, _ in differing})
                 sys.exit(f"{name}: {len(paths)} files differ from {first}: {paths[:4]}")
 
 
 def median(rounds: Sequence[Ran]) -> float:
-    return statistics.median(one.seconds for one in rounds)
+    return statistics.median(result.seconds for result in rounds)
 
 
 def say_sides(
@@ -221,7 +221,7 @@ def say_sides(
     width = max(map(len, ran)) + 2
     report.say(f"{'':<{width}}{'median':>10}{'from':>9}{'to':>9}{'a group':>11}")
     for name, rounds in ran.items():
-        seconds = sorted(one.seconds for one in rounds)
+        seconds = sorted(result.seconds for result in rounds)
         middle = median(rounds)
         report.say(
             f"{name:<{width}}{middle:>8.1f} s{seconds[0]:>9.1f}{seconds[-1]:>9.1f}"

@@ -27,7 +27,7 @@ from cpengine.results.estimate import Known, Where, estimate
 from cpengine.results.estimate.pilot import run as run_pilot
 from cpengine.run.progress import views
 from cpengine.run.session import Steps
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 PILOT = 3
 
@@ -80,17 +80,17 @@ def compare(report: Report, work: Work, options: Options) -> None:
         plate = work.plate(folder, options)
         say_plate(report, plate, options)
         for _ in range(options.rounds):
-            with scratch() as one:
-                rounds.append(_round(plate, one, options.slots))
+            with scratch() as round_folder:
+                rounds.append(_round(plate, round_folder, options.slots))
             _say(report, rounds[-1])
-    off = [abs(one.wall_off) for one in rounds]
-    cpu = [abs(one.cpu_off) for one in rounds]
-    memory = [abs(one.memory_off) for one in rounds]
+    off = [abs(result.wall_off) for result in rounds]
+    cpu = [abs(result.cpu_off) for result in rounds]
+    memory = [abs(result.memory_off) for result in rounds]
     report.say(
         f"wall time off by {statistics.median(off):.0%} in the median, "
         f"{max(off):.0%} at the most; CPU by {max(cpu):.0%}, memory by "
         f"{max(memory):.0%} at the most; "
-        f"{sum(one.held for one in rounds)} of {len(rounds)} in the interval"
+        f"{sum(result.held for result in rounds)} of {len(rounds)} in the interval"
     )
 
 
@@ -116,13 +116,13 @@ def _run(folder: Path, slots: int, known: Known, pilot_s: float) -> Round:
     command = [sys.executable, "-m", "cpengine", "run", STEP, "-C", str(folder)]
     command += ["--workers", str(slots), "--json"]
     project = Project.load(folder)
-    book = project.ledger(project.step(STEP))
+    ledger = project.ledger(project.step(STEP))
     before = set(_done(project))
     begun = time.monotonic()
-    said = subprocess.check_output(command, stderr=subprocess.DEVNULL)
+    output = subprocess.check_output(command, stderr=subprocess.DEVNULL)
     command_s = time.monotonic() - begun
-    (result,) = json.loads(said)
-    outcomes = book.outcomes(set(_done(project)) - before)
+    (result,) = json.loads(output)
+    outcomes = ledger.outcomes(set(_done(project)) - before)
     assert len(outcomes) == result["done"] > 0
     cpu_s = sum(outcome.cpu_s for outcome in outcomes)
     peak = max(outcome.peak_memory for outcome in outcomes)
@@ -136,15 +136,16 @@ def _done(project: Project) -> list[str]:
     ]
 
 
-def _say(report: Report, one: Round) -> None:
-    known, wall = one.known, one.known.wall_s
-    said, was = known.fit.peak_max / GB, one.peak / GB
+def _say(report: Report, result: Round) -> None:
+    known, wall = result.known, result.known.wall_s
+    estimated, was = known.fit.peak_max / GB, result.peak / GB
     report.say(
-        f"pilot of {PILOT} {one.pilot_s:.1f} s; the rest: said {wall.typical:.1f} s "
-        f"({wall.low:.1f} to {wall.high:.1f}), took {one.step_s:.1f} s "
-        f"(the command {one.command_s:.1f} s): {one.wall_off:+.0%}; "
-        f"CPU said {known.cpu_s:.1f} s, was {one.cpu_s:.1f} s: {one.cpu_off:+.0%}; "
-        f"memory said {said:.2f} GB, was {was:.2f} GB: {one.memory_off:+.0%}"
+        f"pilot of {PILOT} {result.pilot_s:.1f} s; the rest: said {wall.typical:.1f} s "
+        f"({wall.low:.1f} to {wall.high:.1f}), took {result.step_s:.1f} s "
+        f"(the command {result.command_s:.1f} s): {result.wall_off:+.0%}; "
+        f"CPU said {known.cpu_s:.1f} s, was {result.cpu_s:.1f} s: "
+        f"{result.cpu_off:+.0%}; "
+        f"memory said {estimated:.2f} GB, was {was:.2f} GB: {result.memory_off:+.0%}"
     )
 
 

@@ -168,9 +168,9 @@ def measure(count: int, slots: int, place: str | None) -> Found:
     }
 
 
-def worker_machine(told: str, slots: int = 1) -> Machine:
+def worker_machine(path: str, slots: int = 1) -> Machine:
     """The machine of a batch's folder, as workers of `benchmarks.slurm` make it."""
-    folder = Path(told)
+    folder = Path(path)
     machine = no_op_machine(Project.load(folder), folder, folder / PROGRAM)
     return replace(machine, slots=Slots(slots))
 

@@ -202,13 +202,13 @@ def _print_table(found: dict[str, dict[str, float]], groups: int) -> None:
         "cpu": "CPU, s",
         "peak": "peak memory, MB",
     }.items():
-        one, other = ours[name], theirs.get(name)
+        own, other = ours[name], theirs.get(name)
         if other is None:
-            print(f"{label:<24}{one:>10.1f}{'-':>10}{'-':>8}")
+            print(f"{label:<24}{own:>10.1f}{'-':>10}{'-':>8}")
         else:
-            print(f"{label:<24}{one:>10.1f}{other:>10.1f}{one / other:>8.2f}")
-    one, other = (groups / side["total"] for side in (ours, theirs))
-    print(f"{'groups/s':<24}{one:>10,.0f}{other:>10,.0f}{one / other:>8.2f}")
+            print(f"{label:<24}{own:>10.1f}{other:>10.1f}{own / other:>8.2f}")
+    own, other = (groups / side["total"] for side in (ours, theirs))
+    print(f"{'groups/s':<24}{own:>10,.0f}{other:>10,.0f}{own / other:>8.2f}")
     print(f"{'limit of memory, MB':<24}{LIMIT_MB:>10}")
 
 

@@ -121,9 +121,9 @@ def _local(machine: Machine, folder: Path, slots: int) -> Executor:
 
 def _slurm(machine: Machine, folder: Path, slots: int) -> Executor:
     settings = SlurmSection(cores=1, memory_gb=2.0, workers=slots, interface="lo")
-    told = str(folder)
+    spec = str(folder)
     return ClusterExecutor(
-        "slurm", settings, machine, MAKE, told, folder=folder / "run"
+        "slurm", settings, machine, MAKE, spec, folder=folder / "run"
     )
 
 

@@ -91,10 +91,10 @@ def make_plate(folder: Path, work: Work, groups: int) -> Plate:
         rows = [row | _write_illum(folder, work) for row in csv.DictReader(file)]
     _write_csv(folder / CSVS / "load_data_with_illum.csv", rows)
     data_file = folder / "load_data_here.csv"
-    here = str(folder.resolve())
+    place = str(folder.resolve())
     _write_csv(
         data_file,
-        [{key: text.replace(BUCKET, here) for key, text in r.items()} for r in rows],
+        [{key: text.replace(BUCKET, place) for key, text in r.items()} for r in rows],
     )
     return Plate(folder, work, dict(map(_group, rows)), data_file)
 
@@ -258,13 +258,13 @@ def timed(
 
     The benchmark ends if the command fails.
     """
-    said = folder / "said.log"
-    with said.open("w") as log:
+    path = folder / "said.log"
+    with path.open("w") as log:
         begun = time.monotonic()
         done = subprocess.run(
             command, input=given, text=True, env=environ, stdout=log, stderr=log
         )
         seconds = time.monotonic() - begun
     if done.returncode:
-        sys.exit(f"{command[0]} failed: {said.read_text()[-2000:]}")
+        sys.exit(f"{command[0]} failed: {path.read_text()[-2000:]}")
     return seconds

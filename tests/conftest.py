@@ -1,7 +1,6 @@
 """What tests of the real CellProfiler share: one CellProfiler, one analysed plate."""
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,14 +14,37 @@ from cpengine.demo.make import Size, make
 from cpengine.model import Job
 from cpengine.project import Project
 from cpengine.storage.roots import BUCKET
-from tests.services.aws.aws_server import AwsServer
-from tests.services.browser import browser, chromium
-from tests.services.s3.bucket_server import S3Server
-
-__all__ = ["browser", "chromium"]  # fixtures of another module
+from tests.services.shared import stop_all
 
 Cpengine = Callable[..., "subprocess.CompletedProcess[str]"]
 MODULE = (sys.executable, "-m", "cpengine")
+
+
+TIERS = {
+    "cellprofiler": {"cellprofiler", "plate"},
+    "services": {"s3_server"},
+    "slurm": {"slurm_cluster"},
+    "aws": {"aws_server"},
+    "browser": {"chromium"},
+    "chaos": set(),
+}
+"""What a test needs beside Python, and the fixtures by which that is seen; a test that
+needs it otherwise has the marker itself. All others are of the unit tier."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its tiers."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for tier in (tier for tier, needed in TIERS.items() if needed & fixtures):
+            item.add_marker(tier)
+        if not any(map(item.get_closest_marker, TIERS)):
+            item.add_marker("unit")
+
+
+def pytest_sessionfinish() -> None:
+    """Stop what fixtures have started."""
+    stop_all()
 
 
 @pytest.fixture(scope="session")
@@ -41,52 +63,6 @@ def cpengine() -> Cpengine:
         )
 
     return run
-
-
-@pytest.fixture(scope="session")
-def s3_server() -> Iterator[S3Server]:
-    """An S3 server over real HTTP, in a process of its own."""
-    with S3Server() as server:
-        yield server
-
-
-@pytest.fixture
-def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """The server without faults and counts, with the credentials that it takes."""
-    for name, value in s3_server.environ.items():
-        monkeypatch.setenv(name, value)
-    s3_server.faults()
-    s3_server.reset_counts()
-    yield s3_server
-    s3_server.faults()
-
-
-@pytest.fixture
-def bucket(s3: S3Server) -> Iterator[str]:
-    """A bucket of the test's own."""
-    name = f"lab-{secrets.token_hex(4)}"
-    s3.make(name)
-    yield name
-    s3.delete(name)
-
-
-@pytest.fixture(scope="session")
-def aws_server() -> Iterator[AwsServer]:
-    """All of AWS that tests need, over real HTTP, in a process of its own."""
-    with AwsServer() as server:
-        yield server
-
-
-@pytest.fixture
-def aws(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsServer]:
-    """The server as if it were new; no client of the test's reaches a real account."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in aws_server.environ.items():
-        monkeypatch.setenv(name, value)
-    aws_server.reset()
-    yield aws_server
-    aws_server.faults()
 
 
 @pytest.fixture(scope="session")

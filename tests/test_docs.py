@@ -70,8 +70,8 @@ def _prose(page: Path) -> str:
 
 def _anchors(page: Path) -> set[str]:
     """Headings as GitHub makes anchors of them."""
-    kept = (re.sub(r"[^\w\- ]", "", h.lower()) for h in _HEADING.findall(_prose(page)))
-    return {text.replace(" ", "-") for text in kept}
+    texts = (re.sub(r"[^\w\- ]", "", h.lower()) for h in _HEADING.findall(_prose(page)))
+    return {text.replace(" ", "-") for text in texts}
 
 
 def test_errors_page_has_every_exit_code() -> None:
@@ -106,12 +106,12 @@ def test_aws_page_quotes_what_the_code_says() -> None:
     rows = [line.split(" | ")[0] for line in table.splitlines() if "| " in line]
     quoted = {text for row in rows for text in re.findall("`([^`]+)`", row)}
     assert len(quoted) > 30
-    said = [text for path in sorted(CODE.rglob("*.py")) for text in _texts(path)]
+    texts = [text for path in sorted(CODE.rglob("*.py")) for text in _texts(path)]
     wrong = []
     for text in quoted - _AWS_SAYS:
         parts = [re.escape(part.strip(" :$")) for part in _STANDS_FOR.split(text)]
         pattern = re.compile(".*".join(filter(None, parts)))
-        if not any(map(pattern.search, said)):
+        if not any(map(pattern.search, texts)):
             wrong.append(text)
     assert wrong == []
 

@@ -33,10 +33,10 @@ class CpengineError(Exception):
     def findings(self) -> tuple[Finding, ...]:
         """What was found, one a line."""
         lines = (
-            [one]
-            if isinstance(one, Finding)
-            else map(self.rule.found_in, one.splitlines())
-            for one in self._found
+            [problem]
+            if isinstance(problem, Finding)
+            else map(self.rule.found_in, problem.splitlines())
+            for problem in self._found
         )
         return tuple(finding for some in lines for finding in some)
 

@@ -1,10 +1,21 @@
-"""Plates, wells and sites: the columns that name them, and parts of a batch."""
+"""Plates, wells and sites: their columns, parts of a batch, where wells lie. Pure."""
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
 SITE_KEYS = (PLATE, WELL, SITE)
 """The columns that together name a site."""
+
+Place = tuple[int, int]
+"""The row and the column of a well, both from 0."""
+SHAPES = {6: (2, 3), 24: (4, 6), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
+"""Rows and columns of the usual plates by their number of wells, smallest first."""
+
+_WELL = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)")
+_NUMBERED = re.compile(r"r0*([1-9]\d?)c0*([1-9]\d?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +33,44 @@ class Part:
         """The values wanted of each metadata column that is restricted."""
         values = zip(SITE_KEYS, (self.plates, self.wells, self.sites), strict=True)
         return {key: wanted for key, wanted in values if wanted}
+
+
+def place_of(well: str) -> Place | None:
+    """Where a well lies by its name: `A01`, `a1`, `A-01`, `AF48`, `r01c12`.
+
+    None for a name that tells no row and column.
+    """
+    if found := _NUMBERED.fullmatch(well):
+        return int(found[1]) - 1, int(found[2]) - 1
+    if found := _WELL.fullmatch(well):
+        row = 0
+        for letter in found[1].upper():
+            row = 26 * row + ascii_uppercase.index(letter) + 1
+        return row - 1, int(found[2]) - 1
+    return None
+
+
+def row_name(row: int) -> str:
+    """The letters of a row, from 0: A, B, ..., Z, AA."""
+    more, last = divmod(row, 26)
+    return (row_name(more - 1) if more else "") + ascii_uppercase[last]
+
+
+def well_name(place: Place) -> str:
+    """A well's usual name: `A01`."""
+    row, column = place
+    return f"{row_name(row)}{column + 1:02}"
+
+
+def smallest_shape(places: Collection[Place], least: int = 6) -> Place | None:
+    """Rows and columns of the smallest usual plate that has these wells.
+
+    Parameters
+    ----------
+    least
+        How many wells it has at the least. None is returned if no plate is so large.
+    """
+    for wells, (rows, columns) in SHAPES.items():
+        if wells >= least and all(r < rows and c < columns for r, c in places):
+            return rows, columns
+    return None

@@ -328,7 +328,7 @@ FLAGGED_OUT = _rule(
     "Look at them: `cpengine qc` says why each is flagged.",
     Severity.WARNING,
 )
-FLAGGED_KEPT = _rule(
+FLAGGED_INCLUDED = _rule(
     "flagged-kept",
     _GROUPS,
     "Jobs hold flagged sites beside others",

@@ -173,15 +173,15 @@ def runtime(folder: Path, text: str, name: str = "docker") -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "arguments"),
     [("docker", "rm --force cpengine-7"), ("podman", "rm --force --time=0 cpengine-7")],
 )
 def test_a_container_is_removed_by_its_name(
-    tmp_path: Path, name: str, said: str
+    tmp_path: Path, name: str, arguments: str
 ) -> None:
     program = runtime(tmp_path / "bin", f'echo "$*" > {tmp_path}/said', name)
     RunningContainer(Container("cp", str(program)), "cpengine-7").end()
-    assert (tmp_path / "said").read_text() == f"{said}\n"
+    assert (tmp_path / "said").read_text() == f"{arguments}\n"
 
 
 def test_nothing_is_known_before_a_container_has_processes(tmp_path: Path) -> None:
@@ -221,12 +221,12 @@ ENVIRONMENT = {"CPENGINE_HOME": "/no", "JAVA_HOME": "/jdk"}
 SCRIPT = "echo /opt/cp/bin/cellprofiler; echo '#!/opt/cp/bin/python3.8'; echo import re"
 
 
-def image_with(folder: Path, *, python: str, version: str, look: str = SCRIPT) -> str:
+def image_with(folder: Path, *, python: str, version: str, script: str = SCRIPT) -> str:
     """A PATH with a runtime that gives these answers."""
     runtime(
         folder / "bin",
         f"""case "$*" in
-        *"command -v"*) {look};;
+        *"command -v"*) {script};;
         *importlib*) {python};;
         *--version*) {version};;
         esac""",
@@ -248,8 +248,10 @@ def test_an_images_python_is_that_of_its_script(tmp_path: Path) -> None:
 
 
 def test_an_image_with_a_wrapper_script_has_no_known_python(tmp_path: Path) -> None:
-    look = "echo /usr/bin/cellprofiler; echo '#!/bin/sh'; echo exec other"
-    seen = found(image_with(tmp_path, python="exit 1", version="echo 4.2.8", look=look))
+    script = "echo /usr/bin/cellprofiler; echo '#!/bin/sh'; echo exec other"
+    seen = found(
+        image_with(tmp_path, python="exit 1", version="echo 4.2.8", script=script)
+    )
     assert (seen.version, seen.python) == ("4.2.8", None)
 
 
@@ -261,8 +263,8 @@ def test_an_image_whose_python_lacks_cellprofiler_is_asked_itself(
 
 
 def test_an_image_that_does_not_start_is_refused_with_the_cure(tmp_path: Path) -> None:
-    look = "echo no such image >&2; exit 125"
-    path = image_with(tmp_path, python="exit 1", version="exit 1", look=look)
+    script = "echo no such image >&2; exit 125"
+    path = image_with(tmp_path, python="exit 1", version="exit 1", script=script)
     with pytest.raises(
         CellProfilerError, match=r"no such image\); get .*`docker pull`"
     ):

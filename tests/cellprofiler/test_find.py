@@ -169,7 +169,7 @@ def test_version_of_a_movable_environment_is_asked_of_the_python_beside(
     assert find(Wanted(str(script)), environ).python == python
 
 
-def test_version_of_a_wrapper_is_its_last_line_that_looks_like_one(
+def test_version_of_a_wrapper_is_its_last_line_that_is_a_version(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     script = program(tmp_path / "w", "echo 1 start; echo 4.2.8.1; echo bye")
@@ -198,9 +198,9 @@ def test_candidates_tell_what_was_passed_over(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     program(tmp_path / "bin" / "cellprofiler")
-    told = [(c.found, c.note) for c in candidates(Wanted(), environ)]
-    assert [found for found, _ in told] == [False] * 5 + [True]
-    assert told[0] == (False, "not set")
+    entries = [(c.found, c.note) for c in candidates(Wanted(), environ)]
+    assert [found for found, _ in entries] == [False] * 5 + [True]
+    assert entries[0] == (False, "not set")
 
 
 def java(home: Path, *, headers: bool) -> Path:
@@ -211,7 +211,7 @@ def java(home: Path, *, headers: bool) -> Path:
     return home
 
 
-def test_java_home_that_is_set_is_kept(environ: dict[str, str], tmp_path: Path) -> None:
+def test_java_home_that_is_set_stays(environ: dict[str, str], tmp_path: Path) -> None:
     assert find(Wanted(str(program(tmp_path / "w"))), environ).env == {}
 
 

@@ -120,17 +120,17 @@ def test_python_without_headers_is_not_taken(
     assert find_python(environ) is None
 
 
-def test_compiler_named_by_cc_is_the_only_one_looked_for(
+def test_compiler_named_by_cc_is_the_only_one_tried(
     tmp_path: Path, environ: dict[str, str]
 ) -> None:
     program(tmp_path / "bin" / "gcc")
     assert find_compiler(environ | {"CC": "icc -O2"}) is None
 
 
-def test_failed_download_of_a_python_is_told(environ: dict[str, str]) -> None:
-    said: list[str] = []
-    refusal(environ, said.append)
-    assert "uv could not download it" in said[-1]
+def test_failed_download_of_a_python_is_reported(environ: dict[str, str]) -> None:
+    messages: list[str] = []
+    refusal(environ, messages.append)
+    assert "uv could not download it" in messages[-1]
 
 
 def test_failed_step_is_quoted_with_its_log_and_leaves_nothing(
@@ -153,8 +153,8 @@ def test_home_that_cannot_be_written_is_named(
 
 
 def test_hints_and_blank_lines_are_not_what_went_wrong() -> None:
-    told = "error: failed\n  cause: no compiler\n\nhint: see the manual\n"
-    assert meaning_of(told) == "no compiler"
+    output = "error: failed\n  cause: no compiler\n\nhint: see the manual\n"
+    assert meaning_of(output) == "no compiler"
 
 
 def test_second_installation_returns_at_once(
@@ -163,9 +163,9 @@ def test_second_installation_returns_at_once(
     folder = tmp_path / "home" / "cellprofiler" / "4.2.8.1"
     program(folder / "bin" / "python")
     program(folder / "bin" / "cellprofiler")
-    said: list[str] = []
-    install(environ=environ, say=said.append)
-    assert said == [f"CellProfiler 4.2.8.1 is already installed in {folder}"]
+    messages: list[str] = []
+    install(environ=environ, say=messages.append)
+    assert messages == [f"CellProfiler 4.2.8.1 is already installed in {folder}"]
 
 
 def test_two_installations_wait_for_each_other(
@@ -191,11 +191,11 @@ def test_installed_cellprofiler_starts(tmp_path: Path) -> None:
     environ.pop("CPENGINE_CELLPROFILER", None)
     made = install(environ=environ, say=lambda text: print(text, file=sys.stderr))
     assert find(Wanted(), environ) == made
-    told = subprocess.run(
+    ran = subprocess.run(
         [*made.command, "--version"],
         env=run_environment(made.env, tmp_path, environ),
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split()[-1] == made.version == "4.2.8.1"
+    assert ran.stdout.split()[-1] == made.version == "4.2.8.1"

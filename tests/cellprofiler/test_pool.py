@@ -24,7 +24,7 @@ from cpengine.testing import jobs, machine
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Machine]:
+def warm_machine(tmp_path: Path) -> Iterator[Machine]:
     """A machine with hosts."""
     with machine(tmp_path, {}, warm=True) as made:
         yield made
@@ -45,33 +45,38 @@ def _failure(outcome: Outcome) -> FailureKind | None:
     return outcome.failure.kind if outcome.failure else None
 
 
-def _recycled(here: Machine, recycling: Recycling) -> Machine:
+def _recycled(warm_machine: Machine, recycling: Recycling) -> Machine:
     """The machine with hosts that are replaced at other times."""
-    tool = here.cellprofiler
-    hosts = Hosts(tool, here.scratch, recycling, Path(*tool.command))
-    return replace(here, hosts=hosts)
+    tool = warm_machine.cellprofiler
+    hosts = Hosts(tool, warm_machine.scratch, recycling, Path(*tool.command))
+    return replace(warm_machine, hosts=hosts)
 
 
-def _hosting(here: Machine, program: str) -> Machine:
+def _hosting(warm_machine: Machine, program: str) -> Machine:
     """The machine with another program in its hosts."""
-    path = here.scratch.parent / "program"
+    path = warm_machine.scratch.parent / "program"
     path.write_text(textwrap.dedent(program))
-    return replace(here, hosts=Hosts(here.cellprofiler, here.scratch, program=path))
+    return replace(
+        warm_machine,
+        hosts=Hosts(warm_machine.cellprofiler, warm_machine.scratch, program=path),
+    )
 
 
 # Which process runs a job
 
 
-def test_a_host_runs_one_job_after_another(here: Machine, tmp_path: Path) -> None:
-    assert all(run_job(job, here).done for job in jobs("A", "B", "C"))
+def test_a_host_runs_one_job_after_another(
+    warm_machine: Machine, tmp_path: Path
+) -> None:
+    assert all(run_job(job, warm_machine).done for job in jobs("A", "B", "C"))
     pids = {_pid(tmp_path, name) for name in "ABC"}
     assert len(pids) == 1
     assert pids != {os.getpid()}
 
 
-def test_what_a_host_tells_of_modules_is_passed_on(here: Machine) -> None:
+def test_what_a_host_tells_of_modules_is_passed_on(warm_machine: Machine) -> None:
     events: list[Event] = []
-    outcome = run_job(_job(), here, listen=events.append)
+    outcome = run_job(_job(), warm_machine, listen=events.append)
     assert ModuleDone(_job(), 1, "LoadData", 1, 0.02) in events
     assert outcome.module_s == {"1 LoadData": 0.02}
     assert outcome.peak_memory > 0
@@ -91,11 +96,11 @@ def test_what_a_host_tells_of_modules_is_passed_on(here: Machine) -> None:
 def test_after_a_failure_the_next_job_gets_a_fresh_process(
     act: str, limits: dict[str, Any], kind: FailureKind, tmp_path: Path
 ) -> None:
-    with machine(tmp_path, {"B": [act]}, warm=True) as here:
-        before = run_job(_job("A"), here)
-        failed = run_job(replace(_job("B"), **limits), here)
-        after = run_job(_job("C"), here)
-    assert [_failure(one) for one in (before, failed, after)] == [None, kind, None]
+    with machine(tmp_path, {"B": [act]}, warm=True) as warm_machine:
+        before = run_job(_job("A"), warm_machine)
+        failed = run_job(replace(_job("B"), **limits), warm_machine)
+        after = run_job(_job("C"), warm_machine)
+    assert [_failure(ran) for ran in (before, failed, after)] == [None, kind, None]
     first, same, other = (_pid(tmp_path, name) for name in "ABC")
     assert first == same != other
     assert not psutil.pid_exists(first)
@@ -110,37 +115,39 @@ def test_after_a_job_that_was_cancelled_the_next_one_gets_a_fresh_process(
         if isinstance(event, ModuleDone):
             cancelled.set()
 
-    with machine(tmp_path, {"A": ["hang"]}, warm=True) as here:
-        ended = run_job(_job("A"), here, listen=listen, cancelled=cancelled)
+    with machine(tmp_path, {"A": ["hang"]}, warm=True) as warm_machine:
+        ended = run_job(_job("A"), warm_machine, listen=listen, cancelled=cancelled)
         assert _failure(ended) is FailureKind.CANCELLED
         assert not psutil.pid_exists(_pid(tmp_path, "A"))
-        assert run_job(_job("B"), here).done
+        assert run_job(_job("B"), warm_machine).done
 
 
 def test_missing_output_alone_ends_no_host(tmp_path: Path) -> None:
-    with machine(tmp_path, {"A": ["empty"]}, warm=True) as here:
-        assert _failure(run_job(_job("A"), here)) is FailureKind.NO_OUTPUT
-        assert run_job(_job("B"), here).done
+    with machine(tmp_path, {"A": ["empty"]}, warm=True) as warm_machine:
+        assert _failure(run_job(_job("A"), warm_machine)) is FailureKind.NO_OUTPUT
+        assert run_job(_job("B"), warm_machine).done
     assert _pid(tmp_path, "A") == _pid(tmp_path, "B")
 
 
-def test_a_host_is_replaced_after_so_many_jobs(here: Machine, tmp_path: Path) -> None:
-    with _recycled(here, Recycling(jobs=2)) as used:
+def test_a_host_is_replaced_after_so_many_jobs(
+    warm_machine: Machine, tmp_path: Path
+) -> None:
+    with _recycled(warm_machine, Recycling(jobs=2)) as used:
         assert all(run_job(job, used).done for job in jobs("A", "B", "C"))
     first, second, third = (_pid(tmp_path, name) for name in "ABC")
     assert first == second != third
 
 
 def test_a_host_that_holds_much_memory_is_replaced(
-    here: Machine, tmp_path: Path
+    warm_machine: Machine, tmp_path: Path
 ) -> None:
-    with _recycled(here, Recycling(memory=1)) as used:
+    with _recycled(warm_machine, Recycling(memory=1)) as used:
         assert all(run_job(job, used).done for job in jobs("A", "B"))
     assert _pid(tmp_path, "A") != _pid(tmp_path, "B")
 
 
 def test_jobs_share_a_host_if_their_plugins_are_the_same(
-    here: Machine, tmp_path: Path
+    warm_machine: Machine, tmp_path: Path
 ) -> None:
     for folder, code in (("one", "x"), ("copy", "x"), ("other", "y")):
         (tmp_path / folder).mkdir()
@@ -148,7 +155,7 @@ def test_jobs_share_a_host_if_their_plugins_are_the_same(
     for job, plugins in zip(
         jobs("A", "B", "C", "D"), ("one", "copy", "other", None), strict=True
     ):
-        assert run_job(replace(job, plugins=plugins), here).done
+        assert run_job(replace(job, plugins=plugins), warm_machine).done
     first, same, other, without = (_pid(tmp_path, name) for name in "ABCD")
     assert first == same
     assert len({first, other, without}) == 3
@@ -156,12 +163,12 @@ def test_jobs_share_a_host_if_their_plugins_are_the_same(
 
 
 def test_a_host_has_the_plugins_as_they_are_when_a_job_comes(
-    here: Machine, tmp_path: Path
+    warm_machine: Machine, tmp_path: Path
 ) -> None:
     (tmp_path / "plugins").mkdir()
     for name in "AB":
         (tmp_path / "plugins" / "my.py").write_text(f"made_for = {name!r}")
-        assert run_job(replace(_job(name), plugins="plugins"), here).done
+        assert run_job(replace(_job(name), plugins="plugins"), warm_machine).done
     assert _pid(tmp_path, "A") != _pid(tmp_path, "B")
 
 
@@ -169,7 +176,7 @@ def test_a_host_has_the_plugins_as_they_are_when_a_job_comes(
 
 
 def test_where_no_host_starts_each_job_has_a_process_of_its_own(
-    here: Machine, tmp_path: Path
+    warm_machine: Machine, tmp_path: Path
 ) -> None:
     refusing = """
         import pathlib, sys
@@ -178,39 +185,43 @@ def test_where_no_host_starts_each_job_has_a_process_of_its_own(
         sys.exit("no such module")
     """
     events: list[Event] = []
-    with _hosting(here, refusing) as used:
+    with _hosting(warm_machine, refusing) as used:
         ended = [run_job(job, used, listen=events.append) for job in jobs("A", "B")]
     assert all(outcome.done for outcome in ended)
     assert _pid(tmp_path, "A") != _pid(tmp_path, "B")
     assert events.count(ProcessEachJob("no such module")) == 2
     assert (tmp_path / "starts").read_text() == "x"
-    assert list(here.scratch.iterdir()) == []
+    assert list(warm_machine.scratch.iterdir()) == []
 
 
-def test_a_host_whose_start_is_disturbed_by_output_is_none(here: Machine) -> None:
+def test_a_host_whose_start_is_disturbed_by_output_is_none(
+    warm_machine: Machine,
+) -> None:
     events: list[Event] = []
-    with _hosting(here, "print('welcome', flush=True); input()") as used:
+    with _hosting(warm_machine, "print('welcome', flush=True); input()") as used:
         assert run_job(_job(), used, listen=events.append).done
-    (said,) = (event.why for event in events if isinstance(event, ProcessEachJob))
-    assert "welcome" in said
+    (reason,) = (event.why for event in events if isinstance(event, ProcessEachJob))
+    assert "welcome" in reason
 
 
-def test_a_host_that_is_ended_while_it_starts_is_tried_again(here: Machine) -> None:
+def test_a_host_that_is_ended_while_it_starts_is_tried_again(
+    warm_machine: Machine,
+) -> None:
     killed = "import os; os.kill(os.getpid(), 9)"
-    with _hosting(here, killed) as used:
+    with _hosting(warm_machine, killed) as used:
         assert used.hosts
         assert _failure(run_job(_job(), used)) is FailureKind.CRASH
         assert not used.hosts.unavailable
 
 
 def test_a_host_that_died_while_it_waited_harms_no_job(
-    here: Machine, tmp_path: Path
+    warm_machine: Machine, tmp_path: Path
 ) -> None:
-    assert run_job(_job("A"), here).done
+    assert run_job(_job("A"), warm_machine).done
     first = _pid(tmp_path, "A")
     os.kill(first, signal.SIGKILL)
     os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
-    assert run_job(_job("B"), here).done
+    assert run_job(_job("B"), warm_machine).done
     assert _pid(tmp_path, "B") != first
 
 
@@ -236,23 +247,25 @@ READY = """
     ],
 )
 def test_a_host_that_breaks_off_is_a_crash(
-    here: Machine, end: str, monkeypatch: pytest.MonkeyPatch
+    warm_machine: Machine, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "_GRACE_S", 0.1)
     lingers = "" if "_exit" in end else "\ntime.sleep(600)\n"
     program = textwrap.dedent(READY) + end + lingers
-    with _hosting(here, program) as used:
+    with _hosting(warm_machine, program) as used:
         assert _failure(run_job(_job(), used)) is FailureKind.CRASH
-    assert list(here.scratch.iterdir()) == []
+    assert list(warm_machine.scratch.iterdir()) == []
 
 
-def test_what_is_printed_does_not_disturb_a_host(here: Machine, tmp_path: Path) -> None:
-    script = Path(*here.cellprofiler.command)
+def test_what_is_printed_does_not_disturb_a_host(
+    warm_machine: Machine, tmp_path: Path
+) -> None:
+    script = Path(*warm_machine.cellprofiler.command)
     noisy = script.read_text().replace(
         "    return 255", "    os.write(1, b'noise\\n'); print('noise')\n    return 255"
     )
     script.write_text(noisy)
-    assert run_job(_job(), here).done
+    assert run_job(_job(), warm_machine).done
     log = (tmp_path / "ledger/logs/A.log").read_text()
     assert log.count("noise") == 2
 
@@ -260,8 +273,8 @@ def test_what_is_printed_does_not_disturb_a_host(here: Machine, tmp_path: Path) 
 # When hosts end
 
 
-def test_a_host_that_waits_in_vain_is_ended(here: Machine) -> None:
-    with _recycled(here, Recycling(idle_s=0)) as used:
+def test_a_host_that_waits_in_vain_is_ended(warm_machine: Machine) -> None:
+    with _recycled(warm_machine, Recycling(idle_s=0)) as used:
         hosts = used.hosts
         assert hosts is not None
         with hosts.lend(None, Flag()) as busy:
@@ -273,12 +286,12 @@ def test_a_host_that_waits_in_vain_is_ended(here: Machine) -> None:
 
 
 def test_closing_ends_idle_hosts_and_removes_their_folders(
-    here: Machine, tmp_path: Path
+    warm_machine: Machine, tmp_path: Path
 ) -> None:
-    run_job(_job(), here)
-    assert list(here.scratch.iterdir()) != []
-    here.close()
-    assert list(here.scratch.iterdir()) == []
+    run_job(_job(), warm_machine)
+    assert list(warm_machine.scratch.iterdir()) != []
+    warm_machine.close()
+    assert list(warm_machine.scratch.iterdir()) == []
     assert not psutil.pid_exists(_pid(tmp_path, "A"))
 
 
@@ -297,11 +310,11 @@ from pathlib import Path
 from cpengine.job.run_job import run_job
 from cpengine.testing import jobs, machine
 
-here = machine(Path(sys.argv[1]), {"B": ["hang"]}, warm=True)
-run_job(jobs("A")[0], here)
+warm_machine = machine(Path(sys.argv[1]), {"B": ["hang"]}, warm=True)
+run_job(jobs("A")[0], warm_machine)
 print("waiting", flush=True)
 if sys.argv[2] == "busy":
-    run_job(jobs("B")[0], here, listen=lambda event: print(event, flush=True))
+    run_job(jobs("B")[0], warm_machine, listen=lambda event: print(event, flush=True))
 elif sys.argv[2] == "idle":
     sys.stdin.read()
 """

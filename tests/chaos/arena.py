@@ -78,14 +78,14 @@ class Arena:
         cage = self.plate.cage(folder, root)
         promises = Promises(self.plate.undisturbed)
 
-        def look() -> Seen:
+        def check() -> Seen:
             seen = root.see()
             promises.hold(seen)
-            self.figures.looks += 1
+            self.figures.checks += 1
             return seen
 
         monkey = Monkey(
-            cage, self.temper, chance, self.figures, look, self.plate.undisturbed
+            cage, self.temper, chance, self.figures, check, self.plate.undisturbed
         )
         root.storm(chance.randrange(2**32))
         monkey.torment(kills)
@@ -98,7 +98,7 @@ class Arena:
         status = answer(cage.ask("status", "--verify", "--json"))
         status_is_clean(json.loads(status))
         only_the_cache_is_left(cage.scratch)
-        assert "Traceback" not in cage.said()
+        assert "Traceback" not in cage.output()
         self.figures.jobs += len(seen.done)
         self.figures.files += len(self.plate.undisturbed.output)
         self.figures.parts += len(parts(seen))

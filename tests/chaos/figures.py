@@ -18,7 +18,7 @@ class Figures:
     """By victim: `cpengine` or `CellProfiler`."""
     met: dict[str, "Counter[str]"] = field(default_factory=dict)
     """By victim, in which phase its jobs were; a kill of cpengine meets several."""
-    looks: int = 0
+    checks: int = 0
     """How often the promises were checked while all went on."""
     faults: "Counter[str]" = field(default_factory=Counter)
     jobs: int = 0
@@ -42,7 +42,7 @@ class Figures:
             f"rounds, {self.resumes} resumes, {self.seconds:.0f} s; "
             f"kills of {met}; faults: {_list(self.faults)}; "
             f"{self.jobs} jobs done once, 0 lost; {self.files} files compared, "
-            f"{self.looks} looks meanwhile; left over: {self.parts} .part, "
+            f"{self.checks} checks meanwhile; left over: {self.parts} .part, "
             f"failed markers beside done ones: {_list(self.failures)}"
         )
 

@@ -84,7 +84,7 @@ class Cage:
         module = [sys.executable, "-m", "cpengine"]
         return [*module, command, self.step, "-C", str(self.project), *options]
 
-    def said(self) -> str:
+    def output(self) -> str:
         """All that the runs have said."""
         return self.log.read_text()
 
@@ -108,7 +108,7 @@ class Monkey:
 
     Parameters
     ----------
-    look
+    check
         Called after each kill and each run: checks the promises, gives what it saw.
     """
 
@@ -116,7 +116,7 @@ class Monkey:
     temper: Temper
     chance: random.Random
     figures: Figures
-    look: Callable[[], Seen]
+    check: Callable[[], Seen]
     undisturbed: Seen
 
     def torment(self, kills: int) -> int:
@@ -130,12 +130,12 @@ class Monkey:
                 while made < kills and engine.poll() is None:
                     made += self._strikes(engine)
                 code = engine.wait(_LONGEST_RUN_S)
-            self.look()
+            self.check()
             if code == 0:
                 return made
             unkilled = 0 if code == -signal.SIGKILL else unkilled + 1
             self.figures.resumes += 1
-        raise AssertionError(f"runs go on failing: {self.cage.said()[-2000:]}")
+        raise AssertionError(f"runs go on failing: {self.cage.output()[-2000:]}")
 
     def _strikes(self, engine: Engine) -> bool:
         """Kill one of the processes when its time has come; whether it was alive."""
@@ -174,7 +174,7 @@ class Monkey:
             return False
         psutil.wait_procs([victim], timeout=30)
         self.figures.killed(CELLPROFILER, [phase])
-        self.look()
+        self.check()
         return True
 
     def _kill_cpengine(self, engine: Engine) -> bool:
@@ -189,7 +189,7 @@ class Monkey:
     def _phases(self, pid: int) -> list[str]:
         """Where the jobs of a killed process were, from what it left."""
         attempts = self.cage.attempts(pid)
-        seen = self.look()
+        seen = self.check()
         return [self._phase(folder, seen) for folder in attempts] or ["no job"]
 
     def _phase(self, folder: Path, seen: Seen) -> str:

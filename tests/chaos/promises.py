@@ -123,19 +123,19 @@ def _claims(seen: Seen) -> Files:
     return {key: data for key, data in claims.items() if key.startswith("claims/")}
 
 
-def same(name: str, one: bytes, other: bytes) -> bool:
+def same(name: str, first: bytes, second: bytes) -> bool:
     """Whether two files are equal, but for what no two runs have in common."""
     lasting = _LASTING.get(posixpath.basename(name))
-    if one == other or lasting is None:
-        return one == other
-    return lasting(one.decode()) == lasting(other.decode())
+    if first == second or lasting is None:
+        return first == second
+    return lasting(first.decode()) == lasting(second.decode())
 
 
 def _of_images(text: str) -> list[list[str]]:
     """Image.csv without the columns of times and of places on this machine."""
     rows = list(csv.reader(io.StringIO(text)))
-    kept = [i for i, name in enumerate(rows[0]) if not name.startswith(VARYING)]
-    return [[row[i] for i in kept] for row in rows]
+    columns = [i for i, name in enumerate(rows[0]) if not name.startswith(VARYING)]
+    return [[row[i] for i in columns] for row in rows]
 
 
 def _of_experiment(text: str) -> list[list[str]]:

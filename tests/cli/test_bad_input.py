@@ -551,7 +551,7 @@ def test_bad_input_is_one_line_and_nothing_is_made(
     lines = result.stderr.splitlines()
     assert (result.exit_code, result.stdout, len(lines)) == (2, "", 1), result.output
     assert lines[0].startswith("error: ")
-    for said in case.says:
-        assert said.format(**places) in lines[0]
+    for text in case.says:
+        assert text.format(**places) in lines[0]
     assert tree(built.root) == before
     assert not started.exists()

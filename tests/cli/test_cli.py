@@ -37,7 +37,7 @@ def call(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-def test_version_is_told() -> None:
+def test_version_is_printed() -> None:
     assert call("--version").stdout == f"cpengine {__version__}\n"
 
 

@@ -114,7 +114,7 @@ def test_watch_ends_when_nothing_is_left(ran: Built) -> None:
 # plan --explain
 
 
-def test_every_job_is_told_why_it_would_run(ran: Built) -> None:
+def test_every_job_is_listed_with_why_it_would_run(ran: Built) -> None:
     assert explained(ran) == {
         "P1-A01-1": "no, done: done, and nothing has changed",
         "P1-A01-2": "runs, failed (cellprofiler): its last attempt failed",
@@ -162,7 +162,7 @@ def test_only_stale_jobs_run_again(ran: Built) -> None:
     assert counts(ran) == {"done": 3, "failed": 1, "stale": 0, "left": 0}
 
 
-def test_nothing_to_run_is_told(ran: Built) -> None:
+def test_nothing_to_run_is_reported(ran: Built) -> None:
     result = call("run", "analysis", "-C", ran.root, "--only", "stale")
     assert result.exit_code == 0
     assert "no job stands so" in result.stdout
@@ -199,13 +199,13 @@ def test_logs_prints_the_log_of_the_last_attempt(ran: Built) -> None:
     assert result.stdout.endswith("ValueError: no such thing\n")
 
 
-def test_a_log_that_is_not_there_is_told_its_nearest(ran: Built) -> None:
+def test_a_log_that_is_not_there_is_reported_with_its_nearest(ran: Built) -> None:
     result = call("logs", "analysis", "P1-A01-3", "-C", ran.root)
     assert result.exit_code == 2
     assert "has no log of P1-A01-3: did you mean P1-A01-" in result.stderr
 
 
-def test_logs_before_a_run_is_told(built: Built) -> None:
+def test_logs_before_a_run_is_reported(built: Built) -> None:
     result = call("logs", "analysis", "P1-A01-1", "-C", built.root)
     assert "analysis: has no logs yet: run it first" in result.stderr
 
@@ -234,12 +234,12 @@ def test_each_run_leaves_a_record(ran: Built) -> None:
 def test_a_marker_tells_what_the_job_took(ran: Built) -> None:
     folder = ran.root / "projects/proj/workspace/cpengine/B1/analysis/markers"
     (marker,) = folder.glob("P1-A01-1~*.done")
-    told = json.loads(marker.read_text())
-    assert set(told["phase_s"]) == {"fetching", "waiting", "running", "publishing"}
-    assert told["cpu_s"] > 0
-    assert told["module_s"] == {"1 LoadData": 0.02}
-    assert told["job"]["image_sets"] == 1
-    assert set(told["files"]) == {"Image.csv", "P1-A01-1.json"}
+    record = json.loads(marker.read_text())
+    assert set(record["phase_s"]) == {"fetching", "waiting", "running", "publishing"}
+    assert record["cpu_s"] > 0
+    assert record["module_s"] == {"1 LoadData": 0.02}
+    assert record["job"]["image_sets"] == 1
+    assert set(record["files"]) == {"Image.csv", "P1-A01-1.json"}
 
 
 # Results of Distributed-CellProfiler

@@ -69,7 +69,9 @@ def test_smallest_file_has_the_documented_defaults(path: Path) -> None:
     ("section", "key"),
     [(name, key) for name, model in SECTIONS.items() for key in model.model_fields],
 )
-def test_misspelt_key_is_told_its_nearest(section: str, key: str, path: Path) -> None:
+def test_misspelt_key_is_reported_with_its_nearest(
+    section: str, key: str, path: Path
+) -> None:
     misspelt = key[0] + key[2:]
     head = "" if section == "project" else f"[{section}]\n"
     line, *_ = refusal(path, f"{GOOD}{head}{misspelt} = 1\n")[::-1]
@@ -77,18 +79,20 @@ def test_misspelt_key_is_told_its_nearest(section: str, key: str, path: Path) ->
 
 
 @pytest.mark.parametrize("section", ProjectFile.model_fields)
-def test_misspelt_section_is_told_its_nearest(section: str, path: Path) -> None:
+def test_misspelt_section_is_reported_with_its_nearest(
+    section: str, path: Path
+) -> None:
     (line,) = refusal(path, f"{GOOD}[{section}q]\n")
     assert line == f"{section}q: unknown key: did you mean {section}?"
 
 
-def test_key_like_no_other_is_told_all_that_are_known(path: Path) -> None:
+def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> None:
     (line,) = refusal(path, f"{GOOD}[run]\nxyz = 1\n")
     assert line == "run.xyz: unknown key (known: max_failures, notify)"
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ('plates = "al"', 'project.plates: "al" is not allowed: input should be a'),
         ("plates = []", "project.plates: [] is not allowed: list should have at"),
@@ -134,10 +138,10 @@ def test_key_like_no_other_is_told_all_that_are_known(path: Path) -> None:
     ],
 )
 def test_wrong_value_is_one_line_with_key_value_and_what_is_allowed(
-    text: str, said: str, path: Path
+    text: str, expected: str, path: Path
 ) -> None:
     (line,) = refusal(path, GOOD + text + "\n")
-    assert line.startswith(said)
+    assert line.startswith(expected)
 
 
 @pytest.mark.parametrize("key", ["name", "batch"])
@@ -152,15 +156,15 @@ def test_each_finding_gets_a_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("[project\n", "cannot be read: Expected ']'"),
         (f"{GOOD}[project]\n", "cannot be read: Cannot declare ('project',) twice"),
     ],
 )
-def test_broken_toml_tells_the_line(text: str, said: str, path: Path) -> None:
+def test_broken_toml_tells_the_line(text: str, expected: str, path: Path) -> None:
     (line,) = refusal(path, text)
-    assert line.startswith(said)
+    assert line.startswith(expected)
     assert "(at line " in line
 
 
@@ -170,7 +174,7 @@ def test_file_that_is_no_text_is_refused(path: Path) -> None:
         config.load(path)
 
 
-def test_missing_file_is_told_how_to_make_one(path: Path) -> None:
+def test_missing_file_is_reported_with_how_to_make_one(path: Path) -> None:
     with pytest.raises(ConfigError, match="is not there: make one with `cpengine init"):
         config.load(path)
 
@@ -192,7 +196,7 @@ def test_step_of_ones_own_must_say_what_it_is(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_misspelt_step_is_told_its_nearest(step: str, path: Path) -> None:
+def test_misspelt_step_is_reported_with_its_nearest(step: str, path: Path) -> None:
     (line,) = refusal(path, f"{GOOD}[steps.{step}x]\n")
     assert f"(did you mean {step}?)" in line
 

@@ -87,20 +87,22 @@ def test_each_argument(arguments: str, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ("illum ID B1 P1 --output-structure a", "--output-structure: left out, as DCP"),
         ("illum ID B1 P1 --source a", "--source: left out, as it is for --path-style"),
         ("qc ID B1 P1 --sites 4", "set plate.sites = 4"),
     ],
 )
-def test_what_dcp_takes_otherwise_than_it_seems_is_told(line: str, said: str) -> None:
+def test_what_dcp_takes_otherwise_than_it_seems_is_noted(
+    line: str, expected: str
+) -> None:
     (note,) = batch_script.read(line).notes
-    assert said in note
+    assert expected in note
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         (
             "",
@@ -127,12 +129,12 @@ def test_what_dcp_takes_otherwise_than_it_seems_is_told(line: str, said: str) ->
         ("gone.py", "gone.py: is not there: name another file"),
     ],
 )
-def test_a_wrong_argument_is_told_in_a_line(line: str, said: str) -> None:
+def test_a_wrong_argument_is_reported_in_a_line(line: str, expected: str) -> None:
     with pytest.raises(CpengineError) as caught:
         batch_script.read(line)
-    (told,) = str(caught.value).splitlines()
-    assert said in told
-    assert told.startswith(("--batch-script: ", "gone.py: "))
+    (message,) = str(caught.value).splitlines()
+    assert expected in message
+    assert message.startswith(("--batch-script: ", "gone.py: "))
 
 
 ROWS = st.lists(
@@ -259,7 +261,7 @@ def test_without_calls_it_is_for_all_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "expected"),
     [
         ("topdirname=", "x=", "old.py:25: startpath: is not set above"),
         ("['P1', 'P2']", "os.listdir('p')", "old.py:16: os.listdir('p'): is code"),
@@ -277,13 +279,13 @@ def test_without_calls_it_is_for_all_steps() -> None:
         ("class JobQueue():", "class JobQueue(:", "old.py:4: is not Python"),
     ],
 )
-def test_what_is_wrong_in_an_old_script_is_told_in_a_line(
-    before: str, after: str, said: str
+def test_what_is_wrong_in_an_old_script_is_reported_in_a_line(
+    before: str, after: str, expected: str
 ) -> None:
     with pytest.raises(CpengineError) as caught:
         old((before, after))
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(said)
+    assert line.startswith(expected)
 
 
 def test_another_script_is_refused() -> None:

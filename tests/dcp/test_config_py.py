@@ -173,14 +173,14 @@ def test_buckets_are_those_that_the_worker_uses(
         ("distributed-cellprofiler/worker:1", False),
     ],
 )
-def test_the_worker_is_told_by_the_image(image: str, is_dcp: bool) -> None:
+def test_the_worker_follows_from_the_image(image: str, is_dcp: bool) -> None:
     expected = {f"{ALL}.worker": "dcp", f"{ALL}.image": image} if is_dcp else {}
     assert changed(DOCKERHUB_TAG=image) == expected
-    said = any(
+    left_out = any(
         "DOCKERHUB_TAG: left out" in n
         for n in notes({**SMALLEST, "DOCKERHUB_TAG": image})
     )
-    assert said is not is_dcp
+    assert left_out is not is_dcp
 
 
 @pytest.mark.parametrize(
@@ -224,19 +224,21 @@ def test_the_done_check_goes_to_the_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "said"),
+    ("app", "expected"),
     [("lab_Zproj", "share folders"), ("lab", "set steps.STEP.dcp_done")],
 )
-def test_a_done_check_that_cannot_be_kept_is_told(app: str, said: str) -> None:
+def test_a_done_check_that_cannot_be_taken_over_is_noted(
+    app: str, expected: str
+) -> None:
     settings = SMALLEST | DONE | {"APP_NAME": app}
     assert not any("dcp_done" in key for key in parse(settings))
     (note,) = notes(settings)
     assert "CHECK_IF_DONE_BOOL: left out" in note
-    assert said in note
+    assert expected in note
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ({"SQS_QUEUE_NAME": "mine"}, "cpengine's queue is lab_AnalysisQueue"),
         ({"AUTO_MONITOR": "True"}, "makes no Lambda function"),
@@ -248,16 +250,16 @@ def test_a_done_check_that_cannot_be_kept_is_told(app: str, said: str) -> None:
         ({"DESTINATION_BUCKET": "dst"}, "as DCP does where SOURCE_BUCKET is 'False'"),
     ],
 )
-def test_what_cpengine_has_no_use_for_is_told(
-    settings: dict[str, Any], said: str
+def test_what_cpengine_has_no_use_for_is_noted(
+    settings: dict[str, Any], expected: str
 ) -> None:
     (note,) = notes(SMALLEST | settings)
     assert note.startswith(("config.py:4: ", "config.py:5: "))
-    assert said in note
+    assert expected in note
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ({"APP_NAME": ""}, "config.py:1: APP_NAME: '' is no name: write one"),
         ({"APP_NAME": 3}, "config.py:1: APP_NAME: 3 is not text: put it in quotes"),
@@ -274,12 +276,14 @@ def test_what_cpengine_has_no_use_for_is_told(
         ({"CHECK_IF_DONE_BOOL": "True"}, "without EXPECTED_NUMBER_FILES: add it"),
     ],
 )
-def test_a_wrong_value_is_told_in_a_line(settings: dict[str, Any], said: str) -> None:
+def test_a_wrong_value_is_reported_in_a_line(
+    settings: dict[str, Any], expected: str
+) -> None:
     with pytest.raises(InputError) as caught:
         parse(SMALLEST | settings)
     (line,) = str(caught.value).splitlines()
     assert line.startswith("config.py:")
-    assert said in line
+    assert expected in line
 
 
 @pytest.mark.parametrize("name", ["APP_NAME", "AWS_BUCKET"])

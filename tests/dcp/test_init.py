@@ -17,7 +17,7 @@ from tests.dcp.files import OLD_SCRIPT, SHIPPED, SMALLEST, fleet, python
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with DCP's files, where commands are called."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.py").write_text(python(SMALLEST | {"MEMORY": 7500}))
@@ -36,7 +36,7 @@ def made(*arguments: str) -> ProjectFile:
     return config.load(Path("new/cpengine.toml"))
 
 
-def test_config_py_alone(here: Path) -> None:
+def test_config_py_alone(folder: Path) -> None:
     result = init("--from-dcp", "config.py")
     assert result.stdout == "wrote new/cpengine.toml\n"
     assert result.stderr.splitlines() == [
@@ -50,13 +50,13 @@ def test_config_py_alone(here: Path) -> None:
     assert file.executors.aws.steps["analysis"].memory_mb == 7500
 
 
-def test_the_shipped_config_py(here: Path) -> None:
-    (here / "config.py").write_text(python(SHIPPED))
+def test_the_shipped_config_py(folder: Path) -> None:
+    (folder / "config.py").write_text(python(SHIPPED))
     aws = made("--from-dcp", "config.py").executors.aws
     assert (aws.worker, aws.machines, aws.cpu_shares) == ("dcp", 3, None)
 
 
-def test_the_written_file_keeps_its_remarks(here: Path) -> None:
+def test_the_written_file_keeps_its_remarks(folder: Path) -> None:
     made("--from-dcp", "config.py")
     text = Path("new/cpengine.toml").read_text()
     plain = template.project_file(name="lab", batch="B1", root=".")
@@ -65,7 +65,7 @@ def test_the_written_file_keeps_its_remarks(here: Path) -> None:
     assert all(remark in text for remark in remarks)
 
 
-def test_options_go_before_files(here: Path) -> None:
+def test_options_go_before_files(folder: Path) -> None:
     line = "analysis ID B1 P1 --path-style cpg --source s1"
     options = ("--name", "mine", "--batch", "B2", "--root", "s3://x", "--source", "s2")
     file = made("--from-dcp", "config.py", "--batch-script", line, *options)
@@ -74,21 +74,21 @@ def test_options_go_before_files(here: Path) -> None:
     assert (file.storage.root, file.storage.source) == ("s3://x", "s2")
 
 
-def test_the_script_tells_steps_apart_that_share_a_name(here: Path) -> None:
-    (here / "config.py").write_text(python(SMALLEST | {"APP_NAME": "ID_QC"}))
+def test_the_script_tells_steps_apart_that_share_a_name(folder: Path) -> None:
+    (folder / "config.py").write_text(python(SMALLEST | {"APP_NAME": "ID_QC"}))
     file = made("--from-dcp", "config.py", "--batch-script", "qc_persite ID B1 P1")
     assert list(file.executors.aws.steps) == ["qc_persite"]
     assert list(file.steps) == ["analysis", "qc_persite"]
     assert file.project.app_name is None
 
 
-def test_batch_script_alone(here: Path) -> None:
+def test_batch_script_alone(folder: Path) -> None:
     file = made("--batch-script", "illum ID B1 P1,P2 --pipeline x.cppipe")
     assert (file.project.name, file.storage.root) == ("ID", ".")
     assert file.steps["illum"].pipeline == "x.cppipe"
 
 
-def test_old_script(here: Path) -> None:
+def test_old_script(folder: Path) -> None:
     result = init("--from-dcp", "config.py", "--batch-script", "old.py")
     assert (result.exit_code, result.stderr) == (0, "")
     file = config.load(Path("new/cpengine.toml"))
@@ -96,15 +96,15 @@ def test_old_script(here: Path) -> None:
     assert file.steps["analysis"].groups == "layout"
 
 
-def test_a_fleet_below_the_folder_is_named_from_there(here: Path) -> None:
+def test_a_fleet_below_the_folder_is_named_from_there(folder: Path) -> None:
     Path("new/files").mkdir(parents=True)
     Path("fleet.json").rename("new/files/fleet.json")
     aws = made("--fleet", "new/files/fleet.json").executors.aws
     assert aws.fleet == "files/fleet.json"
 
 
-def test_another_fleet_is_named_by_its_whole_path(here: Path) -> None:
-    assert made("--fleet", "fleet.json").executors.aws.fleet == f"{here}/fleet.json"
+def test_another_fleet_is_named_by_its_whole_path(folder: Path) -> None:
+    assert made("--fleet", "fleet.json").executors.aws.fleet == f"{folder}/fleet.json"
 
 
 def machine(**changes: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def machine(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "is not JSON (Expecting value"),
         ("[1]", "IamFleetRole: is missing: add it"),
@@ -133,9 +133,9 @@ def machine(**changes: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_a_wrong_fleet_is_refused(here: Path, text: str, said: str) -> None:
-    (here / "fleet.json").write_text(text)
-    assert said in refused("--fleet", "fleet.json", begins="fleet.json: ")
+def test_a_wrong_fleet_is_refused(folder: Path, text: str, expected: str) -> None:
+    (folder / "fleet.json").write_text(text)
+    assert expected in refused("--fleet", "fleet.json", begins="fleet.json: ")
 
 
 def refused(*arguments: str, begins: str) -> str:
@@ -149,7 +149,7 @@ def refused(*arguments: str, begins: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "expected"),
     [
         ("import os\n", "config.py:1: import os: is code, not a setting: write the"),
         ("APP_NAME = 'x'\n", "config.py: AWS_BUCKET: is missing"),
@@ -173,15 +173,15 @@ def refused(*arguments: str, begins: str) -> str:
     ],
 )
 def test_a_wrong_config_py_is_one_line_and_no_file(
-    here: Path, settings: str, said: str
+    folder: Path, settings: str, expected: str
 ) -> None:
-    (here / "config.py").write_text(settings)
+    (folder / "config.py").write_text(settings)
     options = ("--batch", "B1") if "a b" in settings else ()
-    assert said in refused("--from-dcp", "config.py", *options, begins="config.py:")
+    assert expected in refused("--from-dcp", "config.py", *options, begins="config.py:")
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ("analysis 'a b' B1 P1", '--batch-script: identifier: "a b" is not allowed'),
         ("analysis ID B1 P1,", '--batch-script: platelist: "" is not allowed'),
@@ -191,28 +191,28 @@ def test_a_wrong_config_py_is_one_line_and_no_file(
     ],
 )
 def test_a_wrong_batch_script_is_one_line_and_no_file(
-    here: Path, line: str, said: str
+    folder: Path, line: str, expected: str
 ) -> None:
-    assert said in refused("--batch-script", line, begins="--batch-script: ")
+    assert expected in refused("--batch-script", line, begins="--batch-script: ")
 
 
 @pytest.mark.parametrize("option", ["--from-dcp", "--fleet", "--batch-script"])
-def test_a_missing_file_is_one_line_and_no_file(here: Path, option: str) -> None:
-    said = refused(option, "gone.py", begins="gone.py: is not there")
-    assert said.endswith("name another file")
-    refused(option, f"{here}/x.py/", begins="")
+def test_a_missing_file_is_one_line_and_no_file(folder: Path, option: str) -> None:
+    line = refused(option, "gone.py", begins="gone.py: is not there")
+    assert line.endswith("name another file")
+    refused(option, f"{folder}/x.py/", begins="")
 
 
-def test_a_file_that_is_no_text_is_refused(here: Path) -> None:
-    (here / "config.py").write_bytes(b"A = '\xff'")
+def test_a_file_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "config.py").write_bytes(b"A = '\xff'")
     refused("--from-dcp", "config.py", begins="config.py: is not UTF-8 text")
 
 
-def test_a_folder_is_refused(here: Path) -> None:
+def test_a_folder_is_refused(folder: Path) -> None:
     refused("--from-dcp", ".", begins=".: cannot be read (Is a directory)")
 
 
-def test_a_project_file_that_is_there_stays(here: Path) -> None:
+def test_a_project_file_that_is_there_stays(folder: Path) -> None:
     Path("new").mkdir()
     Path("new/cpengine.toml").write_text("mine")
     result = init("--from-dcp", "config.py")

@@ -79,7 +79,7 @@ def test_every_form_of_a_group_is_read(group: Any, image_sets: int) -> None:
     assert (job.metadata, job.image_sets) == (SITE, image_sets)
 
 
-def test_what_dcp_does_not_take_is_told() -> None:
+def test_what_dcp_does_not_take_is_noted() -> None:
     printed = [[{"Metadata_Plate": "P1"}, [1, 2]]]
     plain = PLAIN | {"groups": printed, "output_structure": ""}
     found = jobfile.parse(json.dumps(plain), "job.json")
@@ -88,12 +88,12 @@ def test_what_dcp_does_not_take_is_told() -> None:
     assert jobfile.parse(json.dumps(PLAIN), "job.json").notes == ()
 
 
-def bad(key: str, value: Any, said: str) -> Any:
-    return pytest.param({key: value}, said, id=f"{key}-{said}")
+def bad(key: str, value: Any, expected: str) -> Any:
+    return pytest.param({key: value}, expected, id=f"{key}-{expected}")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         bad("pipeline", 3, "pipeline: 3 is not text: put it in quotes"),
         bad("pipeline", "", "pipeline: is empty: name a place in the bucket"),
@@ -145,12 +145,14 @@ def bad(key: str, value: Any, said: str) -> Any:
         ),
     ],
 )
-def test_a_wrong_job_file_is_told_in_a_line(changes: dict[str, Any], said: str) -> None:
+def test_a_wrong_job_file_is_reported_in_a_line(
+    changes: dict[str, Any], expected: str
+) -> None:
     with pytest.raises(InputError) as caught:
         parse(**changes)
     (line,) = str(caught.value).splitlines()
     assert line.startswith("job.json: ")
-    assert said in line
+    assert expected in line
 
 
 @pytest.mark.parametrize("key", ["pipeline", "data_file", "input", "output", "groups"])
@@ -161,7 +163,7 @@ def test_a_missing_key_is_named(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "expected"),
     [
         ("", "job.json: is not JSON (Expecting value"),
         ("[" * 100_000, "job.json: is not JSON (maximum recursion"),
@@ -169,13 +171,13 @@ def test_a_missing_key_is_named(key: str) -> None:
         ('"pipeline data_file input output groups"', "job.json: is not a job file"),
     ],
 )
-def test_what_is_no_job_file_is_told(source: str, said: str) -> None:
+def test_what_is_no_job_file_is_reported(source: str, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         jobfile.parse(source, "job.json")
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(expected)
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"gone\.json: is not there: name another file"
     ):
@@ -248,7 +250,7 @@ def test_a_job_file_has_a_line_a_group() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"group": (("Metadata_Plate", "a,b"),)}, "Metadata_Plate: 'a,b' cannot name"),
         ({"group": (("Metadata_Plate", "a=b"),)}, "Metadata_Plate: 'a=b' cannot name"),
@@ -258,11 +260,11 @@ def test_a_job_file_has_a_line_a_group() -> None:
     ],
 )
 def test_what_dcp_cannot_pass_on_is_not_written(
-    changes: dict[str, Any], said: str, tmp_path: Path
+    changes: dict[str, Any], expected: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=r"^job ") as caught:
         jobfile.write(tmp_path / "job.json", [job(**changes)])
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -275,7 +277,7 @@ def test_data_files_of_one_plate_are_not_written_to_one_name(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"job\.json: cannot be written \("):
         jobfile.write(tmp_path / "file" / "job.json", [job()])
@@ -319,7 +321,7 @@ def test_a_batch_file_is_one_data_file_for_all_plates(tmp_path: Path) -> None:
     assert first.batch_file
 
 
-def test_a_csv_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_csv_that_is_missing_is_reported(tmp_path: Path) -> None:
     built = build.project(tmp_path / "p", data_file="load_data.csv")
     for name in ("FileName_IllumDNA", "PathName_IllumDNA"):
         build.change(built.csv, name, f"Metadata_{name[0]}")

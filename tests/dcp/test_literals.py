@@ -100,7 +100,7 @@ def test_code_is_refused(source: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "expected"),
     [
         ("A = B", "config.py:1: B: is not set above: write the value"),
         ("A = f'{B}'", "config.py:1: B: is not set above: write the value"),
@@ -118,9 +118,9 @@ def test_code_is_refused(source: str, shown: str) -> None:
         ("A = " + "-" * 20_000 + "1", "config.py:"),
     ],
 )
-def test_what_is_no_data_is_told_in_a_line(source: str, said: str) -> None:
+def test_what_is_no_data_is_reported_in_a_line(source: str, expected: str) -> None:
     line = refusal(source)
-    assert line.startswith(said)
+    assert line.startswith(expected)
     assert len(line) < 200
 
 

@@ -83,11 +83,11 @@ def test_image_bytes_do_not_depend_on_when_they_are_written(tmp_path: Path) -> N
 def test_a_second_write_leaves_images_alone_but_replaces_empty_ones(
     tmp_path: Path,
 ) -> None:
-    kept, emptied, *_ = images_in(write(tmp_path))
-    kept.write_bytes(b"mine")
+    edited, emptied, *_ = images_in(write(tmp_path))
+    edited.write_bytes(b"mine")
     emptied.write_bytes(b"")
     write(tmp_path)
-    assert kept.read_bytes() == b"mine"
+    assert edited.read_bytes() == b"mine"
     assert emptied.stat().st_size > 0
 
 

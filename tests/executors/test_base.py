@@ -11,15 +11,15 @@ from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.testing import GROUPS, jobs
 
 
-class Told(Executor):
+class ScriptedExecutor(Executor):
     """Gives each attempt at a job the next outcome told for it; `None` is done."""
 
     window = 2
     storage_pause_s = 0.05
 
-    def __init__(self, told: dict[str, Sequence[FailureKind | None]]) -> None:
+    def __init__(self, failures: dict[str, Sequence[FailureKind | None]]) -> None:
         super().__init__()
-        self.told = {name: deque(kinds) for name, kinds in told.items()}
+        self.failures = {name: deque(kinds) for name, kinds in failures.items()}
         self.tries: list[tuple[Job, int, float]] = []
         self.cancelled = 0
         self._under_way: deque[tuple[Job, int]] = deque()
@@ -30,8 +30,8 @@ class Told(Executor):
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
         job, attempt = self._under_way.popleft()
-        told = self.told.get(job.id)
-        kind = told.popleft() if told else None
+        failures = self.failures.get(job.id)
+        kind = failures.popleft() if failures else None
         failure = Failure(kind, "it broke") if kind else None
         return [Outcome(job, failure, attempt, versions={"cellprofiler": "4"})]
 
@@ -39,14 +39,16 @@ class Told(Executor):
         self.cancelled += len(self._under_way)
 
 
-def run(executor: Told, *names: str, **more: int) -> tuple[list[Outcome], list[Event]]:
+def run(
+    executor: ScriptedExecutor, *names: str, **more: int
+) -> tuple[list[Outcome], list[Event]]:
     events: list[Event] = []
     return list(executor.run(jobs(*names), events.append, **more)), events
 
 
 def test_lost_machines_do_not_count_as_attempts() -> None:
     lost = [FailureKind.NODE_LOST, FailureKind.SPOT_LOST] * 3
-    executor = Told({"A": [*lost, FailureKind.CRASH, None]})
+    executor = ScriptedExecutor({"A": [*lost, FailureKind.CRASH, None]})
     (outcome,), events = run(executor, "A")
     assert outcome.done
     assert [attempt for _, attempt, _ in executor.tries] == [1] * 7 + [2]
@@ -61,7 +63,7 @@ def test_jobs_are_made_when_there_is_room_for_them() -> None:
         (job,) = jobs(name)
         return job
 
-    executor = Told({})
+    executor = ScriptedExecutor({})
     ended = executor.run(map(make, GROUPS))
     assert next(ended).done
     assert len(made) <= executor.window + 1
@@ -69,7 +71,7 @@ def test_jobs_are_made_when_there_is_room_for_them() -> None:
 
 
 def test_storage_failures_wait_before_the_next_try() -> None:
-    executor = Told({"A": [FailureKind.STORAGE, FailureKind.STORAGE, None]})
+    executor = ScriptedExecutor({"A": [FailureKind.STORAGE, FailureKind.STORAGE, None]})
     (outcome,), _ = run(executor, "A")
     assert outcome.done
     first, second, third = (at for _, _, at in executor.tries)
@@ -78,19 +80,19 @@ def test_storage_failures_wait_before_the_next_try() -> None:
 
 
 def test_other_jobs_run_while_one_waits_for_its_next_try() -> None:
-    executor = Told({"A": [FailureKind.STORAGE, None]})
+    executor = ScriptedExecutor({"A": [FailureKind.STORAGE, None]})
     outcomes, _ = run(executor, "A", "B", "C")
     assert [outcome.job.id for outcome in outcomes] == ["B", "C", "A"]
 
 
 def test_out_of_memory_comes_again_with_more() -> None:
-    executor = Told({"A": [FailureKind.OUT_OF_MEMORY] * 2})
+    executor = ScriptedExecutor({"A": [FailureKind.OUT_OF_MEMORY] * 2})
     run(executor, "A")
     assert [job.share for job, _, _ in executor.tries] == [1, 2, 4]
 
 
 def test_a_hopeless_run_ends_early_and_names_the_common_cause() -> None:
-    executor = Told({name: [FailureKind.NO_OUTPUT] for name in GROUPS})
+    executor = ScriptedExecutor({name: [FailureKind.NO_OUTPUT] for name in GROUPS})
     outcomes, events = run(executor, *GROUPS)
     assert len(outcomes) == HOPELESS
     assert executor.cancelled == 1
@@ -99,6 +101,6 @@ def test_a_hopeless_run_ends_early_and_names_the_common_cause() -> None:
 
 
 def test_a_run_with_a_limit_ends_when_it_is_reached() -> None:
-    executor = Told({name: [FailureKind.NO_OUTPUT] for name in "BDF"})
+    executor = ScriptedExecutor({name: [FailureKind.NO_OUTPUT] for name in "BDF"})
     outcomes, _ = run(executor, *"ABCDEFG", max_failures=2)
     assert [outcome.job.id for outcome in outcomes] == list("ABCD")

@@ -27,7 +27,7 @@ ALL_KEYS = SlurmSection(
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder where the command is given; its name has to be quoted."""
     folder = tmp_path / "my run"
     folder.mkdir()
@@ -36,12 +36,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _script(settings: SlurmSection, here: Path) -> str:
-    return job_script(ARGUMENTS, settings, LOG).replace(str(here.parent), "FOLDER")
+def _script(settings: SlurmSection, folder: Path) -> str:
+    return job_script(ARGUMENTS, settings, LOG).replace(str(folder.parent), "FOLDER")
 
 
-def _lines(here: Path, **changed: object) -> list[str]:
-    return _script(ALL_KEYS.model_copy(update=changed), here).splitlines()
+def _lines(folder: Path, **changed: object) -> list[str]:
+    return _script(ALL_KEYS.model_copy(update=changed), folder).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -49,30 +49,30 @@ def _lines(here: Path, **changed: object) -> list[str]:
     [("driver-default.sh", SlurmSection()), ("driver-all-keys.sh", ALL_KEYS)],
 )
 def test_the_job_script_of_a_driver(
-    golden: str, settings: SlurmSection, here: Path
+    golden: str, settings: SlurmSection, folder: Path
 ) -> None:
-    assert _script(settings, here) == (GOLDEN / golden).read_text()
+    assert _script(settings, folder) == (GOLDEN / golden).read_text()
 
 
-def test_directives_are_left_out(here: Path) -> None:
-    left_out = {*_lines(here)} - {*_lines(here, skip_directives=["--mem", "-n 1"])}
+def test_directives_are_left_out(folder: Path) -> None:
+    left_out = {*_lines(folder)} - {*_lines(folder, skip_directives=["--mem", "-n 1"])}
     assert left_out == {"#SBATCH --mem=2048M", "#SBATCH -n 1"}
 
 
-def test_only_directives_are_left_out(here: Path) -> None:
-    assert _lines(here, skip_directives=["module", "exec"]) == _lines(here)
+def test_only_directives_are_left_out(folder: Path) -> None:
+    assert _lines(folder, skip_directives=["module", "exec"]) == _lines(folder)
 
 
-def test_a_partition_for_drivers_goes_without_the_qos_of_workers(here: Path) -> None:
-    before, after = {*_lines(here)}, {*_lines(here, driver_partition="service")}
+def test_a_partition_for_drivers_goes_without_the_qos_of_workers(folder: Path) -> None:
+    before, after = {*_lines(folder)}, {*_lines(folder, driver_partition="service")}
     assert before - after == {"#SBATCH -p short", "#SBATCH --qos=high"}
     assert after - before == {"#SBATCH -p service"}
 
 
 def test_each_driver_has_a_log_of_its_own(tmp_path: Path) -> None:
-    one, other = (log_in(tmp_path / ".cpengine") for _ in range(2))
-    assert one != other
-    assert one.parent == other.parent == tmp_path / ".cpengine"
+    first, second = (log_in(tmp_path / ".cpengine") for _ in range(2))
+    assert first != second
+    assert first.parent == second.parent == tmp_path / ".cpengine"
     assert (tmp_path / ".cpengine").is_dir()
 
 
@@ -103,7 +103,7 @@ def test_slurm_is_given_the_script(bin_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "12",
         "12;cluster",
@@ -112,8 +112,8 @@ def test_slurm_is_given_the_script(bin_folder: Path) -> None:
         "Submitted batch job 12",
     ],
 )
-def test_the_number_of_a_drivers_job_is_told(said: str, bin_folder: Path) -> None:
-    _sbatch(bin_folder, f"cat > /dev/null; cat <<'END'\n{said}\nEND")
+def test_the_number_of_a_drivers_job_is_reported(output: str, bin_folder: Path) -> None:
+    _sbatch(bin_folder, f"cat > /dev/null; cat <<'END'\n{output}\nEND")
     assert as_job("script") == "SLURM job 12"
 
 
@@ -133,7 +133,7 @@ def test_an_answer_without_a_number_is_no_traceback(bin_folder: Path) -> None:
         ("true", "no reason given"),
     ],
 )
-def test_a_refused_driver_is_told_by_the_schedulers_own_words(
+def test_a_refused_driver_is_reported_in_the_schedulers_own_words(
     script: str, why: str, bin_folder: Path
 ) -> None:
     _sbatch(bin_folder, f"cat > /dev/null; {script}; exit 1")
@@ -141,7 +141,7 @@ def test_a_refused_driver_is_told_by_the_schedulers_own_words(
         as_job("script")
 
 
-def test_a_machine_without_slurm_is_told_so(bin_folder: Path) -> None:
+def test_a_machine_without_slurm_is_reported(bin_folder: Path) -> None:
     with pytest.raises(ExecutorError, match="--detach: sbatch is not on PATH"):
         as_job("script")
 

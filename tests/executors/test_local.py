@@ -11,8 +11,8 @@ from cpengine.events import Event, JobRetried, PhaseBegun
 from cpengine.executors.local import LocalExecutor
 from cpengine.model import FailureKind, Outcome
 from cpengine.system.capacity import usable_cores
-from cpengine.system.usage import GB
 from cpengine.testing import jobs, machine
+from cpengine.wording import GB
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def test_workers_follow_cores_and_memory(
     memory_gb: float, left_gb: int, expected: int | None, tmp_path: Path
 ) -> None:
     workers = min(expected or usable_cores(), usable_cores())
-    here = machine(tmp_path, {})
+    this_machine = machine(tmp_path, {})
     with LocalExecutor(
-        here, memory_gb=memory_gb, memory_left=lambda: left_gb * GB
+        this_machine, memory_gb=memory_gb, memory_left=lambda: left_gb * GB
     ) as executor:
         assert executor.window == 2 * workers
 
@@ -43,7 +43,7 @@ def test_twice_as_many_as_the_given_workers_are_under_way(
 def test_a_job_waits_staged_while_another_one_runs_and_both_end_at_ctrl_c(
     tmp_path: Path,
 ) -> None:
-    here = machine(tmp_path, {"A": ["hang"], "B": ["hang"]})
+    this_machine = machine(tmp_path, {"A": ["hang"], "B": ["hang"]})
     phases: list[str] = []
 
     def listen(event: Event) -> None:
@@ -52,10 +52,10 @@ def test_a_job_waits_staged_while_another_one_runs_and_both_end_at_ctrl_c(
             if phases.count("waiting") == 2 and "running" in phases:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    with LocalExecutor(here, 1) as executor, pytest.raises(KeyboardInterrupt):
+    with LocalExecutor(this_machine, 1) as executor, pytest.raises(KeyboardInterrupt):
         list(executor.run(jobs("A", "B"), listen))
     assert phases.count("running") == 1
-    assert list(here.scratch.iterdir()) == []
+    assert list(this_machine.scratch.iterdir()) == []
     assert not (tmp_path / "ledger").exists()
     assert not (tmp_path / "out").exists()
 
@@ -63,7 +63,7 @@ def test_a_job_waits_staged_while_another_one_runs_and_both_end_at_ctrl_c(
 def test_the_largest_job_is_stopped_when_memory_is_short_and_comes_again(
     tmp_path: Path,
 ) -> None:
-    here = machine(tmp_path, {"A": ["hang"], "B": ["hang"]})
+    this_machine = machine(tmp_path, {"A": ["hang"], "B": ["hang"]})
     stopped: list[Outcome] = []
 
     def memory_left() -> int:
@@ -74,7 +74,7 @@ def test_the_largest_job_is_stopped_when_memory_is_short_and_comes_again(
         if isinstance(event, JobRetried):
             stopped.append(event.outcome)
 
-    with LocalExecutor(here, 3, memory_left=memory_left) as executor:
+    with LocalExecutor(this_machine, 3, memory_left=memory_left) as executor:
         run = executor.run(jobs("A", "B"), listen)
         first = next(run)
         run.close()
@@ -89,10 +89,10 @@ def test_the_largest_job_is_stopped_when_memory_is_short_and_comes_again(
 def test_a_job_that_waits_for_its_next_try_is_not_held_up_by_a_long_one(
     tmp_path: Path,
 ) -> None:
-    here = machine(tmp_path, {"A": ["hang"]})
+    this_machine = machine(tmp_path, {"A": ["hang"]})
     (tmp_path / "file").write_text("where B's output must go")
     broken = replace(jobs("B")[0], output="file/out")
-    with LocalExecutor(here, 2) as executor:
+    with LocalExecutor(this_machine, 2) as executor:
         executor.storage_pause_s = 0.01
         run = executor.run([*jobs("A", timeout_s=30), broken])
         first = next(run)

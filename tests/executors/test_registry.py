@@ -9,7 +9,7 @@ from cpengine.errors import ExecutorError
 from cpengine.executors import registry
 
 
-def test_unknown_executor_is_told_what_there_is() -> None:
+def test_unknown_executor_is_reported_with_what_there_is() -> None:
     with pytest.raises(ExecutorError, match=r"--on moon: .* choose from local, inline"):
         registry.maker("moon")
 

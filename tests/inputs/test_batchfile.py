@@ -75,7 +75,7 @@ def test_last_run_of_several_is_read(path: Path) -> None:
     assert len(read(path).table.rows) == 2
 
 
-def test_missing_file_is_told(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.h5") == "is not there: put the batch file there"
 
 

@@ -113,7 +113,7 @@ def test_quoted_values_may_hold_commas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "f.csv: has no image sets"),
         ("a,b\n", "f.csv: has no image sets"),
@@ -134,8 +134,8 @@ def test_quoted_values_may_hold_commas() -> None:
         ('a\n"' + "x" * 140_000, "f.csv:2: is no CSV (field larger than field limit"),
     ],
 )
-def test_wrong_csv_is_refused(text: str, said: str) -> None:
-    assert message(text).startswith(said)
+def test_wrong_csv_is_refused(text: str, expected: str) -> None:
+    assert message(text).startswith(expected)
 
 
 def test_every_finding_in_the_header_gets_a_line() -> None:
@@ -190,7 +190,7 @@ def test_groups_keep_the_order_of_the_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "expected"),
     [
         (["1", "02", "03"], "f.csv:3:K: CellProfiler reads '02' as '2' (and 1 rows"),
         (["1", "2.5"], "f.csv:2:K: CellProfiler reads '1' as '1.0': make the column"),
@@ -207,11 +207,11 @@ def test_groups_keep_the_order_of_the_keys() -> None:
     ],
 )
 def test_value_that_cannot_name_a_group_is_refused(
-    values: list[str], said: str
+    values: list[str], expected: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         groups(column("K", values), ["K"])
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(expected)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_projected_drops_addresses_of_the_stack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (f"{IMAGE},{KEYS}\na,/raw,P1,A01,1\n", "f.csv:1: has no column to number"),
         (
@@ -365,10 +365,10 @@ def test_projected_drops_addresses_of_the_stack() -> None:
         (f"{IMAGE},Metadata_z\na,/raw,1\n", "f.csv:1: has no column Metadata_Plate,"),
     ],
 )
-def test_stack_that_cannot_be_projected_is_refused(text: str, said: str) -> None:
+def test_stack_that_cannot_be_projected_is_refused(text: str, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         projected(table(text), "/projected")
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(expected)
 
 
 # Image numbers

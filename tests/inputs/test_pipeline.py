@@ -73,7 +73,7 @@ def test_tags_do_not_count_where_images_are_not_grouped() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "p.cppipe:1: is not a CellProfiler pipeline"),
         ("a,b\n", "p.cppipe:1: is not a CellProfiler pipeline"),
@@ -83,10 +83,12 @@ def test_tags_do_not_count_where_images_are_not_grouped() -> None:
         ("CellProfiler Pipeline: x\nVersion:v\n", "p.cppipe: has pipeline format v"),
     ],
 )
-def test_text_that_cellprofiler_4_cannot_read_is_refused(text: str, said: str) -> None:
+def test_text_that_cellprofiler_4_cannot_read_is_refused(
+    text: str, expected: str
+) -> None:
     with pytest.raises(InputError) as caught:
         parse(text, "p.cppipe")
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(expected)
 
 
 @pytest.mark.parametrize("version", ["1", "3", "4", "5"])

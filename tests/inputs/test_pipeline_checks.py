@@ -36,16 +36,16 @@ def test_order_of_the_tags_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "expected"),
     [
         ("Plate", "groups by Plate, the step by Plate, Well, Site: change"),
         (f"{SITE},Dose", "groups by Plate, Well, Site, Dose, the step by Plate,"),
         ("", "groups by nothing, the step by Plate, Well, Site: change"),
     ],
 )
-def test_other_grouping_keys_are_refused(tags: str, said: str) -> None:
+def test_other_grouping_keys_are_refused(tags: str, expected: str) -> None:
     (line,) = findings(pipeline(tags=tags))
-    assert line.startswith(f"p.cppipe: module 1 LoadData {said}")
+    assert line.startswith(f"p.cppipe: module 1 LoadData {expected}")
 
 
 def test_pipeline_without_load_data_is_refused() -> None:
@@ -94,7 +94,7 @@ def test_pipeline_of_this_or_an_older_cellprofiler_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("revision", "cellprofiler", "said"),
+    ("revision", "cellprofiler", "expected"),
     [
         ("500", "4.2.8.1", "5.0.0, 4.2.8.1 is installed"),
         ("429", "4.2.8.1", "4.2.9, 4.2.8.1 is installed"),
@@ -102,10 +102,12 @@ def test_pipeline_of_this_or_an_older_cellprofiler_is_taken(
     ],
 )
 def test_pipeline_of_a_newer_cellprofiler_is_refused(
-    revision: str, cellprofiler: str, said: str
+    revision: str, cellprofiler: str, expected: str
 ) -> None:
     (line,) = findings(pipeline(revision=revision), cellprofiler=cellprofiler)
-    assert line.startswith(f"p.cppipe: was saved by CellProfiler {said}: install the")
+    assert line.startswith(
+        f"p.cppipe: was saved by CellProfiler {expected}: install the"
+    )
 
 
 def test_image_that_the_csv_lacks_is_refused_once() -> None:

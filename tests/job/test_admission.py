@@ -14,8 +14,9 @@ import pytest
 
 from cpengine.job.admission import Lease, MemoryRule, Slots
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.system.usage import GB, sample
+from cpengine.system.usage import sample
 from cpengine.testing import jobs
+from cpengine.wording import GB
 
 NEVER = threading.Event()
 CANCELLED = threading.Event()
@@ -104,9 +105,9 @@ def test_one_that_was_cancelled_takes_no_slot_that_is_free() -> None:
 
 def test_without_a_memory_rule_nothing_is_stopped() -> None:
     slots = Slots(2)
-    with slots.take(_job(), NEVER) as one, slots.take(_job(), NEVER):
-        assert one.check(2**60) is None
-        one.ended(2**60)
+    with slots.take(_job(), NEVER) as lease, slots.take(_job(), NEVER):
+        assert lease.check(2**60) is None
+        lease.ended(2**60)
     assert slots.fitting("test") == 2
 
 
@@ -134,9 +135,9 @@ class _Room:
         if not self.slots._fits(job, min(job.share, self.slots.count)):
             return None
         stack = ExitStack()
-        seat = stack.enter_context(self.slots.take(job, NEVER))
-        self.held[seat] = stack
-        return seat
+        lease = stack.enter_context(self.slots.take(job, NEVER))
+        self.held[lease] = stack
+        return lease
 
     def fill(self) -> int:
         """Take all there are; give how many are taken then."""
@@ -144,11 +145,11 @@ class _Room:
             pass
         return len(self.held)
 
-    def end(self, peak: int, seat: Lease | None = None) -> None:
+    def end(self, peak: int, lease: Lease | None = None) -> None:
         """Have the first one, or this one, end after it has held so much."""
-        seat = seat or next(iter(self.held))
-        seat.ended(peak)
-        self.held.pop(seat).close()
+        lease = lease or next(iter(self.held))
+        lease.ended(peak)
+        self.held.pop(lease).close()
 
 
 @contextmanager
@@ -161,7 +162,7 @@ def _room(count: int, machine: _Machine, **rule: bool) -> Iterator[_Room]:
 
 def _leases(room: _Room, *names: str) -> list[Lease]:
     found = [room.enter(_job(name=name)) for name in names]
-    return [seat for seat in found if seat]
+    return [lease for lease in found if lease]
 
 
 @pytest.mark.parametrize(
@@ -198,10 +199,10 @@ def test_large_jobs_take_slots_away() -> None:
 
 def test_a_running_job_counts_with_what_it_holds_already() -> None:
     with _room(8, _Machine(7 * GB)) as room:
-        one, _ = _leases(room, "A", "B")
-        one.check(3 * GB)
+        lease, _ = _leases(room, "A", "B")
+        lease.check(3 * GB)
         assert room.fill() == 2
-        one.check(GB)  # it has held more and may do so again
+        lease.check(GB)  # it has held more and may do so again
         assert room.fill() == 2
 
 
@@ -214,9 +215,9 @@ def test_a_job_alone_gets_in_however_large_it_is() -> None:
 
 def test_a_job_that_ran_out_of_memory_gets_in_when_there_is_twice_as_much() -> None:
     with _room(8, _Machine(16 * GB)) as room:
-        one, *_ = _leases(room, *"ABCDEF")
-        one.ended(5 * GB, out_of_memory=True)
-        room.held.pop(one).close()
+        lease, *_ = _leases(room, *"ABCDEF")
+        lease.ended(5 * GB, out_of_memory=True)
+        room.held.pop(lease).close()
         again = _job(share=2)
         assert room.enter(again) is None
         for _ in range(2):
@@ -240,11 +241,11 @@ def test_a_given_number_of_workers_is_obeyed_whatever_jobs_need() -> None:
 
 def test_with_given_workers_too_one_that_ran_out_of_memory_waits_for_room() -> None:
     with _room(4, _Machine(16 * GB), admits=False) as room:
-        one, two, _ = _leases(room, "A", "B", "C")
-        one.ended(7 * GB, out_of_memory=True)
-        room.held.pop(one).close()
+        first, second, _ = _leases(room, "A", "B", "C")
+        first.ended(7 * GB, out_of_memory=True)
+        room.held.pop(first).close()
         assert room.enter(_job(share=2)) is None
-        room.end(GB, two)
+        room.end(GB, second)
         assert room.enter(_job(share=2))
 
 
@@ -274,8 +275,8 @@ def test_the_largest_is_stopped_when_memory_is_short() -> None:
     machine = _Machine(16 * GB)
     with _room(4, machine) as room:
         a, b, c = _leases(room, "A", "B", "C")
-        for seat, held in ((a, 1), (b, 3), (c, 2)):
-            assert seat.check(held * GB) is None
+        for lease, held in ((a, 1), (b, 3), (c, 2)):
+            assert lease.check(held * GB) is None
         machine.left = int(0.4 * GB)
         assert [a.check(GB), c.check(2 * GB)] == [None, None]
         assert b.check(int(3.1 * GB)) == (
@@ -338,12 +339,12 @@ def test_memory_left_is_asked_for_once_a_round() -> None:
 
     slots = Slots(8, MemoryRule.of(left, GB, admits=False))
     room = _Room(slots)
-    seats = _leases(room, *"ABCDEFGH")
-    for number, seat in enumerate(seats):
-        seat.check(number + 1)
+    leases = _leases(room, *"ABCDEFGH")
+    for number, lease in enumerate(leases):
+        lease.check(number + 1)
     asked.clear()
-    for number, seat in enumerate(seats):
-        seat.check(number + 1)
+    for number, lease in enumerate(leases):
+        lease.check(number + 1)
     assert len(asked) == 1
 
 
@@ -360,7 +361,7 @@ for line in sys.stdin:
 class _Grower:
     """A real process that holds more memory each time it is asked to."""
 
-    seat: Lease
+    lease: Lease
     step_mb: int
     child: subprocess.Popen[str] = field(
         default_factory=lambda: subprocess.Popen(
@@ -398,26 +399,26 @@ def test_of_real_processes_that_grow_the_largest_are_stopped_and_others_go_on() 
     slots, stopped = Slots(4, rule), []
     with ExitStack() as held:
         for name, step_mb in (("A", 2), ("B", 16), ("C", 4), ("D", 9)):
-            seat = held.enter_context(slots.take(_job(name=name), NEVER))
-            growers.append(_Grower(seat, step_mb))
+            lease = held.enter_context(slots.take(_job(name=name), NEVER))
+            growers.append(_Grower(lease, step_mb))
             held.callback(growers[-1].end)
         while len(stopped) < 3 and machine.now < 1000:
             machine.now += 1.0
             for grower in list(growers):
                 grower.grow()
                 largest = max(other.rss for other in growers)
-                if reason := grower.seat.check(grower.rss):
+                if reason := grower.lease.check(grower.rss):
                     assert reason.startswith("stopped, because only 0.")
                     assert grower.rss == largest
                     grower.end()
                     growers.remove(grower)
-                    stopped.append((grower.seat.job.id, machine.now))
+                    stopped.append((grower.lease.job.id, machine.now))
                     assert left() >= rule.reserve  # it has come back
         (last,) = growers
         last.step_mb = 32
         while left():
             last.grow()
-            assert last.seat.check(last.rss) is None
+            assert last.lease.check(last.rss) is None
     names, times = zip(*stopped, strict=True)
     assert names == ("B", "D", "C")
     assert all(after - before >= 5 for before, after in pairwise(times))

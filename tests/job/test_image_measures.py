@@ -71,7 +71,7 @@ def test_image_sets_with_module_errors_are_counted(tmp_path: Path) -> None:
     assert of(tmp_path) == {"ModuleErrors": 2}
 
 
-def test_only_so_many_are_kept_and_counts_come_first(tmp_path: Path) -> None:
+def test_only_so_many_are_taken_and_counts_come_first(tmp_path: Path) -> None:
     slopes = {f"ImageQuality_FocusScore_{n}": n for n in range(80)}
     table(tmp_path, slopes | {"Count_Cells": 1})
     found = of(tmp_path)

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from cpengine.job.memory_forecast import GB, Needs
+from cpengine.job.memory_forecast import Needs
 from cpengine.model import Job
 from cpengine.testing import jobs
+from cpengine.wording import GB
 
 A, B, C = jobs("A", "B", "C")
 FIRST = 2000
@@ -21,7 +22,7 @@ def _again(job: Job, share: int = 2) -> Job:
     return replace(job, share=share)
 
 
-def test_before_any_has_ended_it_is_what_was_said() -> None:
+def test_before_any_has_ended_it_is_the_given_value() -> None:
     assert Needs(FIRST).of(A) == FIRST
 
 

@@ -34,7 +34,7 @@ MOUNTED = f"{BUCKET}/images"
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Machine:
+def this_machine(tmp_path: Path) -> Machine:
     return machine(tmp_path, {})
 
 
@@ -50,19 +50,19 @@ def _seen(tmp_path: Path) -> dict[str, Any]:
     return seen
 
 
-def _again(job: Job, here: Machine) -> Job:
+def _again(job: Job, this_machine: Machine) -> Job:
     """The job as a new plan has it, with the markers it finds."""
-    (again,) = Ledger(here.places.outputs, job.ledger).standings([job])
+    (again,) = Ledger(this_machine.places.outputs, job.ledger).standings([job])
     return again.job
 
 
 def test_paths_of_the_bucket_are_given_as_local_ones(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
     (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
     for name in "ab":
         build.write(tmp_path / "images" / f"{name}.tif", "image")
-    ran = run_job(job, here)
+    ran = run_job(job, this_machine)
     assert ran.done, ran.failure
     header, b, a, _ = _seen(tmp_path)["csv"].split("\n")
     assert header == f"{BUCKET_CSV.partition(chr(10))[0]},URL_OrigDNA"
@@ -71,18 +71,20 @@ def test_paths_of_the_bucket_are_given_as_local_ones(
     assert (tmp_path / "load_data.csv").read_text() == BUCKET_CSV
 
 
-@pytest.mark.parametrize(("text", "said"), [(None, "is not there"), ("", "is empty")])
+@pytest.mark.parametrize(
+    ("text", "expected"), [(None, "is not there"), ("", "is empty")]
+)
 def test_an_image_that_vanished_since_the_plan_is_bad_input(
-    here: Machine, job: Job, tmp_path: Path, text: str | None, said: str
+    this_machine: Machine, job: Job, tmp_path: Path, text: str | None, expected: str
 ) -> None:
     (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
     build.write(tmp_path / "images" / "b.tif", "image")
     if text is not None:
         build.write(tmp_path / "images" / "a.tif", text)
-    failure = run_job(job, here).failure
+    failure = run_job(job, this_machine).failure
     assert failure is not None
     assert failure.kind is FailureKind.BAD_INPUT
-    assert failure.message.startswith(f"{tmp_path}/images/a.tif: {said}")
+    assert failure.message.startswith(f"{tmp_path}/images/a.tif: {expected}")
     assert not list(tmp_path.glob("P1.attempt*"))
 
 
@@ -94,7 +96,7 @@ def test_an_image_that_vanished_since_the_plan_is_bad_input(
     ],
 )
 def test_input_that_changed_since_the_plan_is_not_run(
-    here: Machine, job: Job, tmp_path: Path, name: str, text: str, part: str
+    this_machine: Machine, job: Job, tmp_path: Path, name: str, text: str, part: str
 ) -> None:
     (made_of,) = {
         fingerprint.of_job(
@@ -108,133 +110,143 @@ def test_input_that_changed_since_the_plan_is_not_run(
     }
     planned = replace(job, fingerprint=made_of)
     (tmp_path / name).write_text(text)
-    failure = run_job(planned, here).failure
+    failure = run_job(planned, this_machine).failure
     assert failure is not None
     assert f"{part} changed while the step ran" in failure.message
 
 
 def test_a_csv_with_local_paths_is_used_in_place(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    run_job(job, here)
+    run_job(job, this_machine)
     assert f"--data-file={tmp_path / 'load_data.csv'}" in _seen(tmp_path)["argv"]
 
 
 def test_the_input_folder_is_empty_unless_there_are_rules(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    run_job(job, here)
+    run_job(job, this_machine)
     assert _seen(tmp_path)["inputs"] == []
 
 
 def test_the_rules_folder_is_the_input_folder(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "rules.txt").touch()
-    run_job(job, here)
+    run_job(job, this_machine)
     assert _seen(tmp_path)["inputs"] == ["rules.txt"]
 
 
 def test_cellprofiler_gets_one_thread_and_its_own_temporary_folder(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    run_job(job, here)
+    run_job(job, this_machine)
     environ = _seen(tmp_path)["environ"]
     assert environ["OMP_NUM_THREADS"] == "1"
     assert PREFIX in environ["TMPDIR"]
 
 
 def test_a_job_that_is_done_is_not_run_again(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    first = run_job(job, here)
-    second = run_job(job, here)
+    first = run_job(job, this_machine)
+    second = run_job(job, this_machine)
     assert second.files == first.files
     assert len(list(tmp_path.glob("P1.attempt*"))) == 1
 
 
 def test_a_done_job_that_is_planned_again_by_force_runs(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    run_job(job, here)
-    assert run_job(_again(job, here), here).done
+    run_job(job, this_machine)
+    assert run_job(_again(job, this_machine), this_machine).done
     assert len(list(tmp_path.glob("P1.attempt*"))) == 2
 
 
 def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
     old = tmp_path / "out/P1/Old.csv"
-    run_job(job, here)
+    run_job(job, this_machine)
     old.write_text("from the run before")
-    ledger = Ledger(here.places.outputs, job.ledger)
+    ledger = Ledger(this_machine.places.outputs, job.ledger)
     ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
-    assert run_job(_again(replace(job, fingerprint="new"), here), here).done
+    assert run_job(
+        _again(replace(job, fingerprint="new"), this_machine), this_machine
+    ).done
     assert not old.exists()
 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_they_are_removed_also_after_a_run_that_could_not_publish(
-    here: Machine, job: Job, tmp_path: Path, killed: bool
+    this_machine: Machine, job: Job, tmp_path: Path, killed: bool
 ) -> None:
     old, in_the_way = tmp_path / "out/P1/Old.csv", tmp_path / "out/P1/Image.csv/x"
     build.write(old, "from the run before")
     build.write(in_the_way, "")
-    ledger = Ledger(here.places.outputs, job.ledger)
+    ledger = Ledger(this_machine.places.outputs, job.ledger)
     ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
-    changed = _again(replace(job, fingerprint="new"), here)
-    failed = run_job(changed, here)
+    changed = _again(replace(job, fingerprint="new"), this_machine)
+    failed = run_job(changed, this_machine)
     again = next_try(failed, 0)
     assert again is not None
     assert old.exists()
     shutil.rmtree(in_the_way.parent)
-    assert run_job(_again(changed, here) if killed else again.job, here).done
+    assert run_job(
+        _again(changed, this_machine) if killed else again.job, this_machine
+    ).done
     assert not old.exists()
-    assert list(here.places.outputs.sizes(f"{job.ledger}/markers")) == ["P1~new~0.done"]
+    assert list(this_machine.places.outputs.sizes(f"{job.ledger}/markers")) == [
+        "P1~new~0.done"
+    ]
 
 
-def test_stale_markers_are_gone_after_a_new_run(here: Machine, job: Job) -> None:
-    run_job(job, here)
-    run_job(_again(replace(job, fingerprint="new"), here), here)
-    names = here.places.outputs.sizes(f"{job.ledger}/markers")
+def test_stale_markers_are_gone_after_a_new_run(
+    this_machine: Machine, job: Job
+) -> None:
+    run_job(job, this_machine)
+    run_job(_again(replace(job, fingerprint="new"), this_machine), this_machine)
+    names = this_machine.places.outputs.sizes(f"{job.ledger}/markers")
     assert list(names) == [f"P1~new~0.{JobState.DONE}"]
 
 
 def test_a_file_of_another_job_in_a_shared_folder_is_never_replaced(
-    here: Machine, tmp_path: Path
+    this_machine: Machine, tmp_path: Path
 ) -> None:
-    one, other = (replace(job, output_structure="all") for job in jobs("P1", "P2"))
-    assert run_job(one, here).done
-    kept = (tmp_path / "out/all/Image.csv").read_text()
-    failure = run_job(other, here).failure
+    first, other = (replace(job, output_structure="all") for job in jobs("P1", "P2"))
+    assert run_job(first, this_machine).done
+    before = (tmp_path / "out/all/Image.csv").read_text()
+    failure = run_job(other, this_machine).failure
     assert failure is not None
     assert failure.kind is FailureKind.BAD_INPUT
     assert "was made by P1 already" in failure.message
-    assert (tmp_path / "out/all/Image.csv").read_text() == kept
+    assert (tmp_path / "out/all/Image.csv").read_text() == before
 
 
 def test_a_place_that_cannot_be_written_is_a_storage_failure(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
     (tmp_path / "out").write_text("a file where the folder should be")
-    failure = run_job(job, here).failure
+    failure = run_job(job, this_machine).failure
     assert failure is not None
     assert failure.kind is FailureKind.STORAGE
     assert "out/P1" in failure.message
 
 
-def test_no_place_to_work_in_is_a_storage_failure(here: Machine, job: Job) -> None:
-    here.scratch.rmdir()
-    failure = run_job(job, here).failure
+def test_no_place_to_work_in_is_a_storage_failure(
+    this_machine: Machine, job: Job
+) -> None:
+    this_machine.scratch.rmdir()
+    failure = run_job(job, this_machine).failure
     assert failure is not None
     assert failure.kind is FailureKind.STORAGE
 
 
 def test_a_missing_pipeline_is_bad_input(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    failure = run_job(replace(job, pipeline="gone.cppipe"), here).failure
+    failure = run_job(replace(job, pipeline="gone.cppipe"), this_machine).failure
     assert failure is not None
     assert failure.kind is FailureKind.BAD_INPUT
     assert "gone.cppipe" in failure.message
@@ -269,48 +281,50 @@ run_job(jobs("P1")[0], Machine(places, tool, folder / "scratch", cache))
 
 @pytest.mark.parametrize("moves", [0, 1, 2, 3])
 def test_a_kill_in_the_middle_of_publishing_is_mended_by_the_next_run(
-    here: Machine, job: Job, tmp_path: Path, moves: int
+    this_machine: Machine, job: Job, tmp_path: Path, moves: int
 ) -> None:
     code = [sys.executable, "-c", KILLED_WHILE_PUBLISHING]
     child = subprocess.run([*code, str(tmp_path), str(moves)], check=False)
-    (found,) = Ledger(here.places.outputs, job.ledger).standings([job])
+    (found,) = Ledger(this_machine.places.outputs, job.ledger).standings([job])
     assert (child.returncode, found.state) == (9, JobState.LEFT)
-    outcome = run_job(job, here)
+    outcome = run_job(job, this_machine)
     assert outcome.done
     sizes = {p.name: p.stat().st_size for p in (tmp_path / "out/P1").glob("[!.]*")}
     assert sizes == outcome.files
 
 
-def test_two_copies_of_a_job_at_once_do_no_harm(here: Machine, job: Job) -> None:
+def test_two_copies_of_a_job_at_once_do_no_harm(
+    this_machine: Machine, job: Job
+) -> None:
     with ThreadPoolExecutor(2) as pool:
-        outcomes = list(pool.map(lambda _: run_job(job, here), range(2)))
+        outcomes = list(pool.map(lambda _: run_job(job, this_machine), range(2)))
     assert all(outcome.done for outcome in outcomes)
-    place = here.places.outputs.path(job.destination)
+    place = this_machine.places.outputs.path(job.destination)
     assert {path.name for path in place.iterdir()} == set(outcomes[0].files)
     assert "csv" in json.loads((place / "P1.json").read_text())
 
 
 def test_a_job_that_another_copy_has_done_meanwhile_publishes_nothing(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
     elsewhere = Outcome(job, files={"x": 1}, versions={"cellprofiler": "0"})
 
     def listen(event: Event) -> None:
         if event == PhaseBegun(job, "publishing"):
-            Ledger(here.places.outputs, job.ledger).record(elsewhere)
+            Ledger(this_machine.places.outputs, job.ledger).record(elsewhere)
 
-    assert run_job(job, here, listen=listen).files == {"x": 1}
+    assert run_job(job, this_machine, listen=listen).files == {"x": 1}
     assert not (tmp_path / "out").exists()
 
 
-def test_an_outcome_survives_the_ledger(here: Machine, job: Job) -> None:
-    outcome = run_job(job, here)
-    assert Ledger(here.places.outputs, job.ledger).outcome(job, "0") == outcome
+def test_an_outcome_survives_the_ledger(this_machine: Machine, job: Job) -> None:
+    outcome = run_job(job, this_machine)
+    assert Ledger(this_machine.places.outputs, job.ledger).outcome(job, "0") == outcome
     assert outcome.module_s == {"1 LoadData": 0.02}
     assert outcome.wall_s > 0
 
 
-def test_scratch_of_dead_processes_is_swept_and_that_of_others_kept(
+def test_scratch_of_dead_processes_is_swept_and_that_of_others_stays(
     tmp_path: Path,
 ) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
@@ -324,8 +338,8 @@ def test_scratch_of_dead_processes_is_swept_and_that_of_others_kept(
 
 
 def test_a_scratch_folder_names_its_process(
-    here: Machine, job: Job, tmp_path: Path
+    this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    run_job(job, here)
+    run_job(job, this_machine)
     owner = f"{PREFIX}{os.getpid()}@{socket.gethostname()}-P1-"
     assert owner in _seen(tmp_path)["environ"]["TMPDIR"]

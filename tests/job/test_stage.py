@@ -114,8 +114,8 @@ def test_the_csv_keeps_its_rows_places_and_order(
     (*_, job) = remote.plan("analysis").jobs
     staged = rows(stage(remote, job, cache), cache)
     given = list(csv.DictReader(io.StringIO(built.csv.read_text())))
-    kept = [{key: row[key] for key in given[0]} for row in staged]
-    assert kept == given
+    found = [{key: row[key] for key in given[0]} for row in staged]
+    assert found == given
     *others, mine = staged
     assert opened(mine) == ["image", "function"]
     assert {row["URL_OrigDNA"] for row in others} == {""}

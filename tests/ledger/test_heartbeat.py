@@ -256,8 +256,8 @@ def test_a_driver_removes_what_killed_ones_have_left(ledger: Ledger) -> None:
     with subprocess.Popen(["true"]) as ended:
         pass
     for run, host in ((gone, socket.gethostname()), (elsewhere, "another")):
-        told = {"run": run, "time": now(), "progress": "", "pid": ended.pid}
-        text = json.dumps(told | {"host": host})
+        fields = {"run": run, "time": now(), "progress": "", "pid": ended.pid}
+        text = json.dumps(fields | {"host": host})
         ledger.storage.write(f"{ledger.folder}/drivers/{run}.alive", text.encode())
     with Lifeline(ledger, RUN, {}, lambda: ""):
         left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))

@@ -125,7 +125,7 @@ def test_a_version_that_only_begins_alike_is_another(ledger: Ledger) -> None:
     assert state(ledger, JOB, "4.2.8") is JobState.STALE
 
 
-def test_files_of_an_earlier_run_at_another_place_are_not_the_jobs_here(
+def test_files_of_an_earlier_run_at_another_place_are_not_the_jobs(
     ledger: Ledger,
 ) -> None:
     ledger.record(outcome(JOB, files={"a.tif": 3}))
@@ -227,19 +227,19 @@ def test_setting_aside_leaves_other_jobs_alone(ledger: Ledger) -> None:
 
 
 def test_a_file_belongs_to_the_first_job_that_claims_it(ledger: Ledger) -> None:
-    one = replace(JOB, output_structure="all")
-    other = replace(one, group=(("Metadata_Plate", "P2"),))
+    job = replace(JOB, output_structure="all")
+    other = replace(job, group=(("Metadata_Plate", "P2"),))
     assert ledger.claim(other, "a.tif") == "P2"
-    assert [ledger.claim(one, file) for file in ("a.tif", "b.tif")] == ["P2", JOB.id]
+    assert [ledger.claim(job, file) for file in ("a.tif", "b.tif")] == ["P2", JOB.id]
     assert ledger.claim(other, "a.tif") == "P2"
 
 
 def test_a_file_that_was_given_up_can_be_claimed(ledger: Ledger) -> None:
-    one = replace(JOB, output_structure="all")
-    other = replace(one, group=(("Metadata_Plate", "P2"),))
+    job = replace(JOB, output_structure="all")
+    other = replace(job, group=(("Metadata_Plate", "P2"),))
     ledger.claim(other, "a.tif")
     ledger.disclaim(other, "a.tif")
-    assert ledger.claim(one, "a.tif") == JOB.id
+    assert ledger.claim(job, "a.tif") == JOB.id
 
 
 def test_of_many_that_claim_a_file_at_once_one_owns_it(ledger: Ledger) -> None:
@@ -291,7 +291,9 @@ def test_outcome_that_is_to_be_replaced_does_not_count(ledger: Ledger) -> None:
     assert ledger.outcome(job, VERSION) is None
 
 
-def test_ledger_that_cannot_be_written_is_told(ledger: Ledger, tmp_path: Path) -> None:
+def test_ledger_that_cannot_be_written_is_reported(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     (tmp_path / "ledger/markers" / marker_of(outcome(JOB))).mkdir(parents=True)
     with pytest.raises(StorageError, match=r"cannot be written .*: change the step"):
         ledger.record(outcome(JOB))

@@ -63,7 +63,7 @@ def test_functions_are_below_the_folder_where_the_images_are_local(
     assert derived(plan, "load_data_with_illum.csv")[3] == str(built.illum)
 
 
-def test_functions_are_looked_for_where_the_illum_step_puts_them(built: Built) -> None:
+def test_functions_are_expected_where_the_illum_step_puts_them(built: Built) -> None:
     build.write(built.toml, build.project_file() + '[steps.illum]\noutput = "out"\n')
     plan = built.project().plan("analysis")
     assert derived(plan, "load_data_with_illum.csv")[3] == "/home/ubuntu/bucket/out/P1"
@@ -153,7 +153,7 @@ def test_error_in_the_plain_csv_names_the_plain_csv(built: Built) -> None:
         built.project().plan("analysis")
 
 
-def test_functions_for_other_sites_than_the_images_are_told(built: Built) -> None:
+def test_functions_for_other_sites_than_the_images_are_noted(built: Built) -> None:
     table = built.csv.with_name("load_data_with_illum.csv")
     made = built.project().plan("analysis").derived
     build.write(table, next(iter(made.values())).to_csv())

@@ -24,7 +24,7 @@ PLATES = [f"P{number}" for number in range(6)]
 WELLS = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]
 SITES = [str(site) for site in range(1, 10)]
 JOBS = len(PLATES) * len(WELLS) * len(SITES)
-KEPT, PEAK = 230, 330
+HELD, PEAK = 230, 330
 """Bytes a job that a plan and its standings may keep, and may need in between. So a
 million jobs stay below 500 MB, with Python, its modules and longer names than here."""
 VERSION = "4.2.8.1"
@@ -59,16 +59,16 @@ def test_a_job_of_a_plan_takes_few_bytes(large: Built) -> None:
     gc.collect()
     tracemalloc.start()
     todo = planned(large)
-    kept, peak = tracemalloc.get_traced_memory()
+    held, peak = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
     taken = sum(bool(job.fingerprint) for job in todo.jobs)
     _, taking = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    print(f"\n{kept / JOBS:.0f} bytes a job, {peak / JOBS:.0f} at the most")
+    print(f"\n{held / JOBS:.0f} bytes a job, {peak / JOBS:.0f} at the most")
     assert taken == len(todo.standings) == len(todo.plan.jobs) == JOBS == 20_736
-    assert kept < KEPT * JOBS
+    assert held < HELD * JOBS
     assert peak < PEAK * JOBS
-    assert taking < kept + 100_000  # none of the jobs taken is kept
+    assert taking < held + 100_000  # none of the jobs taken is kept
 
 
 # Jobs that are made when they are looked at
@@ -80,7 +80,7 @@ def plan(tmp_path: Path) -> Plan:
     return build.project(tmp_path, plates=["P1", "P2"]).project().plan("analysis")
 
 
-def test_jobs_are_the_same_each_time_they_are_looked_at(plan: Plan) -> None:
+def test_jobs_are_the_same_each_time_they_are_read(plan: Plan) -> None:
     taken = list(plan.jobs)
     assert taken == [plan.jobs[number] for number in range(len(plan.jobs))]
     assert taken[-3] == plan.jobs[-3]
@@ -107,7 +107,7 @@ def test_a_sequence_can_be_made_of_some_of_another() -> None:
     )
 
 
-def test_derived_csvs_are_made_when_they_are_looked_at(large: Built) -> None:
+def test_derived_csvs_are_made_when_they_are_read(large: Built) -> None:
     derived = planned(large).plan.derived
     for key, table in derived.items():
         assert table.rows[-1][-2:] == (

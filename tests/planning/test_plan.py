@@ -173,8 +173,8 @@ def test_fingerprint_sees_where_one_value_ends_and_the_next_begins() -> None:
 
 
 def test_fingerprint_sees_the_header() -> None:
-    one, other = build.table(["a"], ["1"]), build.table(["b"], ["1"])
-    assert of_image_sets(one, [0], [1, 2]) != of_image_sets(other, [0], [1, 2])
+    first, other = build.table(["a"], ["1"]), build.table(["b"], ["1"])
+    assert of_image_sets(first, [0], [1, 2]) != of_image_sets(other, [0], [1, 2])
 
 
 def test_fingerprint_sees_the_number_of_rows() -> None:
@@ -237,7 +237,7 @@ def test_column_that_groups_lack_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "expected"),
     [
         ({"plates": "SQ1"}, "--plate SQ1: is not in the plan: it has P1, P2"),
         ({"wells": "A1"}, "--well A1: is not in the plan: did you mean A01?"),
@@ -254,13 +254,13 @@ def test_column_that_groups_lack_does_not_matter() -> None:
     ],
 )
 def test_part_that_no_group_belongs_to_is_refused(
-    wanted: dict[str, str], said: str
+    wanted: dict[str, str], expected: str
 ) -> None:
     wells = [("P1", f"A0{n}") for n in range(1, 10)] + [("P2", "A01")]
     groups = [tuple(zip(SITE_KEYS, (*well, "1"), strict=True)) for well in wells]
     with pytest.raises(InputError) as caught:
         check_part(part(**wanted), groups, SITE_KEYS)
-    assert str(caught.value) == said
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("keys", [BY_PLATE, BY_WELL])
@@ -544,10 +544,10 @@ def test_a_job_with_other_sites_runs_whole(tmp_path: Path) -> None:
     built = build.project(
         tmp_path, pipeline="qc.cppipe", data_file="load_data.csv", tags="Plate,Well"
     )
-    one = frozenset({("P1", "A01", "1")})
-    made = built.project().plan("qc", Part(flagged=one))
+    flagged = frozenset({("P1", "A01", "1")})
+    made = built.project().plan("qc", Part(flagged=flagged))
     assert ids(made) == ["P1-A01", "P1-A02"]
     assert rules_of(made) == ["flagged-kept"]
-    made = built.project().plan("qc", Part(flagged=one | {("P1", "A01", "2")}))
+    made = built.project().plan("qc", Part(flagged=flagged | {("P1", "A01", "2")}))
     assert ids(made) == ["P1-A02"]
     assert rules_of(made) == ["flagged-left-out"]

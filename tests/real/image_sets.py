@@ -4,7 +4,8 @@
 
 HOST is cpengine's `host.py`. Prints, as JSON, for each group of the CSV what
 CellProfiler has stored when its first module would begin: `alone`, as a process of its
-own has it, and `kept`, as a host has it that has read the CSV for another group before.
+own has it, and `reused`, as a host has it that has read the CSV for another group
+before.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ host = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(host)
 
 
-class Told:
+class Listener:
     """Hears what a run tells."""
 
     def tell(self, event, **details):
@@ -52,7 +53,7 @@ def prepared(group, sheets, state):
     """What is stored for a group when its first module would begin."""
     seen = []
 
-    def stop_here(pipeline, grouping, first, last, measurements, workspace):
+    def stop(pipeline, grouping, first, last, measurements, workspace):
         seen.append(stored(pipeline, measurements))
         return iter(())
 
@@ -62,12 +63,12 @@ def prepared(group, sheets, state):
     argv = ["-c", "-r", "-p", pipeline, "-o", output, "-i", output, "-g", named]
     argv += ["--data-file", data_file, "-t", folder]
     request = {"folder": folder, "environ": {}, "argv": argv}
-    run = host.Run(request, Told(), sheets)
-    kept, host.Pipeline.group = host.Pipeline.group, stop_here
+    run = host.Run(request, Listener(), sheets)
+    original, host.Pipeline.group = host.Pipeline.group, stop
     try:
         run()
     finally:
-        host.Pipeline.group = kept
+        host.Pipeline.group = original
     (found,) = seen
     return found, run.sheet is not None
 
@@ -82,13 +83,13 @@ def main():
         alone = [prepared(group, OrderedDict(), state)[0] for group in groups]
         sheets = OrderedDict()
         prepared(groups[-1], sheets, state)
-        kept = [prepared(group, sheets, state) for group in groups]
+        reused = [prepared(group, sheets, state) for group in groups]
     print(
         json.dumps(
             {
                 "alone": alone,
-                "kept": [k for k, _ in kept],
-                "from_sheet": [s for _, s in kept],
+                "reused": [k for k, _ in reused],
+                "from_sheet": [s for _, s in reused],
             }
         )
     )

@@ -124,7 +124,7 @@ def test_show_tells_image_and_runtime(
     assert "podman (cellprofiler.image in cpengine.toml)" in shown
 
 
-def test_an_image_that_is_not_there_is_told_with_the_cure(
+def test_an_image_that_is_not_there_is_reported_with_the_cure(
     site: Project, cpengine: Cpengine
 ) -> None:
     _use(site, "localhost/no:1")
@@ -133,7 +133,7 @@ def test_an_image_that_is_not_there_is_told_with_the_cure(
     assert "get the image with `podman pull`" in ran.stderr
 
 
-def test_images_that_the_container_would_lack_are_told(
+def test_images_that_the_container_would_lack_are_reported(
     site: Project, cpengine: Cpengine, tmp_path: Path
 ) -> None:
     _use(site, IMAGE)

@@ -34,9 +34,9 @@ SITE = ("qc", "DemoPlate1-A01")
 VANISHING = "demo-vanishing"
 SMALL_DISK = """
 mount -t tmpfs -o size=1m none "$0" || exit
-kept=$1; shift
+saved=$1; shift
 "$@"; code=$?
-cp -R "$0/." "$kept" && exit $code
+cp -R "$0/." "$saved" && exit $code
 """
 """Runs a command with a disk of 1 MB in one folder and keeps in another what is left
 there. The mount is seen by that command alone and ends with it."""
@@ -107,14 +107,14 @@ def _cellprofiler(run: "subprocess.Popen[str]", but: int = 0) -> psutil.Process:
     """Wait for a CellProfiler that runs a job, another than that one."""
     found: list[psutil.Process] = []
 
-    def look() -> bool:
+    def search() -> bool:
         assert run.poll() is None, run.communicate()
         for child in psutil.Process(run.pid).children(recursive=True):
             if child.pid != but and _runs_a_job(child):
                 found.append(child)
         return bool(found)
 
-    _wait(look)
+    _wait(search)
     return found[0]
 
 
@@ -144,11 +144,11 @@ def _reported(
     (outcome,) = status["failures"]
     failure = outcome["failure"]
     assert (outcome["job"]["id"], failure["kind"]) == (name, kind)
-    _told(ran, kind, failure["message"], failure["module"])
+    _printed(ran, kind, failure["message"], failure["module"])
     return outcome
 
 
-def _told(ran: Ran, kind: str, message: str, module: str | None = None) -> None:
+def _printed(ran: Ran, kind: str, message: str, module: str | None = None) -> None:
     where = f" in {module}" if module else ""
     cure = CURES[FailureKind(kind)]
     assert ran.returncode == 1
@@ -164,8 +164,8 @@ def _log(ran: Ran, project: Project, cpengine: Cpengine, job: tuple[str, str]) -
     assert f"\n  its log: cpengine logs {step} {name}\n" in ran.stderr
     shown = cpengine("logs", step, name, "-C", project.folder)
     assert shown.returncode == 0, shown.stderr
-    book = project.ledger(project.step(step))
-    assert shown.stdout == book.storage.read_text(f"{book.folder}/logs/{name}.log")
+    ledger = project.ledger(project.step(step))
+    assert shown.stdout == ledger.storage.read_text(f"{ledger.folder}/logs/{name}.log")
     return shown.stdout
 
 
@@ -174,8 +174,8 @@ def _tries(ran: Ran) -> int:
 
 
 def _markers(project: Project, step: str) -> list[str]:
-    book = project.ledger(project.step(step))
-    return list(book.storage.sizes(f"{book.folder}/markers"))
+    ledger = project.ledger(project.step(step))
+    return list(ledger.storage.sizes(f"{ledger.folder}/markers"))
 
 
 def test_a_broken_image_fails_its_job_and_the_rest_goes_on(
@@ -235,9 +235,9 @@ def test_too_little_memory_is_doubled_until_it_is_enough(
     ran = cpengine("run", "qc", "-C", site.folder)
 
     assert ran.returncode == 0, ran.stderr
-    told = [line for line in ran.stderr.splitlines() if "out_of_memory: used" in line]
-    assert len(told) == _tries(ran) - 1 == 2
-    for line, allowed in zip(told, ("0.10", "0.20"), strict=True):
+    lines = [line for line in ran.stderr.splitlines() if "out_of_memory: used" in line]
+    assert len(lines) == _tries(ran) - 1 == 2
+    for line, allowed in zip(lines, ("0.10", "0.20"), strict=True):
         assert f" of {allowed} GB allowed (log: " in line
     assert "qc: 1 of 1 job done, 1 image set, 2 files" in ran.stdout
     (marker,) = _markers(site, "qc")
@@ -338,14 +338,14 @@ def storages(
 def _on_a_full_disk(folder: Path) -> Ended:
     """Run illum, which makes 1.3 MB, with outputs on a disk of 1 MB."""
     project = small_plate(folder / "plate", wells=1, sites=1)
-    disk, kept = str(folder / "disk"), str(folder / "kept")
-    for place in (disk, kept):
+    disk, saved = str(folder / "disk"), str(folder / "saved")
+    for place in (disk, saved):
         Path(place).mkdir()
     _change(project, ROOT, ROOT, f'outputs = "{disk}"')
-    small_disk = (*OWN_MOUNTS, "sh", "-c", SMALL_DISK, disk, kept)
+    small_disk = (*OWN_MOUNTS, "sh", "-c", SMALL_DISK, disk, saved)
     with _started(project, "illum", before=small_disk) as run:
         ran = _end(run)
-    shutil.copytree(kept, disk, dirs_exist_ok=True)  # there is more space now
+    shutil.copytree(saved, disk, dirs_exist_ok=True)  # there is more space now
     return Ended(Project.load(project.folder), ran)
 
 
@@ -363,7 +363,7 @@ def _on_a_vanishing_bucket(folder: Path, server: S3Server) -> Ended:
     return Ended(Project.load(project.folder), ran)
 
 
-def test_a_full_disk_is_told_and_the_run_ends_once_there_is_space(
+def test_a_full_disk_is_reported_and_the_run_ends_once_there_is_space(
     storages: dict[str, Ended], cpengine: Cpengine
 ) -> None:
     project, ran = storages["full"].project, storages["full"].ran
@@ -386,16 +386,16 @@ def test_a_full_disk_is_told_and_the_run_ends_once_there_is_space(
     assert marker.endswith(f".{JobState.DONE}")
 
 
-def test_a_bucket_that_vanishes_is_told(
+def test_a_bucket_that_vanishes_is_reported(
     storages: dict[str, Ended], s3: S3Server, cpengine: Cpengine
 ) -> None:
     project, ran = storages["vanished"].project, storages["vanished"].ran
     cause = f"s3://{VANISHING}: there is no such bucket: check its name, or make it"
-    _told(ran, "storage", cause)
+    _printed(ran, "storage", cause)
     assert _tries(ran) == 3
-    for look in (("status", "qc", "--failed"), ("logs", *SITE)):
-        looked = cpengine(*look, "-C", project.folder)
-        assert (looked.returncode, looked.stderr) == (2, f"error: {cause}\n")
+    for command in (("status", "qc", "--failed"), ("logs", *SITE)):
+        shown = cpengine(*command, "-C", project.folder)
+        assert (shown.returncode, shown.stderr) == (2, f"error: {cause}\n")
 
 
 @pytest.mark.parametrize("missing", ["root", "images", "workspace", "outputs"])
@@ -403,8 +403,8 @@ def test_a_bucket_that_is_not_there_is_one_line_before_anything_starts(
     site: Project, s3: S3Server, cpengine: Cpengine, missing: str
 ) -> None:
     shutil.rmtree(site.folder / IMAGES)  # what outputs have is not looked for in images
-    kept = [ROOT] if missing != "root" else []
-    _change(site, ROOT, *kept, f'{missing} = "s3://demo-nowhere"')
+    lines = [ROOT] if missing != "root" else []
+    _change(site, ROOT, *lines, f'{missing} = "s3://demo-nowhere"')
     _reach(site, s3)
 
     ran = cpengine("run", "qc", "-C", site.folder)

@@ -50,9 +50,9 @@ def mixed(plates: Project) -> list[Job]:
 @pytest.fixture(scope="module")
 def machine(plates: Project) -> Iterator[Machine]:
     """This machine; its hosts are ended at last."""
-    book = plates.ledger(plates.step("illum"))  # all of it is left to do, again
-    for name in book.storage.sizes(f"{book.folder}/markers"):
-        book.storage.remove(f"{book.folder}/markers/{name}")
+    ledger = plates.ledger(plates.step("illum"))  # all of it is left to do, again
+    for name in ledger.storage.sizes(f"{ledger.folder}/markers"):
+        ledger.storage.remove(f"{ledger.folder}/markers/{name}")
     with plates.machine() as machine:
         yield machine
 

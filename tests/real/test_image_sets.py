@@ -48,7 +48,7 @@ def _write(path: Path, wells: int, sites: int) -> None:
         writer.writerows(rows)
 
 
-def test_a_kept_sheet_gives_the_image_sets_that_cellprofiler_reads(
+def test_a_reused_sheet_gives_the_image_sets_that_cellprofiler_reads(
     cellprofiler: CellProfiler, tmp_path: Path
 ) -> None:
     _write(tmp_path / "load_data.csv", wells=11, sites=3)
@@ -62,11 +62,11 @@ def test_a_kept_sheet_gives_the_image_sets_that_cellprofiler_reads(
         timeout=200,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    said = json.loads(ran.stdout.splitlines()[-1])
-    assert said["from_sheet"] == [True] * 11
-    for alone, kept in zip(said["alone"], said["kept"], strict=True):
-        assert kept == alone
-    numbers = [number for numbers, *_ in said["kept"] for number in numbers]
+    found = json.loads(ran.stdout.splitlines()[-1])
+    assert found["from_sheet"] == [True] * 11
+    for alone, reused in zip(found["alone"], found["reused"], strict=True):
+        assert reused == alone
+    numbers = [number for numbers, *_ in found["reused"] for number in numbers]
     assert sorted(numbers) == list(range(1, 34))
-    (_, features, *_) = said["kept"][0]
+    (_, features, *_) = found["reused"][0]
     assert {"Group_Number", "Group_Index", "URL_OrigDNA", *ODD} <= features.keys()

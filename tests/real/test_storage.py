@@ -195,10 +195,10 @@ def _published(project: Project) -> dict[str, bytes]:
 
 def _analysed(project: Project) -> list[Outcome]:
     """What the markers of analysis hold; all are those of done jobs."""
-    book = project.ledger(project.step("analysis"))
-    names = list(book.storage.sizes(f"{book.folder}/markers"))
+    ledger = project.ledger(project.step("analysis"))
+    names = list(ledger.storage.sizes(f"{ledger.folder}/markers"))
     assert all(name.endswith(f".{JobState.DONE}") for name in names)
-    return book.outcomes(names)
+    return ledger.outcomes(names)
 
 
 @every_case
@@ -288,13 +288,13 @@ def _travelling(
     project: Project, plate: Project, sites: Sequence[str]
 ) -> Iterator[int]:
     """The sizes of what is not local and has to come for the analysis of some sites."""
-    here = plate.places.outputs
+    outputs = plate.places.outputs
     (job, *_) = plate.plan("analysis").jobs
     if not project.places.images.is_local():
         taken = tuple(site.replace("-", "_s") + "_" for site in sites)
-        pictures = here.sizes(f"{IMAGES}/DemoPlate1").items()
+        pictures = outputs.sizes(f"{IMAGES}/DemoPlate1").items()
         yield from (size for name, size in pictures if name.startswith(taken))
     if not project.places.outputs.is_local():
-        yield from here.tree(project.step("illum").output).values()
+        yield from outputs.tree(project.step("illum").output).values()
     if not project.places.workspace.is_local():
-        yield from (len(here.read(key)) for key in (job.pipeline, job.data_file))
+        yield from (len(outputs.read(key)) for key in (job.pipeline, job.data_file))

@@ -175,7 +175,7 @@ def image(name: str, change: Callable[[Path], object]) -> Break:
 
 def all_of(*breaks: Break) -> Break:
     """Break several things."""
-    return lambda root: [one(root) for one in breaks]
+    return lambda root: [change(root) for change in breaks]
 
 
 def remove(path: str) -> Break:
@@ -740,5 +740,5 @@ CASES = {
 
 def _without(path: Path, name: str) -> None:
     blocks = path.read_text().split("\n\n")
-    kept = [block for block in blocks if not block.lstrip().startswith(f"{name}:")]
-    path.write_text("\n\n".join(kept) + "\n")
+    others = [block for block in blocks if not block.lstrip().startswith(f"{name}:")]
+    path.write_text("\n\n".join(others) + "\n")

@@ -103,7 +103,7 @@ def webhook() -> Iterator[Webhook]:
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *said: object) -> None: ...
+        def log_message(self, *arguments: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -217,7 +217,9 @@ def _fail(notifier: Notifier, error: BaseException, *events: Event) -> None:
         raise error
 
 
-def test_a_run_that_a_person_ends_is_told(notifier: Notifier, webhook: Webhook) -> None:
+def test_a_run_that_a_person_ends_is_reported(
+    notifier: Notifier, webhook: Webhook
+) -> None:
     events = JobStarted(job(1), 1), ended(1), JobStarted(job(2), 1)
     with pytest.raises(KeyboardInterrupt):
         _fail(notifier, KeyboardInterrupt(), *events)
@@ -228,7 +230,9 @@ def test_a_run_that_a_person_ends_is_told(notifier: Notifier, webhook: Webhook) 
     )
 
 
-def test_an_error_before_a_step_is_told(notifier: Notifier, webhook: Webhook) -> None:
+def test_an_error_before_a_step_is_reported(
+    notifier: Notifier, webhook: Webhook
+) -> None:
     with pytest.raises(StorageError):
         _fail(notifier, StorageError("s3://lab: cannot be read: ask for access\nmore"))
     assert webhook.texts[-1].splitlines()[-1] == (
@@ -257,7 +261,7 @@ def test_a_message_is_not_longer_than_discord_takes(
 # A wave of failures
 
 
-def test_a_wave_of_failures_is_told_once_with_its_causes() -> None:
+def test_a_wave_of_failures_is_reported_once_with_its_causes() -> None:
     good = [ended(n) for n in range(40)]
     bad = [ended(40 + n, f"/d/{n}.csv: channel OrigER missing") for n in range(30)]
     (message,) = observed(*good, *bad)
@@ -277,7 +281,7 @@ def test_failures_that_are_spread_out_are_no_wave() -> None:
     assert observed(*(ended(n, "no" * (n % 6 == 0)) for n in range(5_000))) == []
 
 
-def test_another_wave_is_told_after_the_first_has_calmed() -> None:
+def test_another_wave_is_reported_after_the_first_has_calmed() -> None:
     wave = [ended(n, "no") for n in range(20)]
     calm = [ended(n) for n in range(46)]
     assert len(observed(*wave, *wave, *calm, *wave)) == 2
@@ -298,7 +302,7 @@ def test_a_wave_is_posted_while_jobs_go_on(
 # Standing still
 
 
-def test_a_run_that_stands_still_is_told_once(
+def test_a_run_that_stands_still_is_reported_once(
     notifier: Notifier, webhook: Webhook, clock: Clock
 ) -> None:
     with notifier:
@@ -317,7 +321,7 @@ def test_a_run_that_stands_still_is_told_once(
 @pytest.mark.parametrize(
     "moved", [ModuleDone(job(1), 1, "Crop", 2, 0.1), ended(1), ended(1, "no")]
 )
-def test_what_moves_a_run_lets_it_be_told_again(moved: Event, clock: Clock) -> None:
+def test_what_moves_a_run_lets_it_be_reported_again(moved: Event, clock: Clock) -> None:
     observer = Observer(STALL_S, clock)
     observer.add(JobStarted(job(1), 1))
     clock.now += STALL_S - 1
@@ -439,8 +443,8 @@ def test_the_address_is_in_no_message(
     with notifier:
         notifier.ended(RESULT)
     webhook.status = 200
-    said = [*notes.lines, repr(notifier), str(notifier)]
-    assert not any("s3cr3t" in line or webhook.url in line for line in said)
+    texts = [*notes.lines, repr(notifier), str(notifier)]
+    assert not any("s3cr3t" in line or webhook.url in line for line in texts)
 
 
 def test_a_proxy_of_the_environment_is_used(
@@ -472,11 +476,11 @@ def test_discord_and_slack_get_their_own_forms() -> None:
 
 
 def test_an_argument_comes_before_the_environment_and_that_before_the_file() -> None:
-    one, two, three = (f"https://{name}.org/x" for name in ("a", "b", "c"))
-    environ = {"CPENGINE_NOTIFY": two}
-    assert wanted(one, environ, three) == one
-    assert wanted(None, environ, three) == two
-    assert wanted(None, {}, three) == three
+    first, second, third = (f"https://{name}.org/x" for name in ("a", "b", "c"))
+    environ = {"CPENGINE_NOTIFY": second}
+    assert wanted(first, environ, third) == first
+    assert wanted(None, environ, third) == second
+    assert wanted(None, {}, third) == third
     assert wanted(None, {}, None) is None
 
 

@@ -11,7 +11,7 @@ from cpengine.demo.make import Size, make
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 from tests import build
 from tests.conftest import Cpengine
 
@@ -31,7 +31,7 @@ def test_a_full_scratch_folder_is_found(
     assert "executors.local.scratch" in finding.cure
 
 
-def test_without_cellprofiler_all_else_is_looked_at(
+def test_without_cellprofiler_all_else_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpengine: Cpengine
 ) -> None:
     make(tmp_path, Size(1, 1, 1, 128, 1), lambda done, total: None)
@@ -39,7 +39,7 @@ def test_without_cellprofiler_all_else_is_looked_at(
     monkeypatch.setenv("CPENGINE_CELLPROFILER", str(tmp_path / "nowhere"))
     ran = cpengine("check", "illum", "-C", project.folder, "--json")
     assert ran.returncode == 2
-    told = json.loads(ran.stdout)
-    assert [one["rule"] for one in told["place"]] == ["cellprofiler"]
-    assert told["steps"][0]["jobs"] == 1
-    assert told["steps"][0]["findings"] == []
+    found = json.loads(ran.stdout)
+    assert [finding["rule"] for finding in found["place"]] == ["cellprofiler"]
+    assert found["steps"][0]["jobs"] == 1
+    assert found["steps"][0]["findings"] == []

@@ -29,12 +29,12 @@ def demos(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     return {planes > 1: folder / str(planes) for planes in (1, 3)}
 
 
-def look(
+def check(
     root: Path, steps: tuple[str, ...], cellprofiler: CellProfiler | None = None
 ) -> list[Finding]:
     project = Project.load(root)
     found = Steps(project, steps, Part(), "4.2.8.1", program=cellprofiler).checked()
-    return [finding for one in found for finding in one.findings]
+    return [finding for step in found for finding in step.findings]
 
 
 @pytest.mark.parametrize("planes", [False, True])
@@ -43,7 +43,7 @@ def test_the_sound_demo_gives_no_finding(
 ) -> None:
     root = shutil.copytree(demos[planes], tmp_path / "demo")
     steps = (*(("zproj",) if planes else ()), "qc", "illum", "assaydev", "analysis")
-    assert look(root, steps, cellprofiler) == []
+    assert check(root, steps, cellprofiler) == []
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -53,13 +53,13 @@ def test_what_is_broken_is_found(
     case = CASES[name]
     root = shutil.copytree(demos[case.planes], tmp_path / "demo")
     case.breaks(root)
-    found = look(root, case.steps)
-    of_rule = [one for one in found if one.rule.name == case.rule]
+    found = check(root, case.steps)
+    of_rule = [finding for finding in found if finding.rule.name == case.rule]
     assert of_rule, list(map(str, found))
     assert case.place in of_rule[0].place
     assert case.cure in of_rule[0].cure
     if of_rule[0].severity is Severity.WARNING:  # then nothing else is wrong
-        assert [one for one in found if one.severity is Severity.ERROR] == []
+        assert [f for f in found if f.severity is Severity.ERROR] == []
 
 
 @pytest.mark.cellprofiler
@@ -93,10 +93,10 @@ def test_what_cellprofiler_itself_objects_to_is_found(
     root = shutil.copytree(demos[False], tmp_path / "demo")
     breaks(root)
     for _ in range(2):  # the second time it is known
-        found = look(root, ("illum", "analysis"), cellprofiler)
-        (told,) = [one for one in found if one.rule.name == rule]
-        assert cause in told.cause
-        assert told.place.endswith("analysis.cppipe")
+        found = check(root, ("illum", "analysis"), cellprofiler)
+        (finding,) = [f for f in found if f.rule.name == rule]
+        assert cause in finding.cause
+        assert finding.place.endswith("analysis.cppipe")
 
 
 def test_the_command_says_all_and_fails(
@@ -110,7 +110,7 @@ def test_the_command_says_all_and_fails(
     assert ran.returncode == 2
     (step,) = json.loads(ran.stdout)["steps"]
     assert (step["step"], step["jobs"], step["image_sets"]) == ("illum", 1, 9)
-    rules = {one["rule"]: one["severity"] for one in step["findings"]}
+    rules = {finding["rule"]: finding["severity"] for finding in step["findings"]}
     assert rules == {
         "csv-site-twice": "error",
         "pipeline-newer": "error",
@@ -134,7 +134,7 @@ def test_warnings_fail_only_where_that_is_wanted(
     assert "fewer sites than the 2 of most" in ran.stdout
 
 
-def test_without_names_the_steps_with_pipelines_are_looked_at(
+def test_without_names_the_steps_with_pipelines_are_checked(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
     root = shutil.copytree(demos[True], tmp_path / "demo")
@@ -162,7 +162,7 @@ def test_a_place_that_cannot_be_used_is_found(
     assert (place["rule"], place["place"]) == ("setting", "executors.dask.address")
 
 
-def test_a_run_stops_for_what_is_found_unless_it_is_told_not_to_look(
+def test_a_run_stops_for_what_is_found_unless_it_is_unchecked(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
     root = shutil.copytree(demos[False], tmp_path / "demo")

@@ -1,14 +1,17 @@
-"""A real browser for tests of pages; `conftest.py` gives its fixtures to all."""
+"""A real browser, for the `conftest.py` of folders whose tests look at pages."""
 
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.chrome.webdriver import WebDriver
+
+from tests.services.shared import running
 
 _OPTIONS = (
     "--headless=new",
@@ -25,12 +28,17 @@ _OWN = ("chrome", "about:", "data:")
 
 
 @pytest.fixture(scope="session")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> WebDriver:
     """A headless Chromium for all tests: it takes seconds to start."""
+    return running("chromium", lambda: _chromium(tmp_path_factory.mktemp("chromium")))
+
+
+@contextmanager
+def _chromium(folder: Path) -> Iterator[WebDriver]:
     driver, program = (_path_of(name) for name in ("chromedriver", "chromium"))
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for option in (*_OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+    for option in (*_OPTIONS, f"--user-data-dir={folder}"):
         options.add_argument(option)
     options.set_capability(
         "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}

@@ -34,7 +34,7 @@ def job(tmp_path: Path) -> Path:
     return tmp_path / "job"
 
 
-def kept(cache: Cache) -> set[bytes]:
+def cached(cache: Cache) -> set[bytes]:
     """The first bytes of the files in the cache."""
     files = (p for p in cache.folder.iterdir() if p.suffix != ".lock")
     return {path.read_bytes()[:1] for path in files}
@@ -70,7 +70,7 @@ def test_what_was_used_longest_ago_goes_first(
     for number, name in enumerate("abac"):
         cache.fetch(storage, name, job / str(number))
         (job / str(number)).unlink()
-    assert kept(cache) == {b"a", b"c"}
+    assert cached(cache) == {b"a", b"c"}
 
 
 def test_files_in_use_are_never_removed(
@@ -78,12 +78,12 @@ def test_files_in_use_are_never_removed(
 ) -> None:
     for name in "abcde":
         cache.fetch(storage, name, job / name)
-    assert kept(cache) == {b"a", b"b", b"c", b"d", b"e"}
+    assert cached(cache) == {b"a", b"b", b"c", b"d", b"e"}
     for name in "abcd":
         (job / name).unlink()
     storage.write("f", b"f")
     cache.fetch(storage, "f", job / "f")
-    assert b"e" in kept(cache)
+    assert b"e" in cached(cache)
     assert (job / "e").read_bytes() == b"e" * SIZE
     assert sum(p.stat().st_size for p in cache.folder.iterdir()) <= 2 * SIZE
 

@@ -72,7 +72,7 @@ def test_of_many_that_create_a_file_one_does(storage: Storage) -> None:
     for turn in range(30 if storage.is_local() else 3):
         with ThreadPoolExecutor(8) as pool:
             made = [pool.submit(create, f"c{turn}", number) for number in range(8)]
-        created, seen = zip(*(one.result() for one in made), strict=True)
+        created, seen = zip(*(future.result() for future in made), strict=True)
         assert created.count(True) == 1
         assert set(seen) == {b"%d" % created.index(True)}
 
@@ -147,7 +147,7 @@ def no_bucket(server: S3Server) -> Storage:
         lambda s, path: s.check_writable("a"),
     ],
 )
-def test_a_bucket_that_is_not_there_is_told(
+def test_a_bucket_that_is_not_there_is_reported(
     use: Callable[[Storage, Path], object], s3: S3Server, tmp_path: Path
 ) -> None:
     with pytest.raises(StorageError) as caught:
@@ -199,7 +199,7 @@ def test_without_credentials_the_setting_to_change_is_named() -> None:
     assert "set storage.s3.profile, or anonymous = true for a public bucket" in last
 
 
-def test_a_server_that_is_gone_is_told() -> None:
+def test_a_server_that_is_gone_is_reported() -> None:
     access = Access(S3Options(endpoint="http://127.0.0.1:9", anonymous=True))
     with pytest.raises(StorageError, match=r"Could not connect .*: check the network"):
         Storage("s3://bucket", access).read("a")

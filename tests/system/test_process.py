@@ -43,7 +43,7 @@ def _run(
     )
 
 
-def test_each_line_is_followed_and_kept(tmp_path: Path) -> None:
+def test_each_line_is_followed_and_logged(tmp_path: Path) -> None:
     lines: list[str] = []
     ended = _run(tmp_path, "print('a\\nb'); sys.exit('c')", lines.append)
     assert (ended.code, ended.reason, ended.why) == (1, None, "")
@@ -231,19 +231,21 @@ print(run([sys.executable, "-c", code], environment={}, folder=folder,
 """
 
 
-def test_a_real_kill_for_memory_is_told(tmp_path: Path, cgroup: Path | None) -> None:
+def test_a_real_kill_for_memory_is_reported(
+    tmp_path: Path, cgroup: Path | None
+) -> None:
     if cgroup is None:  # nobody may make one here: what can be read is all there is
         assert oom_kills(oom_counter()) >= 0
         return
     grows = "all = []\nfor _ in range(100): all.append(b'x' * 10_000_000)"
-    told = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", JOINS, tmp_path, cgroup, grows],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert told.startswith("Ended(code=-9, reason=<FailureKind.OUT_OF_MEMORY")
-    assert "why='killed by the system: out of memory (its tree had 0." in told
+    assert output.startswith("Ended(code=-9, reason=<FailureKind.OUT_OF_MEMORY")
+    assert "why='killed by the system: out of memory (its tree had 0." in output
 
 
 @pytest.fixture
@@ -328,7 +330,7 @@ def test_processes_apart_that_have_ended_are_left_alone(tmp_path: Path) -> None:
     assert (ended.code, apart.ended) == (3, 0)
 
 
-def test_a_signal_that_ended_processes_apart_is_told(tmp_path: Path) -> None:
+def test_a_signal_that_ended_processes_apart_is_reported(tmp_path: Path) -> None:
     assert _run_apart(tmp_path, "raise SystemExit(139)")[0].code == -11
     assert _run_apart(tmp_path, "raise SystemExit(255)")[0].code == 255
 

@@ -12,7 +12,7 @@ import pytest
 
 from cpengine.executors import contract
 from cpengine.executors.aws.client import Aws
-from cpengine.executors.aws.queue import KEPT_S, Queue, attributes, ensure
+from cpengine.executors.aws.queue import RETENTION_S, Queue, attributes, ensure
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import JobState, Ledger, states
 from cpengine.model import Job
@@ -95,7 +95,7 @@ class Bench:
     dead: Queue
     machine: Machine
     folder: Path
-    said: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     visibility_s: int = 30
 
     def send(self, *bodies: str | Mapping[str, Any] | Job) -> None:
@@ -104,7 +104,7 @@ class Bench:
                 body = body.to_json()
             self.queue.send_one(body if isinstance(body, str) else json.dumps(body))
 
-    def worker(self, machine: Machine | None = None, **told: Any) -> Worker:
+    def worker(self, machine: Machine | None = None, **changed: Any) -> Worker:
         settings = WorkerEnvironment(
             app="Lab_test",
             queue=self.queue.url,
@@ -114,16 +114,16 @@ class Bench:
             make="",
             machine="",
             idle_s=0.5,
-            **{"visibility_s": self.visibility_s} | told,
+            **{"visibility_s": self.visibility_s} | changed,
         )
         logs = JobLogs(self.queue.aws, "Lab_test", every_s=0.2)
         return _Logged(
-            self.queue, machine or self.machine, settings, logs, say=self.said.append
+            self.queue, machine or self.machine, settings, logs, say=self.lines.append
         )
 
-    def run(self, **told: Any) -> None:
+    def run(self, **changed: Any) -> None:
         """Work until the queue is empty."""
-        assert self.worker(**told).run()
+        assert self.worker(**changed).run()
 
     def tries(self, job: str) -> int:
         return len(list(self.folder.glob(f"{job}.attempt*")))
@@ -145,7 +145,7 @@ Make = Callable[..., Bench]
 
 
 @pytest.fixture
-def bench(aws: AwsServer, tmp_path: Path) -> Make:
+def make_bench(aws: AwsServer, tmp_path: Path) -> Make:
     def make(
         faults: Mapping[str, Sequence[str]] | None = None, visibility_s: int = 30
     ) -> Bench:
@@ -155,8 +155,8 @@ def bench(aws: AwsServer, tmp_path: Path) -> Make:
         def note(kind: str, name: str) -> None:
             pass
 
-        kept = {"MessageRetentionPeriod": str(KEPT_S)}
-        dead = ensure(account, "Lab_testDeadMessages", kept, {}, note)
+        retention = {"MessageRetentionPeriod": str(RETENTION_S)}
+        dead = ensure(account, "Lab_testDeadMessages", retention, {}, note)
         wanted = attributes(visibility_s, 10, dead)
         queue = ensure(account, "Lab_testQueue", wanted, {}, note)
         machine = contract.machine(tmp_path, faults or {})
@@ -165,129 +165,133 @@ def bench(aws: AwsServer, tmp_path: Path) -> Make:
     return make
 
 
-def test_every_form_of_message_is_run(bench: Make) -> None:
-    here = bench()
+def test_every_form_of_message_is_run(make_bench: Make) -> None:
+    bench = make_bench()
     for plate, variant in zip(GROUPS, VARIANTS.values(), strict=False):
-        here.send(
+        bench.send(
             json.dumps(PLAIN | variant)
             .replace('"A"', f'"{plate}"')
             .replace("=A", f"={plate}")
         )
-    here.run()
+    bench.run()
     for plate, variant in zip(GROUPS, VARIANTS.values(), strict=False):
         place = f"deep/{plate}" if variant.get("output_structure") else plate
-        made = here.folder / "out" / place / "Image.csv"
+        made = bench.folder / "out" / place / "Image.csv"
         assert made.read_text() == f"Metadata\nMetadata_Plate={plate}\n"
-    assert here.queue.counts().total == 0
-    assert here.letters() == []
+    assert bench.queue.counts().total == 0
+    assert bench.letters() == []
 
 
-def test_poison_is_set_aside_with_the_reason_and_others_go_on(bench: Make) -> None:
-    here = bench()
-    here.send(*(body for body, _ in POISON.values()), *jobs("B"))
-    here.run()
-    kept = {}
-    while letters := here.letters():
-        kept |= dict(letters)
-    assert len(kept) == len(POISON)
+def test_poison_is_set_aside_with_the_reason_and_others_go_on(make_bench: Make) -> None:
+    bench = make_bench()
+    bench.send(*(body for body, _ in POISON.values()), *jobs("B"))
+    bench.run()
+    reasons = {}
+    while letters := bench.letters():
+        reasons |= dict(letters)
+    assert len(reasons) == len(POISON)
     for body, why in POISON.values():
-        assert why in kept[body]
-    assert [path.name for path in (here.folder / "out").iterdir()] == ["B"]
+        assert why in reasons[body]
+    assert [path.name for path in (bench.folder / "out").iterdir()] == ["B"]
 
 
 def test_a_job_of_dcp_is_run_again_unless_its_rule_says_it_is_done(
-    bench: Make,
+    make_bench: Make,
 ) -> None:
     from cpengine.config.steps import DoneRule
 
-    here = bench()
+    bench = make_bench()
     message = PLAIN | VARIANTS["string"]
     for expected, rule in ((1, None), (2, None), (2, DoneRule(2)), (3, DoneRule(3))):
-        here.send(message)
-        here.run(done=rule)
-        assert here.tries("A") == expected
+        bench.send(message)
+        bench.run(done=rule)
+        assert bench.tries("A") == expected
 
 
-def test_a_message_that_comes_twice_is_run_once(bench: Make) -> None:
-    here = bench()
-    here.send(*jobs("A", "A", "A"))
-    worker = here.worker()
+def test_a_message_that_comes_twice_is_run_once(make_bench: Make) -> None:
+    bench = make_bench()
+    bench.send(*jobs("A", "A", "A"))
+    worker = bench.worker()
     worker._most = 1  # one after another: at the same time both may run
     assert worker.run()
-    assert here.tries("A") == 1
-    assert here.queue.counts().total == 0
+    assert bench.tries("A") == 1
+    assert bench.queue.counts().total == 0
 
 
-def test_failures_are_tried_again_as_often_as_anywhere(bench: Make) -> None:
-    here = bench({"A": ["module_error"], "B": ["module_error"] * 9, "C": ["empty"]})
-    here.send(*jobs("A", "B", "C"))
-    here.run()
-    assert [here.tries(name) for name in "ABC"] == [2, 2, 1]
-    ledger = Ledger(here.machine.places.outputs, "ledger")
+def test_failures_are_tried_again_as_often_as_anywhere(make_bench: Make) -> None:
+    bench = make_bench(
+        {"A": ["module_error"], "B": ["module_error"] * 9, "C": ["empty"]}
+    )
+    bench.send(*jobs("A", "B", "C"))
+    bench.run()
+    assert [bench.tries(name) for name in "ABC"] == [2, 2, 1]
+    ledger = Ledger(bench.machine.places.outputs, "ledger")
     found = states(ledger.standings(jobs("A", "B", "C")))
     assert found == {"A": JobState.DONE, "B": JobState.FAILED, "C": JobState.FAILED}
-    assert here.queue.counts().total == 0
-    assert here.letters() == []
+    assert bench.queue.counts().total == 0
+    assert bench.letters() == []
 
 
-def test_the_message_of_a_slow_job_stays_hidden(bench: Make) -> None:
-    here = bench({"A": ["slow5"]}, visibility_s=2)
-    here.send(*jobs("A"))
-    with _beside(here.worker()):
+def test_the_message_of_a_slow_job_stays_hidden(make_bench: Make) -> None:
+    bench = make_bench({"A": ["slow5"]}, visibility_s=2)
+    bench.send(*jobs("A"))
+    with _beside(bench.worker()):
         time.sleep(1)
-        here.run()
-    assert here.tries("A") == 1
+        bench.run()
+    assert bench.tries("A") == 1
 
 
 def test_without_a_heartbeat_it_is_run_twice_and_one_result_stands(
-    bench: Make,
+    make_bench: Make,
 ) -> None:
-    here = bench({"A": ["slow5", "slow1"]}, visibility_s=2)
-    here.send(*jobs("A"))
-    with _beside(here.worker(visibility_s=600)):
+    bench = make_bench({"A": ["slow5", "slow1"]}, visibility_s=2)
+    bench.send(*jobs("A"))
+    with _beside(bench.worker(visibility_s=600)):
         time.sleep(3)
-        other = replace(here.machine, cache=here.machine.cache)
-        assert here.worker(other).run()
-    assert here.tries("A") == 2
-    ledger = Ledger(here.machine.places.outputs, "ledger")
+        other = replace(bench.machine, cache=bench.machine.cache)
+        assert bench.worker(other).run()
+    assert bench.tries("A") == 2
+    ledger = Ledger(bench.machine.places.outputs, "ledger")
     (standing,) = ledger.standings(jobs("A"))
     assert standing.state is JobState.DONE
-    assert here.queue.counts().total == 0
+    assert bench.queue.counts().total == 0
 
 
-def test_a_worker_that_leaves_gives_its_messages_back_at_once(bench: Make) -> None:
-    here = bench({"A": ["hang"], "B": ["hang"]}, visibility_s=600)
-    here.send(*jobs("A", "B"))
-    worker = here.worker()
+def test_a_worker_that_leaves_gives_its_messages_back_at_once(make_bench: Make) -> None:
+    bench = make_bench({"A": ["hang"], "B": ["hang"]}, visibility_s=600)
+    bench.send(*jobs("A", "B"))
+    worker = bench.worker()
     with _beside(worker):
-        while here.tries("A") + here.tries("B") < 2:
+        while bench.tries("A") + bench.tries("B") < 2:
             time.sleep(0.05)
         begun = time.monotonic()
         worker.leave()
-        while here.queue.counts().waiting < 2:
+        while bench.queue.counts().waiting < 2:
             assert time.monotonic() - begun < 5
-    assert list(here.machine.scratch.iterdir()) == []
-    here.run()
-    assert (here.folder / "out/A/Image.csv").exists()
+    assert list(bench.machine.scratch.iterdir()) == []
+    bench.run()
+    assert (bench.folder / "out/A/Image.csv").exists()
 
 
-def test_logs_go_to_streams_named_by_the_place(bench: Make, aws: AwsServer) -> None:
-    here = bench({"A": ["slow1"]})
-    here.send(PLAIN | VARIANTS["string, structure"])
-    here.run()
+def test_logs_go_to_streams_named_by_the_place(
+    make_bench: Make, aws: AwsServer
+) -> None:
+    bench = make_bench({"A": ["slow1"]})
+    bench.send(PLAIN | VARIANTS["string, structure"])
+    bench.run()
     events = aws.own("logs").get_log_events(
         logGroupName="Lab_test", logStreamName="deep/A"
     )["events"]
-    said = [event["message"] for event in events]
-    assert any("module LoadData # 1" in line for line in said)
-    assert said[-1].startswith("done, 2 files in")
+    lines = [event["message"] for event in events]
+    assert any("module LoadData # 1" in line for line in lines)
+    assert lines[-1].startswith("done, 2 files in")
 
 
 def test_throttling_and_errors_of_aws_are_outlasted(
-    bench: Make, aws: AwsServer
+    make_bench: Make, aws: AwsServer
 ) -> None:
-    here = bench(visibility_s=3)
-    here.send(*jobs("A", "B", "C"))
+    bench = make_bench(visibility_s=3)
+    bench.send(*jobs("A", "B", "C"))
     aws.faults(
         *(
             {"service": "sqs", "operation": operation, "nth": number, "kind": kind}
@@ -295,22 +299,22 @@ def test_throttling_and_errors_of_aws_are_outlasted(
             for number, kind in enumerate(("throttle", "error_500", "lost"), 1)
         )
     )
-    here.run()
+    bench.run()
     assert sum(aws.injected().values()) >= 4
-    ledger = Ledger(here.machine.places.outputs, "ledger")
+    ledger = Ledger(bench.machine.places.outputs, "ledger")
     found = states(ledger.standings(jobs("A", "B", "C")))
     assert set(found.values()) == {JobState.DONE}
 
 
-def test_a_queue_that_is_gone_ends_the_worker(bench: Make) -> None:
-    here = bench({"A": ["hang"]})
-    here.send(*jobs("A"))
-    worker = here.worker()
+def test_a_queue_that_is_gone_ends_the_worker(make_bench: Make) -> None:
+    bench = make_bench({"A": ["hang"]})
+    bench.send(*jobs("A"))
+    worker = bench.worker()
     with _beside(worker, drained=False):
-        while not here.tries("A"):
+        while not bench.tries("A"):
             time.sleep(0.05)
-        here.queue.remove()
-    assert any("the run is over" in line for line in here.said)
+        bench.queue.remove()
+    assert any("the run is over" in line for line in bench.lines)
 
 
 class _beside:  # noqa: N801 (used as a function)

@@ -32,7 +32,7 @@ _GUARD = (
     'exec 3<&0; "$@" 3<&- </dev/null & run=$!; '
     '(cat <&3 >/dev/null; kill -KILL "$run") & wait "$run"'
 )
-_LOOK = 'cp=$(command -v cellprofiler) && realpath "$cp" && head -n 2 "$cp"'
+_PROBE = 'cp=$(command -v cellprofiler) && realpath "$cp" && head -n 2 "$cp"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Container:
 
     def probe_command(self) -> list[str]:
         """A program that tells CellProfiler's script and its first two lines."""
-        return self.command(["sh", "-c", _LOOK])
+        return self.command(["sh", "-c", _PROBE])
 
     def command(
         self,
@@ -179,9 +179,9 @@ class RunningContainer:
 
     def _first_process(self) -> int:
         """The number of its first process here; 0 if it has none yet."""
-        said = self._ask("inspect", "--format={{json .State.Pid}}", self.name)
+        text = self._ask("inspect", "--format={{json .State.Pid}}", self.name)
         with contextlib.suppress(ValueError):
-            number = json.loads(said)
+            number = json.loads(text)
             return number if is_first_of_its_own(number) else 0
         return 0
 

@@ -274,11 +274,12 @@ def _no_start(
     image: Container,
     answer: subprocess.CompletedProcess[str] | None,
 ) -> str:
-    said = _answer_lines(answer)
+    lines = _answer_lines(answer)
     pull = "" if image.kind in container.FROM_FILES else f"`{image.kind} pull`, or "
     return (
         f"{candidate.origin}: {image.kind} ran no cellprofiler from {image.image} "
-        f"({said[-1] if said else 'no answer'}); get the image with {pull}name another"
+        f"({lines[-1] if lines else 'no answer'}); get the image with {pull}name "
+        "another"
     )
 
 
@@ -325,8 +326,8 @@ def _answered_version(candidate: Candidate, environ: Mapping[str, str]) -> str:
     answer = _run([candidate.place, "--version"], environ)
     if version := _version_in(answer):
         return version
-    said = _answer_lines(answer)
-    last = said[-1] if said else "no answer"
+    lines = _answer_lines(answer)
+    last = lines[-1] if lines else "no answer"
     raise CellProfilerError(
         f"{candidate.origin}: {candidate.place} --version gave no version ({last}); "
         "get one that starts with `cpengine cellprofiler install`"

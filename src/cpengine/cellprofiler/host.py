@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     Sheets: TypeAlias = OrderedDict[tuple[str, str], "Sheet"]
     Original: TypeAlias = Callable[..., Any]
 
-KEPT_SHEETS = 4
+CACHED_SHEETS = 4
 """Of how many pairs of pipeline and CSV the image sets are kept ready."""
 UNAWARE = ("ExportToSpreadsheet", "MeasureImageQuality")
 """CellProfiler's modules that prepare a run, but not by what other groups hold."""
@@ -200,11 +200,11 @@ class State:
 
 def _values_of(module: Any) -> dict[str, Any]:
     """A copy of a module's variables; its functions and classes are left out."""
-    kept = (bool, int, float, str, tuple, list, dict, set, type(None))
+    plain = (bool, int, float, str, tuple, list, dict, set, type(None))
     values = {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, kept) and name != "__builtins__"
+        if isinstance(value, plain) and name != "__builtins__"
     }
     # All that is not a plain value: what a headless run has for a settings file.
     values["__headless_config"] = module.get_config()
@@ -389,12 +389,12 @@ class Run:
 
     def _tell_error(self, message: str, module: object, error: BaseException) -> None:
         lines = traceback.format_exception(type(error), error, error.__traceback__)
-        said = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
         self.channel.tell(
             "error",
             message=message,
             module=module,
-            error=said.splitlines()[0],
+            error=text.splitlines()[0],
             traceback="".join(lines),
         )
 
@@ -441,7 +441,7 @@ class Run:
         with contextlib.suppress(ValueError):
             sheet = Sheet(workspace.measurements, groupings, columns)
             self.sheets[key] = sheet
-        while len(self.sheets) > KEPT_SHEETS:
+        while len(self.sheets) > CACHED_SHEETS:
             self.sheets.popitem(last=False)
 
     def _load_data(self, original: Original, module: Any, workspace: Any) -> Any:
@@ -468,17 +468,17 @@ class Run:
 @contextlib.contextmanager
 def _replaced(owner: Any, name: str, ours: Callable[..., Any]) -> Iterator[None]:
     """Let a function of ours stand for one of CellProfiler's, which it gets first."""
-    original, kept = getattr(owner, name), vars(owner)[name]
+    original, attribute = getattr(owner, name), vars(owner)[name]
 
     def stand_in(*args: Any, **options: Any) -> Any:
         return ours(original, *args, **options)
 
-    is_static = isinstance(kept, staticmethod)
+    is_static = isinstance(attribute, staticmethod)
     setattr(owner, name, staticmethod(stand_in) if is_static else stand_in)
     try:
         yield
     finally:
-        setattr(owner, name, kept)
+        setattr(owner, name, attribute)
 
 
 def _content(path: str) -> str:
@@ -516,7 +516,7 @@ def main() -> None:
     sys.path[0] = os.path.dirname(sys.executable)  # as for the command, not our folder
     boot(options.plugins, options.temp)
     with open(options.log, "rb") as file:
-        said = file.read()
+        printed = file.read()
     gc.collect()
     gc.freeze()  # what CellProfiler is made of need not be searched after each run
     state = State()
@@ -524,7 +524,7 @@ def main() -> None:
     channel.tell("ready", pid=os.getpid())
     for request in channel.requests():
         with open(request["log"], "wb") as log:
-            log.write(said)  # a plugin that could not be loaded is told in there
+            log.write(printed)  # a plugin that could not be loaded is told in there
         channel.print_to(request["log"])
         state.reset()
         _forget_peak()

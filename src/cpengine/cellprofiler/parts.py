@@ -100,10 +100,10 @@ def uv_program() -> str:
 def meaning_of(output: str) -> str:
     """The last line of a tool's output that says what went wrong."""
     lines = [line.strip() for line in output.splitlines()]
-    told = [line for line in lines if line and not line.startswith("hint:")]
+    messages = [line for line in lines if line and not line.startswith("hint:")]
     return (
-        told[-1].removeprefix("cause: ").removeprefix("error: ")
-        if told
+        messages[-1].removeprefix("cause: ").removeprefix("error: ")
+        if messages
         else "no message"
     )
 
@@ -154,10 +154,10 @@ def _probe(place: str, version: str, environ: Mapping[str, str]) -> Path | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    told = answer.stdout.splitlines()
-    if told[:2] != [f"cpython {version}", "True"]:
+    lines = answer.stdout.splitlines()
+    if lines[:2] != [f"cpython {version}", "True"]:
         return None
-    return Path(told[2])
+    return Path(lines[2])
 
 
 def _download_python(environ: Mapping[str, str], say: Say) -> Path | None:

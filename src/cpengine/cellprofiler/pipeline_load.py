@@ -46,19 +46,19 @@ def findings(
     """What a CellProfiler says of a pipeline; nothing where it cannot be asked."""
     if cellprofiler.python is None:
         return
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="cpengine-check-") as folder:
-        here = Path(folder)
-        _put(asked, workspace, here)
-        key = _key(here, cellprofiler.version)
-        kept = find.home() / "checked" / f"{key}.json"
-        if kept.is_file():
-            said = json.loads(kept.read_text())
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="cpengine-check-") as name:
+        folder = Path(name)
+        _put(asked, workspace, folder)
+        key = _key(folder, cellprofiler.version)
+        cached = find.home() / "checked" / f"{key}.json"
+        if cached.is_file():
+            answer = json.loads(cached.read_text())
         else:
-            said = _ask(cellprofiler, here)
-            if said:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.write_text(json.dumps(said))
-    yield from _findings_of(said, asked.shown)
+            answer = _ask(cellprofiler, folder)
+            if answer:
+                cached.parent.mkdir(parents=True, exist_ok=True)
+                cached.write_text(json.dumps(answer))
+    yield from _findings_of(answer, asked.shown)
 
 
 def _put(asked: LoadRequest, workspace: Storage, folder: Path) -> None:
@@ -98,10 +98,10 @@ def _ask(cellprofiler: CellProfiler, folder: Path) -> dict[str, Any]:
             timeout=_TIMEOUT_S,
             check=True,
         )
-        said: dict[str, Any] = json.loads(ran.stdout)
+        answer: dict[str, Any] = json.loads(ran.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return {}  # a job would tell; this is no reason not to try
-    return said
+    return answer
 
 
 def _arguments(folder: Path) -> Sequence[str]:
@@ -109,18 +109,19 @@ def _arguments(folder: Path) -> Sequence[str]:
     return [str(folder / name) for name in names]
 
 
-def _findings_of(said: dict[str, Any], shown: str) -> Iterator[Finding]:
-    if said.get("error"):
-        after = f" after module {len(said['modules'])}" if said["modules"] else ""
+def _findings_of(answer: dict[str, Any], shown: str) -> Iterator[Finding]:
+    if answer.get("error"):
+        after = f" after module {len(answer['modules'])}" if answer["modules"] else ""
         yield rules.PIPELINE_DOES_NOT_LOAD.found(
             shown,
-            f"CellProfiler cannot load it{after} ({said['error'].splitlines()[0]})",
+            f"CellProfiler cannot load it{after} ({answer['error'].splitlines()[0]})",
             "open it in CellProfiler and export it again, or give the step its plugins",
         )
-    for one in said.get("invalid", ()):
-        message = one["message"].splitlines()[0].rstrip(".")
+    for entry in answer.get("invalid", ()):
+        message = entry["message"].splitlines()[0].rstrip(".")
         yield rules.MODULE_INVALID.found(
             shown,
-            f"module {one['number']} {one['module']}: {message} ({one['setting']})",
+            f"module {entry['number']} {entry['module']}: {message} "
+            f"({entry['setting']})",
             "open it in CellProfiler and mend what is marked red",
         )

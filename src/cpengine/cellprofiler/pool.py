@@ -30,11 +30,12 @@ from cpengine.model import AttemptError, FailureKind
 from cpengine.system import scratch
 from cpengine.system.capacity import usable_cores
 from cpengine.system.process import CANCELLED, Child, Ended, Limits, Stop, Watch
-from cpengine.system.usage import GB, exited
+from cpengine.system.usage import exited
+from cpengine.wording import GB
 
 PROGRAM = Path(__file__).with_name("host.py")
 
-_LOOK_S = 0.2
+_CHECK_EVERY_S = 0.2
 """How often a silent host is looked at."""
 _START_S = 600.0
 """A start takes 5 s; from a cold network disk far more."""
@@ -65,7 +66,7 @@ class Request(NamedTuple):
     """Values, by the group's rows, that stand in for those of LoadData's CSV."""
 
 
-_TOLD: Mapping[str, Sequence[str]] = {
+_EVENT_KEYS: Mapping[str, Sequence[str]] = {
     "module": ("image_number", "module", "module_num", "cpu_s", "wall_s"),
     "error": ("error", "module"),
     "end": ("code", "cpu_s", "peak_memory", "memory", "left_open"),
@@ -89,7 +90,7 @@ class _HostReply:
     def add(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "module":
-            self.follow(ModuleLine(**{name: event[name] for name in _TOLD[kind]}))
+            self.follow(ModuleLine(**{name: event[name] for name in _EVENT_KEYS[kind]}))
         elif kind == "error" and self.error is None:
             self.error = event["error"]
             self.module = event["module"] or unknown_module(event["error"])
@@ -169,7 +170,7 @@ class Host:
 
         Where it has to be ended for that, or ends by itself, it is gone already.
         """
-        said, done = _HostReply(follow), Flag()
+        reply, done = _HostReply(follow), Flag()
         before_s = self._cpu_s()
         watch = self._child.watch(limits)
         self._child.begin()
@@ -177,8 +178,8 @@ class Host:
         self.healthy = False
 
         def hear(event: dict[str, Any]) -> None:
-            said.add(event)
-            if said.end is not None:
+            reply.add(event)
+            if reply.end is not None:
                 done.set()
 
         stop: Stop | None = CANCELLED
@@ -188,7 +189,7 @@ class Host:
         finally:
             ended = None if done.is_set() else self._reap(stop, watch)
         if ended is None:
-            return self._good_end(said, watch)
+            return self._good_end(reply, watch)
         if ended.reason is None and ended.code >= 0:  # not a word, and no signal
             why = f"CellProfiler ended in the middle, exit code {ended.code}"
             ended = replace(ended, reason=FailureKind.CRASH, why=why)
@@ -197,20 +198,20 @@ class Host:
             ended,
             cpu_s=max(0.0, ended.cpu_s - before_s),
             peak_memory=watch.meter.peak_memory or ended.peak_memory,
-            error=said.error,
-            module=said.module,
+            error=reply.error,
+            module=reply.module,
         )
 
-    def _good_end(self, said: _HostReply, watch: Watch) -> Ended:
-        end = said.end or {}
+    def _good_end(self, reply: _HostReply, watch: Watch) -> Ended:
+        end = reply.end or {}
         self.memory = end["memory"]
-        self.healthy = end["code"] == 0 and not said.error and not end["left_open"]
+        self.healthy = end["code"] == 0 and not reply.error and not end["left_open"]
         return Ended(
             code=end["code"],
             cpu_s=end["cpu_s"],
             peak_memory=max(end["peak_memory"], watch.meter.peak_memory),
-            error=said.error,
-            module=said.module,
+            error=reply.error,
+            module=reply.module,
         )
 
     def _send(self, request: Request) -> None:
@@ -235,7 +236,7 @@ class Host:
                 return CANCELLED
             if stop := watch.check():
                 return stop
-            if self._selector.select(_LOOK_S):
+            if self._selector.select(_CHECK_EVERY_S):
                 data = os.read(self._stream, 65536)
                 if not data:
                     return None
@@ -389,7 +390,7 @@ class Hosts:
         cancelled: Flag,
         stall_s: float | None,
     ) -> Host:
-        while not self._starts.acquire(timeout=_LOOK_S):
+        while not self._starts.acquire(timeout=_CHECK_EVERY_S):
             if cancelled.is_set():
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
         try:
@@ -474,7 +475,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         return None
-    return event if set(_TOLD.get(event["event"], ())) <= event.keys() else None
+    return event if set(_EVENT_KEYS.get(event["event"], ())) <= event.keys() else None
 
 
 @lru_cache(maxsize=8)

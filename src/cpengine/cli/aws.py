@@ -27,8 +27,8 @@ from cpengine.events import Event, Noted
 from cpengine.executors import registry
 from cpengine.ledger.ledger import Marker, MarkerState
 from cpengine.project import Project
-from cpengine.run.progress import counted
 from cpengine.run.session import Steps
+from cpengine.wording import counted
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.app import App
@@ -52,9 +52,12 @@ def setup(step: Step, folder: Folder = Path()) -> None:
     project = Project.load(folder)
     apps = registry.aws_apps(project, project.cellprofiler().version)
     apps.check(step)
-    one = apps.app(step)
-    queue = phase.setup(one)
-    print_out(f"{one.name}: ready: queue {queue.name}, service {one.settings.service}")
+    step_app = apps.app(step)
+    queue = phase.setup(step_app)
+    print_out(
+        f"{step_app.name}: ready: queue {queue.name}, "
+        f"service {step_app.settings.service}"
+    )
 
 
 @app.command()
@@ -77,12 +80,14 @@ def submit(
     todo = Steps(project, [step], part_of(plate, well, site), version, force).plan(step)
     project.check_images(todo.plan, todo.jobs)
     project.write_derived(todo.plan)
-    one = apps.app(step)
-    book = project.ledger(todo.plan.step)
-    new = phase.submit(one, book, [(job, 1) for job in todo.jobs], one.queue())
+    step_app = apps.app(step)
+    ledger = project.ledger(todo.plan.step)
+    new = phase.submit(
+        step_app, ledger, [(job, 1) for job in todo.jobs], step_app.queue()
+    )
     there = len(todo.jobs) - len(new)
     already = f"; {there} are in the queue already" if there else ""
-    print_out(f"{one.name}: sent {len(new)} of {len(todo.jobs)} jobs{already}")
+    print_out(f"{step_app.name}: sent {len(new)} of {len(todo.jobs)} jobs{already}")
 
 
 @app.command(name="import")
@@ -100,11 +105,11 @@ def import_(
     project = Project.load(folder)
     jobs = jobfile.read(file)
     version = project.cellprofiler().version
-    one = registry.aws_apps(project, version).app(step)
-    sent = phase.send_foreign(one, jobs, project.plan(step, cellprofiler=version))
+    step_app = registry.aws_apps(project, version).app(step)
+    sent = phase.send_foreign(step_app, jobs, project.plan(step, cellprofiler=version))
     print_out(
-        f"{one.name}: sent {counted(len(jobs), 'job')}, {sent} of them as the step's "
-        "own, which its ledger follows"
+        f"{step_app.name}: sent {counted(len(jobs), 'job')}, {sent} of them as the "
+        "step's own, which its ledger follows"
     )
 
 
@@ -122,20 +127,21 @@ def start(
 
     project = Project.load(folder)
     apps = _apps_of(project)
-    one = apps.app(step)
-    jobs = one.queue().counts().total
+    step_app = apps.app(step)
+    jobs = step_app.queue().counts().total
     if not jobs and machines is None:
         raise ExecutorError(
-            f"{one.name}: its queue is empty: run `cpengine aws submit {step}` first"
+            f"{step_app.name}: its queue is empty: run `cpengine aws submit {step}` "
+            "first"
         )
-    wanted = machines or one.settings.machines_for(jobs)
+    wanted = machines or step_app.settings.machines_for(jobs)
     apps.check(step, wanted)
-    agree(phase.estimate(one, wanted), yes)
+    agree(phase.estimate(step_app, wanted), yes)
     file = registry.fleet_file(project)
-    fleet = phase.start_machines(one, wanted, file)
-    print_out(f"{one.name}: asked for {wanted} machines: fleet {fleet.id}")
-    path = phase.write_monitor_file(one, fleet, project.folder)
-    print_out(f"{one.name}: wrote {path}")
+    fleet = phase.start_machines(step_app, wanted, file)
+    print_out(f"{step_app.name}: asked for {wanted} machines: fleet {fleet.id}")
+    path = phase.write_monitor_file(step_app, fleet, project.folder)
+    print_out(f"{step_app.name}: wrote {path}")
 
 
 @app.command()
@@ -159,23 +165,25 @@ def monitor(
     from cpengine.executors.aws.monitor import Monitor
 
     project = Project.load(folder)
-    one = _apps_of(project).app(step)
+    step_app = _apps_of(project).app(step)
     if redrive:
-        print_out(f"{one.name}: put {dead_letters.redrive(one)} messages back")
+        print_out(
+            f"{step_app.name}: put {dead_letters.redrive(step_app)} messages back"
+        )
     if once:
-        _show_state(project, step, one, as_json)
+        _show_state(project, step, step_app, as_json)
         return
-    watch = Monitor(one, one.queue(), _say, cheapest)
-    if not watch.queue.counts().total and not fleet.of_app(one):
+    watch = Monitor(step_app, step_app.queue(), _say, cheapest)
+    if not watch.queue.counts().total and not fleet.of_app(step_app):
         raise ExecutorError(
-            f"{one.name}: its queue is empty and no machine runs: run `cpengine aws "
-            f"submit {step}` and `start` first"
+            f"{step_app.name}: its queue is empty and no machine runs: run `cpengine "
+            f"aws submit {step}` and `start` first"
         )
     while not watch.drained:
         watch.check(jobs_left=1)
-        time.sleep(one.settings.section.poll_s)
-    _show_state(project, step, one, as_json)
-    _take_down(one)
+        time.sleep(step_app.settings.section.poll_s)
+    _show_state(project, step, step_app, as_json)
+    _take_down(step_app)
 
 
 _MOST_FAILED = 20
@@ -189,10 +197,10 @@ def suggest(step: Step, folder: Folder = Path(), as_json: Json = False) -> None:
     from cpengine.executors.aws import suggest as phase
 
     project = Project.load(folder)
-    book = project.ledger(project.step(step))
-    markers = [name for names in book.markers().values() for name in names]
+    ledger = project.ledger(project.step(step))
+    markers = [name for names in ledger.markers().values() for name in names]
     some = sorted(markers)[:: max(1, len(markers) // _MOST_READ)]
-    found = phase.suggest(book.outcomes(some))
+    found = phase.suggest(ledger.outcomes(some))
     if found is None:
         raise InputError(
             f"{step}: nothing was measured yet: run some jobs first, here or there: "
@@ -262,24 +270,24 @@ def agree(what: str, yes: bool) -> None:
         raise ConfigError("not started")
 
 
-def _show_state(project: Project, step: str, one: "App", as_json: bool) -> None:
+def _show_state(project: Project, step: str, step_app: "App", as_json: bool) -> None:
     """Say how a run stands: its queue and machines, and what the ledger has."""
     from cpengine.executors.aws import dead_letters, fleet
     from cpengine.executors.aws.queue import MessageCounts, Queue
 
-    queue = Queue.find(one.aws, one.settings.queue)
+    queue = Queue.find(step_app.aws, step_app.settings.queue)
     counts = queue.counts() if queue else MessageCounts(0, 0, 0)
-    machines = sum(len(each.machines()) for each in fleet.of_app(one))
-    dead = Queue.find(one.aws, one.settings.dead_letters)
+    machines = sum(len(each.machines()) for each in fleet.of_app(step_app))
+    dead = Queue.find(step_app.aws, step_app.settings.dead_letters)
     given_up = dead_letters.peek(dead) if dead else []
     markers = project.ledger(project.step(step)).markers().values()
-    told = [m for names in markers for m in map(Marker.parse, names) if m]
-    done = sum(marker.state is MarkerState.DONE for marker in told)
-    failed = {m.job_id: m.failure for m in told if m.state is MarkerState.FAILED}
+    parsed = [m for names in markers for m in map(Marker.parse, names) if m]
+    done = sum(marker.state is MarkerState.DONE for marker in parsed)
+    failed = {m.job_id: m.failure for m in parsed if m.state is MarkerState.FAILED}
     if as_json:
         print_json(
             {
-                "app": one.name,
+                "app": step_app.name,
                 "machines": machines,
                 "done": done,
                 "failed": failed,
@@ -288,7 +296,7 @@ def _show_state(project: Project, step: str, one: "App", as_json: bool) -> None:
             }
         )
         return
-    table = Table(title=one.name)
+    table = Table(title=step_app.name)
     waiting = counts.waiting + counts.later
     numbers = {
         "machines": machines,
@@ -313,12 +321,12 @@ def _say(event: Event) -> None:
         print_err(event.what)
 
 
-def _take_down(one: "App") -> None:
+def _take_down(step_app: "App") -> None:
     from cpengine.executors.aws import down as phase
 
-    for line in phase.down(one):
+    for line in phase.down(step_app):
         print_err(f"note: {line}")
-    print_out(f"{one.name}: all is taken down")
+    print_out(f"{step_app.name}: all is taken down")
 
 
 def _apps(folder: Path) -> "ProjectApps":

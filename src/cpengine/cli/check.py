@@ -27,8 +27,8 @@ from cpengine.errors import CellProfilerError, CpengineError
 from cpengine.executors import registry
 from cpengine.project import Project
 from cpengine.rules import Finding, Severity
-from cpengine.run.progress import counted
 from cpengine.run.session import Checked, Steps
+from cpengine.wording import counted
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -59,15 +59,15 @@ def check(
     version = cellprofiler.version if cellprofiler else ""
     names = steps or _with_pipelines(project)
     part = part_of(plate, well, site)
-    looking = Steps(project, names, part, version, program=cellprofiler)
+    todo = Steps(project, names, part, version, program=cellprofiler)
     with err.status("looking"):
-        found = looking.checked()
+        found = todo.checked()
         place = (*missing, *_executor(project, on, found, version))
     if as_json:
         print_json(_json(found, place))
     else:
         _show(found, place)
-    every = [*place, *(finding for one in found for finding in one.findings)]
+    every = [*place, *(finding for checked in found for finding in checked.findings)]
     bad = every if strict else [f for f in every if f.severity is Severity.ERROR]
     raise typer.Exit(BAD_INPUT if bad else OK)
 
@@ -86,7 +86,7 @@ def _executor(
     project: Project, on: str, found: Sequence[Checked], version: str
 ) -> tuple[Finding, ...]:
     """What is wrong with the place where jobs would run."""
-    jobs = {one.step: len(one.todo.jobs) for one in found if one.todo}
+    jobs = {checked.step: len(checked.todo.jobs) for checked in found if checked.todo}
     try:
         registry.check(project, on, jobs, version)
     except CpengineError as error:
@@ -114,14 +114,14 @@ def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, objec
         "place": [finding.to_json() for finding in place],
         "steps": [
             {
-                "step": one.step,
-                "jobs": len(one.todo.plan.jobs) if one.todo else None,
-                "left": len(one.todo.jobs) if one.todo else None,
-                "image_sets": one.todo.plan.image_sets if one.todo else None,
-                "writes": one.writes,
-                "findings": [finding.to_json() for finding in one.findings],
+                "step": checked.step,
+                "jobs": len(checked.todo.plan.jobs) if checked.todo else None,
+                "left": len(checked.todo.jobs) if checked.todo else None,
+                "image_sets": checked.todo.plan.image_sets if checked.todo else None,
+                "writes": checked.writes,
+                "findings": [finding.to_json() for finding in checked.findings],
             }
-            for one in found
+            for checked in found
         ],
     }
 
@@ -129,22 +129,22 @@ def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, objec
 def _show(found: Sequence[Checked], place: Sequence[Finding]) -> None:
     for finding in place:
         _show_finding(finding)
-    for one in found:
-        counts = Counter(finding.severity for finding in one.findings)
-        told = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
-        out.print(f"{one.step}: {_jobs(one)}: {told or 'nothing found'}")
-        if one.writes:
-            out.print(Text(f"  writes: {', '.join(one.writes)}"))
-        for finding in one.findings:
+    for checked in found:
+        counts = Counter(finding.severity for finding in checked.findings)
+        summary = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
+        out.print(f"{checked.step}: {_jobs(checked)}: {summary or 'nothing found'}")
+        if checked.writes:
+            out.print(Text(f"  writes: {', '.join(checked.writes)}"))
+        for finding in checked.findings:
             _show_finding(finding)
-    if any(one.findings for one in found):
+    if any(checked.findings for checked in found):
         print_err("what each finding means: docs/how-to/troubleshooting.md")
 
 
-def _jobs(one: Checked) -> str:
-    if one.todo is None:
+def _jobs(checked: Checked) -> str:
+    if checked.todo is None:
         return "no jobs can be made"
-    plan, left = one.todo.plan, len(one.todo.jobs)
+    plan, left = checked.todo.plan, len(checked.todo.jobs)
     jobs = f"{counted(len(plan.jobs), 'job')}, {counted(plan.image_sets, 'image set')}"
     return jobs if left == len(plan.jobs) else f"{jobs}, {left} of them left"
 

@@ -24,7 +24,7 @@ from cpengine.cli.base import (
 from cpengine.errors import InputError
 from cpengine.extras import extra
 from cpengine.project import Project
-from cpengine.run.progress import counted
+from cpengine.wording import counted
 
 if TYPE_CHECKING:
     from cpengine.results.collect.collector import Collector
@@ -54,18 +54,20 @@ def collect(
     ]
     collector = Collector(project.places.outputs, project.scratch, float32, force)
     found, wrong = [], []
-    for one in plates:
+    for plate_csvs in plates:
         try:
-            found.append(_followed(collector, one))
+            found.append(_followed(collector, plate_csvs))
         except InputError as error:
-            wrong.append(f"{one.step}: plate {one.name}: {error}")
+            wrong.append(f"{plate_csvs.step}: plate {plate_csvs.name}: {error}")
     if as_json:
-        print_json({"plates": [one.to_json() for one in found], "errors": wrong})
+        print_json(
+            {"plates": [collected.to_json() for collected in found], "errors": wrong}
+        )
     elif found:
         out.print(_picture(found))
     for line in wrong:
         print_err(f"error: {line}")
-    if wrong or any(one.left_out for one in plates):
+    if wrong or any(plate_csvs.left_out for plate_csvs in plates):
         raise typer.Exit(SOME_FAILED)
 
 
@@ -96,16 +98,16 @@ def _picture(found: list["Collected"]) -> Table:
     table = Table("step", "plate")
     for name in ("jobs", "images", "cells", "columns", "size", "seconds"):
         table.add_column(name, justify="right")
-    for one in found:
-        images, joined = one.files.get("Image"), one.files.get("")
+    for collected in found:
+        images, joined = collected.files.get("Image"), collected.files.get("")
         table.add_row(
-            one.plate.step,
-            one.plate.name,
-            str(len(one.plate.jobs)),
+            collected.plate.step,
+            collected.plate.name,
+            str(len(collected.plate.jobs)),
             str(images.rows) if images else "-",
             str(joined.rows) if joined else "-",
             str(joined.columns) if joined else "-",
-            decimal(one.bytes),
-            f"{one.wall_s:.1f}" if one.made else "-",
+            decimal(collected.bytes),
+            f"{collected.wall_s:.1f}" if collected.made else "-",
         )
     return table

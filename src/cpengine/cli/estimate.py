@@ -34,8 +34,9 @@ from cpengine.results.estimate import estimate as estimate_steps
 from cpengine.results.estimate.model import Interval
 from cpengine.results.estimate.pilot import Piloted
 from cpengine.results.estimate.pilot import run as run_pilot
-from cpengine.run.progress import counted, views
+from cpengine.run.progress import views
 from cpengine.run.session import Steps
+from cpengine.wording import counted
 
 
 def estimate(
@@ -68,14 +69,14 @@ def estimate(
     version = project.cellprofiler().version if pilot else version_or_none(project)
     todo = Steps(project, steps, part_of(plate, well, site), version, force)
     where = Where(on, workers)
-    piloted = _pilots(todo, where, pilot) if pilot else []
-    measured = {one.result.step: one.outcomes for one in piloted}
+    pilots = _pilots(todo, where, pilot) if pilot else []
+    measured = {piloted.result.step: piloted.outcomes for piloted in pilots}
     found = estimate_steps(todo, where, measured)
     if as_json:
         print_json(found.to_json())
     else:
         _show(found)
-    failed = any(one.result.failed for one in piloted)
+    failed = any(piloted.result.failed for piloted in pilots)
     nothing = found.unknown and not found.known
     raise typer.Exit(BAD_INPUT if nothing else SOME_FAILED if failed else OK)
 
@@ -90,19 +91,19 @@ def _pilots(todo: Steps, where: Where, count: int) -> list[Piloted]:
             planned = todo.plan(name)
             if not planned.jobs:
                 continue
-            one = run_pilot(todo, planned, count, cellprofiler, workers, views(err))
+            piloted = run_pilot(todo, planned, count, cellprofiler, workers, views(err))
         except InputError as error:
             print_err(f"{name}: no pilot: {str(error).splitlines()[0]}")
             continue
-        done.append(one)
-        _show_pilot(one)
+        done.append(piloted)
+        _show_pilot(piloted)
     return done
 
 
-def _show_pilot(one: Piloted) -> None:
-    for key in one.result.derived:
-        print_err(f"{one.result.step}: made {key}")
-    for cause in causes(one.result.failed):
+def _show_pilot(piloted: Piloted) -> None:
+    for key in piloted.result.derived:
+        print_err(f"{piloted.result.step}: made {key}")
+    for cause in causes(piloted.result.failed):
         print_err(f"pilot: {counted(cause.times, 'job')} failed: {cause}")
         print_err(f"  what to do: {cause.cure}")
 
@@ -138,7 +139,7 @@ def _row(step: StepEstimate, paid: bool) -> Sequence[str]:
         *counts,
         text.a_job(known.fit),
         text.between(known.wall_s),
-        text.duration(known.cpu_s),
+        text.rounded_time(known.cpu_s),
         text.memory(known.fit),
         *([text.dollars(Interval.of(usd)) if usd else ""] if paid else []),
     ]

@@ -139,9 +139,9 @@ def _newest(project: Project) -> _LastRun:
 
 
 def _last(project: Project, step: str) -> _LastRun | None:
-    book = project.ledger(project.step(step))
-    record = run_record.last_run(book)
-    return _LastRun(book, record) if record else None
+    ledger = project.ledger(project.step(step))
+    record = run_record.last_run(ledger)
+    return _LastRun(ledger, record) if record else None
 
 
 def _again(project: Project, run: _LastRun) -> _LastRun:

@@ -21,7 +21,7 @@ from cpengine.cli.base import (
 )
 from cpengine.extras import extra
 from cpengine.project import Project
-from cpengine.run.progress import counted
+from cpengine.wording import counted
 
 _MOST_LINES = 10
 
@@ -119,7 +119,7 @@ def montage(
 
         found = list(montages.make(project, step, part.plates, options, to, tell))
     if as_json:
-        print_json({"step": step, "plates": [_to_json(one) for one in found]})
+        print_json({"step": step, "plates": [_to_json(made) for made in found]})
     else:
         _show(found)
     raise typer.Exit(SOME_FAILED if _warned(found) else OK)
@@ -127,7 +127,7 @@ def montage(
 
 def _warned(found: Any) -> bool:
     """Say which pictures cannot be read; whether there are any."""
-    wrong = [why for one in found for kind in one.kinds for why in kind.unreadable]
+    wrong = [why for made in found for kind in made.kinds for why in kind.unreadable]
     wrong = list(dict.fromkeys(wrong))
     for why in wrong[:_MOST_LINES]:
         print_err(f"warning: {why}")
@@ -137,19 +137,19 @@ def _warned(found: Any) -> bool:
 
 
 def _show(found: Any) -> None:
-    for one in found:
-        for kind in one.kinds:
+    for made in found:
+        for kind in made.kinds:
             more = f", {kind.missing} missing" if kind.missing else ""
             if kind.unreadable:
                 more += f", {len(kind.unreadable)} unreadable"
             pictures = counted(kind.shown, "picture")
-            print_out(f"{one.plate} {kind.name}: {pictures}{more} -> {kind.picture}")
-        print_out(f"{one.plate}: {one.page}")
+            print_out(f"{made.plate} {kind.name}: {pictures}{more} -> {kind.picture}")
+        print_out(f"{made.plate}: {made.page}")
 
 
-def _to_json(one: Any) -> dict[str, Any]:
+def _to_json(made: Any) -> dict[str, Any]:
     kinds = [
         {name: getattr(kind, name) for name in kind.__dataclass_fields__}
-        for kind in one.kinds
+        for kind in made.kinds
     ]
-    return {"plate": one.plate, "page": one.page, "kinds": kinds}
+    return {"plate": made.plate, "page": made.page, "kinds": kinds}

@@ -33,8 +33,8 @@ from cpengine.ledger import ledger
 from cpengine.ledger.ledger import JobState, Standing
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.project import Project
-from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo
+from cpengine.wording import counted
 
 
 def init(
@@ -154,8 +154,8 @@ def _write_jobs(path: Path, plan: Plan) -> None:
     for key in plan.derived:
         print_err(f"note: {key}: is missing: cpengine makes it, DCP does not")
     jobs = Counter(job.data_file for job in plan.jobs)
-    for one, data_file in written.items():
-        print_out(f"wrote {one}: {counted(jobs[data_file], 'job')}")
+    for file, data_file in written.items():
+        print_out(f"wrote {file}: {counted(jobs[data_file], 'job')}")
 
 
 def _show_notes(plan: Plan) -> None:

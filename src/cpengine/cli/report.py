@@ -51,10 +51,10 @@ def report(
     _check(project, names, to, show)
     made = list(_made(project, names, part_of(plate, well, site), to))
     if as_json:
-        print_json({"steps": [one.model for one in made]})
+        print_json({"steps": [step_report.model for step_report in made]})
         return
-    for one in made:
-        page = one.write()
+    for step_report in made:
+        page = step_report.write()
         print_out(page)
         if show:
             webbrowser.open(Path(page).absolute().as_uri())

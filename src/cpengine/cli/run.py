@@ -44,9 +44,10 @@ from cpengine.project import Project
 from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
-from cpengine.run.progress import counted, views
+from cpengine.run.progress import views
 from cpengine.run.session import Backend, StepResult, Steps
 from cpengine.system.scratch import sweep
+from cpengine.wording import counted
 
 _MOST_REPORTED = 20_000
 """Jobs of a step whose page is made without being asked for: it opens each marker."""
@@ -151,7 +152,9 @@ def _detach(todo: Steps, on: str, webhook: str | None) -> None:
     todo.plans()  # what is wrong is said here, not in a log
     registry.maker(on)
     project = todo.project
-    arguments = [one for one in hidden(sys.argv[1:]) if one != "--detach"]
+    arguments = [
+        argument for argument in hidden(sys.argv[1:]) if argument != "--detach"
+    ]
     if webhook:  # where other users do not see it
         os.environ[notifying.ENVIRON] = webhook
     if on == "aws" and "--yes" not in arguments:

@@ -38,8 +38,8 @@ from cpengine.model import Job, Outcome
 from cpengine.planning.plan import plate_of, suggestion
 from cpengine.plates import Part
 from cpengine.project import Project
-from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo
+from cpengine.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +103,15 @@ def status(
     project = Project.load(folder)
     names = steps or steps_that_ran(project)
     part = part_of(plate, well, site)
-    look = _StatusPoll(project, names, part, failed, verify)
-    found = _watched(look, every) if watch else look()
+    poll = _StatusPoll(project, names, part, failed, verify)
+    found = _watched(poll, every) if watch else poll()
     if as_json:
-        print_json({"steps": [one.to_json() for one in found]})
+        print_json({"steps": [step_status.to_json() for step_status in found]})
     elif not watch or not err.is_terminal:
         _show(found)
-    raise typer.Exit(SOME_FAILED if any(one.damaged for one in found) else OK)
+    raise typer.Exit(
+        SOME_FAILED if any(step_status.damaged for step_status in found) else OK
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class _StatusPoll:
         return [self._status_of(steps.plan(name)) for name in self.names]
 
     def _status_of(self, todo: Todo) -> _Status:
-        book = self.project.ledger(todo.plan.step)
+        step_ledger = self.project.ledger(todo.plan.step)
         markers = [
             name
             for standing in todo.standings
@@ -139,9 +141,9 @@ class _StatusPoll:
         jobs = [standing.job for standing in todo.standings]
         return _Status(
             todo,
-            run_record.last_run(book),
-            book.outcomes(markers) if self.failed else (),
-            book.damaged(jobs) if self.verify else (),
+            run_record.last_run(step_ledger),
+            step_ledger.outcomes(markers) if self.failed else (),
+            step_ledger.damaged(jobs) if self.verify else (),
         )
 
 
@@ -158,12 +160,12 @@ def steps_that_ran(project: Project) -> list[str]:
     return known
 
 
-def _watched(look: _StatusPoll, every: float) -> list[_Status]:
+def _watched(poll: _StatusPoll, every: float) -> list[_Status]:
     """Look again and again, until nothing is left or Ctrl-C.
 
     A live table on a terminal, else a line a step.
     """
-    found = look()
+    found = poll()
     with (
         Live(console=err, auto_refresh=False) as live,
         contextlib.suppress(KeyboardInterrupt),
@@ -172,30 +174,30 @@ def _watched(look: _StatusPoll, every: float) -> list[_Status]:
             if err.is_terminal:
                 live.update(_picture(found), refresh=True)
             else:
-                for one in found:
-                    print_err(_line(one))
-            if not any(_left(one) for one in found):
+                for status in found:
+                    print_err(_line(status))
+            if not any(_left(status) for status in found):
                 break
             time.sleep(every)
-            found = look()
+            found = poll()
     return found
 
 
-def _left(one: _Status) -> int:
-    return one.counts[JobState.LEFT] + one.counts[JobState.STALE]
+def _left(status: _Status) -> int:
+    return status.counts[JobState.LEFT] + status.counts[JobState.STALE]
 
 
-def _line(one: _Status) -> str:
-    counts = ", ".join(f"{count} {state}" for state, count in one.counts.items())
-    return f"{one.step}: {counted(len(one.todo.standings), 'job')}: {counts}"
+def _line(status: _Status) -> str:
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items())
+    return f"{status.step}: {counted(len(status.todo.standings), 'job')}: {counts}"
 
 
 def _show(found: Sequence[_Status]) -> None:
     out.print(_picture(found))
-    for one in found:
-        for note in one.todo.plan.notes:
+    for status in found:
+        for note in status.todo.plan.notes:
             print_err(f"note: {note}")
-        for line in (*_stale(one), *_failed(one), *_damaged(one)):
+        for line in (*_stale(status), *_failed(status), *_damaged(status)):
             print_out(line)
 
 
@@ -203,15 +205,19 @@ def _picture(found: Sequence[_Status]) -> RenderableType:
     table = Table("step", "plate")
     for name in ("jobs", *JobState):
         table.add_column(name, justify="right")
-    for one in found:
+    for status in found:
         by_plate: dict[str, Counter[JobState]] = {}
-        for standing in one.todo.standings:
+        for standing in status.todo.standings:
             plate = plate_of(standing.job)
             by_plate.setdefault(plate, Counter())[standing.state] += 1
         for plate, counts in by_plate.items():
             numbers = (counts.total(), *(counts[state] for state in JobState))
-            table.add_row(one.step, plate, *map(str, numbers))
-    runs = [Text(f"{one.step}: {describe_run(one.run)}") for one in found if one.run]
+            table.add_row(status.step, plate, *map(str, numbers))
+    runs = [
+        Text(f"{status.step}: {describe_run(status.run)}")
+        for status in found
+        if status.run
+    ]
     return Group(table, *runs)
 
 
@@ -228,28 +234,31 @@ def describe_run(run: dict[str, Any]) -> str:
     return f"last run by {run['user']} on {run['host']} from {run['started']} {end}"
 
 
-def _stale(one: _Status) -> Iterator[str]:
-    whys = Counter(s.why for s in one.todo.standings if s.state is JobState.STALE)
+def _stale(status: _Status) -> Iterator[str]:
+    whys = Counter(s.why for s in status.todo.standings if s.state is JobState.STALE)
     for why, count in whys.items():
-        yield f"{one.step}: {counted(count, 'job')} stale: {why}"
+        yield f"{status.step}: {counted(count, 'job')} stale: {why}"
 
 
-def _failed(one: _Status) -> Iterator[str]:
+def _failed(status: _Status) -> Iterator[str]:
     """Kinds from the markers' names; causes and jobs if the markers were opened."""
-    kinds = Counter(s.failure for s in one.todo.standings if s.state is JobState.FAILED)
-    if not one.failed:
+    kinds = Counter(
+        s.failure for s in status.todo.standings if s.state is JobState.FAILED
+    )
+    if not status.failed:
         for kind, count in kinds.items():
-            yield f"{one.step}: {counted(count, 'job')} failed: {kind} (see --failed)"
+            jobs = counted(count, "job")
+            yield f"{status.step}: {jobs} failed: {kind} (see --failed)"
         return
-    for outcome in one.failed:
+    for outcome in status.failed:
         yield f"{outcome.job.id}  {outcome.failure}"
-    for cause in causes(one.failed):
+    for cause in causes(status.failed):
         yield f"{counted(cause.times, 'job')} failed: {cause}"
         yield f"  what to do: {cause.cure}"
 
 
-def _damaged(one: _Status) -> Iterator[str]:
-    for job, what in one.damaged:
+def _damaged(status: _Status) -> Iterator[str]:
+    for job, what in status.damaged:
         yield f"{job.id}  is done, but {what}: run it again with --force"
 
 
@@ -261,15 +270,18 @@ def logs(
     """Print CellProfiler's log of a job's last attempt."""
     project = Project.load(folder)
     settled = project.step(step)
-    book = project.ledger(settled)
-    text = book.storage.read_if_there(f"{book.folder}/logs/{job}.log")
+    step_ledger = project.ledger(settled)
+    text = step_ledger.storage.read_if_there(f"{step_ledger.folder}/logs/{job}.log")
     if text is None:
-        raise InputError(_no_log(book, step, job))
+        raise InputError(_no_log(step_ledger, step, job))
     typer.echo(text.decode(errors="replace"), nl=False)
 
 
-def _no_log(book: ledger.Ledger, step: str, job: str) -> str:
-    known = [name[: -len(".log")] for name in book.storage.sizes(f"{book.folder}/logs")]
+def _no_log(step_ledger: ledger.Ledger, step: str, job: str) -> str:
+    known = [
+        name[: -len(".log")]
+        for name in step_ledger.storage.sizes(f"{step_ledger.folder}/logs")
+    ]
     if not known:
         return f"{step}: has no logs yet: run it first"
     return f"{step}: has no log of {job}{suggestion(job, known)}"

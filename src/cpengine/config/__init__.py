@@ -1,6 +1,5 @@
 """The project file `cpengine.toml`: its keys, their checks and their messages."""
 
-import difflib
 import json
 import tomllib
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from cpengine.config.project import (
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
+from cpengine.wording import did_you_mean
 
 __all__ = [
     "FILE_NAME",
@@ -179,8 +179,8 @@ def _nearest(model: Any, loc: tuple[int | str, ...]) -> str:
         field = getattr(model, "model_fields", {}).get(part)
         model = field.annotation if field else _section_in(model)
     known = sorted(_section_in(model).model_fields)
-    near = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
-    return f": did you mean {near[0]}?" if near else f" (known: {', '.join(known)})"
+    hint = did_you_mean(str(loc[-1]), known, cutoff=0.5, form=": {}")
+    return hint or f" (known: {', '.join(known)})"
 
 
 def _section_in(annotation: Any) -> Any:
@@ -208,8 +208,7 @@ def _check_steps(path: Path, file: ProjectFile) -> None:
             needed.insert(0, "pipeline")
         missing = [key for key in needed if getattr(step, key) is None]
         if missing:
-            near = difflib.get_close_matches(name, STEPS, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
+            hint = did_you_mean(name, STEPS, form=" ({})")
             raise ConfigError(
                 f"{path}: steps.{name}: is not a built-in step{hint} and has no "
                 f"{', '.join(missing)}: add what is missing"

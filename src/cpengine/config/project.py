@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cpengine.config.forms import ROW, Key, Metadata, Name, Section
 from cpengine.config.steps import GroupSource
+from cpengine.plates import SHAPES, row_name
 
 
 class ProjectSection(Section):
@@ -92,12 +93,12 @@ class PlateSection(Section):
         None, description="Sets rows and columns: 96 or 384 wells."
     )
     rows: list[Annotated[str, Field(pattern=ROW)]] = Field(
-        [chr(ord("A") + i) for i in range(16)],
+        [row_name(row) for row in range(SHAPES[384][0])],
         min_length=1,
         description="Row letters.",
     )
     columns: list[Annotated[int, Field(ge=1)]] = Field(
-        list(range(1, 25)), min_length=1, description="Column numbers."
+        list(range(1, SHAPES[384][1] + 1)), min_length=1, description="Column numbers."
     )
     wells: list[Name] = Field(
         [], description="Wells as the CSV writes them; instead of rows and columns."

@@ -86,8 +86,8 @@ class _Parser(argparse.ArgumentParser):
     """Raises where argparse would end the program."""
 
     def error(self, message: str) -> NoReturn:
-        told = " ".join(message.split())
-        raise ConfigError(f"{OPTION}: {told}: write what run_batch_general.py takes")
+        text = " ".join(message.split())
+        raise ConfigError(f"{OPTION}: {text}: write what run_batch_general.py takes")
 
 
 def _parser() -> _Parser:

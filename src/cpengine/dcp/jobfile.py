@@ -126,18 +126,18 @@ def write(path: Path, jobs: Iterable[Job]) -> dict[Path, str]:
     """
     files = dump(jobs)
     paths = _paths(path, list(files))
-    for one in paths.values():
-        if one.exists():
-            raise InputError(f"{one}: is there already: name another, or remove it")
-    for key, one in paths.items():
+    for target in paths.values():
+        if target.exists():
+            raise InputError(f"{target}: is there already: name another, or remove it")
+    for key, target in paths.items():
         try:
-            one.parent.mkdir(parents=True, exist_ok=True)
-            one.write_text(files[key], encoding="utf-8")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(files[key], encoding="utf-8")
         except OSError as error:
             raise StorageError(
-                f"{one}: cannot be written ({error.strerror})"
+                f"{target}: cannot be written ({error.strerror})"
             ) from error
-    return {one: key for key, one in paths.items()}
+    return {target: key for key, target in paths.items()}
 
 
 def _paths(path: Path, data_files: list[str]) -> dict[str, Path]:

@@ -12,9 +12,10 @@ import tifffile
 
 from cpengine.demo.images import CHANNELS, Images, site_images
 from cpengine.errors import ConfigError
+from cpengine.plates import SHAPES, well_name
 from cpengine.storage.roots import BUCKET
 
-ROWS, COLUMNS = "ABCDEFGH", 12
+ROWS, COLUMNS = SHAPES[96]
 PIPELINES = Path(__file__).parent / "pipelines"
 
 
@@ -56,10 +57,10 @@ class _Site:
 
 def wells_of(n: int) -> list[str]:
     """`n` wells of a 96-well plate, row by row in a block of the plate's shape."""
-    if not 1 <= n <= len(ROWS) * COLUMNS:
+    if not 1 <= n <= ROWS * COLUMNS:
         raise ConfigError(f"a 96-well plate has 1 to 96 wells, not {n}")
-    columns = math.ceil(math.sqrt(n * COLUMNS / len(ROWS)))
-    return [f"{ROWS[i // columns]}{i % columns + 1:02d}" for i in range(n)]
+    columns = math.ceil(math.sqrt(n * COLUMNS / ROWS))
+    return [well_name(divmod(i, columns)) for i in range(n)]
 
 
 def write_plate(

@@ -66,11 +66,11 @@ def run(argv, tell, **seen):
     if act == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if act == "module_error":
-        said = "Error detected during run of module Crop"
+        message = "Error detected during run of module Crop"
         error = "ValueError: no such thing"
         trace = "Traceback (most recent call last):\\n" + error
-        print(said, trace, sep="\\n", file=sys.stderr)
-        tell("error", message=said, module="Crop", error=error, traceback=trace)
+        print(message, trace, sep="\\n", file=sys.stderr)
+        tell("error", message=message, module="Crop", error=error, traceback=trace)
     failed = act in ("module_error", "failure")
     if act == "zero":
         (out / "Image.csv").touch()
@@ -96,8 +96,8 @@ class Run:
     def __call__(self):
         os.chdir(self.request["folder"])
         os.environ.update(self.request["environ"])
-        told = self.channel.tell
-        return run(self.request["argv"], told, columns=self.request["columns"])
+        tell = self.channel.tell
+        return run(self.request["argv"], tell, columns=self.request["columns"])
 
 
 class State:
@@ -196,9 +196,9 @@ def describe(machine: Machine, memory: int | None = None) -> str:
     return json.dumps({"folder": folder, "warm": warm, "memory": memory})
 
 
-def machine_again(told: str, slots: int) -> Machine:
+def machine_again(spec: str, slots: int) -> Machine:
     """Make a machine as `machine` did, of its folder, for so many slots."""
-    data = json.loads(told)
+    data = json.loads(spec)
     made = _machine(Path(data["folder"]), data["warm"])
     memory = data["memory"]
     rule = memory_rule(memory, memory // 4) if memory else None
@@ -252,21 +252,21 @@ class ExecutorContract:
     def test_every_job_ends_done_with_its_files_and_marker(
         self, tmp_path: Path
     ) -> None:
-        here = self.machine(tmp_path, {})
+        machine = self.machine(tmp_path, {})
         todo = jobs("A", "B", "C")
-        found = self.outcomes(here, todo)
+        found = self.outcomes(machine, todo)
         assert all(outcome.done for outcome in found.values())
         assert (tmp_path / "out/B/Image.csv").read_text().endswith("Metadata_Plate=B\n")
         assert set(found["B"].files) == {"Image.csv", "B.json"}
-        ledger = Ledger(here.places.outputs, "ledger")
+        ledger = Ledger(machine.places.outputs, "ledger")
         states = {standing.state for standing in ledger.standings(todo)}
         assert states == {JobState.DONE}
 
     def test_a_failed_job_is_reported_with_module_error_and_log(
         self, tmp_path: Path
     ) -> None:
-        here = self.machine(tmp_path, {"B": ["module_error"] * 9})
-        failure = self.outcomes(here, jobs("A", "B"))["B"].failure
+        machine = self.machine(tmp_path, {"B": ["module_error"] * 9})
+        failure = self.outcomes(machine, jobs("A", "B"))["B"].failure
         assert failure is not None
         assert failure.kind is FailureKind.CELLPROFILER
         assert failure.module == "Crop"
@@ -274,8 +274,8 @@ class ExecutorContract:
         assert "ValueError" in Path(failure.log or "").read_text()
 
     def test_other_jobs_go_on_when_one_fails(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"A": ["failure"] * 9})
-        found = self.outcomes(here, jobs("A", "B", "C"))
+        machine = self.machine(tmp_path, {"A": ["failure"] * 9})
+        found = self.outcomes(machine, jobs("A", "B", "C"))
         assert [found[name].done for name in "ABC"] == [False, True, True]
 
     def test_a_failed_job_publishes_no_output(self, tmp_path: Path) -> None:
@@ -283,17 +283,17 @@ class ExecutorContract:
         assert not (tmp_path / "out").exists()
 
     def test_module_errors_and_crashes_are_tried_twice(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"A": ["module_error"], "B": ["crash"]})
+        machine = self.machine(tmp_path, {"A": ["module_error"], "B": ["crash"]})
         events: list[Event] = []
-        found = self.outcomes(here, jobs("A", "B"), events)
+        found = self.outcomes(machine, jobs("A", "B"), events)
         assert [found[name].attempt for name in "AB"] == [2, 2]
         assert sum(isinstance(event, JobRetried) for event in events) == 2
 
     def test_missing_or_empty_output_is_a_failure_and_not_tried_again(
         self, tmp_path: Path
     ) -> None:
-        here = self.machine(tmp_path, {"A": ["empty"], "B": ["zero"]})
-        found = self.outcomes(here, jobs("A", "B"))
+        machine = self.machine(tmp_path, {"A": ["empty"], "B": ["zero"]})
+        found = self.outcomes(machine, jobs("A", "B"))
         for name in "AB":
             failure = found[name].failure
             assert failure is not None
@@ -301,27 +301,27 @@ class ExecutorContract:
             assert found[name].attempt == 1
 
     def test_a_job_past_its_time_is_ended(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"A": ["hang"]})
-        failure = self.outcomes(here, jobs("A", timeout_s=1))["A"].failure
+        machine = self.machine(tmp_path, {"A": ["hang"]})
+        failure = self.outcomes(machine, jobs("A", timeout_s=1))["A"].failure
         assert failure is not None
         assert failure.kind is FailureKind.TIMEOUT
 
     def test_no_scratch_is_left(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"A": ["failure"] * 9})
-        self.outcomes(here, jobs("A", "B"))
-        assert list(here.scratch.iterdir()) == []
+        machine = self.machine(tmp_path, {"A": ["failure"] * 9})
+        self.outcomes(machine, jobs("A", "B"))
+        assert list(machine.scratch.iterdir()) == []
 
     def test_stopping_early_leaves_nothing_half_done(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"B": ["hang"]})
+        machine = self.machine(tmp_path, {"B": ["hang"]})
         todo = jobs("A", "B", "C")
-        with here, self.make(here) as executor:
+        with machine, self.make(machine) as executor:
             run = executor.run(todo)
             first = next(run)
             run.close()
-        found = states(Ledger(here.places.outputs, "ledger").standings(todo))
+        found = states(Ledger(machine.places.outputs, "ledger").standings(todo))
         assert first.done
         assert found["B"] is JobState.LEFT
-        assert list(here.scratch.iterdir()) == []
+        assert list(machine.scratch.iterdir()) == []
         for seen in tmp_path.glob("B.attempt*"):
             assert not psutil.pid_exists(int(seen.read_text()))
 
@@ -333,12 +333,12 @@ class ExecutorContract:
             found = self.outcomes(self.machine(folder, {}), todo)
             made.append({name: dict(found[name].files) for name in sorted(found)})
         assert made[0].keys() == made[1].keys()
-        names = [{job: set(files) for job, files in one.items()} for one in made]
+        names = [{job: set(files) for job, files in run.items()} for run in made]
         assert names[0] == names[1]
 
     def test_what_is_done_already_is_not_done_again(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {})
-        self.outcomes(here, jobs("A", "B"))
+        machine = self.machine(tmp_path, {})
+        self.outcomes(machine, jobs("A", "B"))
         again = self.machine_again(tmp_path)
         found = self.outcomes(again, jobs("A", "B", "C"))
         assert all(outcome.done for outcome in found.values())
@@ -346,24 +346,24 @@ class ExecutorContract:
         assert tried == ["A.attempt1", "B.attempt1", "C.attempt1"]
 
     def test_two_copies_of_a_job_come_to_one_result(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"A": ["slow1", "slow1"]})
+        machine = self.machine(tmp_path, {"A": ["slow1", "slow1"]})
         other = self.machine_again(tmp_path)
         with ThreadPoolExecutor(1) as pool:
             copy = pool.submit(run_job, jobs("A")[0], other)
-            found = self.outcomes(here, jobs("A"))
+            found = self.outcomes(machine, jobs("A"))
             assert found["A"].done
             assert copy.result().done
         other.close()
-        (standing,) = Ledger(here.places.outputs, "ledger").standings(jobs("A"))
+        (standing,) = Ledger(machine.places.outputs, "ledger").standings(jobs("A"))
         assert standing.state is JobState.DONE
         published = (tmp_path / "out/A").iterdir()
         sizes = {path.name: path.stat().st_size for path in published}
-        marker = Ledger(here.places.outputs, "ledger").outcome(jobs("A")[0], "0")
+        marker = Ledger(machine.places.outputs, "ledger").outcome(jobs("A")[0], "0")
         assert marker is not None
         assert sizes == marker.files
 
     def test_a_run_goes_on_after_its_driver_was_killed(self, tmp_path: Path) -> None:
-        here = self.machine(tmp_path, {"B": ["hang"]})
+        machine = self.machine(tmp_path, {"B": ["hang"]})
         driver = self.driver(tmp_path)
         try:
             _until(lambda: (tmp_path / "out/A/Image.csv").exists(), driver)
@@ -374,7 +374,7 @@ class ExecutorContract:
         for seen in tmp_path.glob("*.attempt1"):  # in workers that live on, B hangs
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(seen.read_text()), signal.SIGKILL)
-        found = self.outcomes(here, jobs(*"ABCD"))
+        found = self.outcomes(machine, jobs(*"ABCD"))
         assert all(outcome.done for outcome in found.values())
         assert not (tmp_path / "A.attempt2").exists()
 
@@ -394,7 +394,10 @@ class ExecutorContract:
 
     def drive(self, folder: str) -> None:
         """What that process does."""
-        with self.machine_again(Path(folder)) as here, self.make(here) as executor:
+        with (
+            self.machine_again(Path(folder)) as machine,
+            self.make(machine) as executor,
+        ):
             list(executor.run(jobs(*"ABCD")))
 
 

@@ -45,12 +45,12 @@ def as_process(arguments: Sequence[str], log: Path) -> str:
 
     It goes on when the session that started it ends, where the site lets it.
     """
-    with log.open("wb") as said:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             _command(arguments),
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     process.returncode = 0  # nobody waits for it: it is on its own
@@ -79,12 +79,12 @@ def job_script(arguments: Sequence[str], settings: SlurmSection, log: Path) -> s
         command=shlex.join(_command(arguments)),
     )
     skipped = settings.skip_directives
-    kept = [
+    lines = [
         line
         for line in script.splitlines()
         if not (line.startswith("#SBATCH") and any(skip in line for skip in skipped))
     ]
-    return "\n".join([*kept, ""])
+    return "\n".join([*lines, ""])
 
 
 def as_job(script: str) -> str:
@@ -108,8 +108,8 @@ def as_job(script: str) -> str:
             "--detach: sbatch is not on PATH: is this a machine of the cluster?"
         ) from error
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ExecutorError(f"--detach: SLURM refuses the driver's job: {said[-1]}")
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise ExecutorError(f"--detach: SLURM refuses the driver's job: {lines[-1]}")
     found = re.search(NUMBER, done.stdout)
     if found is None:
         raise ExecutorError(

@@ -10,7 +10,7 @@ from cpengine.job.admission import MemoryRule, Slots
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
 from cpengine.system.capacity import MemoryLeft, lately, usable_cores
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 
 class LocalExecutor(Executor):

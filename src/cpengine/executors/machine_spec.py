@@ -17,7 +17,8 @@ from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
 from cpengine.system.capacity import MemoryLeft, lately
 from cpengine.system.scratch import sweep
-from cpengine.system.usage import GB, sample
+from cpengine.system.usage import sample
+from cpengine.wording import GB
 
 MAKE = f"{__name__}:project_machine"
 _LEAST_ROOM = GB
@@ -99,16 +100,16 @@ def _text(
     )
 
 
-def made(make: str, told: str, slots: int) -> Machine:
+def made(make: str, spec: str, slots: int) -> Machine:
     """Make a machine by the function of that name, `module:function`."""
     module, _, name = make.partition(":")
     function: Callable[[str, int], Machine] = getattr(
         importlib.import_module(module), name
     )
-    return function(told, slots)
+    return function(spec, slots)
 
 
-def project_machine(told: str, slots: int) -> Machine:
+def project_machine(spec: str, slots: int) -> Machine:
     """Make the machine of a worker; refuse one that cannot run the project's jobs.
 
     Raises
@@ -117,7 +118,7 @@ def project_machine(told: str, slots: int) -> Machine:
         CellProfiler is missing or another one, the scratch folder has no room, or a
         root cannot be reached.
     """
-    data = json.loads(told)
+    data = json.loads(spec)
     scratch = node_scratch(data["scratch"])
     data["file"].setdefault("executors", {}).setdefault("local", {})["scratch"] = (
         scratch
@@ -148,12 +149,12 @@ def memory_rule(allowed: int | None, expected: int) -> MemoryRule:
     expected
         What a job is expected to need until some have ended.
     """
-    here = MemoryLeft.of_this_process()
+    memory_left = MemoryLeft.of_this_process()
 
     def left() -> int:
         if allowed is None:
-            return here()
-        return min(here(), allowed - sample(os.getpid()).memory)
+            return memory_left()
+        return min(memory_left(), allowed - sample(os.getpid()).memory)
 
     return MemoryRule.of(lately(left), expected, admits=True)
 

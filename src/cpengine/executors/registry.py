@@ -59,8 +59,8 @@ def _dask(project: ResolvedProject, machine: Machine, workers: int | None) -> Ex
             f"executors.dask.address: {address} does not answer: start the "
             f"scheduler, or name another ({error})"
         ) from error
-    told = machine_spec.tell(project, machine.cellprofiler.version, settings)
-    return DaskExecutor(client, machine, machine_spec.MAKE, told)
+    spec = machine_spec.tell(project, machine.cellprofiler.version, settings)
+    return DaskExecutor(client, machine, machine_spec.MAKE, spec)
 
 
 def _dask_address(project: ResolvedProject) -> str:
@@ -108,10 +108,10 @@ def costs(project: ResolvedProject, jobs: Mapping[str, int], cellprofiler: str) 
         fleet.read(file)
     lines = []
     for step, count in jobs.items():
-        one = apps.app(step)
-        machines = one.settings.machines_for(count)
+        app = apps.app(step)
+        machines = app.settings.machines_for(count)
         apps.check(step, machines)
-        lines.append(launch.estimate(one, machines))
+        lines.append(launch.estimate(app, machines))
     return "\n".join(lines)
 
 

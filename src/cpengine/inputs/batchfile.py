@@ -20,7 +20,7 @@ from cpengine.inputs.loaddata import Table
 if TYPE_CHECKING:
     import h5py
 
-_KEPT = ("Metadata_", "FileName_", "PathName_", "URL_")
+_PREFIXES = ("Metadata_", "FileName_", "PathName_", "URL_")
 _DAMAGE = (
     OSError,
     LookupError,
@@ -87,7 +87,7 @@ def _read(file: "h5py.File", shown: str) -> BatchFile:
     tags = _values(run["Experiment"]["Metadata_GroupingTags"])[0]
     images = run["Image"]
     numbers = [int(number) for number in _values(images["ImageNumber"])]
-    header = tuple(name for name in images if name.startswith(_KEPT))
+    header = tuple(name for name in images if name.startswith(_PREFIXES))
     columns = [_values(images[name]) for name in header]
     rows = tuple(zip(*columns, strict=True)) if columns else ()
     if not rows or len(rows) != len(numbers):

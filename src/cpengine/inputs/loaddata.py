@@ -418,19 +418,19 @@ def with_urls(table: Table, paths: Mapping[int, Sequence[str]]) -> Table:
     paths
         By row, the local path of each image, in the order of `image_files`.
     """
-    said = _columns_of_urls(table)
+    added = _columns_of_urls(table)
     urls = [
         image.url or (image.file or "").replace(FILE, URL, 1)
         for image in table.images.values()
     ]
-    kept = [i for i, name in enumerate(table.header) if name not in urls]
+    remaining = [i for i, name in enumerate(table.header) if name not in urls]
     return replace(
         table,
-        header=(*(table.header[i] for i in kept), *said, *urls),
+        header=(*(table.header[i] for i in remaining), *added, *urls),
         rows=tuple(
             (
-                *(row[i] for i in kept),
-                *(values[number] for values in said.values()),
+                *(row[i] for i in remaining),
+                *(values[number] for values in added.values()),
                 *_urls(paths.get(number), len(urls)),
             )
             for number, row in enumerate(table.rows)

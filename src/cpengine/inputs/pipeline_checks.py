@@ -3,7 +3,6 @@
 Source: the settings of the modules of CellProfiler 4.2.8.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 
@@ -11,6 +10,7 @@ from cpengine import rules
 from cpengine.inputs.pipeline import Module, Pipeline
 from cpengine.plates import WELL
 from cpengine.rules import Finding
+from cpengine.wording import did_you_mean
 
 OUTPUT_FOLDER = "Default Output Folder"
 _BY_HAND = {"EditObjectsManually", "IdentifyObjectsManually"}
@@ -157,10 +157,10 @@ def _digits(version: str) -> tuple[int, ...]:
 def _images(
     pipeline: Pipeline, images: Sequence[str], data_file: str
 ) -> Iterator[Finding]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for module, setting, image in pipeline.images_wanted():
-        if image not in {*images, *told}:
-            told.add(image)
+        if image not in {*images, *reported}:
+            reported.add(image)
             hint = ", or run the illum step first" if image.startswith("Illum") else ""
             yield rules.CHANNEL_MISSING.found(
                 data_file,
@@ -210,11 +210,10 @@ def unknown(pipeline: Pipeline, plugins: Collection[str]) -> Iterator[Finding]:
     for module in pipeline.enabled:
         name = module.name.rpartition(".")[2]
         if name not in OWN_MODULES | _RENAMED and f"{name.lower()}.py" not in plugins:
-            near = difflib.get_close_matches(name, OWN_MODULES, n=1)
             yield rules.MODULE_UNKNOWN.found(
                 pipeline.path,
                 f"{module} is no module of CellProfiler 4.2.8"
-                + (f" (did you mean {near[0]}?)" if near else "")
+                + did_you_mean(name, OWN_MODULES, form=" ({})")
                 + (", nor of the step's plugins" if plugins else ""),
                 f"put {name.lower()}.py into the step's plugins folder",
             )

@@ -54,7 +54,7 @@ def _fewer(
     table: Table, counts: Counter[tuple[str, ...]], what: str, rule: Rule
 ) -> Iterator[Finding]:
     usual = statistics.mode(counts.values())
-    fewer = ["-".join(one) for one, count in counts.items() if count < usual]
+    fewer = ["-".join(key) for key, count in counts.items() if count < usual]
     if fewer:
         named = ", ".join(fewer[:_MOST_NAMED]) + (
             f" and {len(fewer) - _MOST_NAMED} more" if len(fewer) > _MOST_NAMED else ""
@@ -70,7 +70,9 @@ def _same_files(table: Table) -> Iterator[Finding]:
     """Files that stand for two channels or two sites."""
     paths = list(_paths(table))
     own = [name for name in table.images if not name.startswith("Illum")]
-    row = next((i for i, one in enumerate(paths) if len(set(one)) < len(one)), None)
+    row = next(
+        (i for i, files in enumerate(paths) if len(set(files)) < len(files)), None
+    )
     if row is not None:
         again = next(path for path in paths[row] if paths[row].count(path) > 1)
         both = [n for n, path in zip(own, paths[row], strict=True) if path == again]
@@ -80,11 +82,11 @@ def _same_files(table: Table) -> Iterator[Finding]:
             "correct the column that was copied",
         )
     first: dict[tuple[str, ...], int] = {}
-    for row, one in enumerate(paths):
-        if one and first.setdefault(one, row) != row:
+    for row, files in enumerate(paths):
+        if files and first.setdefault(files, row) != row:
             yield rules.CSV_FILE_AGAIN.found(
                 table.where(row),
-                f"has the same files as line {table.lines[first[one]]}",
+                f"has the same files as line {table.lines[first[files]]}",
                 "correct the row that was copied",
             )
             return

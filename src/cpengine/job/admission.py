@@ -10,9 +10,9 @@ from threading import Event as Flag
 
 from cpengine.job.memory_forecast import Needs
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.system.usage import GB
+from cpengine.wording import GB, gigabytes
 
-_LOOK_S = 0.2
+_CHECK_EVERY_S = 0.2
 _SETTLE_S = 5.0
 """How long the memory of a job that was stopped may take to come back."""
 _LEAST_RESERVE = GB // 2
@@ -146,25 +146,25 @@ class Slots:
             It was cancelled meanwhile.
         """
         share = min(job.share, self.count)
-        seat = Lease(job, self)
-        self._acquire(seat, share, cancelled)
+        lease = Lease(job, self)
+        self._acquire(lease, share, cancelled)
         try:
-            yield seat
+            yield lease
         finally:
-            self._give_back(seat, share)
+            self._give_back(lease, share)
 
-    def _acquire(self, seat: Lease, share: int, cancelled: Flag) -> None:
+    def _acquire(self, lease: Lease, share: int, cancelled: Flag) -> None:
         with self._changed:
-            self._waiting.append(seat)
+            self._waiting.append(lease)
             try:
-                while self._waiting[0] is not seat or not self._fits(seat.job, share):
+                while self._waiting[0] is not lease or not self._fits(lease.job, share):
                     _check(cancelled)
-                    self._changed.wait(_LOOK_S)
+                    self._changed.wait(_CHECK_EVERY_S)
                 _check(cancelled)  # room may come from one that was cancelled itself
                 self._free -= share
-                self._leases.append(seat)
+                self._leases.append(lease)
             finally:
-                self._waiting.remove(seat)
+                self._waiting.remove(lease)
                 self._changed.notify_all()
 
     def _fits(self, job: Job, share: int) -> bool:
@@ -182,36 +182,36 @@ class Slots:
         if not memory.admits and job.share == 1:
             return True
         needs = self._needs
-        needed = sum(max(needs.of(seat.job), seat.peak) for seat in self._leases)
+        needed = sum(max(needs.of(lease.job), lease.peak) for lease in self._leases)
         return needed + needs.of(job) + needs.spare(job.step) <= memory.budget
 
     def _settling(self, memory: MemoryRule) -> bool:
         """Whether the memory of a job that was stopped may still come back."""
         return memory.clock() < self._stopped_at + _SETTLE_S
 
-    def _give_back(self, seat: Lease, share: int) -> None:
+    def _give_back(self, lease: Lease, share: int) -> None:
         with self._changed:
-            self._leases.remove(seat)
+            self._leases.remove(lease)
             self._free += share
             self._changed.notify_all()
 
-    def _check(self, seat: Lease, held: int) -> str | None:
+    def _check(self, lease: Lease, held: int) -> str | None:
         with self._changed:
-            seat.memory, seat.peak = held, max(held, seat.peak)
-            if self.memory and not seat.why:
-                seat.why = self._reason_to_stop(seat, self.memory)
-                if seat.why:
+            lease.memory, lease.peak = held, max(held, lease.peak)
+            if self.memory and not lease.why:
+                lease.why = self._reason_to_stop(lease, self.memory)
+                if lease.why:
                     self._stopped_at = self.memory.clock()
-            return seat.why or None
+            return lease.why or None
 
-    def _reason_to_stop(self, seat: Lease, memory: MemoryRule) -> str:
+    def _reason_to_stop(self, lease: Lease, memory: MemoryRule) -> str:
         """Say so if memory is short, and it is this job that has most of it.
 
         What is left is asked for in that job's turn only: once a second for all jobs.
         """
         running = [other for other in self._leases if not other.why]
         largest = max(running, key=lambda other: other.memory, default=None)
-        if seat is not largest or not seat.memory or self._settling(memory):
+        if lease is not largest or not lease.memory or self._settling(memory):
             return ""
         left = memory.left()
         if len(running) < 2:
@@ -219,15 +219,15 @@ class Slots:
         if left >= memory.reserve:
             return ""
         return (
-            f"stopped, because only {_gb(left)} of memory was left; "
-            f"it had {_gb(seat.memory)}, the most of {len(running)} jobs"
+            f"stopped, because only {gigabytes(left)} of memory was left; "
+            f"it had {gigabytes(lease.memory)}, the most of {len(running)} jobs"
         )
 
-    def _learn(self, seat: Lease, peak: int, out_of_memory: bool) -> None:
-        peak = max(peak, seat.peak)
+    def _learn(self, lease: Lease, peak: int, out_of_memory: bool) -> None:
+        peak = max(peak, lease.peak)
         with self._changed:
             if peak:
-                self._needs.learn(seat.job, peak, out_of_memory=out_of_memory)
+                self._needs.learn(lease.job, peak, out_of_memory=out_of_memory)
                 self._most += not out_of_memory
             self._changed.notify_all()
 
@@ -235,7 +235,3 @@ class Slots:
 def _check(cancelled: Flag) -> None:
     if cancelled.is_set():
         raise AttemptError(FailureKind.CANCELLED, "cancelled")
-
-
-def _gb(size: int) -> str:
-    return f"{size / GB:.1f} GB"

@@ -8,7 +8,7 @@ from pathlib import Path
 MODULE_ERRORS = "ModuleErrors"
 """How many image sets have a `ModuleError_*` that is not 0."""
 COUNT = "Count_"
-_KEPT = (
+_RECORDED = (
     COUNT,
     "ImageQuality_PowerLogLogSlope_",
     "ImageQuality_FocusScore_",
@@ -82,12 +82,14 @@ def _together(name: str, values: Sequence[float]) -> float:
 
 def _wanted(header: Sequence[str]) -> list[tuple[str, int]]:
     """The columns to keep, counts first, and their places."""
-    kept = [(name, at) for at, name in enumerate(header) if name.startswith(_KEPT)]
-    return sorted(kept, key=lambda pair: _rank(pair[0]))[:_MOST]
+    columns = [
+        (name, at) for at, name in enumerate(header) if name.startswith(_RECORDED)
+    ]
+    return sorted(columns, key=lambda pair: _rank(pair[0]))[:_MOST]
 
 
 def _rank(name: str) -> int:
-    return next(n for n, start in enumerate(_KEPT) if name.startswith(start))
+    return next(n for n, start in enumerate(_RECORDED) if name.startswith(start))
 
 
 def _number(text: str) -> float | None:

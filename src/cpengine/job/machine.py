@@ -12,7 +12,7 @@ from cpengine.job.admission import Slots
 from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage import filesystems
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 
 def wanted_cellprofiler(project: ResolvedProject) -> Wanted:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cpengine.model import Job
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 _RECENT = 30
 """So many ended jobs of a step are remembered: a plate may differ from the last one."""

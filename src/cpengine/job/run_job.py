@@ -44,7 +44,7 @@ from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
 from cpengine.system import scratch
 from cpengine.system.process import Ended, Limits, run
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 _UNLIMITED = 2**30
 
@@ -90,15 +90,15 @@ def run_job(
     """
     listen(JobStarted(job, attempt))
     ledger = Ledger(machine.places.outputs, job.ledger)
-    one = _Attempt(job, machine, ledger, attempt, listen, cancelled or Flag())
+    job_attempt = _Attempt(job, machine, ledger, attempt, listen, cancelled or Flag())
     try:
-        already = one.done_elsewhere()
+        already = job_attempt.done_elsewhere()
         if already is not None:
             return already
         with _scratch(job, machine.scratch) as folder:
-            return one.run(folder)
+            return job_attempt.run(folder)
     except (OSError, ConfigError) as error:  # no ledger to ask, or no place to work in
-        return one.outcome(failure=_failure(error))
+        return job_attempt.outcome(failure=_failure(error))
 
 
 @contextlib.contextmanager
@@ -139,10 +139,10 @@ class _Attempt:
             with self._phase("fetching"):
                 staged = self._stage(folder)
             log = folder / "log"
-            with self._lease() as seat, self._phase("running"):
+            with self._lease() as lease, self._phase("running"):
                 log.touch()
                 self.listen(LogBegun(self.job, log))
-                files = self._run(staged, folder, seat)
+                files = self._run(staged, folder, lease)
             with self._phase("publishing"):
                 already = self.done_elsewhere()
                 if already is not None:
@@ -176,8 +176,8 @@ class _Attempt:
         with contextlib.ExitStack() as held:
             with self._phase("waiting"):
                 slots = self.machine.slots
-                seat = held.enter_context(slots.take(self.job, self.cancelled))
-            yield seat
+                lease = held.enter_context(slots.take(self.job, self.cancelled))
+            yield lease
 
     def _stage(self, folder: Path) -> Staged:
         places, cache = self.machine.places, self.machine.cache
@@ -187,19 +187,19 @@ class _Attempt:
         _check_seen(staged, self.machine.cellprofiler)
         return staged
 
-    def _run(self, staged: Staged, folder: Path, seat: Lease) -> dict[str, int]:
-        self.ended = self._cellprofiler(staged, folder, self._limits(seat))
+    def _run(self, staged: Staged, folder: Path, lease: Lease) -> dict[str, int]:
+        self.ended = self._cellprofiler(staged, folder, self._limits(lease))
         if self.ended.reason is not FailureKind.CANCELLED:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
-            seat.ended(self.ended.peak_memory, out_of_memory=short)
+            lease.ended(self.ended.peak_memory, out_of_memory=short)
         files = verify(self.ended, folder, self.job)
         self.measures = image_measures.of(folder / "output", files)
         return files
 
-    def _limits(self, seat: Lease) -> Limits:
+    def _limits(self, lease: Lease) -> Limits:
         job = self.job
         allowed = int(job.memory_gb * GB) if job.memory_gb else None
-        return Limits(job.timeout_s, job.stall_s, allowed, seat.check)
+        return Limits(job.timeout_s, job.stall_s, allowed, lease.check)
 
     def _cellprofiler(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
         """Run CellProfiler, in a process that is kept if one can be had."""

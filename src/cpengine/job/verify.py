@@ -27,10 +27,10 @@ def verify(ended: Ended, scratch: Path, job: Job) -> dict[str, int]:
     """
     if ended.reason is not None:
         raise AttemptError(ended.reason, ended.why)
-    said = _text(scratch / "done").strip()
+    done = _text(scratch / "done").strip()
     log = _text(scratch / "log")  # one that is killed early has none
-    if said != "Complete" or ended.code != 0 or not_loaded(log):
-        raise _broken(ended, said, log)
+    if done != "Complete" or ended.code != 0 or not_loaded(log):
+        raise _broken(ended, done, log)
     files = files_of(scratch / "output")
     if not files:
         raise AttemptError(
@@ -50,13 +50,13 @@ def _text(path: Path) -> str:
     return ""
 
 
-def _broken(ended: Ended, said: str, log: str) -> AttemptError:
+def _broken(ended: Ended, done: str, log: str) -> AttemptError:
     module, error = (ended.module, ended.error) if ended.error else error_of(log)
     if lacks_memory(error or ""):
         return AttemptError(FailureKind.OUT_OF_MEMORY, error or "", module)
-    if not said and ended.code < 0:
+    if not done and ended.code < 0:
         named = {s.value: s.name for s in signal.Signals}
         by = named.get(-ended.code, f"signal {-ended.code}")
         return AttemptError(FailureKind.CRASH, error or f"ended by {by}", module)
-    message = error or f"exit code {ended.code}, done file {said or 'missing'}"
+    message = error or f"exit code {ended.code}, done file {done or 'missing'}"
     return AttemptError(FailureKind.CELLPROFILER, message, module)

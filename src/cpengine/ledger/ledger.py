@@ -43,7 +43,7 @@ class MarkerState(StrEnum):
     so that those which are made no more can be removed."""
 
 
-_KEPT = frozenset(MarkerState)
+_MARKER_STATES = frozenset(MarkerState)
 
 
 class Verdict(NamedTuple):
@@ -107,7 +107,7 @@ class Marker(NamedTuple):
         stem, _, ending = name.rpartition(".")
         state, _, failure = ending.partition("-")
         parts = stem.rsplit("~", 2)
-        if name.startswith(".") or len(parts) != 3 or state not in _KEPT:
+        if name.startswith(".") or len(parts) != 3 or state not in _MARKER_STATES:
             return None
         job_id, made_of, version = parts
         return cls(job_id, made_of, version, MarkerState(state), failure)
@@ -153,12 +153,12 @@ class Ledger:
         """
         found = self.markers()
         earlier = [found.get(job_id, ()) for job_id in ids(jobs)]
-        said = (
+        fresh = (
             _verdict(jobs[number], names, cellprofiler) if names else _NEVER_RUN
             for number, names in enumerate(earlier)
         )
         known: dict[Verdict, Verdict] = {}
-        verdicts = [known.setdefault(verdict, verdict) for verdict in said]
+        verdicts = [known.setdefault(verdict, verdict) for verdict in fresh]
         if dcp is not None:
             self._recognise(dcp, jobs, earlier, verdicts)
 
@@ -293,14 +293,14 @@ class Ledger:
             if job_id in known and name.endswith(f".{MarkerState.DONE}")
         ]
         found: dict[str, Mapping[str, int]] = {}
-        told: dict[str, str] = {}
+        damage: dict[str, str] = {}
         for outcome in self.outcomes(names):
             output = outcome.job.output
             if output not in found:
                 found[output] = self.storage.tree(output)
             if wrong := _wrong(outcome, found[output]):
-                told[outcome.job.id] = wrong
-        return [(known[job_id], wrong) for job_id, wrong in sorted(told.items())]
+                damage[outcome.job.id] = wrong
+        return [(known[job_id], wrong) for job_id, wrong in sorted(damage.items())]
 
 
 def _text(outcome: Outcome) -> str:
@@ -333,9 +333,9 @@ def _verdict(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
     if any(marker.state is MarkerState.DONE for marker in mine):
         return Verdict(JobState.DONE, "done, and nothing has changed")
     if failed:
-        kept = "; the results of an earlier run are kept" if done else ""
+        note = "; the results of an earlier run are kept" if done else ""
         kind = failed[-1].failure
-        return Verdict(JobState.FAILED, f"its last attempt failed{kept}", kind)
+        return Verdict(JobState.FAILED, f"its last attempt failed{note}", kind)
     if done:
         return Verdict(JobState.STALE, _changed(job, done[-1], cellprofiler))
     if any(marker.state is MarkerState.REPLACED for marker in markers):

@@ -118,14 +118,14 @@ def begin(
 
 def hidden(arguments: Sequence[str]) -> list[str]:
     """Arguments of a command without the option that has the address, for records."""
-    kept: list[str] = []
+    others: list[str] = []
     rest = iter(arguments)
     for argument in rest:
         if argument == NOTIFY:
             next(rest, None)  # the address
         elif not argument.startswith(f"{NOTIFY}="):
-            kept.append(argument)
-    return kept
+            others.append(argument)
+    return others
 
 
 def last_run(ledger: Ledger) -> dict[str, Any] | None:

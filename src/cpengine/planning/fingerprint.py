@@ -53,9 +53,9 @@ def of_all(job: Job, pipeline: str, code: Mapping[str, bytes]) -> Shared:
     return Shared(of_text(pipeline), of_files(code), of_text(*places))
 
 
-def comparable(one: str, other: str) -> bool:
+def comparable(old: str, new: str) -> bool:
     """Whether both have the parts of `PARTS`."""
-    return one.count(_SEPARATOR) == other.count(_SEPARATOR) == len(PARTS) - 1
+    return old.count(_SEPARATOR) == new.count(_SEPARATOR) == len(PARTS) - 1
 
 
 def changed(old: str, new: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Make the jobs of a step: groups that exist, or groups of the plate's layout. Pure."""
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,10 @@ from cpengine.group_names import Group
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.planning.job_list import JobList
-from cpengine.plates import PLATE, SITE, WELL, Part
+from cpengine.plates import PLATE, SHAPES, SITE, WELL, Part, row_name
 from cpengine.rules import Finding
+from cpengine.wording import did_you_mean
 
-ROWS_96, ROWS_384 = "ABCDEFGH", "ABCDEFGHIJKLMNOP"
 EVERYTHING = Part()
 
 
@@ -120,12 +119,15 @@ def wells(layout: PlateSection) -> list[str]:
 
 
 def _rows(layout: PlateSection) -> Sequence[str]:
-    return {96: ROWS_96, 384: ROWS_384}.get(layout.format or 0, layout.rows)
+    if layout.format is None:
+        return layout.rows
+    return [row_name(row) for row in range(SHAPES[layout.format][0])]
 
 
 def _columns(layout: PlateSection) -> Sequence[int]:
-    formats: dict[int, Sequence[int]] = {96: range(1, 13), 384: range(1, 25)}
-    return formats.get(layout.format or 0, layout.columns)
+    if layout.format is None:
+        return layout.columns
+    return range(1, SHAPES[layout.format][1] + 1)
 
 
 def _sites(layout: PlateSection) -> Iterable[int]:
@@ -175,9 +177,9 @@ def _option(key: str) -> str:
 def suggestion(value: str, known: Collection[str]) -> str:
     """What to name instead of a value that is not known, to close a message."""
     same = [k for k in known if k.lstrip("0") == value.lstrip("0")]
-    near = same or difflib.get_close_matches(value, known, n=1)
-    if near:
-        return f": did you mean {near[0]}?"
+    hint = did_you_mean(value, same or known, cutoff=0 if same else 0.6, form=": {}")
+    if hint:
+        return hint
     first = sorted(known)
     more = f" and {len(first) - 8} more" if len(first) > 8 else ""
     return f": it has {', '.join(first[:8])}{more}"

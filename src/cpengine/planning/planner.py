@@ -102,7 +102,9 @@ class Planner:
         check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
         files = [file for file in by_source() if file.groups]
-        errors = [one for one in self.found if one.severity is Severity.ERROR]
+        errors = [
+            finding for finding in self.found if finding.severity is Severity.ERROR
+        ]
         if self.broken or (errors and not self.unchecked):
             raise InputError(*errors)
         check_part(self.part, self.groups, self.step.group)
@@ -114,9 +116,9 @@ class Planner:
         jobs = JobList(files)
         check_ids(list(jobs.groups), self.step.output_structure)
         check_dcp_done(self.step, jobs[0])
-        kept = {file[0].data_file for file in files}
+        data_files = {file[0].data_file for file in files}
         derived = Derived(
-            [key for key in self.derived if key in kept],
+            [key for key in self.derived if key in data_files],
             partial(read_table, self.project, self.step),
         )
         return Plan(self.step, jobs, derived, tuple(self.found))
@@ -265,7 +267,7 @@ class Planner:
         """The jobs of those groups that are in the part."""
         self.groups += groups
         step = self.step
-        kept = self._without_flagged(sheet, chosen(groups, self.part))
+        remaining = self._without_flagged(sheet, chosen(groups, self.part))
         make = partial(
             Job,
             step=step.name,
@@ -283,9 +285,9 @@ class Planner:
         return FileJobs(
             make,
             fingerprint.of_all(make(group=()), text, self._code(pipe)),
-            kept,
-            [sheet.fingerprint(group) for group in kept],
-            array("L", (len(sheet.groups[group]) for group in kept)),
+            remaining,
+            [sheet.fingerprint(group) for group in remaining],
+            array("L", (len(sheet.groups[group]) for group in remaining)),
         )
 
     def _without_flagged(
@@ -300,24 +302,24 @@ class Planner:
             group: sum(sites[row] in flagged for row in sheet.groups[group])
             for group in groups
         }
-        kept = [group for group in groups if bad[group] < len(sheet.groups[group])]
-        mixed = sum(bad[group] > 0 for group in kept)
-        if len(kept) < len(groups):
-            cause = f"{len(groups) - len(kept)} jobs of flagged sites are left out"
+        remaining = [group for group in groups if bad[group] < len(sheet.groups[group])]
+        mixed = sum(bad[group] > 0 for group in remaining)
+        if len(remaining) < len(groups):
+            cause = f"{len(groups) - len(remaining)} jobs of flagged sites are left out"
             self._take(
                 [rules.FLAGGED_OUT.found(table.path, cause, "see `cpengine qc`")]
             )
         if mixed:
             self._take(
                 [
-                    rules.FLAGGED_KEPT.found(
+                    rules.FLAGGED_INCLUDED.found(
                         table.path,
                         f"{mixed} jobs have flagged sites beside others and run whole",
                         "drop the rows of those sites if they must not count",
                     )
                 ]
             )
-        return kept
+        return remaining
 
     def _code(self, pipe: Pipeline) -> dict[str, bytes]:
         """The plugin files that the pipeline runs and the rules that it reads, once."""

@@ -1,6 +1,5 @@
 """A project as its file settles it: places, layout, steps and plates."""
 
-import difflib
 import os
 import posixpath
 import tempfile
@@ -18,6 +17,7 @@ from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
+from cpengine.wording import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,7 @@ class ResolvedProject:
         """
         if name not in self.step_names:
             known = self.step_names
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, known, form="{} ")
             raise ConfigError(
                 f"{name}: is not a step: {hint}choose from {', '.join(known)}"
             )

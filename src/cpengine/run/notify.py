@@ -23,8 +23,8 @@ from cpengine.errors import ConfigError, CpengineError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
 from cpengine.executors.retry import Cause, causes
 from cpengine.ledger.run_record import NOTIFY
-from cpengine.run.progress import counted
 from cpengine.run.session import StepResult
+from cpengine.wording import counted
 
 ENVIRON, KEY, OPTION = "CPENGINE_NOTIFY", "run.notify", NOTIFY
 STALL_S = 30 * 60.0
@@ -35,9 +35,9 @@ _CALM = _MANY // 2
 _CAUSES = 5
 _LONGEST = 1_900
 """Characters of a message; Discord takes 2,000."""
-_KEPT = 5
+_MOST_UNSENT = 5
 """So many messages that did not get through are tried again."""
-_LOOK_EVERY_S = 5.0
+_CHECK_EVERY_S = 5.0
 _ANSWER_S = 10.0
 
 Clock = Callable[[], float]
@@ -236,7 +236,7 @@ class Notifier:
         *,
         stall_s: float = STALL_S,
         clock: Clock = time.monotonic,
-        check_every_s: float = _LOOK_EVERY_S,
+        check_every_s: float = _CHECK_EVERY_S,
         answer_s: float = _ANSWER_S,
     ) -> None:
         self._url = url
@@ -248,7 +248,7 @@ class Notifier:
         self._observer = Observer(stall_s, clock)
         self._lock = threading.Lock()
         self._messages: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._unsent: deque[str] = deque(maxlen=_KEPT)
+        self._unsent: deque[str] = deque(maxlen=_MOST_UNSENT)
         self._thread = threading.Thread(target=self._work, name="notify", daemon=True)
 
     def __enter__(self) -> Self:

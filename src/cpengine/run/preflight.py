@@ -18,7 +18,7 @@ from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_tables import image_sets, read_batch_file
 from cpengine.rules import Finding
-from cpengine.system.usage import GB
+from cpengine.wording import GB, gigabytes
 
 _ROOM = GB
 """What CellProfiler's results and temporary files of a job may take."""
@@ -136,8 +136,8 @@ class Check:
         if free < _ROOM:
             yield rules.SCRATCH_SPACE.found(
                 str(scratch),
-                f"has {free / GB:.1f} GB free, each job under way may need "
-                f"{_ROOM / GB:.0f} GB",
+                f"has {gigabytes(free)} free, each job under way may need "
+                f"{gigabytes(_ROOM, 0)}",
                 "free some, or set executors.local.scratch to a larger disk",
             )
 

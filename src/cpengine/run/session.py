@@ -104,7 +104,9 @@ class Checked:
     @property
     def errors(self) -> list[Finding]:
         """Those for which jobs would fail."""
-        return [one for one in self.findings if one.severity is Severity.ERROR]
+        return [
+            finding for finding in self.findings if finding.severity is Severity.ERROR
+        ]
 
 
 @dataclass
@@ -159,8 +161,8 @@ class Steps:
         except CpengineError as error:
             return Checked(name, None, tuple(dict.fromkeys(error.findings)))
         before = tuple(self.names[:number])
-        looking = Check(self.project, self.program, before)
-        seen = looking.check(todo.plan, todo.jobs)
+        check = Check(self.project, self.program, before)
+        seen = check.check(todo.plan, todo.jobs)
         return Checked(name, todo, seen.findings, seen.writes)
 
     def plans(self) -> list[Todo]:
@@ -172,11 +174,15 @@ class Steps:
             Jobs would fail; a line for each finding.
         """
         found = self.checked()
-        errors = [error for one in found for error in one.errors]
-        todo = [one.todo for one in found if one.todo]
+        errors = [error for checked in found for error in checked.errors]
+        todo = [checked.todo for checked in found if checked.todo]
         if len(todo) < len(found) or (errors and not self.unchecked):
             raise InputError(*errors)
-        return [replace(one.todo, findings=one.findings) for one in found if one.todo]
+        return [
+            replace(checked.todo, findings=checked.findings)
+            for checked in found
+            if checked.todo
+        ]
 
     def plan(self, name: str) -> Todo:
         """Plan one step. Raises InputError where jobs would fail."""
@@ -240,14 +246,14 @@ class Steps:
         if not jobs:
             return result
         result = replace(result, derived=tuple(write_derived(self.project, plan)))
-        book = step_ledger(self.project, plan.step)
-        jobs = longest_first(jobs, run_record.known_times(book))
+        run_ledger = step_ledger(self.project, plan.step)
+        jobs = longest_first(jobs, run_record.known_times(run_ledger))
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
         # As long as its record has no end, so that nobody takes it for gone.
-        with Lifeline(book, record.id, executor.traces, view.__str__):
-            record.write(book)
+        with Lifeline(run_ledger, record.id, executor.traces, view.__str__):
+            record.write(run_ledger)
             running = _RunningStep(result, len(jobs))
             try:
                 with view:
@@ -256,7 +262,9 @@ class Steps:
                 ended = running.result()
                 with contextlib.suppress(StorageError):  # the jobs have said so, too
                     times = running.times.mean_s
-                    record.ended_with(running.how, ended.counts, times).write(book)
+                    record.ended_with(running.how, ended.counts, times).write(
+                        run_ledger
+                    )
         return ended
 
     def _check(self, todo: Todo) -> None:

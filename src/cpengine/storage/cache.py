@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpengine.storage.store import Storage
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,6 @@ def each(do: Callable[[T], R], items: Iterable[T], at_once: int = 16) -> list[R]
     with ThreadPoolExecutor(at_once, getattr(do, "__name__", "each")) as pool:
         doing = [pool.submit(do, item) for item in items]
         try:
-            return [one.result() for one in doing]
+            return [future.result() for future in doing]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -411,8 +411,8 @@ def _removed_if_it_fails(path: str) -> Iterator[None]:
 
 
 def _describe(url: str, what: str, error: Exception) -> str:
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    first = str(said).splitlines()[0].rstrip(".")
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    first = str(reason).splitlines()[0].rstrip(".")
     return f"{url}: {what} ({first}): {_cure(error, url)}"
 
 

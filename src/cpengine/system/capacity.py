@@ -131,8 +131,8 @@ def _left(folder: Path) -> int | None:
 
 def _numbers(files: Iterable[Path]) -> list[int]:
     """The numbers that are alone in files; not those of files that say `max`."""
-    said = [line for file in files for line in lines(file)]
-    return [int(word) for word in said if word.isdigit()]
+    words = [line for file in files for line in lines(file)]
+    return [int(word) for word in words if word.isdigit()]
 
 
 def _stat(file: Path) -> Mapping[str, int]:

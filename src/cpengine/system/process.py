@@ -16,7 +16,6 @@ from typing import IO, Protocol
 
 from cpengine.model import FailureKind
 from cpengine.system.usage import (
-    GB,
     PROC,
     Meter,
     Sample,
@@ -29,8 +28,9 @@ from cpengine.system.usage import (
     sample,
     usage,
 )
+from cpengine.wording import gigabytes
 
-_LOOK_S = 0.2
+_CHECK_EVERY_S = 0.2
 """How often a silent child is looked at."""
 _GRACE_S = 5.0
 """How long a child that closed its output may take to exit."""
@@ -136,8 +136,8 @@ def run(
     watch = child.watch(limits)
     stop: Stop | None = CANCELLED  # unless _attend comes back
     try:
-        with log.open("wb", buffering=0) as kept:
-            stop = _attend(child.process, kept, follow, cancelled, watch)
+        with log.open("wb", buffering=0) as file:
+            stop = _attend(child.process, file, follow, cancelled, watch)
     finally:
         ended = child.end(stop, watch.meter)
     return ended
@@ -216,7 +216,7 @@ class Child:
         if self.apart and (killed or code < 0):
             self.apart.end()
         if not killed and code in _SIGKILLED and oom_kills(self.counter) > self.kills:
-            had = _gb(spent.peak_memory)
+            had = gigabytes(spent.peak_memory, 2)
             why = f"killed by the system: out of memory (its tree had {had})"
             stop = Stop(FailureKind.OUT_OF_MEMORY, why)
         reason, why = (stop.reason, stop.why) if stop else (None, "")
@@ -253,7 +253,7 @@ class Watch:
         timeout_s, stall_s = self.limits.timeout_s, self.limits.stall_s
         allowed, used = self.limits.memory_bytes, self.meter.memory
         if allowed and used > allowed:
-            why = f"used {_gb(used)} of {_gb(allowed)} allowed"
+            why = f"used {gigabytes(used, 2)} of {gigabytes(allowed, 2)} allowed"
             return Stop(FailureKind.OUT_OF_MEMORY, why)
         if why := self.limits.objection(used) or "":
             return Stop(FailureKind.OUT_OF_MEMORY, why)
@@ -265,13 +265,9 @@ class Watch:
         return None
 
 
-def _gb(size: int) -> str:
-    return f"{size / GB:.2f} GB"
-
-
 def _attend(
     process: subprocess.Popen[bytes],
-    kept: IO[bytes],
+    file: IO[bytes],
     follow: Callable[[str], None],
     cancelled: Flag,
     watch: Watch,
@@ -287,7 +283,7 @@ def _attend(
             if stop:
                 return stop
             gone = exited(process.pid)  # asked first, so all it has said is there
-            if not selector.select(_LOOK_S):
+            if not selector.select(_CHECK_EVERY_S):
                 if gone:
                     return None  # others merely hold its output open
                 continue
@@ -295,7 +291,7 @@ def _attend(
             if not data:
                 return None
             watch.meter.heard(time.monotonic())
-            kept.write(data)
+            file.write(data)
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 follow(line.decode(errors="replace"))

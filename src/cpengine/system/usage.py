@@ -13,8 +13,6 @@ import psutil
 
 from cpengine.system.cgroups import folders, lines
 
-GB = 1024**3
-"""As in every `memory_gb`."""
 PROC = Path("/proc")
 
 _FIRST_S = 0.2

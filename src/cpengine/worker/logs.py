@@ -80,14 +80,14 @@ class JobLogs:
         if before is not None and before.file is not None:
             before.file.close()
 
-    def end(self, job: Job, said: str) -> None:
+    def end(self, job: Job, line: str) -> None:
         """Send what is left of a job's log, and a last line."""
         with self._lock:
             stream = self._streams.pop(job, None) or _Stream(job.place)
             stream.read(to_end=True)
         if stream.file is not None:
             stream.file.close()
-        stream.say(said)
+        stream.say(line)
         self._send(stream)
 
     def _send_all(self) -> None:

@@ -25,7 +25,7 @@ from cpengine.worker import adopt, health
 from cpengine.worker.environment import WorkerEnvironment
 from cpengine.worker.logs import JobLogs
 
-_LOOK_S = 0.2
+_CHECK_EVERY_S = 0.2
 _LONGEST_POLL_S = 20
 _FOR_THE_FIRST = 15
 """A worker that never got a message waits so many times longer: they may be on their
@@ -66,7 +66,7 @@ class Worker:
         self,
         queue: Queue,
         machine: Machine,
-        told: WorkerEnvironment,
+        environment: WorkerEnvironment,
         logs: JobLogs,
         *,
         ahead: int = 1,
@@ -74,10 +74,10 @@ class Worker:
     ) -> None:
         self._queue = queue
         self._machine = machine
-        self._environment = told
+        self._environment = environment
         self._logs = logs
         self._say = say
-        self._most = told.slots + ahead
+        self._most = environment.slots + ahead
         self._lock = threading.Lock()
         self._held: set[_Held] = set()
         self._ended = threading.Event()
@@ -110,10 +110,10 @@ class Worker:
         self._leaving.set()
         with self._lock:
             held = list(self._held)
-            for one in held:
-                one.given_back = True
-                one.cancelled.set()
-        self._hide([one.message for one in held], 0)
+            for entry in held:
+                entry.given_back = True
+                entry.cancelled.set()
+        self._hide([entry.message for entry in held], 0)
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         empty_since: float | None = None
@@ -121,7 +121,7 @@ class Worker:
             health.tell()
             room = self._most - len(self._held)
             if room <= 0:
-                time.sleep(_LOOK_S)
+                time.sleep(_CHECK_EVERY_S)
                 continue
             found = self._receive(room)
             if found is None:
@@ -182,20 +182,20 @@ class Worker:
 
     def _run(self, held: _Held) -> None:
         """Run a job and answer for its message."""
-        said = "given back"
+        result = "given back"
         try:
             if held.given_back:
                 self._hide([held.message], 0)
             else:
-                said = self._outcome(held)
+                result = self._outcome(held)
         except AwsError as error:  # the message comes back, its job is done or not
-            said = str(error)
+            result = str(error)
         except BaseException as error:  # nobody asks the pool for it: it is said here
-            said = repr(error)
+            result = repr(error)
             raise
         finally:
-            self._say(f"{held.job.step} {held.job.id}: {said}")
-            self._logs.end(held.job, said)
+            self._say(f"{held.job.step} {held.job.id}: {result}")
+            self._logs.end(held.job, result)
             with self._lock:
                 self._held.discard(held)
 
@@ -263,13 +263,13 @@ class Worker:
         """Extend the time of messages whose jobs live."""
         while not self._ended.wait(self._environment.visibility_s / 3):
             with self._lock:
-                held = [one for one in self._held if not one.given_back]
+                held = [entry for entry in self._held if not entry.given_back]
             by_time: dict[int, list[Message]] = {}
-            for one in held:
-                left = _MOST_HIDDEN_S - (time.monotonic() - one.since) - _AGAIN_S
+            for entry in held:
+                left = _MOST_HIDDEN_S - (time.monotonic() - entry.since) - _AGAIN_S
                 seconds = int(min(self._environment.visibility_s, left))
                 if seconds > 0:
-                    by_time.setdefault(seconds, []).append(one.message)
+                    by_time.setdefault(seconds, []).append(entry.message)
             for seconds, some in by_time.items():
                 self._hide(some, seconds)
             health.tell()

@@ -27,17 +27,19 @@ def work(environ: Mapping[str, str]) -> None:
     CpengineError
         The worker cannot be used: CellProfiler, scratch, storage or queue fails.
     """
-    told = WorkerEnvironment.of(environ)
-    aws = Aws(told.region)
-    queue = Queue(aws, told.queue)
-    machine = machine_spec.made(told.make, told.machine, told.slots)
-    _guard(aws, told)
-    with machine, JobLogs(aws, told.log_group) as logs:
-        worker = Worker(queue, machine, told, logs, say=_say)
+    environment = WorkerEnvironment.of(environ)
+    aws = Aws(environment.region)
+    queue = Queue(aws, environment.queue)
+    machine = machine_spec.made(
+        environment.make, environment.machine, environment.slots
+    )
+    _guard(aws, environment)
+    with machine, JobLogs(aws, environment.log_group) as logs:
+        worker = Worker(queue, machine, environment, logs, say=_say)
         with metadata.SpotWatch(lambda: _called_back(worker)):
             drained = _until_signalled(worker)
     if drained:
-        _lights_out(aws, told, machine)
+        _lights_out(aws, environment, machine)
 
 
 def _until_signalled(worker: Worker) -> bool:
@@ -60,20 +62,20 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _guard(aws: Aws, told: WorkerEnvironment) -> None:
+def _guard(aws: Aws, environment: WorkerEnvironment) -> None:
     """Have an alarm end this machine if it idles, whatever becomes of us."""
-    instance = metadata.get("instance-id") if told.alarms else None
+    instance = metadata.get("instance-id") if environment.alarms else None
     if instance:
         with contextlib.suppress(AwsError):  # a guard, not a need
-            dashboard.put_alarm(aws, told.app, instance)
+            dashboard.put_alarm(aws, environment.app, instance)
 
 
-def _lights_out(aws: Aws, told: WorkerEnvironment, machine: Machine) -> None:
+def _lights_out(aws: Aws, environment: WorkerEnvironment, machine: Machine) -> None:
     """End what bills: nobody may be left who would do it."""
-    if not told.ledger:
+    if not environment.ledger:
         return
     with contextlib.suppress(AwsError, StorageError):  # fleets end by themselves, too
-        record = AwsRecord.read(machine.places.outputs, told.ledger)
-        if record is not None and record.app == told.app and not record.down:
+        record = AwsRecord.read(machine.places.outputs, environment.ledger)
+        if record is not None and record.app == environment.app and not record.down:
             _say("the queue is empty: ending the machines")
             down.stop_billing(App(aws, settings.of_record(record), record, {}))

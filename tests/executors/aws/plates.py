@@ -45,10 +45,10 @@ def in_bucket(
     server.make(BUCKET)
     server.upload(BUCKET, plate.folder / IMAGES, f"{IMAGES}/")
     for name in ("pipelines", "load_data_csv"):
-        here = plate.folder / WORKSPACE / name
-        for path in here.rglob("*"):
+        source = plate.folder / WORKSPACE / name
+        for path in source.rglob("*"):
             if path.is_file() and path.name != "load_data_with_illum.csv":
-                key = f"{WORKSPACE}/{name}/{path.relative_to(here).as_posix()}"
+                key = f"{WORKSPACE}/{name}/{path.relative_to(source).as_posix()}"
                 server.put(BUCKET, key, path.read_bytes())
     for step in map(plate.step, done):
         for key in (step.output, step.ledger):

@@ -82,9 +82,9 @@ class Code:
                     self._functions[name, node.name] = name, node
                 elif isinstance(node, ast.ClassDef):
                     self._methods[node.name] = [
-                        (name, one)
-                        for one in node.body
-                        if isinstance(one, ast.FunctionDef)
+                        (name, method)
+                        for method in node.body
+                        if isinstance(method, ast.FunctionDef)
                     ]
             for node in ast.walk(module):
                 if isinstance(node, ast.ImportFrom) and node.module:
@@ -99,12 +99,12 @@ class Code:
         A method counts as called if its name is, and its class is named anywhere.
         """
         mine = self._functions.values()
-        found = {id(one[1]): one for one in mine if one[0] in start}
+        found = {id(function[1]): function for function in mine if function[0] in start}
         classes = {
             name for name, of in self._methods.items() if of and of[0][0] in start
         }
         for name in classes:
-            found |= {id(one[1]): one for one in self._methods[name]}
+            found |= {id(method[1]): method for method in self._methods[name]}
         before = (0, 0)
         while before != (len(found), len(classes)):
             before = len(found), len(classes)
@@ -132,9 +132,9 @@ class Code:
             found[id(self._functions[at][1])] = self._functions[at]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             for name in classes:
-                for one in self._methods[name]:
-                    if one[1].name == node.func.attr:
-                        found[id(one[1])] = one
+                for method in self._methods[name]:
+                    if method[1].name == node.func.attr:
+                        found[id(method[1])] = method
 
     def rights(self, functions: Collection[Function]) -> set[str]:
         """What the calls in these functions need."""
@@ -195,15 +195,19 @@ def _list(value: str | list[str]) -> list[str]:
 
 
 def allowed(policy: Mapping[str, Any]) -> set[str]:
-    return {right for one in policy["Statement"] for right in _list(one["Action"])}
+    return {
+        right
+        for statement in policy["Statement"]
+        for right in _list(statement["Action"])
+    }
 
 
 def resources(policy: Mapping[str, Any], right: str) -> list[str]:
     return [
         place
-        for one in policy["Statement"]
-        if right in _list(one["Action"])
-        for place in _list(one["Resource"])
+        for statement in policy["Statement"]
+        if right in _list(statement["Action"])
+        for place in _list(statement["Resource"])
     ]
 
 
@@ -274,17 +278,20 @@ def test_policies_know_the_names_that_the_code_gives(
     r, a = PLACEHOLDERS["REGION"], PLACEHOLDERS["ACCOUNT"]
     wanted = "arn:aws:" + arn.format(r=r, a=a, s=settings)
     patterns = resources(request.getfixturevalue(policy), right)
-    assert any(fnmatchcase(wanted, one) for one in patterns), (wanted, patterns)
+    assert any(fnmatchcase(wanted, pattern) for pattern in patterns), (wanted, patterns)
     other = wanted.replace("screen", "other")
     if other != wanted:
-        assert not any(fnmatchcase(other, one) for one in patterns), (other, patterns)
+        assert not any(fnmatchcase(other, pattern) for pattern in patterns), (
+            other,
+            patterns,
+        )
 
 
 def test_what_ends_machines_ends_no_others(client: Any, worker: Any) -> None:
     for policy in (client, worker):
-        for one in policy["Statement"]:
-            if "ec2:DeleteFleets" in one["Action"]:
-                condition = one["Condition"]["StringLike"]
+        for statement in policy["Statement"]:
+            if "ec2:DeleteFleets" in statement["Action"]:
+                condition = statement["Condition"]["StringLike"]
                 assert condition == {"aws:ResourceTag/cpengine:app": "screen_*"}
 
 
@@ -310,9 +317,9 @@ def test_files_are_json_without_accounts_and_wildcards(path: Path) -> None:
     assert not re.search(r"\b\d{12}\b|\b(ami|subnet|sg|snap)-[0-9a-f]{8}", text)
     data = filled(path)
     policies = [
-        one
-        for one in (data, data.get("policy"), data.get("trust"))
-        if one and "Statement" in one
+        policy
+        for policy in (data, data.get("policy"), data.get("trust"))
+        if policy and "Statement" in policy
     ]
     for policy in policies:
         assert policy["Version"] == "2012-10-17"

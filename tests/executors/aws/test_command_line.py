@@ -116,15 +116,15 @@ WRONG: dict[str, tuple[Break, str]] = {
 def test_what_cannot_run_is_one_line_before_anything_costs(
     aws: AwsServer, there: Project, cpengine: Cpengine, name: str
 ) -> None:
-    spoil, said = WRONG[name]
+    spoil, message = WRONG[name]
     spoil(aws, there)
     ran = cpengine(*RUN, "--yes", "-C", there.folder)
     assert ran.returncode == 2
-    lines = [one for one in ran.stderr.splitlines() if one.startswith("error: ")]
+    lines = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
     assert len(lines) == 1, ran.stderr
-    assert said in lines[0]
+    assert message in lines[0]
     assert "Traceback" not in ran.stderr
-    left = [one for one in aws.leftovers() if "log group" not in one]
+    left = [leftover for leftover in aws.leftovers() if "log group" not in leftover]
     assert left == (["queue: demo_IllumQueue"] if "queue" in name else [])
 
 
@@ -187,11 +187,11 @@ def test_the_phases_one_by_one(
         "CLEAN_DASHBOARD",
     }
     assert monitor["MONITOR_QUEUE_NAME"] == "demo_IllumQueue"
-    look = json.loads(phase("monitor", "illum", "--once", "--json"))
-    assert look["machines"] == 1
-    assert look["messages"]["waiting"] == 1
+    status = json.loads(phase("monitor", "illum", "--once", "--json"))
+    assert status["machines"] == 1
+    assert status["messages"]["waiting"] == 1
     assert "taken down" in phase("down", "illum")
-    left = [one for one in aws.leftovers() if "log group" not in one]
+    left = [leftover for leftover in aws.leftovers() if "log group" not in leftover]
     assert left == []
     assert "log group" in phase("audit")
 
@@ -220,8 +220,8 @@ def test_a_job_file_of_dcp_is_sent(
     made = cpengine("plan", "illum", "--dcp-job", path, "-C", there.folder)
     assert made.returncode == 0, made.stderr
     phase("setup", "illum")
-    said = phase("import", "illum", str(path))
-    assert "1 of them as the step's own" in said
+    output = phase("import", "illum", str(path))
+    assert "1 of them as the step's own" in output
     data = json.loads(path.read_text())
     data["output"] = "elsewhere"
     path.write_text(json.dumps(data))
@@ -230,7 +230,7 @@ def test_a_job_file_of_dcp_is_sent(
     url = sqs.get_queue_url(QueueName="demo_IllumQueue")["QueueUrl"]
     bodies = []
     while got := sqs.receive_message(QueueUrl=url).get("Messages"):
-        bodies += [json.loads(one["Body"]) for one in got]
+        bodies += [json.loads(message["Body"]) for message in got]
     outputs = sorted(body["output"] for body in bodies)
     assert outputs == ["elsewhere", "projects/demo/2026_01_01_Batch1/illum"]
     phase("down", "illum")

@@ -23,7 +23,11 @@ class TestAws(ExecutorContract):
         with Agent(aws, tmp_path_factory.mktemp("agent")) as agent:
             yield
             print(*agent.logs(), sep="\n--\n")
-        left = [one for one in aws.leftovers() if not one.startswith("log group")]
+        left = [
+            leftover
+            for leftover in aws.leftovers()
+            if not leftover.startswith("log group")
+        ]
         assert left == []
 
     def make(self, machine: Machine) -> Executor:

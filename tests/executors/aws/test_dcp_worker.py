@@ -43,7 +43,7 @@ ALWAYS = {
 """What DCP's `run.py` tells its worker in any case, but for keys."""
 
 
-def _told(settings: Settings) -> dict[str, str]:
+def _environment(settings: Settings) -> dict[str, str]:
     made = task_definition.definition(
         settings, "https://queue", "eu-west-1", {"CPENGINE": "x"}
     )
@@ -54,7 +54,7 @@ def _told(settings: Settings) -> dict[str, str]:
 
 
 def test_the_environment_is_dcps() -> None:
-    assert _told(apps.settings(worker="dcp")) == ALWAYS
+    assert _environment(apps.settings(worker="dcp")) == ALWAYS
 
 
 def test_the_environment_with_everything_is_dcps() -> None:
@@ -77,7 +77,7 @@ def test_the_environment_with_everything_is_dcps() -> None:
         "DESTINATION_BUCKET": "d",
     }
     settings = _with(settings, buckets=buckets)
-    assert _told(settings) == ALWAYS | buckets | {
+    assert _environment(settings) == ALWAYS | buckets | {
         "CHECK_IF_DONE_BOOL": "True",
         "EXPECTED_NUMBER_FILES": "5",
         "MIN_FILE_SIZE_BYTES": "10",
@@ -140,8 +140,8 @@ def stock(aws: AwsServer, tmp_path: Path) -> Iterator[Serve]:
             except sqs.exceptions.QueueDoesNotExist:
                 continue
             for message in got.get("Messages", ()):
-                told = json.loads(message["Body"])
-                assert set(told) <= {
+                body = json.loads(message["Body"])
+                assert set(body) <= {
                     "Metadata",
                     "pipeline",
                     "output",
@@ -149,12 +149,12 @@ def stock(aws: AwsServer, tmp_path: Path) -> Iterator[Serve]:
                     "data_file",
                     "output_structure",
                 }
-                name = told["Metadata"].partition("=")[2]
+                name = body["Metadata"].partition("=")[2]
                 handle = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
                 if name in bad:
                     sqs.change_message_visibility(VisibilityTimeout=0, **handle)
                     continue
-                folder = tmp_path / told["output"] / name
+                folder = tmp_path / body["output"] / name
                 folder.mkdir(parents=True, exist_ok=True)
                 for number in range(2):
                     (folder / f"{number}.csv").write_text("made")
@@ -172,43 +172,47 @@ def stock(aws: AwsServer, tmp_path: Path) -> Iterator[Serve]:
         thread.join()
 
 
-def _executor(here: Machine) -> AwsExecutor:
+def _executor(this_machine: Machine) -> AwsExecutor:
     settings = apps.settings(RULE, worker="dcp", image=None, job_retries=2)
-    return AwsExecutor(here, lambda step: apps.app(here, settings))
+    return AwsExecutor(this_machine, lambda step: apps.app(this_machine, settings))
 
 
 def test_its_results_are_recognised_and_recorded(
     aws: AwsServer, stock: Serve, tmp_path: Path
 ) -> None:
-    here = machine(tmp_path, {})
+    this_machine = machine(tmp_path, {})
     stock("B")
-    with here, _executor(here) as executor:
-        found = {one.job.id: one for one in executor.run(jobs("A", "B", "C"))}
+    with this_machine, _executor(this_machine) as executor:
+        found = {
+            outcome.job.id: outcome for outcome in executor.run(jobs("A", "B", "C"))
+        }
     assert [found[name].done for name in "ABC"] == [True, False, True]
     assert found["A"].files == {"0.csv": 4, "1.csv": 4}
     failure = found["B"].failure
     assert failure is not None
     assert failure.kind is FailureKind.NODE_LOST
-    ledger = Ledger(here.places.outputs, apps.LEDGER)
+    ledger = Ledger(this_machine.places.outputs, apps.LEDGER)
     standings = ledger.standings(jobs("A", "B", "C"))
-    assert [one.state for one in standings] == [
+    assert [standing.state for standing in standings] == [
         JobState.DONE,
         JobState.FAILED,
         JobState.DONE,
     ]
-    assert [one for one in aws.leftovers() if not one.startswith("log group")] == []
+    assert [
+        leftover for leftover in aws.leftovers() if not leftover.startswith("log group")
+    ] == []
 
 
 def test_files_of_an_earlier_run_do_not_count_before_it_has_run(
     aws: AwsServer, stock: Serve, tmp_path: Path
 ) -> None:
-    here = machine(tmp_path, {})
+    this_machine = machine(tmp_path, {})
     old = tmp_path / "out/A"
     old.mkdir(parents=True)
     for number in range(2):
         (old / f"{number}.csv").write_text("old")
     stock("")
-    with here, _executor(here) as executor:
+    with this_machine, _executor(this_machine) as executor:
         (outcome,) = executor.run(jobs("A"))
     assert outcome.done
     assert (old / "1.csv").read_text() == "made"

@@ -36,7 +36,9 @@ def _until(true: Callable[[], object]) -> None:
 
 
 def _left(aws: AwsServer) -> list[str]:
-    return [one for one in aws.leftovers() if not one.startswith("log group")]
+    return [
+        leftover for leftover in aws.leftovers() if not leftover.startswith("log group")
+    ]
 
 
 def _detached(there: Project, cpengine: Cpengine) -> int:
@@ -55,7 +57,7 @@ def test_it_is_followed_to_its_end(
     aws: AwsServer, there: Project, cpengine: Cpengine
 ) -> None:
     _detached(there, cpengine)
-    _until(lambda: any(one.startswith("fleet") for one in _left(aws)))
+    _until(lambda: any(leftover.startswith("fleet") for leftover in _left(aws)))
     ran = cpengine("attach", "-C", there.folder, "--every", "1")
     assert ran.returncode == 0, ran.stderr
     assert "ended: 1 done, 0 failed" in ran.stdout
@@ -66,7 +68,7 @@ def test_what_a_killed_client_has_left_is_taken_down_by_cancel(
     aws: AwsServer, there: Project, cpengine: Cpengine
 ) -> None:
     driver = _detached(there, cpengine)
-    _until(lambda: any(one.startswith("fleet") for one in _left(aws)))
+    _until(lambda: any(leftover.startswith("fleet") for leftover in _left(aws)))
     os.kill(driver, signal.SIGKILL)
     ran = cpengine("cancel", "-C", there.folder)
     assert ran.returncode == 0, ran.stderr

@@ -66,8 +66,8 @@ class _Account:
         assert len(entries) <= 10
         assert sum(len(e["MessageBody"].encode()) for e in entries) <= MOST_BYTES
         refused = self.refused.pop(0) if self.refused else set()
-        kept = [e["MessageBody"] for e in entries if e["Id"] not in refused]
-        self.sent.append(kept)
+        accepted = [e["MessageBody"] for e in entries if e["Id"] not in refused]
+        self.sent.append(accepted)
         failed = [
             {"Id": e["Id"], "SenderFault": self.sender, "Code": "Busy"}
             for e in entries
@@ -97,7 +97,7 @@ def test_a_message_that_sqs_will_never_take_ends_it() -> None:
 @pytest.mark.parametrize("number", [80, 81, 800, 3456])
 def test_every_message_is_sent_once_however_many_rounds_it_takes(number: int) -> None:
     account = _Account()
-    bodies = [str(one) for one in range(number)]
+    bodies = [str(index) for index in range(number)]
     assert sum(_queue(account).send(bodies)) == number
     sent = [body for batch in account.sent for body in batch]
     assert sorted(sent, key=int) == bodies

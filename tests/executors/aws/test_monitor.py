@@ -21,9 +21,9 @@ def make(aws: AwsServer, tmp_path: Path) -> Any:
     """Makes a monitor of a run with so many machines of four slots each."""
 
     def made(machines: int = 3, **changed: Any) -> tuple[Monitor, list[Event]]:
-        here = machine(tmp_path, {})
+        this_machine = machine(tmp_path, {})
         chosen = apps.settings(**{"cores": 4, "poll_s": 0.01} | changed)
-        app = apps.app(here, chosen)
+        app = apps.app(this_machine, chosen)
         queue = setup.setup(app)
         launch.start_machines(app, machines, None)
         events: list[Event] = []
@@ -48,7 +48,7 @@ def test_too_many_machines_are_counted_in_machines(make: Any) -> None:
     assert {counts: watch.wanted(counts, 3) for counts in WANTED} == WANTED
 
 
-def test_a_fleet_is_told_to_shrink_and_ends_no_machine(
+def test_a_fleet_is_asked_to_shrink_and_ends_no_machine(
     make: Any, aws: AwsServer
 ) -> None:
     watch, events = make()
@@ -87,7 +87,7 @@ def test_machines_that_are_gone_end_the_run(make: Any) -> None:
         watch.check(1)
 
 
-def test_machines_that_take_no_message_are_told_of(
+def test_machines_that_take_no_message_are_reported(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch, events = make()
@@ -102,7 +102,7 @@ def test_machines_that_take_no_message_are_told_of(
 def test_dashboard_and_record_are_made_and_removed(make: Any, aws: AwsServer) -> None:
     watch, _ = make()
     boards = aws.own("cloudwatch").list_dashboards()["DashboardEntries"]
-    assert [one["DashboardName"] for one in boards] == ["Lab_test"]
+    assert [board["DashboardName"] for board in boards] == ["Lab_test"]
     assert watch.app.record.has("dashboard", "Lab_test")
     down.down(watch.app, wait_s=0)
     assert aws.own("cloudwatch").list_dashboards()["DashboardEntries"] == []
@@ -123,8 +123,8 @@ def test_logs_are_exported_and_removed_where_that_is_wanted(
         settings=replace(watch.app.settings, buckets={"AWS_BUCKET": "lab-logs"}),
     )
     assert down.down(app, wait_s=0) == []
-    kept = aws.objects("lab-logs", "exportedlogs/Lab_test/")
-    assert any(name.endswith(".gz") for name in kept)
+    exported = aws.objects("lab-logs", "exportedlogs/Lab_test/")
+    assert any(name.endswith(".gz") for name in exported)
     assert aws.leftovers() == []
 
 

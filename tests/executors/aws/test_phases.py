@@ -17,11 +17,11 @@ from tests.services.aws.aws_server import AwsServer
 
 WANTED = [(job, 1) for job in jobs("A", "B", "C")]
 FAULTS = ("denied", "lost")
-LOOKS = ("Describe", "Get", "List", "Head")
+READS = ("Describe", "Get", "List", "Head")
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Machine:
+def this_machine(tmp_path: Path) -> Machine:
     return machine(tmp_path, {})
 
 
@@ -31,29 +31,31 @@ def account(aws: AwsServer) -> Aws:
     return Aws()
 
 
-def _phases(here: Machine, account: Aws) -> dict[str, Callable[[], object]]:
+def _phases(this_machine: Machine, account: Aws) -> dict[str, Callable[[], object]]:
     """What a user does, one after another; each reads the record anew."""
 
     def app() -> App:
-        return apps.app(here, aws=account)
+        return apps.app(this_machine, aws=account)
 
-    book = Ledger(here.places.outputs, apps.LEDGER)
+    ledger = Ledger(this_machine.places.outputs, apps.LEDGER)
     return {
         "setup": lambda: setup.setup(app()),
-        "submit": lambda: submit.submit(app(), book, WANTED, app().queue()),
+        "submit": lambda: submit.submit(app(), ledger, WANTED, app().queue()),
         "start": lambda: launch.start_machines(app(), 2, None),
         "down": lambda: down.down(app(), wait_s=0),
     }
 
 
 def _left(aws: AwsServer) -> list[str]:
-    return [one for one in aws.leftovers() if not one.startswith("log group")]
+    return [
+        leftover for leftover in aws.leftovers() if not leftover.startswith("log group")
+    ]
 
 
-def _is_known(one: str, record: AwsRecord | None) -> bool:
+def _is_known(leftover: str, record: AwsRecord | None) -> bool:
     """Whether the record has a thing, or what it belongs to."""
     assert record is not None
-    kind, _, name = one.partition(": ")
+    kind, _, name = leftover.partition(": ")
     if kind in ("instance", "running instance"):
         return bool(record.names("fleet to be"))
     return any(name.startswith(known) for _, known in record.made) or (
@@ -62,16 +64,16 @@ def _is_known(one: str, record: AwsRecord | None) -> bool:
 
 
 def test_phases_can_be_done_again_and_make_nothing_twice(
-    aws: AwsServer, account: Aws, here: Machine
+    aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
-    phases = _phases(here, account)
+    phases = _phases(this_machine, account)
     for name in ("setup", "submit", "start"):
         phases[name]()
     before = _left(aws)
     for name in ("setup", "submit", "start"):
         phases[name]()
     assert _left(aws) == before
-    assert apps.app(here, aws=account).queue().counts().waiting == len(WANTED)
+    assert apps.app(this_machine, aws=account).queue().counts().waiting == len(WANTED)
     for _ in range(2):
         phases["down"]()
         assert _left(aws) == []
@@ -79,30 +81,30 @@ def test_phases_can_be_done_again_and_make_nothing_twice(
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_call_may_fail_once(
-    aws: AwsServer, account: Aws, here: Machine, kind: str
+    aws: AwsServer, account: Aws, this_machine: Machine, kind: str
 ) -> None:
     aws.reset_calls()
-    for phase in _phases(here, account).values():
+    for phase in _phases(this_machine, account).values():
         phase()
     calls = [call["operation"] for call in aws.calls()]
     assert len(calls) > 30
     for number, operation in enumerate(calls, 1):
         # One that changes nothing is as well done twice.
-        if kind == "denied" or not operation.startswith(LOOKS):
-            _with_a_fault(aws, account, here, {"nth": number, "kind": kind})
+        if kind == "denied" or not operation.startswith(READS):
+            _with_a_fault(aws, account, this_machine, {"nth": number, "kind": kind})
 
 
 def test_what_a_client_leaves_that_was_killed_at_any_call_is_taken_down(
-    aws: AwsServer, account: Aws, here: Machine
+    aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
     aws.reset_calls()
-    for phase in _phases(here, account).values():
+    for phase in _phases(this_machine, account).values():
         phase()
     calls = [call["operation"] for call in aws.calls()]
     for number, operation in enumerate(calls, 1):
-        if operation.startswith(LOOKS):
+        if operation.startswith(READS):
             continue
-        phases = _phases(here, account)
+        phases = _phases(this_machine, account)
         aws.faults({"nth": number, "kind": "denied"})
         all(_error_of(phase) is None for phase in phases.values())
         aws.faults()
@@ -111,14 +113,14 @@ def test_what_a_client_leaves_that_was_killed_at_any_call_is_taken_down(
 
 
 def _with_a_fault(
-    aws: AwsServer, account: Aws, here: Machine, fault: dict[str, object]
+    aws: AwsServer, account: Aws, this_machine: Machine, fault: dict[str, object]
 ) -> None:
     aws.faults(fault)
-    for name, phase in _phases(here, account).items():
+    for name, phase in _phases(this_machine, account).items():
         wrong = _error_of(phase)
         if wrong is not None:
             assert len(wrong.splitlines()) == 1
-            record = AwsRecord.read(here.places.outputs, apps.LEDGER)
+            record = AwsRecord.read(this_machine.places.outputs, apps.LEDGER)
             unknown = [o for o in _left(aws) if not _is_known(o, record)]
             assert unknown == [], fault
             phase()
@@ -128,7 +130,7 @@ def _with_a_fault(
             assert _waiting(aws) in (len(WANTED), len(WANTED) + twice), fault
         if name == "start":
             asked = aws.own("ec2").describe_fleets()["Fleets"]
-            assert [one["FleetState"] for one in asked].count("active") == 1, fault
+            assert [fleet["FleetState"] for fleet in asked].count("active") == 1, fault
     assert _left(aws) == [], fault
     aws.faults()
 
@@ -150,7 +152,7 @@ def _waiting(aws: AwsServer) -> int:
 
 
 def test_a_queue_of_another_project_is_never_touched(
-    aws: AwsServer, account: Aws, here: Machine
+    aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
     sqs = aws.own("sqs")
     tags = {"cpengine:project": "Theirs"}
@@ -159,36 +161,36 @@ def test_a_queue_of_another_project_is_never_touched(
     for each in (url, other):
         sqs.send_message(QueueUrl=each, MessageBody="theirs")
     with pytest.raises(AwsError, match="belongs to project Theirs"):
-        setup.setup(apps.app(here, aws=account))
-    down.down(apps.app(here, aws=account), wait_s=0)
+        setup.setup(apps.app(this_machine, aws=account))
+    down.down(apps.app(this_machine, aws=account), wait_s=0)
     for each in (url, other):
         (message,) = sqs.receive_message(QueueUrl=each)["Messages"]
         assert message["Body"] == "theirs"
 
 
 def test_changed_settings_are_applied(
-    aws: AwsServer, account: Aws, here: Machine
+    aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
-    setup.setup(apps.app(here, aws=account))
+    setup.setup(apps.app(this_machine, aws=account))
     changed = apps.settings(visibility_s=77, memory_mb=9000)
-    setup.setup(apps.app(here, changed, account))
-    queue = apps.app(here, aws=account).queue()
+    setup.setup(apps.app(this_machine, changed, account))
+    queue = apps.app(this_machine, aws=account).queue()
     assert queue.attributes()["VisibilityTimeout"] == "77"
-    service = apps.app(here, aws=account).service()
+    service = apps.app(this_machine, aws=account).service()
     assert service is not None
     task = aws.own("ecs").describe_task_definition(
         taskDefinition=str(service["taskDefinition"])
     )["taskDefinition"]
     assert task["containerDefinitions"][0]["memory"] == 9000
-    down.down(apps.app(here, aws=account), wait_s=0)
+    down.down(apps.app(this_machine, aws=account), wait_s=0)
     assert _left(aws) == []
 
 
 def test_down_works_from_names_and_tags_alone(
-    aws: AwsServer, account: Aws, here: Machine
+    aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
     for name in ("setup", "submit", "start"):
-        _phases(here, account)[name]()
-    here.places.outputs.remove(f"{apps.LEDGER}/aws.json")
-    down.down(apps.app(here, aws=account), wait_s=0)
+        _phases(this_machine, account)[name]()
+    this_machine.places.outputs.remove(f"{apps.LEDGER}/aws.json")
+    down.down(apps.app(this_machine, aws=account), wait_s=0)
     assert _left(aws) == []

@@ -47,16 +47,16 @@ def test_results_equal_those_of_the_local_executor_and_nothing_is_left(
     where = ("-C", there.folder)
     ran = cpengine("run", "illum", "analysis", *where, "--on", "aws", "--yes")
     assert ran.returncode == 0, ran.stderr
-    here, found = plates.outputs(plate), plates.outputs(there)
-    assert list(found) == list(here)
-    assert [name for name in here if here[name] != found[name]] == []
+    expected, found = plates.outputs(plate), plates.outputs(there)
+    assert list(found) == list(expected)
+    assert [name for name in expected if expected[name] != found[name]] == []
     assert agent.tasks_started >= 3  # one for illum, two for analysis
     audit = cpengine("aws", "audit", *where, "--json")
     assert audit.returncode == 0, audit.stderr
     kinds = {left["kind"] for left in json.loads(audit.stdout)}
     assert kinds == {"log group"}
     left = aws.leftovers()
-    assert [one for one in left if not one.startswith("log group")] == []
+    assert [leftover for leftover in left if not leftover.startswith("log group")] == []
     logs = aws.own("logs")
     streams = logs.describe_log_streams(logGroupName="demo_Analysis")["logStreams"]
     names = {stream["logStreamName"] for stream in streams}
@@ -91,4 +91,6 @@ def test_a_run_stopped_on_one_executor_is_finished_on_the_other(
     assert again.returncode == 0, again.stderr
     assert f"{len(before)} done before" in again.stdout
     assert len(_done(there)) == 4
-    assert [one for one in aws.leftovers() if not one.startswith("log group")] == []
+    assert [
+        leftover for leftover in aws.leftovers() if not leftover.startswith("log group")
+    ] == []

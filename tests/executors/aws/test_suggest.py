@@ -6,10 +6,10 @@ import pytest
 
 from cpengine.executors.aws.suggest import suggest
 from cpengine.model import Failure, FailureKind, Outcome
-from cpengine.system.usage import GB
 from cpengine.testing import jobs
+from cpengine.wording import GB
 
-ONE = Outcome(jobs("A")[0], wall_s=60.0, peak_memory=GB)
+OUTCOME = Outcome(jobs("A")[0], wall_s=60.0, peak_memory=GB)
 
 
 @pytest.mark.parametrize(
@@ -26,26 +26,28 @@ ONE = Outcome(jobs("A")[0], wall_s=60.0, peak_memory=GB)
 def test_the_cheapest_that_uses_most_of_its_cores(
     memory_gb: float, machine: str, slots: int
 ) -> None:
-    found = suggest([replace(ONE, peak_memory=int(memory_gb * GB))])
+    found = suggest([replace(OUTCOME, peak_memory=int(memory_gb * GB))])
     assert found is not None
     assert (found.machine_type, found.slots) == (machine, slots)
 
 
 def test_a_few_large_jobs_do_not_decide() -> None:
-    large = replace(ONE, wall_s=6000.0, peak_memory=30 * GB)
-    found = suggest([ONE] * 96 + [large] * 4)
+    large = replace(OUTCOME, wall_s=6000.0, peak_memory=30 * GB)
+    found = suggest([OUTCOME] * 96 + [large] * 4)
     assert found is not None
     assert (found.wall_s, found.memory) == (60.0, GB)
-    found = suggest([ONE] * 94 + [large] * 6)
+    found = suggest([OUTCOME] * 94 + [large] * 6)
     assert found is not None
     assert found.memory == 30 * GB
 
 
 def test_waiting_failures_and_what_was_not_measured_do_not_count() -> None:
     assert suggest([]) is None
-    failed = replace(ONE, failure=Failure(FailureKind.CRASH, "x"), peak_memory=9 * GB)
-    assert suggest([failed, replace(ONE, peak_memory=0)]) is None
-    waited = replace(ONE, wall_s=100.0, phase_s={"waiting": 40.0})
+    failed = replace(
+        OUTCOME, failure=Failure(FailureKind.CRASH, "x"), peak_memory=9 * GB
+    )
+    assert suggest([failed, replace(OUTCOME, peak_memory=0)]) is None
+    waited = replace(OUTCOME, wall_s=100.0, phase_s={"waiting": 40.0})
     found = suggest([waited, failed])
     assert found is not None
     assert str(found) == (

@@ -28,10 +28,12 @@ def test_a_worker_ends_before_its_walltime_and_another_one_goes_on(
 ) -> None:
     slow = {name: ["slow1"] for name in "ABCDEFGH"}
     machine = contract.machine(tmp_path, slow, warm=True)
-    told = contract.describe(machine)
+    description = contract.describe(machine)
     client = Client(cluster)
     events: list[Event] = []
-    with DaskExecutor(client, machine, contract.MAKE, told, life_s=6) as executor:
+    with DaskExecutor(
+        client, machine, contract.MAKE, description, life_s=6
+    ) as executor:
         first = set(executor.workers())
         found = []
         for outcome in executor.run(contract.jobs(*"ABCDEFGH"), events.append):

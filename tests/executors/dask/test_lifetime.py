@@ -8,8 +8,8 @@ NOW = 1_000_000.0
 HOUR = 3600.0
 
 
-def _end(told: str) -> float:
-    return Lifetime.of(HOUR, {"SLURM_JOB_END_TIME": told}, NOW, 0.0).end
+def _end(end_time: str) -> float:
+    return Lifetime.of(HOUR, {"SLURM_JOB_END_TIME": end_time}, NOW, 0.0).end
 
 
 def test_without_a_word_of_the_scheduler_the_walltime_counts_from_now() -> None:
@@ -20,9 +20,9 @@ def test_what_slurm_says_of_the_end_counts_more() -> None:
     assert _end(str(int(NOW) + 100)) == NOW + 100
 
 
-@pytest.mark.parametrize("told", ["", "Unknown", "-1", "2026-01-01T00:00:00"])
-def test_what_is_no_time_is_no_word_of_the_scheduler(told: str) -> None:
-    assert _end(told) == NOW + HOUR
+@pytest.mark.parametrize("end_time", ["", "Unknown", "-1", "2026-01-01T00:00:00"])
+def test_what_is_no_time_is_no_word_of_the_scheduler(end_time: str) -> None:
+    assert _end(end_time) == NOW + HOUR
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_the_margin_grows_with_life_and_has_a_part_by_chance(
 
 
 def test_the_margin_is_that_of_the_life_which_is_left() -> None:
-    told = {"SLURM_JOB_END_TIME": str(int(NOW) + 600)}
-    assert Lifetime.of(24 * HOUR, told, NOW, 0.0).margin_s == pytest.approx(30)
+    environ = {"SLURM_JOB_END_TIME": str(int(NOW) + 600)}
+    assert Lifetime.of(24 * HOUR, environ, NOW, 0.0).margin_s == pytest.approx(30)
 
 
 def test_an_end_that_has_passed_leaves_no_life() -> None:
-    told = {"SLURM_JOB_END_TIME": str(int(NOW) - 1)}
-    found = Lifetime.of(HOUR, told, NOW)
+    environ = {"SLURM_JOB_END_TIME": str(int(NOW) - 1)}
+    found = Lifetime.of(HOUR, environ, NOW)
     assert found.margin_s == 0
     assert found.over(NOW, 0.0)
 

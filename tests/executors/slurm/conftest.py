@@ -1,25 +1,5 @@
 """A real SLURM cluster for the tests that need one."""
 
-from collections.abc import Iterator
+from tests.services.slurm.fixtures import slurm, slurm_cluster
 
-import pytest
-
-from tests.services.slurm.cluster import Cluster, missing
-
-
-@pytest.fixture(scope="session")
-def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The cluster of all tests. Fails where SLURM is not installed."""
-    if lacking := missing():
-        pytest.fail(f"there is no {', '.join(lacking)}: `make test` installs it")
-    with Cluster(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def slurm(slurm_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """The cluster, idle, known to all clients and as it was at its start."""
-    for name, value in slurm_cluster.environ.items():
-        monkeypatch.setenv(name, value)
-    yield slurm_cluster
-    slurm_cluster.reset()
+__all__ = ["slurm", "slurm_cluster"]

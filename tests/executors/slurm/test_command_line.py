@@ -30,8 +30,8 @@ def make(slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mak
 
     def project(faults: dict[str, list[str]] | None = None, **changes: Any) -> Built:
         made = build.project(tmp_path / "project", toml=section(**changes))
-        told = made.pipeline.parent / "faults.json"
-        told.write_text(json.dumps(faults or {}))
+        path = made.pipeline.parent / "faults.json"
+        path.write_text(json.dumps(faults or {}))
         return made
 
     return project
@@ -91,7 +91,7 @@ def test_what_the_cluster_refuses_is_one_line_and_nothing_stays_in_the_queue(
     assert _tried(made) == []
 
 
-def test_a_wrong_walltime_is_told_before_anything_starts(
+def test_a_wrong_walltime_is_reported_before_anything_starts(
     slurm: Cluster, make: Make, cpengine: Cpengine
 ) -> None:
     made = make()
@@ -102,7 +102,7 @@ def test_a_wrong_walltime_is_told_before_anything_starts(
     assert slurm.jobs() == [] or not slurm.running()
 
 
-def test_missing_sbatch_is_told(
+def test_missing_sbatch_is_reported(
     make: Make, cpengine: Cpengine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make()
@@ -205,5 +205,5 @@ def test_attach_starts_a_killed_run_again_if_asked(
 
 def _grow_old(sign: Path) -> None:
     """Make a driver's last sign so old as it would be a few minutes later."""
-    told = json.loads(sign.read_text()) | {"time": "2020-01-01T00:00:00+00:00"}
-    sign.write_text(json.dumps(told))
+    data = json.loads(sign.read_text()) | {"time": "2020-01-01T00:00:00+00:00"}
+    sign.write_text(json.dumps(data))

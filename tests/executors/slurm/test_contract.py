@@ -22,9 +22,9 @@ class TestSlurm(ExecutorContract):
 
     def make(self, machine: Machine) -> Executor:
         folder = machine.scratch.parent / f"run-{len(list(_runs(machine)))}"
-        told = contract.describe(machine)
+        description = contract.describe(machine)
         return ClusterExecutor(
-            "slurm", settings(), machine, contract.MAKE, told, folder=folder
+            "slurm", settings(), machine, contract.MAKE, description, folder=folder
         )
 
 

@@ -53,7 +53,7 @@ def test_a_lost_node_may_run_its_jobs_to_their_end(
     assert all(outcome.done for outcome in found.values())
 
 
-def test_jobs_cut_off_by_the_walltime_are_told_so_and_run_again(
+def test_jobs_cut_off_by_the_walltime_are_reported_and_run_again(
     slurm: Cluster, tmp_path: Path
 ) -> None:
     with Watched(tmp_path, jobs("A", "B"), {"A": ["hang"]}, workers=1) as run:

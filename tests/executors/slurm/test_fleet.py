@@ -43,7 +43,7 @@ class Cluster:
 
     logs: Path
     now: float = 0.0
-    said: dict[str, SchedulerState] = field(default_factory=dict)
+    states: dict[str, SchedulerState] = field(default_factory=dict)
     """By the number of the job, as are all below."""
     accounts: dict[str, SchedulerState] = field(default_factory=dict)
     present: dict[str, str] = field(default_factory=dict)
@@ -54,12 +54,12 @@ class Cluster:
     submitted: list[_Job] = field(default_factory=list)
     tries: list[float] = field(default_factory=list)
     """When a job was submitted, or refused."""
-    looks: list[float] = field(default_factory=list)
+    polls: list[float] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.fleet = self._fleet(
-            BatchScheduler("SLURM", QueueJob, _no_options, self.look)
+            BatchScheduler("SLURM", QueueJob, _no_options, self.poll)
         )
 
     def _fleet(self, queue: BatchScheduler) -> WorkerFleet:
@@ -71,7 +71,7 @@ class Cluster:
             clock=lambda: self.now,
         )
 
-    def without_look(self) -> None:
+    def without_poll(self) -> None:
         """Be a scheduler that cannot be asked."""
         self.fleet = self._fleet(BatchScheduler("PBS", QueueJob, _no_options))
 
@@ -82,18 +82,18 @@ class Cluster:
         if self.refusals:
             raise self.refusals.popleft()
         self.submitted.append(job)
-        self.said[job.number] = SchedulerState("PENDING")
+        self.states[job.number] = SchedulerState("PENDING")
         return job.number
 
     def cancel(self, jobs: Sequence[_Job]) -> None:
         self.cancelled += [job.number for job in jobs]
 
-    def look(self, name: str) -> Mapping[str, SchedulerState]:
+    def poll(self, name: str) -> Mapping[str, SchedulerState]:
         assert name == "w"
-        self.looks.append(self.now)
+        self.polls.append(self.now)
         if self.silent:
             raise OSError(self.silent)
-        return dict(self.said)
+        return dict(self.states)
 
     def account_of(self, number: str) -> SchedulerState | None:
         return self.accounts.get(number)
@@ -102,7 +102,7 @@ class Cluster:
 
     def comes(self, number: str, node: str = "n1", *, start: int = 0) -> str:
         """Have a worker start and take jobs; give its name."""
-        self.said[number] = SchedulerState("RUNNING", "", node)
+        self.states[number] = SchedulerState("RUNNING", "", node)
         worker = f"w-{number}-{start}"
         self.present[worker] = node
         self.fleet.joins(worker)
@@ -110,7 +110,7 @@ class Cluster:
 
     def ends(self, number: str, state: str, reason: str = "", node: str = "n1") -> None:
         """Have a job end, and its worker be gone."""
-        self.said[number] = SchedulerState(state, reason, node)
+        self.states[number] = SchedulerState(state, reason, node)
         for worker in [w for w in self.present if w.startswith(f"w-{number}-")]:
             del self.present[worker]
 
@@ -181,7 +181,7 @@ def test_a_worker_whose_job_ended_is_replaced(state: str, cluster: Cluster) -> N
 def test_a_job_is_not_over_while_its_worker_is_there(cluster: Cluster) -> None:
     cluster.tend()
     cluster.comes("1")
-    cluster.said["1"] = SchedulerState(
+    cluster.states["1"] = SchedulerState(
         "NODE_FAIL", "", "n1"
     )  # it has only fallen silent
     cluster.lasts(100)
@@ -197,7 +197,7 @@ def test_a_job_that_comes_back_to_the_queue_is_not_replaced(
     cluster.tend()
     cluster.ends("1", state)
     cluster.lasts(10)
-    cluster.said["1"] = SchedulerState("PENDING", "BeginTime")
+    cluster.states["1"] = SchedulerState("PENDING", "BeginTime")
     cluster.lasts(100)
     cluster.comes("1", "n2", start=1)
     cluster.lasts(10)
@@ -227,7 +227,7 @@ def test_a_job_that_comes_back_too_late_is_not_left_in_the_queue(
     cluster.tend()
     cluster.ends("1", "PREEMPTED")
     cluster.lasts(30)
-    cluster.said["1"] = SchedulerState("PENDING", "BeginTime")
+    cluster.states["1"] = SchedulerState("PENDING", "BeginTime")
     cluster.lasts(5)
     cluster.fleet.close()
     assert "1" in cluster.cancelled
@@ -237,7 +237,7 @@ def test_a_job_that_nobody_knows_any_more_is_replaced(cluster: Cluster) -> None:
     # Without accounting SLURM forgets jobs after a while, at some sites a short one.
     cluster.tend()
     cluster.lasts(60)
-    del cluster.said["1"]
+    del cluster.states["1"]
     cluster.lasts(600)
     assert cluster.numbers == ["1", "2"]
 
@@ -246,12 +246,12 @@ def test_jobs_that_one_answer_leaves_out_are_not_given_up(cluster: Cluster) -> N
     # A bug: how long a job is unknown is counted from when its state was first seen.
     cluster.tend(3)
     cluster.lasts(90, wanted=3)
-    known = cluster.said.copy()
-    cluster.said.clear()
-    cluster.looks.clear()
-    while not cluster.looks:
+    known = cluster.states.copy()
+    cluster.states.clear()
+    cluster.polls.clear()
+    while not cluster.polls:
         cluster.lasts(0.5, wanted=3)
-    cluster.said.update(known)
+    cluster.states.update(known)
     cluster.lasts(60, wanted=3)
     assert cluster.numbers == ["1", "2", "3"]
 
@@ -261,7 +261,7 @@ def test_a_job_that_left_the_queue_is_known_from_accounting(cluster: Cluster) ->
     cluster.comes("1")
     cluster.lasts(60)
     cluster.ends("1", "TIMEOUT")
-    cluster.accounts["1"] = cluster.said.pop("1")
+    cluster.accounts["1"] = cluster.states.pop("1")
     cluster.lasts(3)
     assert cluster.numbers == ["1", "2"]
 
@@ -392,7 +392,7 @@ def test_workers_that_would_wait_for_ever_end_the_run_with_the_cure(
 ) -> None:
     cluster.tend(2)
     for number in "12":
-        cluster.said[number] = SchedulerState("PENDING", reason)
+        cluster.states[number] = SchedulerState("PENDING", reason)
     with pytest.raises(ExecutorError) as caught:
         cluster.lasts(3, wanted=2)
     assert str(caught.value) == (
@@ -403,31 +403,35 @@ def test_workers_that_would_wait_for_ever_end_the_run_with_the_cure(
 def test_it_goes_on_while_some_workers_can_start(cluster: Cluster) -> None:
     cluster.tend(2)
     cluster.comes("1")
-    cluster.said["2"] = SchedulerState("PENDING", "PartitionTimeLimit")
+    cluster.states["2"] = SchedulerState("PENDING", "PartitionTimeLimit")
     cluster.lasts(100, wanted=2)
 
 
 def test_it_goes_on_while_one_waits_for_what_passes(cluster: Cluster) -> None:
     cluster.tend(2)
-    cluster.said["1"] = SchedulerState("PENDING", "Priority")
-    cluster.said["2"] = SchedulerState("PENDING", "BadConstraints")
+    cluster.states["1"] = SchedulerState("PENDING", "Priority")
+    cluster.states["2"] = SchedulerState("PENDING", "BadConstraints")
     cluster.lasts(100, wanted=2)
 
 
 @pytest.mark.parametrize(
     "reason", ["Priority", "Resources", "ReqNodeNotAvail, UnavailableNodes:n2"]
 )
-def test_why_workers_wait_is_told_after_a_while(reason: str, cluster: Cluster) -> None:
+def test_why_workers_wait_is_reported_after_a_while(
+    reason: str, cluster: Cluster
+) -> None:
     cluster.tend()
-    cluster.said["1"] = SchedulerState("PENDING", reason)
+    cluster.states["1"] = SchedulerState("PENDING", reason)
     assert cluster.lasts(29) == []
     assert {*cluster.lasts(40)} == {f"workers wait in SLURM's queue: {reason}"}
 
 
-def test_nothing_is_told_of_waiting_while_a_worker_is_there(cluster: Cluster) -> None:
+def test_nothing_is_reported_of_waiting_while_a_worker_is_there(
+    cluster: Cluster,
+) -> None:
     cluster.tend(2)
     cluster.comes("1")
-    cluster.said["2"] = SchedulerState("PENDING", "Priority")
+    cluster.states["2"] = SchedulerState("PENDING", "Priority")
     assert cluster.lasts(200, wanted=2) == []
 
 
@@ -440,7 +444,7 @@ def test_a_refusal_with_nobody_there_ends_the_run(cluster: Cluster) -> None:
         cluster.tend()
 
 
-def test_a_refusal_beside_other_workers_is_only_told(cluster: Cluster) -> None:
+def test_a_refusal_beside_other_workers_is_only_reported(cluster: Cluster) -> None:
     cluster.tend(1)
     cluster.refusals.append(RefusedError("over the limit", passing=False))
     assert cluster.tend(3) == ["SLURM takes no more workers now: over the limit"]
@@ -475,7 +479,7 @@ def test_it_is_asked_less_and_less_often_while_nothing_changes(
     cluster: Cluster,
 ) -> None:
     cluster.lasts(300)
-    gaps = [after - before for before, after in pairwise(cluster.looks)]
+    gaps = [after - before for before, after in pairwise(cluster.polls)]
     assert gaps[0] < 2
     assert gaps == sorted(gaps)
     assert gaps[-1] == 30
@@ -483,10 +487,10 @@ def test_it_is_asked_less_and_less_often_while_nothing_changes(
 
 def test_it_is_asked_often_when_something_has_changed(cluster: Cluster) -> None:
     cluster.lasts(300)
-    cluster.said["1"] = SchedulerState("RUNNING", "", "n1")
-    cluster.looks.clear()
+    cluster.states["1"] = SchedulerState("RUNNING", "", "n1")
+    cluster.polls.clear()
     cluster.lasts(40)
-    first, second, *_ = cluster.looks
+    first, second, *_ = cluster.polls
     assert second - first == 1
 
 
@@ -498,13 +502,13 @@ def test_it_is_asked_soon_when_a_worker_comes_or_goes(
     if what == "goes":
         cluster.comes("1")
     cluster.lasts(300)
-    cluster.looks.clear()
+    cluster.polls.clear()
     if what == "goes":
         cluster.ends("1", "TIMEOUT")
     else:
         cluster.comes("1")
     cluster.lasts(2)
-    assert cluster.looks
+    assert cluster.polls
 
 
 def test_a_scheduler_that_does_not_answer_loses_no_jobs(cluster: Cluster) -> None:
@@ -512,7 +516,7 @@ def test_a_scheduler_that_does_not_answer_loses_no_jobs(cluster: Cluster) -> Non
     cluster.silent = "squeue: connection refused"
     notes = cluster.lasts(130)
     assert {*notes} == {"SLURM does not answer, jobs go on: squeue: connection refused"}
-    gaps = [after - before for before, after in pairwise(cluster.looks)]
+    gaps = [after - before for before, after in pairwise(cluster.polls)]
     assert gaps == [2, 4, 8, 16, 30, 30, 30]
     assert list(cluster.fleet.jobs) == ["w-1"]
     assert cluster.numbers == ["1"]
@@ -527,11 +531,11 @@ def test_a_scheduler_that_does_not_answer_is_not_asked_more_for_lost_workers(
     cluster.silent = "squeue: connection refused"
     cluster.ends("1", "NODE_FAIL")
     since = cluster.now
-    cluster.looks.clear()
+    cluster.polls.clear()
     for _ in range(40):
         cluster.lasts(0.5)
         cluster.fleet.cause(worker, since)
-    assert len(cluster.looks) < 8
+    assert len(cluster.polls) < 8
 
 
 # Why a worker was lost
@@ -576,15 +580,15 @@ def test_the_cause_is_what_the_scheduler_says(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "line",
     [
         "slurmstepd: error: Detected 1 oom_kill event in StepId=1.batch",
         "slurmstepd: error: Job 1 exceeded memory limit (9 > 8), being killed",
         "Out of memory: Killed process 7",
     ],
 )
-def test_out_of_memory_is_known_from_the_log_too(said: str, cluster: Cluster) -> None:
-    (cluster.logs / "w-1.err").write_text(f"begin\n{said}\nend\n")
+def test_out_of_memory_is_known_from_the_log_too(line: str, cluster: Cluster) -> None:
+    (cluster.logs / "w-1.err").write_text(f"begin\n{line}\nend\n")
     failure = _cause(cluster, "FAILED")
     assert failure is not None
     assert failure.kind is FailureKind.OUT_OF_MEMORY
@@ -617,9 +621,9 @@ def test_the_cause_is_not_known_before_the_scheduler_was_asked(
     cluster.ends("1", "TIMEOUT")
     cluster.now += 0.5
     assert cluster.fleet.cause(worker, cluster.now) is None
-    cluster.looks.clear()
+    cluster.polls.clear()
     cluster.lasts(0.5)
-    assert cluster.looks  # at once
+    assert cluster.polls  # at once
     cluster.lasts(2)
     assert cluster.fleet.cause(worker, cluster.now - 2.5) is not None
 
@@ -630,8 +634,8 @@ def test_the_cause_waits_for_what_the_node_writes_to_the_log(cluster: Cluster) -
     cluster.lasts(60)
     cluster.ends("1", "FAILED")
     since = cluster.now
-    cluster.looks.clear()
-    while not cluster.looks:
+    cluster.polls.clear()
+    while not cluster.polls:
         cluster.lasts(0.5)
     assert cluster.fleet.cause(worker, since) is None
     (cluster.logs / "w-1.err").write_text("oom_kill\n")
@@ -661,13 +665,13 @@ def test_the_cause_is_asked_for_half_a_minute_while_a_job_seems_to_run(
     )
 
 
-def test_the_cause_is_told_soon_of_a_job_that_was_seen_to_end_before(
+def test_the_cause_is_reported_soon_of_a_job_that_was_seen_to_end_before(
     cluster: Cluster,
 ) -> None:
     # It is over for the fleet as soon as its worker goes, and is looked at no more.
     cluster.tend()
     worker = cluster.comes("1")
-    cluster.said["1"] = SchedulerState("NODE_FAIL", "", "n1")
+    cluster.states["1"] = SchedulerState("NODE_FAIL", "", "n1")
     cluster.lasts(300)  # the node is silent, and Dask waits for it
     cluster.ends("1", "NODE_FAIL")
     since = cluster.now
@@ -740,8 +744,8 @@ def test_closing_cancels_all(cluster: Cluster) -> None:
 # Schedulers that are not asked
 
 
-def test_without_a_look_a_worker_that_stays_away_is_replaced(cluster: Cluster) -> None:
-    cluster.without_look()
+def test_without_a_poll_a_worker_that_stays_away_is_replaced(cluster: Cluster) -> None:
+    cluster.without_poll()
     cluster.tend()
     cluster.comes("1")
     cluster.lasts(60)
@@ -750,11 +754,11 @@ def test_without_a_look_a_worker_that_stays_away_is_replaced(cluster: Cluster) -
     assert cluster.numbers == ["1"]
     cluster.lasts(5)
     assert cluster.numbers == ["1", "2"]
-    assert cluster.looks == []
+    assert cluster.polls == []
 
 
-def test_without_a_look_long_waiting_is_told(cluster: Cluster) -> None:
-    cluster.without_look()
+def test_without_a_poll_long_waiting_is_reported(cluster: Cluster) -> None:
+    cluster.without_poll()
     assert cluster.lasts(300) == []
     assert {*cluster.lasts(10)} == {"no worker has come yet: see what PBS says of them"}
 
@@ -770,10 +774,10 @@ def test_without_a_look_long_waiting_is_told(cluster: Cluster) -> None:
         ),
     ],
 )
-def test_without_a_look_the_log_says_all_there_is(
+def test_without_a_poll_the_log_says_all_there_is(
     log: str, kind: FailureKind, why: str, cluster: Cluster
 ) -> None:
-    cluster.without_look()
+    cluster.without_poll()
     cluster.tend()
     worker = cluster.comes("1")
     cluster.lasts(60)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cellprofiler
 
 
 @pytest.fixture
-def plate_here(tmp_path: Path) -> Project:
+def new_plate(tmp_path: Path) -> Project:
     """A plate of four sites that nothing has run on, with settings for the cluster."""
     # Each worker takes more than half of a node, so that two are on two nodes.
     project = small_plate(tmp_path / "plate")
@@ -45,39 +45,39 @@ def _markers(project: Project) -> dict[str, int]:
 
 
 def test_results_equal_those_of_the_local_executor(
-    slurm: Cluster, plate_here: Project, cpengine: Cpengine
+    slurm: Cluster, new_plate: Project, cpengine: Cpengine
 ) -> None:
-    steps = ("run", "illum", "analysis", "-C", plate_here.folder)
+    steps = ("run", "illum", "analysis", "-C", new_plate.folder)
     ran = cpengine(*steps)
     assert ran.returncode == 0, ran.stderr
-    here = _outputs(plate_here)
+    expected = _outputs(new_plate)
     ran = cpengine(*steps, "--on", "slurm", "--force")
     assert ran.returncode == 0, ran.stderr
-    there = _outputs(plate_here)
-    assert list(there) == list(here)
-    assert [name for name in here if here[name] != there[name]] == []
+    found = _outputs(new_plate)
+    assert list(found) == list(expected)
+    assert [name for name in expected if expected[name] != found[name]] == []
     assert len({job.node for job in slurm.jobs() if job.node}) >= 2
-    assert not list((plate_here.folder / ".cpengine").iterdir())
+    assert not list((new_plate.folder / ".cpengine").iterdir())
 
 
 @pytest.mark.parametrize(("first", "then"), [("local", "slurm"), ("slurm", "local")])
 def test_a_run_stopped_on_one_executor_is_finished_on_the_other(
-    slurm: Cluster, plate_here: Project, cpengine: Cpengine, first: str, then: str
+    slurm: Cluster, new_plate: Project, cpengine: Cpengine, first: str, then: str
 ) -> None:
-    where = ("-C", str(plate_here.folder), "--on")
+    where = ("-C", str(new_plate.folder), "--on")
     assert cpengine("run", "illum", *where, "local").returncode == 0
     command = [*MODULE, "run", "analysis", *where, first, "--workers", "1"]
     with subprocess.Popen(command, env=os.environ, stderr=subprocess.DEVNULL) as run:
-        while not _markers(plate_here):
+        while not _markers(new_plate):
             assert run.poll() is None
             time.sleep(0.05)
         run.send_signal(signal.SIGINT)
         assert run.wait(60) == 130
-    before = _markers(plate_here)
+    before = _markers(new_plate)
     assert 0 < len(before) < 4
     again = cpengine("run", "analysis", *where, then)
     assert again.returncode == 0, again.stderr
     assert f"{len(before)} done before" in again.stdout
-    after = _markers(plate_here)
+    after = _markers(new_plate)
     assert len(after) == 4
     assert before.items() <= after.items()

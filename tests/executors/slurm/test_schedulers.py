@@ -193,7 +193,7 @@ def test_a_walltime_is_so_many_seconds(walltime: str, expected: int) -> None:
     ("walltime", "clock"),
     [("04:00:00", "04:00"), ("1-02:03:04", "26:03"), ("5-00:00:00", "120:00")],
 )
-def test_lsf_is_told_hours_and_minutes(
+def test_lsf_is_given_hours_and_minutes(
     walltime: str, clock: str, tmp_path: Path
 ) -> None:
     settings = ClusterSection(walltime=walltime)
@@ -216,11 +216,11 @@ class Site:
         path.chmod(0o755)
 
     def says(
-        self, command: str, said: str, *, code: int = 0, stderr: bool = False
+        self, command: str, output: str, *, code: int = 0, stderr: bool = False
     ) -> None:
         """Have a command print this and end."""
         to = " >&2" if stderr else ""
-        self.has(command, f"cat <<'END'{to}\n{said}\nEND\nexit {code}")
+        self.has(command, f"cat <<'END'{to}\n{output}\nEND\nexit {code}")
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def job(tmp_path: Path) -> QueueJob:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "12",
         "12;cluster",
@@ -251,8 +251,8 @@ def job(tmp_path: Path) -> QueueJob:
         "Submitted batch job 12 on cluster big",
     ],
 )
-def test_a_jobs_number_is_found(said: str, site: Site, job: QueueJob) -> None:
-    site.says("sbatch", said)
+def test_a_jobs_number_is_found(output: str, site: Site, job: QueueJob) -> None:
+    site.says("sbatch", output)
     assert submit(job) == "12"
 
 
@@ -271,7 +271,7 @@ FAILED = "Batch job submission failed:"
 
 
 @pytest.mark.parametrize(
-    ("said", "why", "passing"),
+    ("output", "why", "passing"),
     [
         (
             f"sbatch: error: {FAILED} Invalid account",
@@ -314,10 +314,10 @@ FAILED = "Batch job submission failed:"
         ),
     ],
 )
-def test_a_refused_job_is_told_by_the_schedulers_own_words(
-    said: str, why: str, passing: bool, site: Site, job: QueueJob
+def test_a_refused_job_is_reported_in_the_schedulers_own_words(
+    output: str, why: str, passing: bool, site: Site, job: QueueJob
 ) -> None:
-    site.says("sbatch", said, code=1, stderr=True)
+    site.says("sbatch", output, code=1, stderr=True)
     assert _refusal(job) == (why, passing)
 
 
@@ -328,7 +328,7 @@ def test_a_refused_job_is_told_by_the_schedulers_own_words(
         ("exit 3", "exit code 3"),
     ],
 )
-def test_a_refusal_without_complaint_is_told_by_what_there_is(
+def test_a_refusal_without_complaint_is_reported_by_what_there_is(
     script: str, why: str, site: Site, job: QueueJob
 ) -> None:
     site.has("sbatch", script)
@@ -353,7 +353,7 @@ def test_output_without_a_number_is_a_refusal(site: Site, job: QueueJob) -> None
         ("htcondor", "condor_submit"),
     ],
 )
-def test_a_machine_without_the_scheduler_is_told_so(
+def test_a_machine_without_the_scheduler_is_reported(
     kind: str, program: str, site: Site, tmp_path: Path
 ) -> None:
     settings = {"slurm": SlurmSection(), "htcondor": HTCondorSection()}
@@ -385,7 +385,7 @@ def _refusal(job: QueueJob) -> tuple[str, bool]:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("output", "expected"),
     [
         ("", {}),
         ("7|RUNNING|None|n1", {"7": SchedulerState("RUNNING", "", "n1")}),
@@ -405,9 +405,9 @@ def _refusal(job: QueueJob) -> tuple[str, bool]:
     ],
 )
 def test_where_slurms_jobs_stand(
-    said: str, expected: dict[str, SchedulerState], site: Site
+    output: str, expected: dict[str, SchedulerState], site: Site
 ) -> None:
-    site.says("squeue", said)
+    site.says("squeue", output)
     assert poll_slurm("cpengine-abc123") == expected
 
 
@@ -420,20 +420,20 @@ def test_only_jobs_of_the_run_are_asked_for_also_those_that_ended(
     assert {"--name=cpengine-abc123", "--states=all"} <= {*asked}
 
 
-def test_what_slurm_says_instead_of_an_answer_is_told(site: Site) -> None:
-    said = "slurm_load_jobs error: Unable to contact slurm controller"
-    site.says("squeue", f"squeue: error: x\n{said}", code=1, stderr=True)
-    with pytest.raises(OSError, match=f"^squeue: {said}$"):
+def test_what_slurm_says_instead_of_an_answer_is_reported(site: Site) -> None:
+    message = "slurm_load_jobs error: Unable to contact slurm controller"
+    site.says("squeue", f"squeue: error: x\n{message}", code=1, stderr=True)
+    with pytest.raises(OSError, match=f"^squeue: {message}$"):
         poll_slurm("w")
 
 
-def test_a_look_that_fails_without_a_word_tells_the_exit_code(site: Site) -> None:
+def test_a_poll_that_fails_without_a_word_tells_the_exit_code(site: Site) -> None:
     site.has("squeue", "exit 3")
     with pytest.raises(OSError, match=r"^squeue: exit code 3$"):
         poll_slurm("w")
 
 
-def test_a_look_that_takes_too_long_is_given_up(
+def test_a_poll_that_takes_too_long_is_given_up(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedulers, "_ASK_S", 0.2)
@@ -443,7 +443,7 @@ def test_a_look_that_takes_too_long_is_given_up(
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("output", "expected"),
     [
         ("TIMEOUT|None|n1", SchedulerState("TIMEOUT", "", "n1")),
         ("CANCELLED by 0|None|n1", SchedulerState("CANCELLED", "", "n1")),
@@ -463,9 +463,9 @@ def test_a_look_that_takes_too_long_is_given_up(
     ],
 )
 def test_how_a_job_ended_the_last_time(
-    said: str, expected: SchedulerState | None, site: Site
+    output: str, expected: SchedulerState | None, site: Site
 ) -> None:
-    site.says("sacct", said)
+    site.says("sacct", output)
     assert account_of("7") == expected
 
 

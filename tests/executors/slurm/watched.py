@@ -11,7 +11,7 @@ from cpengine.events import Event, JobRetried, JobStarted, Noted
 from cpengine.executors import contract
 from cpengine.executors.slurm.cluster_executor import ClusterExecutor
 from cpengine.model import Failure, Job, Outcome
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 from tests.executors.slurm.workers import settings
 
 PATIENCE_S = 120

@@ -112,7 +112,7 @@ def test_an_object_without_a_parent_keeps_its_row(screen: Screen) -> None:
     assert "1 of 1 row of Cytoplasm.csv have no parent in Cells.csv" in made.notes
 
 
-def test_without_parents_there_is_no_joined_table_and_that_is_told(
+def test_without_parents_there_is_no_joined_table_and_that_is_noted(
     screen: Screen,
 ) -> None:
     screen.done("P1-A01-1", {"Cells.csv": csv_of(cells(2, 0))})
@@ -196,7 +196,7 @@ def test_numbers_may_have_32_bits(screen: Screen) -> None:
     )
 
 
-def test_a_column_of_numbers_and_text_is_text_and_that_is_told(screen: Screen) -> None:
+def test_a_column_of_numbers_and_text_is_text_and_that_is_noted(screen: Screen) -> None:
     for job, value in zip(JOBS, ("7", "x", "1.5", ""), strict=True):
         screen.done(job, {"Image.csv": csv_of([image(1, Odd=value)])})
     made = screen.collect()
@@ -243,10 +243,10 @@ def test_an_empty_table_gives_no_rows_and_keeps_its_columns(screen: Screen) -> N
 
 
 def test_values_with_commas_quotes_and_line_ends_are_whole(screen: Screen) -> None:
-    said = 'a "b",\r\nc'
-    screen.done("P1-A01-1", {"Image.csv": csv_of([image(1, Said=said, More=1)])})
+    text = 'a "b",\r\nc'
+    screen.done("P1-A01-1", {"Image.csv": csv_of([image(1, Text=text, More=1)])})
     screen.collect()
-    assert screen.rows("Image")[0]["Image_Said"] == said
+    assert screen.rows("Image")[0]["Image_Text"] == text
 
 
 def test_batches_change_nothing(
@@ -340,7 +340,7 @@ def test_two_columns_of_one_name_are_refused(screen: Screen) -> None:
     assert "has two columns for Cells_AreaShape_Area" in refused(screen)
 
 
-def test_csvs_that_are_no_tables_are_left_out_and_told(screen: Screen) -> None:
+def test_csvs_that_are_no_tables_are_left_out_and_noted(screen: Screen) -> None:
     combined = "Image,Cells\r\nImageNumber,Area\r\n1,2\r\n"
     screen.done("P1-A01-1", {**compartments(0), "Both.csv": combined})
     _, note = screen.collect().notes
@@ -366,7 +366,7 @@ def test_rows_that_are_lost_on_the_way_are_found(
     assert "and its CSVs have 12: nothing is published" in refused(screen)
 
 
-def test_a_full_scratch_disk_is_told(
+def test_a_full_scratch_disk_is_reported(
     screen: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cpengine.results.collect.spill import Spill
@@ -383,7 +383,7 @@ def test_a_full_scratch_disk_is_told(
 # Which jobs
 
 
-def test_failed_and_left_jobs_are_left_out_and_told(screen: Screen) -> None:
+def test_failed_and_left_jobs_are_left_out_and_noted(screen: Screen) -> None:
     screen.done("P1-A01-1", compartments(0))
     screen.failed("P1-A01-2")
     made = screen.collect()
@@ -392,7 +392,7 @@ def test_failed_and_left_jobs_are_left_out_and_told(screen: Screen) -> None:
     assert {row["Metadata_Site"] for row in screen.rows()} == {1}
 
 
-def test_stale_jobs_are_taken_and_told(tmp_path: Path) -> None:
+def test_stale_jobs_are_taken_and_noted(tmp_path: Path) -> None:
     built = build.project(tmp_path)
     screen = Screen(built.project(), tmp_path)
     all_done(screen)
@@ -404,13 +404,13 @@ def test_stale_jobs_are_taken_and_told(tmp_path: Path) -> None:
     )
 
 
-def test_done_jobs_without_csvs_are_told(screen: Screen) -> None:
+def test_done_jobs_without_csvs_are_noted(screen: Screen) -> None:
     screen.done("P1-A01-1", compartments(0))
     screen.done("P1-A01-2", {"outlines/a.png": "picture"})
     assert "3 of 4 jobs left out: 2 left, 1 without CSVs" in screen.collect().notes
 
 
-def test_a_table_that_a_job_lacks_is_told(screen: Screen) -> None:
+def test_a_table_that_a_job_lacks_is_noted(screen: Screen) -> None:
     screen.done("P1-A01-1", compartments(0))
     files = compartments(10)
     del files["Nuclei.csv"]
@@ -470,7 +470,7 @@ def test_the_same_results_are_not_made_again(screen: Screen) -> None:
     assert path.stat().st_mtime_ns > written
 
 
-def test_notes_are_told_again(screen: Screen) -> None:
+def test_notes_are_given_again(screen: Screen) -> None:
     all_done(screen, same_number=True)
     assert screen.collect().notes == screen.collect().notes != ()
 
@@ -539,8 +539,8 @@ def test_a_run_that_was_killed_while_it_published_is_made_again(
 def test_the_files_tell_what_they_were_made_from(screen: Screen) -> None:
     all_done(screen)
     screen.collect()
-    told = json.loads(screen.table("Cells").schema.metadata[record.KEY.encode()])
-    assert told["step"] == "analysis"
+    metadata = json.loads(screen.table("Cells").schema.metadata[record.KEY.encode()])
+    assert metadata["step"] == "analysis"
     job = screen.jobs["P1-A01-1"]
-    assert told["jobs"]["P1-A01-1"].startswith(f"{job.fingerprint}~4.2.8.1~")
-    assert set(told["files"]) == set(screen.files())
+    assert metadata["jobs"]["P1-A01-1"].startswith(f"{job.fingerprint}~4.2.8.1~")
+    assert set(metadata["files"]) == set(screen.files())

@@ -40,7 +40,7 @@ def call(screen: Screen, *more: str) -> Result:
     return CliRunner().invoke(app, ["collect", "-C", folder, *more])
 
 
-def test_a_whole_plate_is_told_in_a_table(two_plates: Screen) -> None:
+def test_a_whole_plate_is_shown_in_a_table(two_plates: Screen) -> None:
     result = call(two_plates, "analysis", "--plate", "P1")
     assert result.exit_code == 0, result.stderr
     (row,) = (line for line in result.stdout.splitlines() if "P1" in line)
@@ -91,7 +91,7 @@ def test_a_damaged_plate_does_not_keep_the_others_back(two_plates: Screen) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["illum"], "/illum.cppipe: is not there"),
         (["analysys"], "analysys: is not a step: did you mean analysis?"),
@@ -99,13 +99,13 @@ def test_a_damaged_plate_does_not_keep_the_others_back(two_plates: Screen) -> No
     ],
 )
 def test_bad_input_is_a_line_and_exit_code_2(
-    two_plates: Screen, arguments: list[str], said: str
+    two_plates: Screen, arguments: list[str], expected: str
 ) -> None:
     result = call(two_plates, *arguments)
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
-    assert said in line
+    assert expected in line
 
 
 def test_a_missing_package_is_named(

@@ -31,13 +31,13 @@ def backend(
     plate: Project, cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The plate's Parquet files, outside the project, which is only read."""
-    (one,) = done_jobs.plates(plate, "analysis", Part(), cellprofiler.version)
+    (plate_csvs,) = done_jobs.plates(plate, "analysis", Part(), cellprofiler.version)
     made = Collector(
         _Elsewhere(plate, tmp_path_factory.mktemp("backend")), plate.scratch
     )
-    collected: Collected = made.collect(one, lambda read: None)
+    collected: Collected = made.collect(plate_csvs, lambda read: None)
     assert collected.notes == ()
-    return Path(made.storage.root) / one.folder
+    return Path(made.storage.root) / plate_csvs.folder
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,10 @@ def joined(folder: Path) -> Iterator[dict[str, str]]:
         parts = {"Cytoplasm": plasma}
         for parent in ("Cells", "Nuclei"):
             (parts[parent],) = (
-                one
-                for one in tables[parent]
-                if one["ImageNumber"] == plasma["ImageNumber"]
-                and one["ObjectNumber"] == plasma[f"Parent_{parent}"]
+                candidate
+                for candidate in tables[parent]
+                if candidate["ImageNumber"] == plasma["ImageNumber"]
+                and candidate["ObjectNumber"] == plasma[f"Parent_{parent}"]
             )
         for table, values in parts.items():
             for name, value in values.items():
@@ -126,11 +126,11 @@ def test_pycytominer_takes_the_tables_as_they_are(
     assert wells["Metadata_Object_Count"].sum() == len(cells)
     area = cells.groupby("Metadata_Well")["Cells_AreaShape_Area"].median()
     assert list(wells["Cells_AreaShape_Area"]) == list(area)
-    one = pycytominer.aggregate(
+    nuclei = pycytominer.aggregate(
         pd.read_parquet(backend / f"{PLATE}_Nuclei.parquet"),
         features=["Nuclei_AreaShape_Area"],
     )
-    assert list(one["Nuclei_AreaShape_Area"]) == list(wells["Nuclei_AreaShape_Area"])
+    assert list(nuclei["Nuclei_AreaShape_Area"]) == list(wells["Nuclei_AreaShape_Area"])
     normalized = pycytominer.normalize(cells)
     assert len(normalized) == len(cells)
     assert abs(normalized["Cells_AreaShape_Area"].mean()) < 1e-9

@@ -37,7 +37,7 @@ def test_experiment_relationships_and_other_files_are_no_tables() -> None:
     assert sorted(files_of(names).tables) == TABLES
 
 
-def test_csvs_of_other_folders_are_told() -> None:
+def test_csvs_of_other_folders_are_reported() -> None:
     found = files_of([*USUAL, "more/Cells.csv"])
     assert sorted(found.tables) == TABLES
     assert found.others == ("more/Cells.csv",)

@@ -26,13 +26,13 @@ def half(built: Built) -> Built:
     return built
 
 
-def told(built: Built, on: str = "local") -> list[str]:
+def describe(built: Built, on: str = "local") -> list[str]:
     project = built.project()
     steps = Steps(project, ["analysis"], Part(), project.cellprofiler().version)
     return estimate.describe(steps, steps.plans(), on, 1)
 
 
-def test_where_nothing_was_measured_that_and_the_cure_are_said(built: Built) -> None:
+def test_where_nothing_was_measured_that_and_the_cure_are_printed(built: Built) -> None:
     result = call("analysis", "-C", built.root)
     assert result.exit_code == 2
     assert result.stderr == (
@@ -93,13 +93,13 @@ def test_a_step_that_is_done_takes_nothing(half: Built) -> None:
     assert (step["left"], step["estimate"], step["why"]) == (0, None, None)
 
 
-def test_another_pipeline_than_measured_is_told(half: Built) -> None:
+def test_another_pipeline_than_measured_is_noted(half: Built) -> None:
     change(half.pipeline, "Nuclei", "Kernels")
     result = call("analysis", "-C", half.root)
     assert "note: measured with another pipeline or other plugins" in result.stdout
 
 
-def test_other_machines_than_measured_are_told(half: Built) -> None:
+def test_other_machines_than_measured_are_noted(half: Built) -> None:
     result = call("analysis", "-C", half.root, "--on", "slurm")
     assert "other machines take longer or less" in result.stdout
     assert "2 jobs on 1 worker of slurm, 4 jobs each" in result.stdout
@@ -115,7 +115,7 @@ def test_a_pilot_runs_a_few_and_tells_of_the_rest(built: Built) -> None:
     assert "analysis: 1 of 1 job done, 3 done before" in rest.stdout
 
 
-def test_jobs_of_a_pilot_that_fail_are_told_with_a_cure(built: Built) -> None:
+def test_jobs_of_a_pilot_that_fail_are_reported_with_a_cure(built: Built) -> None:
     faults(built, SLOW | {"P1-A01-1": ["zero"]})
     result = call("analysis", "-C", built.root, "--pilot", "2", "--well", "A01")
     assert result.exit_code == 1
@@ -144,7 +144,7 @@ def test_a_step_that_is_none_is_refused(half: Built) -> None:
     assert "did you mean analysis?" in result.stderr
 
 
-def test_a_step_that_cannot_be_planned_is_told_beside_others(half: Built) -> None:
+def test_a_step_that_cannot_be_planned_is_reported_beside_others(half: Built) -> None:
     result = call("analysis", "illum", "-C", half.root)
     assert result.exit_code == 0
     assert result.stderr.startswith("illum: after analysis: ")
@@ -161,19 +161,19 @@ def test_if_no_step_can_be_planned_that_is_the_error(built: Built) -> None:
     assert "illum.cppipe: is not there" in result.stderr
 
 
-def test_a_dry_run_is_told_a_line_a_step(half: Built) -> None:
-    (line,) = told(half)
+def test_a_dry_run_gets_a_line_a_step(half: Built) -> None:
+    (line,) = describe(half)
     assert line.startswith("analysis: about ")
     assert "on 1 slot of this machine" in line
     assert "of CPU" in line
 
 
-def test_a_dry_run_is_told_nothing_where_nothing_is_known(built: Built) -> None:
-    assert told(built) == []
+def test_a_dry_run_gets_nothing_where_nothing_is_known(built: Built) -> None:
+    assert describe(built) == []
 
 
-def test_a_dry_run_is_told_nothing_where_steps_cannot_run(half: Built) -> None:
-    assert told(half, "aws") == []
+def test_a_dry_run_gets_nothing_where_steps_cannot_run(half: Built) -> None:
+    assert describe(half, "aws") == []
 
 
 def test_no_cellprofiler_is_needed_without_a_pilot(

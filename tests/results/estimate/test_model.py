@@ -28,7 +28,7 @@ def test_jobs_of_one_size_take_their_mean() -> None:
     assert found.spread == pytest.approx(0.2)
 
 
-def test_a_fixed_part_and_one_for_each_image_set_are_told_apart() -> None:
+def test_a_fixed_part_and_one_for_each_image_set_are_separated() -> None:
     found = fit([measured(4 + 2 * n, n) for n in (1, 2, 5, 9)])
     assert found.seconds.fixed == pytest.approx(4)
     assert found.seconds.per_image_set == pytest.approx(2)
@@ -67,7 +67,7 @@ def test_where_all_jobs_were_the_first_the_usual_start_is_taken_off() -> None:
 
 
 def test_a_start_that_each_job_pays_is_the_jobs_own() -> None:
-    found = fit([measured(20.0, own_s=8.0), measured(18.0, own_s=5.5)], kept=False)
+    found = fit([measured(20.0, own_s=8.0), measured(18.0, own_s=5.5)], warm=False)
     assert found.seconds.fixed == pytest.approx(19)
     assert found.start_s == 0
 

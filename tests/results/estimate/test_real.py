@@ -21,9 +21,9 @@ pytestmark = pytest.mark.cellprofiler
 
 
 def ran(project: Project, step: str) -> list[Outcome]:
-    book = project.ledger(project.step(step))
-    names = [name for of_job in book.markers().values() for name in of_job]
-    return book.outcomes(
+    ledger = project.ledger(project.step(step))
+    names = [name for of_job in ledger.markers().values() for name in of_job]
+    return ledger.outcomes(
         name for name in names if name.endswith(f".{MarkerState.DONE}")
     )
 
@@ -38,9 +38,9 @@ def test_an_analysed_plate_tells_what_it_would_take_again(plate: Project) -> Non
     known = analysis["estimate"]
     outcomes = ran(plate, "analysis")
     assert known["measured_jobs"] == len(outcomes) == 4
-    assert known["peak_memory_max"] == max(one.peak_memory for one in outcomes)
-    assert 0 < known["cpu_s"] < 1.01 * sum(one.cpu_s for one in outcomes)
-    slowest = max(one.phase_s["running"] for one in outcomes)
+    assert known["peak_memory_max"] == max(outcome.peak_memory for outcome in outcomes)
+    assert 0 < known["cpu_s"] < 1.01 * sum(outcome.cpu_s for outcome in outcomes)
+    slowest = max(outcome.phase_s["running"] for outcome in outcomes)
     assert 0 < known["fixed_s"] <= slowest
     assert known["wall_s"]["typical"] > 1.5 * known["fixed_s"]
     both = found["wall_s"]["typical"]
@@ -86,7 +86,7 @@ def test_dollars_are_machines_times_price_times_hours(there: Project) -> None:
     assert known["wall_s"]["low"] > 600  # machines start and end, too
 
 
-def test_nothing_is_made_on_aws_and_the_most_is_told(
+def test_nothing_is_made_on_aws_and_the_most_is_shown(
     aws: AwsServer, there: Project
 ) -> None:
     result = call("analysis", "-C", there.folder, "--force", "--on", "aws")
@@ -98,7 +98,7 @@ def test_nothing_is_made_on_aws_and_the_most_is_told(
     assert aws.leftovers() == []
 
 
-def test_a_budget_that_is_too_small_is_told(there: Project) -> None:
+def test_a_budget_that_is_too_small_is_noted(there: Project) -> None:
     toml = there.folder / "cpengine.toml"
     toml.write_text(toml.read_text() + "budget_usd = 0.01\n")
     notes = json.dumps(on_aws(there)["notes"])

@@ -22,27 +22,27 @@ def name(job_id: str, made_of: str, version: str = "4.2.8", end: str = "done") -
 
 def test_a_pilot_covers_plates_before_it_takes_one_twice() -> None:
     chosen = representative(PLAN, 3)
-    assert {dict(one.group)["Metadata_Plate"] for one in chosen} == {"P1", "P2", "P3"}
+    assert {dict(j.group)["Metadata_Plate"] for j in chosen} == {"P1", "P2", "P3"}
 
 
 def test_a_pilot_takes_different_wells() -> None:
     chosen = representative(PLAN, 6)
-    assert len({dict(one.group)["Metadata_Well"] for one in chosen}) == 6
-    plates = [dict(one.group)["Metadata_Plate"] for one in chosen]
+    assert len({dict(j.group)["Metadata_Well"] for j in chosen}) == 6
+    plates = [dict(j.group)["Metadata_Plate"] for j in chosen]
     assert sorted(plates) == ["P1", "P1", "P2", "P2", "P3", "P3"]
 
 
 def test_a_pilot_takes_small_and_large_groups() -> None:
     plan = [job("P1", well, image_sets=9) for well in WELLS]
     plan[3], plan[17] = job("P1", "A04", image_sets=1), job("P1", "C06", image_sets=5)
-    assert {one.image_sets for one in representative(plan, 3)} == {1, 5, 9}
+    assert {j.image_sets for j in representative(plan, 3)} == {1, 5, 9}
 
 
 def test_a_pilot_is_the_same_again_and_in_the_order_of_the_plan() -> None:
     chosen = representative(PLAN, 5)
     assert chosen == representative(list(PLAN), 5)
     assert chosen == sorted(chosen, key=PLAN.index)
-    assert len({one.id for one in chosen}) == 5
+    assert len({j.id for j in chosen}) == 5
 
 
 def test_a_pilot_of_more_jobs_than_there_are_takes_all() -> None:
@@ -50,7 +50,7 @@ def test_a_pilot_of_more_jobs_than_there_are_takes_all() -> None:
     assert representative([], 3) == []
 
 
-def test_a_large_plan_is_looked_at_evenly() -> None:
+def test_a_large_plan_is_sampled_evenly() -> None:
     assert even(range(100_000), 3) == [16666, 50000, 83333]
     assert even([1, 2], 3) == [1, 2]
 
@@ -87,8 +87,8 @@ def test_without_a_cellprofiler_any_version_counts() -> None:
 
 
 def test_of_many_markers_some_are_read_of_each_plate() -> None:
-    names = [str(Marker.parse(name(one.id, NOW.fingerprint))) for one in PLAN * 10]
+    names = [str(Marker.parse(name(j.id, NOW.fingerprint))) for j in PLAN * 10]
     names = [n.replace("P", f"P{i % 9}", 1) for i, n in enumerate(names)]
     chosen = markers(names, NOW, "4.2.8").names
     assert len(chosen) == MOST_MARKERS
-    assert {one[:2] for one in chosen} == {f"P{i}" for i in range(9)}
+    assert {marker[:2] for marker in chosen} == {f"P{i}" for i in range(9)}

@@ -120,7 +120,7 @@ def made(built: Built, *options: str | Path) -> "Montage":
     """Run `cpengine montage` and give what it made of the one kind that it showed."""
     result = call(built, *options, "--json")
     assert result.exit_code == 0, result.stderr
-    ((kind,),) = (one["kinds"] for one in json.loads(result.stdout)["plates"])
+    ((kind,),) = (plate["kinds"] for plate in json.loads(result.stdout)["plates"])
     return Montage.at(Path(kind["picture"]).parent)
 
 
@@ -171,6 +171,6 @@ def together(
     return whole
 
 
-def near(one: Rgb, other: Rgb) -> bool:
+def near(first: Rgb, second: Rgb) -> bool:
     """Whether two colours are the same but for JPEG."""
-    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= 3
+    return max(abs(a - b) for a, b in zip(first, second, strict=True)) <= 3

@@ -10,34 +10,14 @@ from cpengine.results.montage.grid import (
     grid_of,
     natural,
     place,
-    row_name,
     site_grid,
 )
-
-
-@pytest.mark.parametrize(
-    ("well", "expected"),
-    [
-        ("A01", (0, 0)),
-        ("a1", (0, 0)),
-        ("H12", (7, 11)),
-        ("P24", (15, 23)),
-        ("AF48", (31, 47)),
-        ("r02c11", (1, 10)),
-    ],
-)
-def test_a_well_tells_its_row_and_column(well: str, expected: tuple[int, int]) -> None:
-    assert place(well) == expected
 
 
 @pytest.mark.parametrize("well", ["", "17", "A", "A0", "well-1", "ABC1"])
 def test_a_well_without_row_and_column_is_refused(well: str) -> None:
     with pytest.raises(InputError, match=rf"^well {well}: tells no row and column: "):
         place(well)
-
-
-def test_rows_go_on_after_z() -> None:
-    assert [row_name(row) for row in (0, 15, 25, 26, 31)] == ["A", "P", "Z", "AA", "AF"]
 
 
 def test_site_10_comes_after_site_9() -> None:

@@ -146,10 +146,10 @@ def test_each_plate_gets_its_own_page(tmp_path: Path) -> None:
     result = call(built, "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)["plates"]
-    assert [one["plate"] for one in found] == ["P1", "P2"]
-    assert [Path(one["page"]).parent.name for one in found] == ["P1", "P2"]
-    (one,) = json.loads(call(built, "--json", "--plate", "P2").stdout)["plates"]
-    assert one["plate"] == "P2"
+    assert [entry["plate"] for entry in found] == ["P1", "P2"]
+    assert [Path(entry["page"]).parent.name for entry in found] == ["P1", "P2"]
+    (entry,) = json.loads(call(built, "--json", "--plate", "P2").stdout)["plates"]
+    assert entry["plate"] == "P2"
 
 
 # Kinds
@@ -184,7 +184,7 @@ def test_pictures_that_jobs_share_a_folder_for_are_found(tmp_path: Path) -> None
             write(place / name, png(colour(well, site)))
     result = call(built, "--json", step="zproj")
     assert result.exit_code == 0, result.stderr
-    ((kind,),) = (one["kinds"] for one in json.loads(result.stdout)["plates"])
+    ((kind,),) = (plate["kinds"] for plate in json.loads(result.stdout)["plates"])
     assert (kind["name"], kind["shown"]) == ("z3_DNA", 2)
     montage = Montage.at(Path(kind["picture"]).parent)
     assert near(montage.middle("A02"), colour("A02"))
@@ -272,7 +272,7 @@ def test_of_a_stack_the_middle_plane_is_shown(tmp_path: Path) -> None:
     build.write(built.csv, build.csv_text(rows))
     result = call(built, "--channel", "OrigDNA", "--json", step="zproj")
     assert result.exit_code == 0, result.stderr
-    ((kind,),) = (one["kinds"] for one in json.loads(result.stdout)["plates"])
+    ((kind,),) = (plate["kinds"] for plate in json.loads(result.stdout)["plates"])
     (site,) = Montage.at(Path(kind["picture"]).parent).facts["sites"]
     assert [Path(file["path"]).name for file in site["files"]] == ["A01_2.tif"]
 
@@ -299,7 +299,7 @@ def test_a_site_without_a_picture_is_not_taken_for_another(built: Built) -> None
     assert near(montage.middle("A02", "2"), colour("A02", "2"))
 
 
-def test_a_picture_that_cannot_be_read_is_marked_and_told(built: Built) -> None:
+def test_a_picture_that_cannot_be_read_is_marked_and_reported(built: Built) -> None:
     broken = picture(built, "A02", plates.named("A02", "1"))
     broken.write_bytes(broken.read_bytes()[:60])
     result = call(built)
@@ -314,7 +314,7 @@ def test_a_picture_that_cannot_be_read_is_marked_and_told(built: Built) -> None:
     assert near(montage.middle("C03"), colour("C03"))
 
 
-def test_an_image_of_the_csv_that_is_gone_is_told(built: Built) -> None:
+def test_an_image_of_the_csv_that_is_gone_is_reported(built: Built) -> None:
     dim_and_bright(built)
     raw(built, "A01", "1", "DNA").unlink()
     result = call(built, "--channel", "OrigDNA")
@@ -331,7 +331,7 @@ def test_a_picture_of_another_depth_is_marked(built: Built) -> None:
     assert "has pixels of uint16, and others of uint8 in colours" in result.stderr
 
 
-def test_of_many_warnings_ten_are_told(tmp_path: Path) -> None:
+def test_of_many_warnings_ten_are_shown(tmp_path: Path) -> None:
     wells = [f"A{column:02d}" for column in range(1, 15)]
     built = project(tmp_path, wells)
     publish(built, wells)
@@ -445,7 +445,7 @@ def test_what_was_made_is_printed(built: Built) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (["--well", "A09"], "--well A09: is not on the plate"),
         (["--plate", "P9"], "--plate P9: is not in the plan"),
@@ -460,27 +460,29 @@ def test_what_was_made_is_printed(built: Built) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_wrong_option_is_told(built: Built, options: list[str], said: str) -> None:
+def test_a_wrong_option_is_reported(
+    built: Built, options: list[str], expected: str
+) -> None:
     result = call(built, *options)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ")
-    assert said in result.stderr
+    assert expected in result.stderr
     assert not (built.root / MONTAGE).exists()
 
 
-def test_a_step_without_pictures_is_told(tmp_path: Path) -> None:
+def test_a_step_without_pictures_is_reported(tmp_path: Path) -> None:
     result = call(project(tmp_path, WELLS))
     assert result.exit_code == 2
     assert "assaydev P1: has published no pictures: run the step, or" in result.stderr
 
 
-def test_a_well_that_is_no_row_and_column_is_told(built: Built) -> None:
+def test_a_well_that_is_no_row_and_column_is_reported(built: Built) -> None:
     change(built.csv, ",C03,", ",third,")
     result = call(built)
     assert "well third: tells no row and column: name wells as in A01" in result.stderr
 
 
-def test_without_pillow_it_is_told_how_to_get_it(
+def test_without_pillow_it_is_shown_how_to_get_it(
     built: Built, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [n for n in sys.modules if n.startswith("cpengine.results.montage")]:
@@ -569,14 +571,14 @@ def test_python_can_make_montages_too(built: Built) -> None:
     from cpengine.results.montage import folder_of, make
 
     project = built.project()
-    (one,) = make(project, "assaydev")
-    assert one.page == project.places.outputs.url(
+    (plate,) = make(project, "assaydev")
+    assert plate.page == project.places.outputs.url(
         f"{folder_of(project, 'assaydev', 'P1')}/index.html"
     )
-    assert [(kind.name, kind.shown) for kind in one.kinds] == [("outlines", 4)]
+    assert [(kind.name, kind.shown) for kind in plate.kinds] == [("outlines", 4)]
 
 
-def test_python_is_told_of_a_wrong_plate(built: Built) -> None:
+def test_python_gets_an_error_for_a_wrong_plate(built: Built) -> None:
     from cpengine.errors import InputError
     from cpengine.results.montage import make
 

@@ -13,7 +13,7 @@ from cpengine.results.montage.names import (
 SITES = PlateSites("P1", {"A01": ["1", "2"], "B10": ["1", "2"]})
 
 
-def told(
+def kinds_of(
     *names: str, sites: PlateSites = SITES, wells: Sequence[str] = ("A01", "B10")
 ) -> dict[str, dict[Shown, str]]:
     """The kinds of pictures of jobs of a well each, with names for both wells."""
@@ -36,31 +36,31 @@ def both(name: str) -> dict[Shown, str]:
 
 def test_the_demo_s_overlays_are_outlines() -> None:
     names = ("WELL_s1--outlines.png", "WELL_s2--outlines.png")
-    assert told(*names) == {"outlines": both("WELL_sSITE--outlines.png")}
+    assert kinds_of(*names) == {"outlines": both("WELL_sSITE--outlines.png")}
 
 
-def test_kinds_are_told_apart_by_the_rest_of_the_name() -> None:
+def test_kinds_are_distinguished_by_the_rest_of_the_name() -> None:
     names = [f"WELL_s{s}_{kind}.png" for s in "12" for kind in ("Cells", "Nuclei")]
-    assert told(*names) == {
+    assert kinds_of(*names) == {
         "Cells": both("WELL_sSITE_Cells.png"),
         "Nuclei": both("WELL_sSITE_Nuclei.png"),
     }
 
 
 def test_a_folder_is_part_of_the_kind() -> None:
-    assert list(told("outlines/WELL_s1.png", "masks/WELL_s1.png")) == [
+    assert list(kinds_of("outlines/WELL_s1.png", "masks/WELL_s1.png")) == [
         "masks",
         "outlines",
     ]
 
 
 def test_the_plate_s_name_is_no_part_of_the_kind() -> None:
-    assert list(told("P1_WELL_s1_outlines.png")) == ["outlines"]
+    assert list(kinds_of("P1_WELL_s1_outlines.png")) == ["outlines"]
 
 
 def test_a_number_that_is_the_same_for_all_is_part_of_the_kind() -> None:
     names = [f"WELL_s{s}_ch{c}.png" for s in "12" for c in "35"]
-    assert told(*names) == {
+    assert kinds_of(*names) == {
         "ch3": both("WELL_sSITE_ch3.png"),
         "ch5": both("WELL_sSITE_ch5.png"),
     }
@@ -79,13 +79,13 @@ def test_a_number_that_goes_with_wells_is_no_part_of_the_kind() -> None:
 def test_a_site_is_named_in_many_ways() -> None:
     for name in ("WELL_site{}", "WELLf0{}", "WELL-F{}", "s00{}_WELL", "r_WELL_fov_{}"):
         names = [name.format(site) + "_x.png" for site in "12"]
-        (found,) = told(*names).values()
+        (found,) = kinds_of(*names).values()
         assert found == both(name.format("SITE") + "_x.png"), name
 
 
 def test_a_bare_number_is_a_site_if_each_is_one() -> None:
     names = ("WELL_1_x.png", "WELL_2_x.png")
-    assert told(*names) == {"x": both("WELL_SITE_x.png")}
+    assert kinds_of(*names) == {"x": both("WELL_SITE_x.png")}
 
 
 def test_sites_without_a_number_are_in_the_order_of_names() -> None:
@@ -130,19 +130,21 @@ def test_a_job_of_a_site_tells_its_well_and_site() -> None:
 
 def test_of_two_pictures_of_a_site_the_first_is_taken() -> None:
     names = ("WELL_s1_x.png", "WELL_s01_x.png")
-    assert told(*names, wells=["A01"]) == {"x": {("A01", "1"): "A01/WELL_s01_x.png"}}
+    assert kinds_of(*names, wells=["A01"]) == {
+        "x": {("A01", "1"): "A01/WELL_s01_x.png"}
+    }
 
 
 def test_endings_tell_kinds_apart_that_have_one_name() -> None:
-    assert list(told("WELL_s1_x.png", "WELL_s1_x.tiff")) == ["x", "x-tiff"]
+    assert list(kinds_of("WELL_s1_x.png", "WELL_s1_x.tiff")) == ["x", "x-tiff"]
 
 
 def test_a_name_of_nothing_else_is_a_picture() -> None:
-    assert list(told("WELL_s1.png")) == ["picture"]
+    assert list(kinds_of("WELL_s1.png")) == ["picture"]
 
 
 def test_a_kind_s_name_is_fit_for_a_folder() -> None:
-    assert list(told("../WELL_s1 <b> & more.png")) == ["b-more"]
+    assert list(kinds_of("../WELL_s1 <b> & more.png")) == ["b-more"]
 
 
 def test_tables_and_functions_are_no_pictures() -> None:

@@ -71,16 +71,16 @@ class Page:
         self.browser.get("about:blank")
         self.browser.get(f"{address(self.file)}#{place}")
 
-    def one(self, css: str) -> WebElement:
+    def element(self, css: str) -> WebElement:
         return self.browser.find_element(By.CSS_SELECTOR, css)
 
     @property
     def plate(self) -> WebElement:
-        return self.one("#plate")
+        return self.element("#plate")
 
     @property
     def info(self) -> str:
-        return self.one("#info").text.replace("\u00a0", " ")
+        return self.element("#info").text.replace("\u00a0", " ")
 
     def script(self, text: str, *arguments: Any) -> Any:
         return self.browser.execute_script(f"return {text}", *arguments)
@@ -157,14 +157,14 @@ def test_the_page_asks_no_server_for_anything(page: Page) -> None:
 
 
 def test_the_kind_of_picture_can_be_chosen(page: Page) -> None:
-    choice = Select(page.one("#kind"))
+    choice = Select(page.element("#kind"))
     assert [option.text for option in choice.options] == ["masks", "outlines"]
     page.press("+", "+")
     scale, at = page.scale, page.at
     choice.select_by_visible_text("masks")
     page.is_seen("B01", (250, 0, 250))
     assert (page.scale, page.at) == (scale, at)
-    assert page.one("#png").get_attribute("href").endswith("/masks/montage.png")
+    assert page.element("#png").get_attribute("href").endswith("/masks/montage.png")
 
 
 def test_the_well_under_the_pointer_is_named_with_its_site_and_file(
@@ -173,7 +173,7 @@ def test_the_well_under_the_pointer_is_named_with_its_site_and_file(
     file = picture(built, "A02", plates.named("A02", "1"))
     page.point_at("A02").perform()
     page.until("A02", lambda: page.info == f"A02, site 1 {file}")
-    assert page.one("#tip").text.replace("\u00a0", " ") == "A02, site 1"
+    assert page.element("#tip").text.replace("\u00a0", " ") == "A02, site 1"
     page.point_at("B01").perform()
     page.until("B01", lambda: page.info.startswith("B01, site 1 "))
 
@@ -183,7 +183,7 @@ def test_the_link_leads_to_the_full_picture(page: Page, built: Built) -> None:
     page.until("A02", lambda: page.info.startswith("A02"))
     page.point_at("A01").perform()
     assert page.info.startswith("A02")  # it is kept, so that the link can be reached
-    page.one("#info a").click()
+    page.element("#info a").click()
     page.until("the picture", lambda: page.browser.current_url.endswith(".png"))
     assert page.browser.current_url == address(
         picture(built, "A02", plates.named("A02", "1"))
@@ -191,8 +191,8 @@ def test_the_link_leads_to_the_full_picture(page: Page, built: Built) -> None:
     assert page.script("document.images[0].naturalWidth") == SIZE[0]
 
 
-def test_a_picture_that_cannot_be_read_is_told(page: Page) -> None:
-    assert "4 wells, 3 of 4 pictures, 1 cannot be read" in page.one(".facts").text
+def test_a_picture_that_cannot_be_read_is_reported(page: Page) -> None:
+    assert "4 wells, 3 of 4 pictures, 1 cannot be read" in page.element(".facts").text
     page.point_at("C03").perform()
     page.until("C03", lambda: page.info.endswith("(cannot be read)"))
 
@@ -223,7 +223,7 @@ def test_keys_alone_reach_a_well_and_its_link(page: Page) -> None:
             break
     assert page.script("document.activeElement.href").endswith("A01_s1--outlines.png")
     page.press(Keys.ESCAPE)
-    assert page.script("kept") is None
+    assert page.script("selected") is None
 
 
 def test_the_pointer_drags_and_the_wheel_zooms_where_it_is(page: Page) -> None:
@@ -233,7 +233,7 @@ def test_the_pointer_drags_and_the_wheel_zooms_where_it_is(page: Page) -> None:
     chain.release().perform()
     x, y = page.middle("B01")
     assert (x, y) == pytest.approx((before[0] - 20, before[1] - 30), abs=1.5)
-    assert page.script("kept") is None
+    assert page.script("selected") is None
     box = page.plate.rect
     origin = round(box["x"] + x), round(box["y"] + y)
     scale = page.scale
@@ -251,7 +251,7 @@ def test_double_click_and_buttons_zoom(page: Page) -> None:
     page.point_at("A02").double_click().perform()
     page.until("twice", lambda: page.scale == pytest.approx(2 * fit))
     for button, expected in (("in", 3), ("out", 2), ("fit", 1)):
-        page.one(f"#{button}").click()
+        page.element(f"#{button}").click()
         assert page.scale == pytest.approx(expected * fit), button
 
 
@@ -261,7 +261,7 @@ def test_labels_stay_in_sight(page: Page) -> None:
     page.open("kind=outlines&well=B01")
     page.until("a label", lambda: "1" in page.labels("across"))
     page.until("one row", lambda: "B" in page.labels("down"))
-    strip = page.one("#down").rect
+    strip = page.element("#down").rect
     for label in page.browser.find_elements(By.CSS_SELECTOR, "#down span"):
         if label.is_displayed():
             assert label.rect["y"] >= strip["y"] - 1
@@ -270,7 +270,7 @@ def test_labels_stay_in_sight(page: Page) -> None:
             )
 
 
-def test_more_is_seen_the_closer_one_looks(page: Page) -> None:
+def test_a_closer_view_shows_more(page: Page) -> None:
     levels = page.script("kind.levels.length")
     assert levels == 3
     resize(page.browser, 480, 600)
@@ -300,7 +300,7 @@ def test_an_address_can_name_a_well(page: Page) -> None:
 
 
 def test_wells_are_also_a_list(page: Page) -> None:
-    page.one("summary").click()
+    page.element("summary").click()
     rows = page.browser.find_elements(By.CSS_SELECTOR, "#wells tr")
     cells = [row.find_elements(By.TAG_NAME, "td") for row in rows]
     assert [[cell.text for cell in row[:2]] for row in cells] == [
@@ -316,12 +316,12 @@ def test_everything_has_a_name_for_those_who_do_not_see_it(page: Page) -> None:
     assert page.plate.accessible_name == (
         "Montage of plate P1, outlines: 4 wells, 3 of 4 pictures, 1 cannot be read"
     )
-    assert page.one("#kind").accessible_name == "Picture"
+    assert page.element("#kind").accessible_name == "Picture"
     names = [
         b.accessible_name for b in page.browser.find_elements(By.TAG_NAME, "button")
     ]
     assert names == ["Zoom in", "Zoom out", "Whole plate"]
-    chain = ActionChains(page.browser).click(page.one("#fit"))
+    chain = ActionChains(page.browser).click(page.element("#fit"))
     chain.send_keys(Keys.TAB, Keys.TAB).perform()
     ring = "getComputedStyle(document.activeElement).outlineStyle"
     assert page.script("document.activeElement.id") == "plate"
@@ -354,6 +354,6 @@ def test_a_plate_may_have_an_odd_name(built: Built, browser: WebDriver) -> None:
     file.write_text(page_of([kind | names]))
     page = Page(browser, file)
     page.open()
-    assert page.one("h1").text.startswith(odd)
+    assert page.element("h1").text.startswith(odd)
     assert page.browser.title.startswith(odd)
-    assert [option.text for option in Select(page.one("#kind")).options] == [odd]
+    assert [option.text for option in Select(page.element("#kind")).options] == [odd]

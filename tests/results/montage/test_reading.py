@@ -115,7 +115,7 @@ def test_of_a_tiff_with_scales_the_smallest_that_is_enough_is_read() -> None:
     ],
     ids=["empty", "text", "cut-tiff", "cut-png"],
 )
-def test_what_cannot_be_read_is_told_in_one_line(data: bytes) -> None:
+def test_what_cannot_be_read_is_reported_in_one_line(data: bytes) -> None:
     with pytest.raises(
         InputError, match=r"^a/b\.png: cannot be read as a picture \(.+"
     ):

@@ -85,13 +85,13 @@ def ran(
 ) -> None:
     """Publish an Image.csv of each job and record the job as done, but for some."""
     plan = project.plan(step)
-    book = project.ledger(plan.step)
+    ledger = project.ledger(plan.step)
     for job in plan.jobs:
         mine = {key: v for key, v in values.items() if _of(job, key)}
         if job.id not in left:
             text = image_csv(mine)
             project.places.outputs.write(f"{job.destination}/{name}", text.encode())
-            book.record(Outcome(job, versions={"cellprofiler": VERSION}))
+            ledger.record(Outcome(job, versions={"cellprofiler": VERSION}))
 
 
 def _of(job: Job, key: SiteKey) -> bool:

@@ -87,7 +87,7 @@ def test_tables_hold_all_sites_and_all_flags(built: Built) -> None:
     assert len(rows) == 24
     assert list(rows[0]) == [*made.NAMES, MEAN, MAXIMAL, SLOPE]
     assert [float(row[MEAN]) for row in rows] == [
-        float(str(one[MEAN])) for one in values().values()
+        float(str(measures[MEAN])) for measures in values().values()
     ]
     flags = table(project, "flagged_sites.csv")
     assert [(r["Metadata_Well"], r["measure"], r["value"]) for r in flags] == [
@@ -110,7 +110,7 @@ def test_flags_before_the_command_has_run_are_an_error(built: Built) -> None:
         qc.flagged(built.project())
 
 
-def test_a_damaged_table_of_flags_is_told(built: Built) -> None:
+def test_a_damaged_table_of_flags_is_reported(built: Built) -> None:
     write(built.root / FOLDER / "flagged_sites.csv", "Metadata_Plate,Well\nP1,A01\n")
     with pytest.raises(InputError, match="has no column Metadata_Well: run "):
         qc.flagged(built.project())
@@ -168,14 +168,14 @@ def test_controls_come_from_platemaps_without_a_setting(built: Built) -> None:
     assert controls == {"dmso", "all wells"}
 
 
-def test_controls_that_no_plate_has_are_told(built: Built) -> None:
+def test_controls_that_no_plate_has_are_noted(built: Built) -> None:
     found = judge(built.project(), controls=["P24"])
     assert "control controls (P24, ...): no plate has results of its wells" in (
         found.notes
     )
 
 
-def test_jobs_that_are_not_done_are_left_out_and_told(tmp_path: Path) -> None:
+def test_jobs_that_are_not_done_are_left_out_and_noted(tmp_path: Path) -> None:
     project = made.built(tmp_path / "project", wells=WELLS).project()
     made.ran(project, values(), left=["P1-A01", "P1-A03"])
     found = judge(project)
@@ -190,7 +190,7 @@ def test_results_of_an_older_pipeline_are_not_judged(built: Built) -> None:
         judge(built.project())
 
 
-def test_a_small_batch_is_told(tmp_path: Path) -> None:
+def test_a_small_batch_is_noted(tmp_path: Path) -> None:
     project = made.built(tmp_path / "project").project()
     made.ran(project, made.plate(made.sound(6)))
     assert judge(project).notes == [
@@ -199,7 +199,7 @@ def test_a_small_batch_is_told(tmp_path: Path) -> None:
     ]
 
 
-def test_sites_without_a_value_are_told(tmp_path: Path) -> None:
+def test_sites_without_a_value_are_noted(tmp_path: Path) -> None:
     project = made.built(tmp_path / "project", wells=WELLS).project()
     rows = values()
     del rows[BAD][SLOPE]
@@ -209,7 +209,7 @@ def test_sites_without_a_value_are_told(tmp_path: Path) -> None:
     assert f"{SLOPE}: 1 image set without a value: not judged" in found.notes
 
 
-def test_a_measure_that_is_mostly_the_same_is_told(tmp_path: Path) -> None:
+def test_a_measure_that_is_mostly_the_same_is_noted(tmp_path: Path) -> None:
     project = made.built(tmp_path / "project", wells=WELLS).project()
     made.ran(project, made.plate([-2.0], wells=WELLS))
     note = (
@@ -225,19 +225,19 @@ def test_a_file_with_a_prefix_is_found(tmp_path: Path) -> None:
     assert judge(project).count("P1") == 24
 
 
-def test_a_step_without_image_csv_is_told(tmp_path: Path) -> None:
+def test_a_step_without_image_csv_is_reported(tmp_path: Path) -> None:
     project = made.built(tmp_path / "project", wells=WELLS).project()
     made.ran(project, values(), name="Nuclei.csv")
     with pytest.raises(InputError, match="none of 12 done jobs has an Image"):
         judge(project)
 
 
-def test_a_step_without_measures_is_told(built: Built) -> None:
+def test_a_step_without_measures_is_reported(built: Built) -> None:
     with pytest.raises(InputError, match="have no column Count_\\*: add "):
         judge(built.project(), measures=["Count_*"])
 
 
-def test_an_unknown_measure_of_the_settings_is_told(built: Built) -> None:
+def test_an_unknown_measure_of_the_settings_is_reported(built: Built) -> None:
     threshold = {"ImageQuality_PowerLogSlope_*": {"low_mad": 3}}
     with pytest.raises(ConfigError, match=f"did you mean {SLOPE}"):
         judge(built.project(), thresholds=threshold)
@@ -256,7 +256,7 @@ def two(tmp_path: Path) -> Built:
     return found
 
 
-def test_one_plate_can_be_read_again_and_the_others_are_kept(two: Built) -> None:
+def test_one_plate_can_be_read_again_and_the_others_stay(two: Built) -> None:
     project = two.project()
     rows = values(["P1", "P2"])
     rows[SiteKey("P2", "B01", "1")][MAXIMAL] = 1
@@ -274,7 +274,7 @@ def test_one_plate_can_be_read_again_and_the_others_are_kept(two: Built) -> None
 
 def test_a_plate_of_the_command_line_is_shown_alone(two: Built) -> None:
     result = call("-C", two.root, "--plate", "P2", "--json")
-    assert [one["plate"] for one in json.loads(result.stdout)["plates"]] == ["P2"]
+    assert [plate["plate"] for plate in json.loads(result.stdout)["plates"]] == ["P2"]
 
 
 # The command
@@ -308,7 +308,7 @@ def test_the_persite_step_is_taken_if_it_is_the_one_that_ran(tmp_path: Path) -> 
     assert json.loads(call("-C", built.root, "--json").stdout)["step"] == "qc_persite"
 
 
-def test_nothing_has_run_is_told(tmp_path: Path) -> None:
+def test_nothing_has_run_is_reported(tmp_path: Path) -> None:
     built = made.built(tmp_path / "project")
     result = call("-C", built.root)
     assert result.exit_code == 2
@@ -316,7 +316,7 @@ def test_nothing_has_run_is_told(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def test_a_plate_that_is_not_there_is_told(built: Built) -> None:
+def test_a_plate_that_is_not_there_is_reported(built: Built) -> None:
     result = call("-C", built.root, "--plate", "P7")
     assert result.exit_code == 2
     assert "--plate P7: is not in the plan: it has P1" in result.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from cpengine.config.qc import QcSection
 from cpengine.results.qc.controls import of_platemaps, of_settings
-from cpengine.results.qc.wells import normal, position, row_name
+from cpengine.results.qc.wells import normal
 from cpengine.storage.store import Storage
 from tests.build import write
 
@@ -14,22 +14,11 @@ INDEX = "Assay_Plate_Barcode,Plate_Map_Name\nP1,map1\nP2,map2\n"
 
 
 @pytest.mark.parametrize(
-    ("well", "place", "name"),
-    [
-        ("A01", (1, 1), "A01"),
-        ("a1", (1, 1), "A01"),
-        ("P-24", (16, 24), "P24"),
-        ("AF48", (32, 48), "AF48"),
-        ("A00", None, "A00"),
-        ("r01c01", None, "r01c01"),
-    ],
+    ("well", "name"),
+    [("A01", "A01"), ("a1", "A01"), ("P-24", "P24"), ("r01c01", "A01"), ("A00", "A00")],
 )
-def test_wells_have_a_place(
-    well: str, place: tuple[int, int] | None, name: str
-) -> None:
-    assert (position(well), normal(well)) == (place, name)
-    if place:
-        assert name.startswith(row_name(place[0]))
+def test_wells_have_one_spelling(well: str, name: str) -> None:
+    assert normal(well) == name
 
 
 def test_a_list_of_wells_is_one_control_on_every_plate() -> None:

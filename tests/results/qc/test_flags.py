@@ -105,7 +105,7 @@ def test_the_worst_comes_first() -> None:
     assert names(found) == ["P1-A01-42", "P1-A01-43", "P1-A01-41"]
 
 
-def test_why_is_said_in_words() -> None:
+def test_why_is_given_in_words() -> None:
     (flag,) = of(LOW, [*sound(40), -2.5])
     assert flag.reason == "blurred"
     assert flag.why == (

@@ -35,8 +35,9 @@ def test_rows_are_sorted_by_plate_well_and_site() -> None:
 
 def test_columns_that_some_files_lack_have_no_value_there() -> None:
     other = SiteKey("P1", "A01", "2")
-    one, two = image_csv({A: {SLOPE: -2}}), image_csv({other: {SLOPE: -1, MEAN: 3}})
-    found = sites(one, two)
+    first = image_csv({A: {SLOPE: -2}})
+    second = image_csv({other: {SLOPE: -1, MEAN: 3}})
+    found = sites(first, second)
     assert found.values[SLOPE].tolist() == [-2, -1]
     assert np.isnan(found.values[MEAN]).tolist() == [True, False]
 
@@ -59,7 +60,7 @@ def test_a_plate_without_sites_has_one_site_a_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("", "Image.csv: has no image sets: "),
         ("Count_Cells\n", "Image.csv: has no image sets: "),
@@ -70,8 +71,8 @@ def test_a_plate_without_sites_has_one_site_a_well() -> None:
         ("Metadata_Plate,Metadata_Well\nP1\n", "has a row of 1 values for 2 columns: "),
     ],
 )
-def test_files_that_cannot_be_used_are_told(text: str, said: str) -> None:
+def test_files_that_cannot_be_used_are_reported(text: str, expected: str) -> None:
     with pytest.raises(InputError) as caught:
         parse(text, "Image.csv", ALL)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -87,7 +87,7 @@ def test_a_batch_without_flags_says_so() -> None:
 def test_wells_have_the_means_of_their_sites() -> None:
     assessment = found()
     data = embedded(render(assessment, "proj", "B1"))
-    names = [one["name"] for one in data["measures"]]  # type: ignore[attr-defined] # JSON
+    names = [measure["name"] for measure in data["measures"]]  # type: ignore[attr-defined] # JSON
     (first, _) = data["plates"]  # type: ignore[misc] # JSON
     assert first["shape"] == [8, 12]
     assert first["wells"][0] == ["A01", 1, 1, 2]
@@ -105,7 +105,7 @@ def test_measures_that_never_change_are_left_out_unless_they_can_flag() -> None:
         parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
     )
     data = embedded(render(assess("qc", sites, QcSection(), {}), "proj", "B1"))
-    names = [one["name"] for one in data["measures"]]  # type: ignore[attr-defined] # JSON
+    names = [measure["name"] for measure in data["measures"]]  # type: ignore[attr-defined] # JSON
     assert names == [MAXIMAL, SLOPE, MEAN]
 
 
@@ -127,7 +127,7 @@ def test_the_page_needs_nothing_else() -> None:
     }
 
 
-def test_limits_are_told_in_words() -> None:
+def test_limits_are_given_in_words() -> None:
     limits = BUILT_IN["ImageQuality_PercentMaximal_*"]
     assert limits_in_words(limits) == "above 0.25"
     both = limits.model_copy(update={"low_mad": 3.5})
@@ -177,8 +177,8 @@ def test_arrow_keys_go_from_well_to_well_and_tell_why(opened: WebDriver) -> None
     opened.find_element(By.CSS_SELECTOR, 'td[data-well="0"]').click()
     opened.execute_script("document.querySelector('td[data-well]').focus()")
     ActionChains(opened).send_keys(Keys.ARROW_RIGHT).perform()
-    told = opened.find_element(By.ID, "well").text
-    assert told.startswith("A02: -2.30 (mean of 2 image sets)\nsite 2: OrigDNA blurred")
+    text = opened.find_element(By.ID, "well").text
+    assert text.startswith("A02: -2.30 (mean of 2 image sets)\nsite 2: OrigDNA blurred")
     ActionChains(opened).send_keys(Keys.ARROW_DOWN, Keys.ARROW_LEFT).perform()
     assert opened.find_element(By.ID, "well").text.startswith("B01: ")
 

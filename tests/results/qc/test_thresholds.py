@@ -54,7 +54,7 @@ def test_the_most_specific_pattern_wins() -> None:
     assert found[MEAN].min == 3
 
 
-def test_an_unknown_measure_is_told_the_nearest() -> None:
+def test_an_unknown_measure_is_reported_with_the_nearest() -> None:
     text = '[thresholds."ImageQuality_PowerLogSlope_*"]\nlow_mad = 4\n'
     assert refusal(text) == (
         'qc.thresholds."ImageQuality_PowerLogSlope_*": no measure has such a name: '
@@ -62,7 +62,7 @@ def test_an_unknown_measure_is_told_the_nearest() -> None:
     )
 
 
-def test_a_measure_like_none_is_told_what_there_is() -> None:
+def test_a_measure_like_none_is_reported_with_what_there_is() -> None:
     assert refusal("[thresholds.zzz]\nmin = 1\n") == (
         'qc.thresholds."zzz": no measure has such a name: there are '
         "ImageQuality_MeanIntensity_*, ImageQuality_PercentMaximal_*, "

@@ -78,7 +78,7 @@ def test_one_step_without_jobs_does_not_keep_others_from_theirs(made: Project) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         ((), "nothing has run yet: run a step, or name one"),
         (("analysis",), "analysis: no job has ended yet: run it, or look again later"),
@@ -88,15 +88,15 @@ def test_one_step_without_jobs_does_not_keep_others_from_theirs(made: Project) -
         (("nonsense",), "nonsense: is not a step"),
     ],
 )
-def test_what_cannot_be_is_told_in_a_line(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+def test_what_cannot_be_is_reported_in_a_line(
+    tmp_path: Path, arguments: tuple[str, ...], expected: str
 ) -> None:
     made = build.project(tmp_path).project()
     result = call(*arguments, "-C", made.folder)
     assert result.exit_code == 2
     *_, last = result.stderr.splitlines()
     assert last.startswith("error: ")
-    assert said in last
+    assert expected in last
 
 
 def test_a_page_on_s3_is_not_opened(bucket: str, tmp_path: Path) -> None:

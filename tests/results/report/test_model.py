@@ -19,7 +19,6 @@ from cpengine.project import Project
 from cpengine.results import report
 from cpengine.results.report import facts
 from cpengine.results.report import model as models
-from cpengine.results.report.well_states import row_name
 from tests import build
 from tests.build import change
 from tests.results.report.made import STEP, VERSION, Size, project
@@ -34,11 +33,11 @@ def model(project: Project, step: str = STEP, **more: Any) -> dict[str, Any]:
 
 
 def outcomes(project: Project, step: str = STEP) -> list[Outcome]:
-    ledger = book(project, step)
+    ledger = ledger_of(project, step)
     return ledger.outcomes(name for some in ledger.markers().values() for name in some)
 
 
-def book(project: Project, step: str = STEP) -> Ledger:
+def ledger_of(project: Project, step: str = STEP) -> Ledger:
     return project.ledger(project.step(step))
 
 
@@ -58,15 +57,17 @@ def test_numbers_of_a_real_plate_are_those_of_its_markers(plate: Project) -> Non
     assert summary["states"] == {"done": 4, "failed": 0, "stale": 0, "left": 0}
     assert (summary["jobs"], summary["image_sets_done"]) == (4, 4)
     assert summary["slots"] == 2
-    assert summary["cpu_s"] == pytest.approx(sum(one.cpu_s for one in ran))
-    assert summary["peak_memory"] == max(one.peak_memory for one in ran)
-    counts = {one.job.id: one.measures["Count_Cells"] for one in ran}
+    assert summary["cpu_s"] == pytest.approx(sum(outcome.cpu_s for outcome in ran))
+    assert summary["peak_memory"] == max(outcome.peak_memory for outcome in ran)
+    counts = {outcome.job.id: outcome.measures["Count_Cells"] for outcome in ran}
     assert by_job(found, "Count_Cells") == counts
-    wall_s = {one.job.id: pytest.approx(one.wall_s, abs=0.06) for one in ran}
+    wall_s = {
+        outcome.job.id: pytest.approx(outcome.wall_s, abs=0.06) for outcome in ran
+    }
     assert by_job(found, "wall_s") == wall_s
     modules = {f"{m['number']} {m['name']}": m["seconds"] for m in found["modules"]}
     assert modules == {
-        name: pytest.approx(sum(one.module_s[name] for one in ran))
+        name: pytest.approx(sum(outcome.module_s[name] for outcome in ran))
         for name in ran[0].module_s
     }
     assert found["versions"]["cellprofiler"] == [VERSION]
@@ -88,14 +89,16 @@ def test_a_step_of_plates_has_a_job_a_plate_and_no_map(plate: Project) -> None:
 def test_wells_sum_counts_and_average_quality(tmp_path: Path) -> None:
     made = project(tmp_path, Size(wells=1, sites=3))
     found = model(made)
-    ran = [one for one in outcomes(made) if one.done]
+    ran = [outcome for outcome in outcomes(made) if outcome.done]
     wells = {measure["name"]: measure["wells"] for measure in found["measures"]}
-    assert wells["Count_Cells"] == [sum(one.measures["Count_Cells"] for one in ran)]
+    assert wells["Count_Cells"] == [
+        sum(outcome.measures["Count_Cells"] for outcome in ran)
+    ]
     slope = "ImageQuality_PowerLogLogSlope_OrigDNA"
-    mean = sum(one.measures[slope] for one in ran) / len(ran)
+    mean = sum(outcome.measures[slope] for outcome in ran) / len(ran)
     assert wells[slope] == [pytest.approx(mean, rel=1e-3)]
     assert wells["Peak memory"] == [
-        pytest.approx(max(one.peak_memory for one in outcomes(made)), rel=1e-3)
+        pytest.approx(max(outcome.peak_memory for outcome in outcomes(made)), rel=1e-3)
     ]
 
 
@@ -109,9 +112,9 @@ def test_half_way_the_rest_is_left(tmp_path: Path) -> None:
 
 def test_a_run_that_is_under_way_says_how_far_it_is(tmp_path: Path) -> None:
     made = project(tmp_path, SMALL, left=0.5)
-    record = run_record.last_run(book(made))
+    record = run_record.last_run(ledger_of(made))
     assert record is not None
-    with Lifeline(book(made), record["id"], {}, lambda: "2/4 done"):
+    with Lifeline(ledger_of(made), record["id"], {}, lambda: "2/4 done"):
         assert model(made)["summary"]["under_way"] == "2/4 done"
         page = report.make(made, STEP).html()
     assert "A run is under way." in page
@@ -135,7 +138,7 @@ def test_a_job_that_failed_after_it_was_done_shows_its_failure(tmp_path: Path) -
     change(made.places.workspace.path(made.step(STEP).pipeline), "Nuclei", "Kernels")
     job = next(j for j in made.plan(STEP).jobs if j.id == first.job.id)
     failure = Failure(FailureKind.TIMEOUT, "took too long")
-    book(made).record(replace(first, job=job, failure=failure, wall_s=99.0))
+    ledger_of(made).record(replace(first, job=job, failure=failure, wall_s=99.0))
     found = model(made)
     assert found["summary"]["states"]["failed"] == 1
     assert by_job(found, "wall_s")[job.id] == 99
@@ -158,9 +161,9 @@ def test_results_of_dcp_are_done_and_have_no_numbers(tmp_path: Path) -> None:
 def test_a_job_whose_machine_was_lost_failed_at_no_known_time(tmp_path: Path) -> None:
     made = project(tmp_path, SMALL, left=0.25)
     begun = model(made)["summary"]["first"]
-    (left,) = (j for j in made.plan(STEP).jobs if j.id not in book(made).markers())
+    (left,) = (j for j in made.plan(STEP).jobs if j.id not in ledger_of(made).markers())
     failure = Failure(FailureKind.NODE_LOST, "its worker is gone")
-    book(made).record(Outcome(left, failure, versions={"cellprofiler": VERSION}))
+    ledger_of(made).record(Outcome(left, failure, versions={"cellprofiler": VERSION}))
     found = model(made)
     assert found["failures"][-1]["jobs"] == [left.id]
     assert found["summary"]["first"] == begun
@@ -175,19 +178,19 @@ def test_a_part_can_be_taken(tmp_path: Path) -> None:
     assert found["part"] == {"Metadata_Plate": ["SQ00015168"]}
 
 
-def test_a_step_without_any_marker_is_told_in_a_line(tmp_path: Path) -> None:
+def test_a_step_without_any_marker_is_reported_in_a_line(tmp_path: Path) -> None:
     made = build.project(tmp_path).project()
     with pytest.raises(InputError, match=r"^analysis: no job has ended yet: run it, "):
         report.make(made, STEP)
 
 
-def test_an_unknown_step_is_told_in_a_line(tmp_path: Path) -> None:
+def test_an_unknown_step_is_reported_in_a_line(tmp_path: Path) -> None:
     made = build.project(tmp_path).project()
     with pytest.raises(ConfigError, match="analyse: is not a step: did you mean"):
         report.make(made, "analyse")
 
 
-def test_more_jobs_than_a_page_can_show_are_told_in_a_line(
+def test_more_jobs_than_a_page_can_show_are_reported_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = project(tmp_path, SMALL)
@@ -203,16 +206,18 @@ def test_failures_are_grouped_by_cause_with_log_cure_and_commands(
     tmp_path: Path,
 ) -> None:
     made = project(tmp_path, Size(wells=3, sites=2))
-    ledger = book(made)
-    found = sorted(outcomes(made), key=lambda one: one.job.id)
-    for number, one in enumerate(found[:5]):
-        said = f"cannot read image {number}.tif" if number < 4 else "it is odd"
-        failure = Failure(FailureKind.CELLPROFILER, said, "LoadData", log="there")
-        ledger.record(replace(one, job=replace(one.job, earlier=()), failure=failure))
-        ledger.remove(_name(ledger, one.job.id, "done"))
-        ledger.storage.write(ledger.log(one.job), b"line\n" * 50 + b"the end\n")
+    ledger = ledger_of(made)
+    found = sorted(outcomes(made), key=lambda outcome: outcome.job.id)
+    for number, outcome in enumerate(found[:5]):
+        message = f"cannot read image {number}.tif" if number < 4 else "it is odd"
+        failure = Failure(FailureKind.CELLPROFILER, message, "LoadData", log="there")
+        ledger.record(
+            replace(outcome, job=replace(outcome.job, earlier=()), failure=failure)
+        )
+        ledger.remove(_name(ledger, outcome.job.id, "done"))
+        ledger.storage.write(ledger.log(outcome.job), b"line\n" * 50 + b"the end\n")
     first, second = model(made)["failures"]
-    assert first["jobs"] == [one.job.id for one in found[:4]]
+    assert first["jobs"] == [outcome.job.id for outcome in found[:4]]
     assert (first["kind"], first["module"]) == ("cellprofiler", "LoadData")
     assert first["log"].splitlines() == ["line"] * 19 + ["the end"]
     assert first["cure"].startswith("read the log")
@@ -229,14 +234,14 @@ def _name(ledger: Ledger, job: str, state: str) -> str:
 
 def test_time_lost_counts_failed_and_earlier_attempts(tmp_path: Path) -> None:
     made = project(tmp_path, Size(wells=2, sites=1))
-    ledger = book(made)
+    ledger = ledger_of(made)
     ends = (
         (2, None),  # its first attempt took as long, as far as we know
         (2, Failure(FailureKind.CRASH, "it crashed")),
     )
-    for one, (attempt, failure) in zip(outcomes(made), ends, strict=True):
-        ledger.remove(_name(ledger, one.job.id, ""))
-        ledger.record(replace(one, attempt=attempt, failure=failure, wall_s=10.0))
+    for outcome, (attempt, failure) in zip(outcomes(made), ends, strict=True):
+        ledger.remove(_name(ledger, outcome.job.id, ""))
+        ledger.record(replace(outcome, attempt=attempt, failure=failure, wall_s=10.0))
     summary = model(made)["summary"]
     assert summary["lost_s"] == 30
     assert summary["lost_part"] == 0.75
@@ -269,14 +274,10 @@ def test_wells_without_a_place_of_their_own_are_listed(
 def _with_one_done(made: Project) -> dict[str, Any]:
     job = made.plan(STEP).jobs[0]
     versions = {"cellprofiler": VERSION}
-    book(made).record(
+    ledger_of(made).record(
         Outcome(job, started="2026-11-22T10:00:00+00:00", wall_s=1, versions=versions)
     )
     return model(made)
-
-
-def test_rows_of_large_plates_have_two_letters() -> None:
-    assert [row_name(row) for row in (0, 25, 26, 31)] == ["A", "Z", "AA", "AF"]
 
 
 def test_the_state_of_a_well_is_its_worst_jobs(tmp_path: Path) -> None:
@@ -293,7 +294,7 @@ def test_values_of_single_jobs_are_left_out_where_they_are_too_many(
     monkeypatch.setattr(models, "_MOST_VALUES", 10)
     found = model(made)
     assert found["jobs"]["measures"] == {}
-    assert any(one["name"] == "Count_Cells" for one in found["measures"])
+    assert any(measure["name"] == "Count_Cells" for measure in found["measures"])
 
 
 # Memory
@@ -366,7 +367,7 @@ def _moved(local: Project, root: str, endpoint: str) -> Project:
     text = toml.read_text().replace('[storage]\nlayout = "default"\n', settings)
     toml.write_text(text)
     made = Project.load(local.folder)
-    ledger, there = book(local), book(made)
+    ledger, there = ledger_of(local), ledger_of(made)
     for outcome in outcomes(local):
         there.record(outcome)
     for name in ledger.storage.sizes(f"{ledger.folder}/runs"):

@@ -9,24 +9,6 @@ from cpengine.results.report.numbers import Spread
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"),
-        (8.24, "8.2 s"),
-        (9.96, "10 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min"),
-        (200, "3 min 20 s"),
-        (3599.7, "1 h 00 min"),
-        (7500, "2 h 05 min"),
-        (3 * 86400 + 4 * 3600, "3 d 4 h"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert numbers.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
     ("size", "text"),
     [(0, "0 MB"), (424988672, "405 MB"), (1024**3, "1 GB"), (1.5 * 1024**3, "1.5 GB")],
 )
@@ -52,8 +34,6 @@ def test_a_part_is_never_all_or_nothing_unless_it_is(part: float, text: str) -> 
 
 def test_counts_and_values() -> None:
     assert numbers.count(12345.0) == "12,345"
-    assert numbers.counted(1, "job") == "1 job"
-    assert numbers.counted(3456, "job") == "3,456 jobs"
     assert [numbers.value(v) for v in (0, -2.32012, 0.0154349, 12345.6)] == [
         "0",
         "-2.32",

@@ -65,7 +65,7 @@ def show(driver: WebDriver, text: str) -> None:
 
 def value_of(made: Project, name: str, well: str) -> float:
     found = report.make(made, STEP, cellprofiler=VERSION).model
-    (measure,) = (one for one in found["measures"] if one["name"] == name)
+    (measure,) = (m for m in found["measures"] if m["name"] == name)
     at = found["plates"][0]["wells"].index(well)
     value: float = measure["wells"][at]
     return value
@@ -95,9 +95,9 @@ def test_wells_with_failed_jobs_are_marked_by_more_than_colour(
     opened: WebDriver,
 ) -> None:
     failed = [
-        one
-        for one in opened.find_elements(By.CSS_SELECTOR, "#wells td.failed")
-        if "failed" in (one.get_attribute("aria-label") or "")
+        td
+        for td in opened.find_elements(By.CSS_SELECTOR, "#wells td.failed")
+        if "failed" in (td.get_attribute("aria-label") or "")
     ]
     assert failed
     mark = "return getComputedStyle(arguments[0], '::after').content"
@@ -145,7 +145,7 @@ def test_links_of_a_well_lead_to_logs_and_outputs(
     assert files.get_attribute("href") == outputs.path(job.destination).as_uri()
 
 
-def test_one_plate_can_be_looked_at_alone(opened: WebDriver) -> None:
+def test_one_plate_can_be_shown_alone(opened: WebDriver) -> None:
     Select(css(opened, "#plate")).select_by_visible_text("SQ00015168")
     shown = [f.is_displayed() for f in opened.find_elements(By.CSS_SELECTOR, "figure")]
     assert shown == [False, True]
@@ -157,9 +157,9 @@ def test_the_timeline_says_which_job_a_bar_is_and_can_be_zoomed(
     lanes = css(opened, "#lanes")
     opened.execute_script("arguments[0].scrollIntoView()", lanes)
     ActionChains(opened).move_to_element(lanes).perform()
-    said = css(opened, "#pointed").text
-    assert re.match(r"SQ\d+-[A-P]\d\d-\d: (done|failed), \d+ s from ", said)
-    assert "CellProfiler" in said
+    text = css(opened, "#pointed").text
+    assert re.match(r"SQ\d+-[A-P]\d\d-\d: (done|failed), \d+ s from ", text)
+    assert "CellProfiler" in text
     before = css(opened, "#lanes svg").get_dom_attribute("viewBox")
     css(opened, "#zoom [data-zoom='0.5']").click()
     _, _, width, _ = str(css(opened, "#lanes svg").get_dom_attribute("viewBox")).split()
@@ -252,7 +252,7 @@ def test_without_scripts_all_that_matters_is_there(
 
 def test_headings_are_in_order_and_names_are_unique(opened: WebDriver) -> None:
     headings = opened.find_elements(By.CSS_SELECTOR, "h1, h2, h3")
-    levels = [int(one.tag_name[1]) for one in headings]
+    levels = [int(heading.tag_name[1]) for heading in headings]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))

@@ -83,7 +83,7 @@ def done(*jobs: Job) -> Iterator[Event]:
 
 def follow(view: View, *events: Event | Iterator[Event]) -> View:
     """Let a view follow events."""
-    for event in events:
-        for one in event if isinstance(event, Iterator) else (event,):
-            view.listen(one)
+    for group in events:
+        for event in group if isinstance(group, Iterator) else (group,):
+            view.listen(event)
     return view

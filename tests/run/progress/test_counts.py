@@ -62,7 +62,7 @@ def test_image_sets_of_a_running_job_count_once_the_next_has_begun() -> None:
         JobRetried(Outcome(A, ERROR)),
     ],
 )
-def test_what_is_told_of_a_job_after_its_end_changes_nothing(late: Event) -> None:
+def test_what_is_reported_of_a_job_after_its_end_changes_nothing(late: Event) -> None:
     found = counts(JobStarted(A, 1), JobEnded(Outcome(A)), late)
     assert (found.done, found.running) == (1, {})
 

@@ -11,8 +11,8 @@ def failed(number: int, message: str, kind: FailureKind = FailureKind.CRASH) -> 
 
 def test_the_first_failure_of_a_cause_is_news_and_others_are_counted() -> None:
     failing = Failing()
-    told = [failing.add(failed(n, f"no channel in /data/{n}.csv")) for n in range(212)]
-    assert told == [True] + [False] * 211
+    news = [failing.add(failed(n, f"no channel in /data/{n}.csv")) for n in range(212)]
+    assert news == [True] + [False] * 211
     assert list(map(str, failing.commonest(5))) == [
         "212 jobs, first P0: crash: no channel in /data/0.csv"
     ]
@@ -39,7 +39,7 @@ def test_the_first_job_to_fail_for_good_is_news_after_retries_of_another() -> No
     assert not failing.add(failed(3, "no"))
 
 
-def test_tries_without_a_failed_job_are_told_as_tries() -> None:
+def test_tries_without_a_failed_job_are_reported_as_tries() -> None:
     failing = Failing()
     failing.add(failed(1, "no"), again=True)
     failing.add(failed(2, "no"), again=True)
@@ -61,14 +61,14 @@ def test_counts_are_news_once() -> None:
     assert list(failing.news(5)) == []
 
 
-def test_a_cause_that_was_told_with_its_only_job_is_no_news() -> None:
+def test_a_cause_that_was_reported_with_its_only_job_is_no_news() -> None:
     failing = Failing()
     failing.add(failed(1, "no"))
     assert list(failing.news(5)) == []
 
 
-def test_very_many_causes_are_not_told_one_by_one() -> None:
+def test_very_many_causes_are_not_reported_one_by_one() -> None:
     failing = Failing()
     words = [f"{a}{b}" for a in "abcdefgh" for b in "abcdefgh"]
-    told = [failing.add(failed(number, word)) for number, word in enumerate(words)]
-    assert 0 < sum(told) < len(words) == len(failing)
+    news = [failing.add(failed(number, word)) for number, word in enumerate(words)]
+    assert 0 < sum(news) < len(words) == len(failing)

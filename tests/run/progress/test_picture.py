@@ -270,26 +270,26 @@ def test_a_name_wider_than_its_letters_still_fits() -> None:
 def test_drawing_does_not_take_longer_for_more_jobs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looked: list[int] = []
+    spots: list[int] = []
 
     def work(sites: int) -> int:
         jobs = plan([f"P{n}" for n in range(4)], WELLS_384, sites)
         followed = follow(view(jobs), done(*jobs[:40]), JobStarted(jobs[50], 1))
-        looked.clear()
+        spots.clear()
         well = PlateMap.well
         with monkeypatch.context() as patch:
             patch.setattr(
                 PlateMap,
                 "well",
-                lambda self, spot: looked.append(spot) or well(self, spot),
+                lambda self, spot: spots.append(spot) or well(self, spot),
             )
             shown(followed)
-        return len(looked)
+        return len(spots)
 
     assert work(1) == work(9) == 384
 
 
-def test_outcomes_are_not_kept() -> None:
+def test_outcomes_are_not_held() -> None:
     jobs = plan(["P1"], WELLS_96)
     followed = view(jobs)
     for job in jobs:

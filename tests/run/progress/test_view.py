@@ -50,7 +50,7 @@ def plain(text: io.StringIO, clock: Clock) -> View:
     return View("analysis", ABC, Console(file=text), clock=clock)
 
 
-def test_without_a_terminal_failures_are_told_as_lines(
+def test_without_a_terminal_failures_are_printed_as_lines(
     plain: View, text: io.StringIO
 ) -> None:
     with plain:
@@ -63,7 +63,7 @@ def test_without_a_terminal_failures_are_told_as_lines(
     assert last.startswith("analysis: 0/3 done, 0 running, 1 failed, 2 left")
 
 
-def test_without_a_terminal_each_try_of_a_job_is_told(
+def test_without_a_terminal_each_try_of_a_job_is_reported(
     plain: View, text: io.StringIO
 ) -> None:
     outcome = Outcome(B, ERROR)
@@ -118,10 +118,10 @@ def test_a_terminal_gets_pictures_and_no_line_a_failure() -> None:
         follow(view, JobStarted(A, 1), ModuleDone(A, 1, "MeasureTexture", 9, 0.5))
         follow(view, JobStarted(B, 1), JobEnded(Outcome(B, ERROR)))
         view._live.refresh()
-    said = _said(console)
-    assert "module 9  MeasureTexture" in said
-    assert "✗ 1 job, first B: cellprofiler in Crop: ValueError: no" in said
-    assert "test B failed" not in said
+    output = _output(console)
+    assert "module 9  MeasureTexture" in output
+    assert "✗ 1 job, first B: cellprofiler in Crop: ValueError: no" in output
+    assert "test B failed" not in output
 
 
 def test_a_run_that_is_stopped_tells_where_it_stood_and_what_failed() -> None:
@@ -129,7 +129,7 @@ def test_a_run_that_is_stopped_tells_where_it_stood_and_what_failed() -> None:
     view = View("analysis", ABC, console).__enter__()
     follow(view, done(A), JobEnded(Outcome(B, ERROR)))
     view.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    stood, failed = _said(console).splitlines()[-2:]
+    stood, failed = _output(console).splitlines()[-2:]
     assert "analysis: 1/3 done" in stood
     assert failed == ("  failed: 1 job, first B: cellprofiler in Crop: ValueError: no")
 
@@ -139,12 +139,12 @@ def test_a_run_that_is_stopped_tells_why_jobs_are_tried_again() -> None:
     view = View("analysis", ABC, console).__enter__()
     follow(view, JobStarted(B, 1), JobRetried(Outcome(B, ERROR)))
     view.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-    assert _said(console).splitlines()[-1] == (
+    assert _output(console).splitlines()[-1] == (
         "  failed: 1 try, first B: cellprofiler in Crop: ValueError: no"
     )
 
 
-def test_notes_and_the_reason_of_a_stop_are_told_once(
+def test_notes_and_the_reason_of_a_stop_are_reported_once(
     plain: View, text: io.StringIO
 ) -> None:
     each = ProcessEachJob("it is a wrapper")
@@ -174,7 +174,7 @@ def test_others_get_each_event() -> None:
     assert got == events
 
 
-def test_what_was_done_before_is_not_looked_at_without_a_terminal() -> None:
+def test_what_was_done_before_is_not_read_without_a_terminal() -> None:
     def already() -> object:
         raise AssertionError
         yield
@@ -196,7 +196,7 @@ def test_image_sets_are_counted_from_the_jobs(plain: View) -> None:
     assert view.counts.image_sets == 10
 
 
-def _said(console: Console) -> str:
+def _output(console: Console) -> str:
     file = console.file
     assert isinstance(file, io.TextIOWrapper)
     file.flush()

@@ -24,8 +24,8 @@ AGAIN_S = 1.0  # after which a task that ended is replaced
 def of_this_machine() -> dict[str, str]:
     """The variables that stand for what an image and a machine have."""
     names = {"PATH", "HOME", "CPENGINE_HOME"}
-    kept = [name for name in os.environ if name in names or name.startswith(KERNELS)]
-    return {name: os.environ[name] for name in kept}
+    chosen = [name for name in os.environ if name in names or name.startswith(KERNELS)]
+    return {name: os.environ[name] for name in chosen}
 
 
 class Agent:
@@ -98,19 +98,19 @@ class Agent:
     def _run(self) -> None:
         while not self._closed.wait(EVERY_S):
             with self._lock:
-                self._look()
+                self._update()
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         if self._tasks:
             there = children()
             for task in self._tasks:
-                task.look(there)
+                task.track(there)
         running = Counter(task.service for task in self._tasks if task.alive)
         try:
             work = self._server.work(running)
         except OSError:  # the server is being killed, or started again
             return
-        wanted = {one["arn"]: one for one in work["services"]}
+        wanted = {service["arn"]: service for service in work["services"]}
         self._end(wanted, set(work["machines"]))
         for service in wanted.values():
             self._scale(service, work["machines"])
@@ -132,14 +132,20 @@ class Agent:
 
     def _scale(self, service: dict[str, Any], machines: list[str]) -> None:
         arn = service["arn"]
-        ours = [one for one in self._tasks if one.service == arn and not one.stopping]
+        ours = [
+            task for task in self._tasks if task.service == arn and not task.stopping
+        ]
         for task in ours[service["desired"] :]:
             task.stop(self._stop_s)
         if time.monotonic() < self._not_before.get(arn, 0):
             return
         for _ in range(service["desired"] - len(ours)):
             taken = Counter(task.machine for task in self._tasks)
-            free = [one for one in machines if taken[one] < self.tasks_per_machine]
+            free = [
+                machine
+                for machine in machines
+                if taken[machine] < self.tasks_per_machine
+            ]
             if not free:
                 return
             self._start(service, min(free, key=lambda machine: taken[machine]))
@@ -149,13 +155,13 @@ class Agent:
         folder = self._folder / f"task-{self.tasks_started}"
         folder.mkdir(parents=True)
         log = self._folder / f"task-{self.tasks_started}.log"
-        with log.open("wb") as said:
+        with log.open("wb") as output:
             process = subprocess.Popen(
                 self._command(service["command"]),
                 cwd=folder,
                 env=self._environment(service["environment"], folder),
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )

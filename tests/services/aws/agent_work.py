@@ -18,7 +18,7 @@ def work(running: dict[str, int]) -> dict[str, Any]:
         service.running_count = running.get(service.arn, 0)
         pending = service.desired_count - service.running_count
         service.pending_count = max(0, pending)
-    active = [_service(one) for one in services if one.status == "ACTIVE"]
+    active = [_service(service) for service in services if service.status == "ACTIVE"]
     return {"machines": _machines(), "services": active}
 
 
@@ -41,5 +41,7 @@ def _service(service: Service) -> dict[str, Any]:
         "desired": service.desired_count,
         "definition": definition.arn,
         "command": container.get("command", []),
-        "environment": {one["name"]: one["value"] for one in environment},
+        "environment": {
+            variable["name"]: variable["value"] for variable in environment
+        },
     }

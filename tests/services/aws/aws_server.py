@@ -57,8 +57,8 @@ class AwsServer(S3Server):
             text=True,
         )
         assert self._process.stdout
-        with self._process.stdout as said:
-            self.port = int(said.readline() or self._failed())
+        with self._process.stdout as output:
+            self.port = int(output.readline() or self._failed())
 
     def _failed(self) -> int:
         raise RuntimeError(f"the AWS server ended: {self._process.wait()}")

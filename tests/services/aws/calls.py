@@ -78,9 +78,9 @@ def _asked(environ: Environ, service: str, query: dict[str, Any]) -> tuple[str, 
         return _on_s3(environ, query), "rest-xml"
     body = environ["wsgi.input"].read().decode(errors="replace")
     environ["wsgi.input"].seek(0)  # it is all there, and moto reads it again
-    said = parse_qs(body) or query
+    parameters = parse_qs(body) or query
     protocol = "ec2" if service == "ec2" else "query"
-    return said.get("Action", ["?"])[0], protocol
+    return parameters.get("Action", ["?"])[0], protocol
 
 
 def _on_s3(environ: Environ, query: dict[str, Any]) -> str:
@@ -161,8 +161,8 @@ def _as_json(call: ApiCall, kind: str, status: int, code: str) -> Answer:
     text = json.dumps({"__type": code, "message": MESSAGES[kind]})
     old: tuple[tuple[str, str], ...] = ()
     if call.service in WITH_OLD_CODES and kind in ("denied", "expired"):
-        status, said = REFUSALS[kind]["query"]
-        old = (("x-amzn-query-error", f"{said};Sender"),)
+        status, old_code = REFUSALS[kind]["query"]
+        old = (("x-amzn-query-error", f"{old_code};Sender"),)
     return _answer(status, text, "application/x-amz-json-1.1", *old)
 
 

@@ -19,7 +19,7 @@ from moto.ec2.responses.spot_fleets import SpotFleets
 Ended = tuple[dict[str, str], dict[str, str]]
 Counted = tuple[dict[Any, int], float]
 ENDED_AT = "User initiated (%Y-%m-%d %H:%M:%S UTC)"  # as moto notes it
-KEPT = ("ValidFrom", "ValidUntil", "TerminateInstancesWithExpiration", "Type")
+EXTRA_KEYS = ("ValidFrom", "ValidUntil", "TerminateInstancesWithExpiration", "Type")
 
 _make = Fleet.__init__
 _request = SpotFleets.request_spot_fleet
@@ -40,7 +40,7 @@ def launched_by(backend: Any, fleet: str) -> Iterator[Any]:
 
 def end_all(backend: Any, fleet: Any) -> None:
     fleet.target_capacity = 0
-    ids = [one.id for one in launched_by(backend, fleet.id)]
+    ids = [instance.id for instance in launched_by(backend, fleet.id)]
     backend.terminate_instances(ids)
 
 
@@ -105,13 +105,13 @@ def request_spot_fleet(asked: SpotFleets) -> ActionResult:
     config.setdefault("AllocationStrategy", "lowestPrice")
     answer: Any = _request(asked)
     made = asked.ec2_backend.spot_fleet_requests[answer.result["SpotFleetRequestId"]]
-    made.kept = {name: config[name] for name in KEPT if name in config}
+    made.extra_config = {name: config[name] for name in EXTRA_KEYS if name in config}
     made.create_time = datetime.now(UTC)
     return answer
 
 
 def config_of(fleet: SpotFleetRequest) -> dict[str, Any]:
-    return {**_config(fleet), **getattr(fleet, "kept", {})}
+    return {**_config(fleet), **getattr(fleet, "extra_config", {})}
 
 
 def cancel_spot_fleet_requests(asked: SpotFleets) -> ActionResult:

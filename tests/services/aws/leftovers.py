@@ -43,27 +43,27 @@ def _of_ecs(ecs: Any) -> Iterator[str]:
 
 def _of_ec2(ec2: Any) -> Iterator[str]:
     spot = "describe_spot_fleet_requests"
-    for one in _pages(ec2, spot, "SpotFleetRequestConfigs"):
-        if one["SpotFleetRequestState"] in LIVE:
-            yield f"spot fleet: {one['SpotFleetRequestId']}"
-    for one in _pages(ec2, "describe_fleets", "Fleets"):
-        if one["FleetState"] in LIVE:
-            yield f"fleet: {one['FleetId']}"
+    for request in _pages(ec2, spot, "SpotFleetRequestConfigs"):
+        if request["SpotFleetRequestState"] in LIVE:
+            yield f"spot fleet: {request['SpotFleetRequestId']}"
+    for fleet in _pages(ec2, "describe_fleets", "Fleets"):
+        if fleet["FleetState"] in LIVE:
+            yield f"fleet: {fleet['FleetId']}"
     for machines in _pages(ec2, "describe_instances", "Reservations"):
-        for one in machines["Instances"]:
-            if one["State"]["Name"] in ("pending", "running"):
-                yield f"instance: {one['InstanceId']}"
-    for one in _pages(ec2, "describe_launch_templates", "LaunchTemplates"):
-        yield f"launch template: {one['LaunchTemplateName']}"
+        for instance in machines["Instances"]:
+            if instance["State"]["Name"] in ("pending", "running"):
+                yield f"instance: {instance['InstanceId']}"
+    for template in _pages(ec2, "describe_launch_templates", "LaunchTemplates"):
+        yield f"launch template: {template['LaunchTemplateName']}"
 
 
 def _of_cloudwatch(cloudwatch: Any) -> Iterator[str]:
-    for one in _pages(cloudwatch, "describe_alarms", "MetricAlarms"):
-        yield f"alarm: {one['AlarmName']}"
-    for one in _pages(cloudwatch, "list_dashboards", "DashboardEntries"):
-        yield f"dashboard: {one['DashboardName']}"
+    for alarm in _pages(cloudwatch, "describe_alarms", "MetricAlarms"):
+        yield f"alarm: {alarm['AlarmName']}"
+    for dashboard in _pages(cloudwatch, "list_dashboards", "DashboardEntries"):
+        yield f"dashboard: {dashboard['DashboardName']}"
 
 
 def _log_groups(logs: Any) -> Iterator[str]:
-    for one in _pages(logs, "describe_log_groups", "logGroups"):
-        yield f"log group: {one['logGroupName']}"
+    for group in _pages(logs, "describe_log_groups", "logGroups"):
+        yield f"log group: {group['logGroupName']}"

@@ -20,8 +20,8 @@ class Metadata:
     """
 
     def __init__(self, instance: str = "i-0123456789abcdef0") -> None:
-        self._said: dict[str, str] = {"instance-id": instance}
-        self._server = ThreadingHTTPServer((HOST, 0), _handler(self._said))
+        self._values: dict[str, str] = {"instance-id": instance}
+        self._server = ThreadingHTTPServer((HOST, 0), _handler(self._values))
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), name="IMDS", daemon=True
         )
@@ -33,8 +33,8 @@ class Metadata:
     def notice(self, seconds: float = 120) -> None:
         """Announce that the machine will be terminated after so long."""
         when = datetime.now(UTC) + timedelta(seconds=seconds)
-        said = {"action": "terminate", "time": when.strftime("%Y-%m-%dT%H:%M:%SZ")}
-        self._said["spot/instance-action"] = json.dumps(said)
+        action = {"action": "terminate", "time": when.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        self._values["spot/instance-action"] = json.dumps(action)
 
     def __enter__(self) -> "Metadata":
         self._thread.start()
@@ -50,7 +50,7 @@ class Metadata:
         self._server.server_close()
 
 
-def _handler(said: dict[str, str]) -> type[BaseHTTPRequestHandler]:
+def _handler(values: dict[str, str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             if self.path != "/latest/api/token":
@@ -64,8 +64,8 @@ def _handler(said: dict[str, str]) -> type[BaseHTTPRequestHandler]:
             name = self.path.removeprefix("/latest/meta-data/")
             if self.headers.get("X-aws-ec2-metadata-token") != TOKEN:
                 self._answer(401)
-            elif name in said:
-                self._answer(200, said[name])
+            elif name in values:
+                self._answer(200, values[name])
             else:
                 self._answer(404)
 

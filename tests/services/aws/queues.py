@@ -23,7 +23,7 @@ from moto.sqs.models import Message, Queue, SQSBackend
 from tests.services.aws.lock import MOTO
 
 LONGEST = 262_144  # bytes; by now AWS allows more, but DCP's queues do not
-LOOK_S = 0.25  # how soon a long poll sees a message whose visibility has expired
+POLL_S = 0.25  # how soon a long poll sees a message whose visibility has expired
 
 _attributes = Queue.attributes.fget
 _receive = SQSBackend.receive_message
@@ -105,7 +105,7 @@ def receive_message(
         left = end - time.monotonic()
         if found or left <= 0:
             return found
-        MOTO.wait(min(LOOK_S, left))
+        MOTO.wait(min(POLL_S, left))
 
 
 def delete_message(queue: Queue, receipt_handle: str) -> None:

@@ -58,12 +58,12 @@ def describe_spot_price_history(asked: SpotInstances) -> ActionResult:
     now = datetime.now(UTC)
     history = [
         {
-            "InstanceType": one["InstanceType"],
+            "InstanceType": offer["InstanceType"],
             "ProductDescription": "Linux/UNIX",
             "SpotPrice": SPOT_PRICE,
-            "AvailabilityZone": one["Location"],
+            "AvailabilityZone": offer["Location"],
             "Timestamp": now,
         }
-        for one in offered
+        for offer in offered
     ]
     return ActionResult({"SpotPriceHistory": history})

@@ -22,7 +22,11 @@ _describe_clusters = Backend.describe_clusters
 
 
 def list_clusters(backend: Backend) -> list[str]:
-    return [one.arn for one in backend.clusters.values() if one.status == "ACTIVE"]
+    return [
+        cluster.arn
+        for cluster in backend.clusters.values()
+        if cluster.status == "ACTIVE"
+    ]
 
 
 def describe_clusters(backend: Backend, cluster_names: list[str]) -> Any:
@@ -30,8 +34,8 @@ def describe_clusters(backend: Backend, cluster_names: list[str]) -> Any:
     for cluster in found:
         services = _active(backend, cluster)
         cluster.active_services_count = len(services)
-        cluster.running_tasks_count = sum(one.running_count for one in services)
-        cluster.pending_tasks_count = sum(one.pending_count for one in services)
+        cluster.running_tasks_count = sum(service.running_count for service in services)
+        cluster.pending_tasks_count = sum(service.pending_count for service in services)
     return found, failures
 
 

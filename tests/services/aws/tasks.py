@@ -28,15 +28,15 @@ class Task:
     def stopping(self) -> bool:
         return self.kill_at is not None
 
-    def look(self, children: Mapping[int, list[psutil.Process]]) -> None:
+    def track(self, children: Mapping[int, list[psutil.Process]]) -> None:
         """Remember what has come from it: once its parent ends, nothing tells that."""
-        self.seen = {one for one in self.seen if one.is_running()}
-        roots = [self.process.pid, *(one.pid for one in self.seen)]
+        self.seen = {process for process in self.seen if process.is_running()}
+        roots = [self.process.pid, *(process.pid for process in self.seen)]
         while roots:
-            found = [one for pid in roots for one in children.get(pid, ())]
-            fresh = [one for one in found if one not in self.seen]
+            found = [process for pid in roots for process in children.get(pid, ())]
+            fresh = [process for process in found if process not in self.seen]
             self.seen.update(fresh)
-            roots = [one.pid for one in fresh]
+            roots = [process.pid for process in fresh]
 
     def stop(self, within_s: float) -> None:
         """Do as `docker stop`: ask the first process alone, and kill all later."""
@@ -52,12 +52,12 @@ class Task:
             self.seen.add(psutil.Process(self.process.pid))
         held: set[psutil.Process] = set()
         while fresh := self.seen - held:
-            for one in fresh:
-                _signal(one, "suspend")
+            for process in fresh:
+                _signal(process, "suspend")
             held |= fresh
-            self.look(children())
-        for one in held:
-            _signal(one, "kill")
+            self.track(children())
+        for process in held:
+            _signal(process, "kill")
         self.process.wait()
         while any(map(lives, held)):
             time.sleep(0.01)
@@ -66,9 +66,9 @@ class Task:
 def children() -> dict[int, list[psutil.Process]]:
     """All processes of this machine by the number of their parent."""
     found: dict[int, list[psutil.Process]] = {}
-    for one in psutil.process_iter():
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            found.setdefault(one.ppid(), []).append(one)
+            found.setdefault(process.ppid(), []).append(process)
     return found
 
 

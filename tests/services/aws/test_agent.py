@@ -154,12 +154,12 @@ def test_a_task_has_the_environment_of_its_definition_and_role(
     cloud.serve(1, ["python", "-c", say], GREETING="hello")
     cloud.machines(1)
     _wait(lambda: agent.logs() and agent.logs()[0])
-    said = json.loads(agent.logs()[0])
-    assert Path(said.pop("TMPDIR")).is_dir()
-    said.pop("LC_CTYPE", None)  # Python sets it itself
-    assert said == {"GREETING": "hello", **aws.environ, **of_this_machine()}
-    assert said["CPENGINE_HOME"] == "elsewhere"
-    assert "OF_THE_TEST" not in said
+    environ = json.loads(agent.logs()[0])
+    assert Path(environ.pop("TMPDIR")).is_dir()
+    environ.pop("LC_CTYPE", None)  # Python sets it itself
+    assert environ == {"GREETING": "hello", **aws.environ, **of_this_machine()}
+    assert environ["CPENGINE_HOME"] == "elsewhere"
+    assert "OF_THE_TEST" not in environ
 
 
 def test_the_first_word_names_what_the_image_has(cloud: Cloud, agent: Agent) -> None:
@@ -175,7 +175,7 @@ def test_a_task_that_ends_is_replaced_after_a_while(cloud: Cloud, agent: Agent) 
     cloud.serve(1, ["python", "-c", "import time; print(time.time())"])
     cloud.machines(1)
     _wait(lambda: agent.tasks_started > 2 and agent.logs()[2])
-    times = [float(said) for said in agent.logs()[:3]]
+    times = [float(log) for log in agent.logs()[:3]]
     gaps = [after - before for before, after in itertools.pairwise(times)]
     assert min(gaps) > 1
 
@@ -230,7 +230,7 @@ def test_a_machine_that_is_gone_takes_its_tasks_along(
     agent.tasks_per_machine = 1
     fleets = [cloud.machines(1), cloud.machines(1)]
     cloud.serve(2, ["python", "-c", STUBBORN])
-    _wait(lambda: [said for said in agent.logs() if said] == ["ready\n"] * 2)
+    _wait(lambda: [log for log in agent.logs() if log] == ["ready\n"] * 2)
     cloud.cancel(fleets[0])
     _wait(lambda: len(agent.processes()) == 1)
     time.sleep(1.5)
@@ -283,9 +283,9 @@ def test_a_machine_learns_that_it_will_be_taken_away(metadata: Metadata) -> None
     assert _ask(f"{about}/instance-id", token=token) == (200, "i-1")
     assert _ask(f"{about}/spot/instance-action", token=token)[0] == 404
     metadata.notice(60)
-    said = json.loads(_ask(f"{about}/spot/instance-action", token=token)[1])
-    when = datetime.strptime(said["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    assert said["action"] == "terminate"
+    action = json.loads(_ask(f"{about}/spot/instance-action", token=token)[1])
+    when = datetime.strptime(action["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    assert action["action"] == "terminate"
     assert 55 < (when - datetime.now(UTC)).total_seconds() < 61
 
 
@@ -301,5 +301,5 @@ def test_a_task_finds_the_metadata(
     cloud.machines(1)
     with Agent(aws, tmp_path, metadata=metadata) as agent:
         _wait(lambda: agent.logs() and agent.logs()[0])
-        said = json.loads(agent.logs()[0])
-    assert said == {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.url}
+        environ = json.loads(agent.logs()[0])
+    assert environ == {"AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata.url}

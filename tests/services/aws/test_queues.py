@@ -48,10 +48,10 @@ class Queue:
 
     def counts(self) -> tuple[int, int, int]:
         """How many messages are visible, in flight and delayed."""
-        said = self.attributes()
+        attributes = self.attributes()
         number = "ApproximateNumberOfMessages"
         names = (number, f"{number}NotVisible", f"{number}Delayed")
-        visible, hidden, delayed = (int(said[name]) for name in names)
+        visible, hidden, delayed = (int(attributes[name]) for name in names)
         return visible, hidden, delayed
 
 
@@ -183,8 +183,8 @@ def test_what_was_received_too_often_is_a_dead_letter(aws: AwsServer) -> None:
     assert queue.counts() == (0, 0, 0)
     [letter] = dead.receive()
     assert letter["Body"] == "a"
-    said = json.loads(queue.attributes("RedrivePolicy")["RedrivePolicy"])
-    assert said == {"deadLetterTargetArn": target, "maxReceiveCount": 2}
+    policy = json.loads(queue.attributes("RedrivePolicy")["RedrivePolicy"])
+    assert policy == {"deadLetterTargetArn": target, "maxReceiveCount": 2}
 
 
 def test_messages_longer_than_256_kib_are_refused(queue: Queue) -> None:

@@ -30,8 +30,8 @@ def _refused(operation: Any, **asked: Any) -> tuple[int, str]:
     """The status and the code of a refusal."""
     with pytest.raises(ClientError) as refused:
         operation(**asked)
-    said: dict[str, Any] = refused.value.response
-    return said["ResponseMetadata"]["HTTPStatusCode"], said["Error"]["Code"]
+    response: dict[str, Any] = refused.value.response
+    return response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
 
 
 def _tagged(kind: str) -> list[dict[str, Any]]:
@@ -99,12 +99,14 @@ def _service(ecs: Any, desired: int = 0, cluster: str = "cluster") -> None:
 
 def _states(ec2: Any) -> list[str]:
     found = ec2.describe_instances()["Reservations"]
-    return [one["State"]["Name"] for many in found for one in many["Instances"]]
+    return [
+        instance["State"]["Name"] for many in found for instance in many["Instances"]
+    ]
 
 
 def _events(records: dict[str, Any]) -> list[str]:
     found = records["HistoryRecords"]
-    return [one["EventInformation"]["EventSubType"] for one in found]
+    return [event["EventInformation"]["EventSubType"] for event in found]
 
 
 def test_a_fleet_launches_its_machines_and_ends_them(aws: AwsServer) -> None:
@@ -114,15 +116,15 @@ def test_a_fleet_launches_its_machines_and_ends_them(aws: AwsServer) -> None:
     assert template["Tags"] == TAGS
     options = {"SpotOptions": {"InstanceInterruptionBehavior": "terminate"}}
     fleet = _fleet(ec2, 3, {"InstanceType": "c5.large"}, **options)
-    [said] = ec2.describe_fleets()["Fleets"]
-    assert (said["FleetState"], said["Tags"], said["ValidUntil"]) == (
+    [listed] = ec2.describe_fleets()["Fleets"]
+    assert (listed["FleetState"], listed["Tags"], listed["ValidUntil"]) == (
         "active",
         TAGS,
         UNTIL,
     )
-    assert (datetime.now(UTC) - said["CreateTime"]).total_seconds() < 60
+    assert (datetime.now(UTC) - listed["CreateTime"]).total_seconds() < 60
     machines = ec2.describe_fleet_instances(FleetId=fleet)["ActiveInstances"]
-    assert [one["InstanceType"] for one in machines] == ["c5.large"] * 3
+    assert [machine["InstanceType"] for machine in machines] == ["c5.large"] * 3
     assert _states(ec2) == ["running"] * 3
 
     ended = ec2.delete_fleets(FleetIds=[fleet, "fleet-0"], TerminateInstances=True)
@@ -153,13 +155,13 @@ def test_a_fleet_has_the_capacity_that_was_asked_for(
 def test_a_spot_fleet_launches_its_machines_and_is_cancelled(aws: AwsServer) -> None:
     ec2 = aws.client("ec2")
     fleet = _spot_fleet(ec2, 2)
-    [said] = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
-    assert (said["SpotFleetRequestState"], said["Tags"]) == ("active", TAGS)
-    assert said["SpotFleetRequestConfig"]["ValidUntil"] == UNTIL
+    [listed] = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
+    assert (listed["SpotFleetRequestState"], listed["Tags"]) == ("active", TAGS)
+    assert listed["SpotFleetRequestConfig"]["ValidUntil"] == UNTIL
     asked = {"SpotFleetRequestId": fleet}
-    [one, _] = ec2.describe_spot_fleet_instances(**asked)["ActiveInstances"]
+    [machine, _] = ec2.describe_spot_fleet_instances(**asked)["ActiveInstances"]
     disks = ec2.describe_instance_attribute(
-        InstanceId=one["InstanceId"], Attribute="blockDeviceMapping"
+        InstanceId=machine["InstanceId"], Attribute="blockDeviceMapping"
     )["BlockDeviceMappings"]
     assert len({disk["Ebs"]["VolumeId"] for disk in disks}) == 2
 
@@ -169,8 +171,8 @@ def test_a_spot_fleet_launches_its_machines_and_is_cancelled(aws: AwsServer) -> 
     )
     [failed] = ended["UnsuccessfulFleetRequests"]
     assert failed["Error"]["Code"] == "fleetRequestIdDoesNotExist"
-    [said] = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
-    assert said["SpotFleetRequestState"] == "cancelled_terminating"
+    [listed] = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
+    assert listed["SpotFleetRequestState"] == "cancelled_terminating"
     assert _states(ec2) == ["terminated"] * 2
     history = ec2.describe_spot_fleet_request_history(StartTime=LONG_AGO, **asked)
     assert _events(history) == ["launched"] * 2 + ["terminated"] * 2
@@ -181,8 +183,8 @@ def test_a_fleet_may_end_without_its_machines(aws: AwsServer) -> None:
     ec2.cancel_spot_fleet_requests(
         SpotFleetRequestIds=[_spot_fleet(ec2, 1)], TerminateInstances=False
     )
-    [said] = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
-    assert said["SpotFleetRequestState"] == "cancelled_running"
+    [listed] = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
+    assert listed["SpotFleetRequestState"] == "cancelled_running"
     assert _states(ec2) == ["running"]
 
 
@@ -191,16 +193,17 @@ def test_a_service_says_what_is_desired_and_what_runs(aws: AwsServer) -> None:
     _service(ecs)
     ecs.update_service(cluster="cluster", service="service", desiredCount=3)
     asked = {"cluster": "cluster", "services": ["service"]}
-    [said] = ecs.describe_services(**asked)["services"]
-    assert (said["desiredCount"], said["runningCount"]) == (3, 0)  # nothing runs here
-    aws.work({said["serviceArn"]: 2})
-    [said] = ecs.describe_services(**asked)["services"]
-    assert (said["runningCount"], said["pendingCount"]) == (2, 1)
+    [service] = ecs.describe_services(**asked)["services"]
+    # Nothing runs here.
+    assert (service["desiredCount"], service["runningCount"]) == (3, 0)
+    aws.work({service["serviceArn"]: 2})
+    [service] = ecs.describe_services(**asked)["services"]
+    assert (service["runningCount"], service["pendingCount"]) == (2, 1)
     [cluster] = ecs.describe_clusters(clusters=["cluster"])["clusters"]
     assert (cluster["activeServicesCount"], cluster["runningTasksCount"]) == (1, 2)
     for arn in (
-        said["serviceArn"],
-        said["taskDefinition"],
+        service["serviceArn"],
+        service["taskDefinition"],
         cluster["clusterArn"],
     ):
         assert ecs.list_tags_for_resource(resourceArn=arn)["tags"] == LOWER
@@ -241,12 +244,12 @@ def _alarm(cloudwatch: Any, name: str) -> None:
     )
 
 
-def test_alarms_and_dashboards_are_kept(aws: AwsServer) -> None:
+def test_alarms_and_dashboards_are_stored(aws: AwsServer) -> None:
     cloudwatch = aws.client("cloudwatch")
     for name in ("a-1", "a-2", "b"):
         _alarm(cloudwatch, name)
     found = cloudwatch.describe_alarms(AlarmNamePrefix="a-")["MetricAlarms"]
-    assert [one["AlarmName"] for one in found] == ["a-1", "a-2"]
+    assert [alarm["AlarmName"] for alarm in found] == ["a-1", "a-2"]
     cloudwatch.delete_alarms(AlarmNames=["a-1", "a-2"])
     assert aws.leftovers() == ["alarm: b"]
     cloudwatch.put_dashboard(DashboardName="d", DashboardBody='{"widgets": []}')
@@ -255,7 +258,7 @@ def test_alarms_and_dashboards_are_kept(aws: AwsServer) -> None:
     assert cloudwatch.list_dashboards()["DashboardEntries"] == []
 
 
-def test_logs_are_kept_and_exported(aws: AwsServer) -> None:
+def test_logs_are_stored_and_exported(aws: AwsServer) -> None:
     logs = aws.client("logs")
     aws.make("lab")
     group = {"logGroupName": "group"}
@@ -290,8 +293,8 @@ def test_an_account_knows_its_images_roles_prices_and_quota(aws: AwsServer) -> N
     assert found["Arn"].endswith(":instance-profile/profile")
     asked = {"InstanceTypes": ["m5.xlarge"], "ProductDescriptions": ["Linux/UNIX"]}
     prices = aws.client("ec2").describe_spot_price_history(**asked)["SpotPriceHistory"]
-    assert {one["SpotPrice"] for one in prices} == {"0.05"}
-    assert {one["InstanceType"] for one in prices} == {"m5.xlarge"}
+    assert {price["SpotPrice"] for price in prices} == {"0.05"}
+    assert {price["InstanceType"] for price in prices} == {"m5.xlarge"}
     quotas = aws.client("service-quotas")
     spot = {"ServiceCode": "ec2", "QuotaCode": "L-34B43A08"}
     for vcpus in (256, 8):
@@ -313,8 +316,8 @@ def test_one_of_many_creates_an_object(aws: AwsServer) -> None:
         return "created"
 
     with ThreadPoolExecutor(8) as threads:
-        said = Counter(threads.map(create, range(40)))
-    assert said == {"created": 1, "PreconditionFailed": 39}
+        counts = Counter(threads.map(create, range(40)))
+    assert counts == {"created": 1, "PreconditionFailed": 39}
 
 
 def test_calls_are_noted_in_their_order(aws: AwsServer) -> None:
@@ -331,7 +334,7 @@ def test_calls_are_noted_in_their_order(aws: AwsServer) -> None:
     link = s3.generate_presigned_url("get_object", {"Bucket": "lab", "Key": "a"})
     with urllib.request.urlopen(link) as answer:
         assert answer.read() == b"data"
-    assert [(one["service"], one["operation"]) for one in aws.calls()] == [
+    assert [(call["service"], call["operation"]) for call in aws.calls()] == [
         ("s3", "PutObject"),
         ("s3", "GetObject"),
         ("s3", "ListObjectsV2"),
@@ -342,7 +345,7 @@ def test_calls_are_noted_in_their_order(aws: AwsServer) -> None:
         ("iam", "ListRoles"),
         ("s3", "GetObject"),
     ]
-    statuses = [one["status"] for one in aws.calls()]
+    statuses = [call["status"] for call in aws.calls()]
     assert statuses == [200, 200, 200, 404, 200, 200, 200, 200, 200]
     assert aws.counts("s3")["HeadObject"] == 1
     aws.reset_calls()
@@ -466,9 +469,9 @@ def test_all_that_is_left_is_listed_and_a_reset_forgets_it(aws: AwsServer) -> No
     aws.make("lab")
     aws.quota(1)
     found = aws.leftovers()
-    machines = [one for one in found if one.startswith("instance: i-")]
+    machines = [leftover for leftover in found if leftover.startswith("instance: i-")]
     assert len(machines) == 2
-    assert [one for one in found if one not in machines] == [
+    assert [leftover for leftover in found if leftover not in machines] == [
         "alarm: alarm",
         "cluster: cluster",
         "dashboard: dashboard",
@@ -508,7 +511,7 @@ def test_the_server_ends_with_its_parent_and_serves_this_machine_alone() -> None
         assert starter.stdout
         port, pid = map(int, starter.stdout.readline().split())
         sockets = psutil.Process(pid).net_connections("tcp")
-        assert [one.laddr for one in sockets] == [("127.0.0.1", port)]
+        assert [connection.laddr for connection in sockets] == [("127.0.0.1", port)]
         starter.kill()
     deadline = time.monotonic() + 10
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie":

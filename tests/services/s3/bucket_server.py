@@ -66,8 +66,8 @@ class S3Server:
             text=True,
         )
         assert self._process.stdout
-        with self._process.stdout as said:
-            line = said.readline()
+        with self._process.stdout as output:
+            line = output.readline()
         if not line:
             raise RuntimeError(f"the S3 server ended: {self._process.wait()}")
         self.port = int(line)
@@ -155,9 +155,9 @@ class S3Server:
         try:
             connection.request(method, f"/_test/{what}", body)
             answer = connection.getresponse()
-            said = answer.read()
+            data = answer.read()
         finally:
             connection.close()
         if answer.status != 200:
-            raise RuntimeError(f"{what}: {said.decode()}")
-        return json.loads(said)
+            raise RuntimeError(f"{what}: {data.decode()}")
+        return json.loads(data)

@@ -69,9 +69,9 @@ def ask(app: App, environ: Environ) -> Answer:
     """Call a WSGI application and collect what it says."""
     status, headers = "", ()
 
-    def start_response(said: str, more: Any, exc_info: Any = None) -> None:
+    def start_response(status_line: str, more: Any, exc_info: Any = None) -> None:
         nonlocal status, headers
-        status, headers = said, tuple(more)
+        status, headers = status_line, tuple(more)
 
     parts = app(environ, start_response)
     try:

@@ -107,10 +107,10 @@ class Front:
         body = json.loads(environ["wsgi.input"].read() or b"{}")
         try:
             with self._lock:
-                said = action(body)
+                result = action(body)
         except Exception as problem:
             return reply(400, repr(problem).encode(), "text/plain")
-        return reply(200, json.dumps(said).encode(), "application/json")
+        return reply(200, json.dumps(result).encode(), "application/json")
 
     def _post_faults(self, spec: dict[str, Any]) -> None:
         self._faults.set(Spec(**spec))

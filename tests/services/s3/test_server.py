@@ -103,7 +103,7 @@ def _answers(port: int) -> bool:
         return client.connect_ex((HOST, port)) == 0
 
 
-def test_nothing_is_kept_of_what_a_client_that_died_has_sent(
+def test_nothing_is_stored_of_what_a_client_that_died_has_sent(
     server: S3Server, bucket: str
 ) -> None:
     head = f"PUT /{bucket}/a HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000\r\n"
@@ -217,10 +217,10 @@ def test_a_refusal_is_worded_as_s3_words_it(
     server.faults(**{fault: 1})
     with pytest.raises(ClientError) as refused:
         _client(server).put_object(Bucket=bucket, Key="a", Body=b"data")
-    said = refused.value.response
-    assert said["ResponseMetadata"]["HTTPStatusCode"] == status
-    assert said["Error"]["Code"] == code
-    assert said["Error"]["Message"].startswith(message)
+    response = refused.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == status
+    assert response["Error"]["Code"] == code
+    assert response["Error"]["Message"].startswith(message)
     assert server.objects(bucket) == {}
 
 
@@ -418,8 +418,8 @@ def test_many_objects_are_all_listed(server: S3Server, bucket: str) -> None:
 def _listed(client: Any, version: str, **options: Any) -> list[str]:
     names: list[str] = []
     for page in client.get_paginator(version).paginate(**options):
-        names += [one["Prefix"] for one in page.get("CommonPrefixes", ())]
-        names += [one["Key"] for one in page.get("Contents", ())]
+        names += [entry["Prefix"] for entry in page.get("CommonPrefixes", ())]
+        names += [entry["Key"] for entry in page.get("Contents", ())]
     return sorted(names)
 
 
@@ -445,7 +445,7 @@ def test_a_listing_knows_what_came_and_went(server: S3Server, bucket: str) -> No
     files = _files(server)
 
     def listed() -> dict[str, int]:
-        return {one["Key"]: one["size"] for one in files.ls(bucket, True)}
+        return {entry["Key"]: entry["size"] for entry in files.ls(bucket, True)}
 
     for name in ("c", "a"):
         files.pipe_file(f"{bucket}/{name}", b"")

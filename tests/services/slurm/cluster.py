@@ -236,8 +236,8 @@ class Daemon:
         try:
             wait_until(up, "an answer")
         except RuntimeError as error:
-            said = f"{self.name} did not come up: {error}\n{self._last_lines()}"
-            raise RuntimeError(said) from error
+            message = f"{self.name} did not come up: {error}\n{self._last_lines()}"
+            raise RuntimeError(message) from error
 
     def terminate(self) -> None:
         if self._process is not None:
@@ -335,8 +335,8 @@ class Cluster:
         One that has ended is COMPLETING for some seconds, and then what came of it.
         """
         options = ("--all", "--array", "--states=all", "--noheader")
-        said = self._ask("squeue", *options, "--format=%i|%T|%N|%r|%j")
-        fields = [line.split("|", 4) for line in said.splitlines()]
+        output = self._ask("squeue", *options, "--format=%i|%T|%N|%r|%j")
+        fields = [line.split("|", 4) for line in output.splitlines()]
         return [
             Job(id, name, state, node, reason)
             for id, state, node, reason, name in fields
@@ -352,10 +352,10 @@ class Cluster:
 
     def node_states(self) -> dict[str, str]:
         """A node's state as `sinfo` names it; with a * if the node does not answer."""
-        said = self._ask(
+        output = self._ask(
             "sinfo", "--Node", "--partition=debug", "--noheader", "--format=%N %T"
         )
-        return dict(line.split() for line in said.splitlines())
+        return dict(line.split() for line in output.splitlines())
 
     def set_down(self, node: str) -> None:
         """Have SLURM hold a node for broken: it kills and requeues the node's jobs."""
@@ -548,10 +548,10 @@ class Cluster:
         found: list[int] = []
         with ExitStack() as held:
             while len(found) < len(names):
-                one = held.enter_context(socket.socket())
+                sock = held.enter_context(socket.socket())
                 with suppress(OSError):
-                    one.bind(("", 10_000 + secrets.randbelow(22_000)))
-                    found.append(one.getsockname()[1])
+                    sock.bind(("", 10_000 + secrets.randbelow(22_000)))
+                    found.append(sock.getsockname()[1])
         return dict(zip(names, found, strict=True))
 
     def _all_facts(self) -> dict[str, object]:

@@ -34,7 +34,7 @@ def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Leftover]:
     AwsError
         A service cannot be asked, so that nothing can be said.
     """
-    looks: list[Callable[[], Iterator[Leftover]]] = [
+    listings: list[Callable[[], Iterator[Leftover]]] = [
         lambda: _fleets(aws),
         lambda: _instances(aws),
         lambda: _templates(aws),
@@ -46,7 +46,7 @@ def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Leftover]:
         lambda: _alarms(aws),
         lambda: _dashboards(aws),
     ]
-    found = [left for look in looks for left in look()]
+    found = [left for listing in listings for left in listing()]
     return [left for left in found if left.app or _named(left.name, apps)]
 
 
@@ -57,8 +57,8 @@ def _named(name: str, apps: frozenset[str]) -> bool:
 
 
 def _fleets(aws: Aws) -> Iterator[Leftover]:
-    for one in fleet.fleets(aws):
-        yield Leftover("fleet", one.id, one.tags.get(TAG, ""), bills=True)
+    for request in fleet.fleets(aws):
+        yield Leftover("fleet", request.id, request.tags.get(TAG, ""), bills=True)
 
 
 def _instances(aws: Aws) -> Iterator[Leftover]:
@@ -71,15 +71,19 @@ def _instances(aws: Aws) -> Iterator[Leftover]:
         ],
     )
     for reservation in reservations:
-        for one in reservation["Instances"]:
-            tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
-            yield Leftover("machine", one["InstanceId"], tags.get(TAG, ""), bills=True)
+        for instance in reservation["Instances"]:
+            tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", ())}
+            yield Leftover(
+                "machine", instance["InstanceId"], tags.get(TAG, ""), bills=True
+            )
 
 
 def _templates(aws: Aws) -> Iterator[Leftover]:
-    for one in aws.each("ec2", "describe_launch_templates", "LaunchTemplates"):
-        tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
-        yield Leftover("launch template", one["LaunchTemplateName"], tags.get(TAG, ""))
+    for template in aws.each("ec2", "describe_launch_templates", "LaunchTemplates"):
+        tags = {tag["Key"]: tag["Value"] for tag in template.get("Tags", ())}
+        yield Leftover(
+            "launch template", template["LaunchTemplateName"], tags.get(TAG, "")
+        )
 
 
 def _clusters(aws: Aws) -> Iterator[Leftover]:
@@ -110,27 +114,27 @@ def _ecs_tag(aws: Aws, arn: str) -> str:
 
 def _queues(aws: Aws) -> Iterator[Leftover]:
     for url in aws.each("sqs", "list_queues", "QueueUrls"):
-        one = Queue(aws, url)
+        queue = Queue(aws, url)
         try:
-            tags = one.tags()
+            tags = queue.tags()
         except AwsError:  # just removed, or not ours to ask
             tags = {}
-        yield Leftover("queue", one.name, tags.get(TAG, ""))
+        yield Leftover("queue", queue.name, tags.get(TAG, ""))
 
 
 def _log_groups(aws: Aws) -> Iterator[Leftover]:
-    for one in aws.each("logs", "describe_log_groups", "logGroups"):
-        arn = one.get("logGroupArn") or one["arn"].removesuffix(":*")
+    for group in aws.each("logs", "describe_log_groups", "logGroups"):
+        arn = group.get("logGroupArn") or group["arn"].removesuffix(":*")
         tags = aws.call("logs", "list_tags_for_resource", resourceArn=arn)["tags"]
-        yield Leftover("log group", one["logGroupName"], tags.get(TAG, ""))
+        yield Leftover("log group", group["logGroupName"], tags.get(TAG, ""))
 
 
 def _alarms(aws: Aws) -> Iterator[Leftover]:
-    for one in aws.each("cloudwatch", "describe_alarms", "MetricAlarms"):
-        name = one["AlarmName"]
+    for alarm in aws.each("cloudwatch", "describe_alarms", "MetricAlarms"):
+        name = alarm["AlarmName"]
         yield Leftover("alarm", name, "")
 
 
 def _dashboards(aws: Aws) -> Iterator[Leftover]:
-    for one in aws.each("cloudwatch", "list_dashboards", "DashboardEntries"):
-        yield Leftover("dashboard", one["DashboardName"], "")
+    for dashboard in aws.each("cloudwatch", "list_dashboards", "DashboardEntries"):
+        yield Leftover("dashboard", dashboard["DashboardName"], "")

@@ -85,8 +85,8 @@ class AwsExecutor(Executor):
     def _begin(self, job: Job) -> "_StepRun":
         app = self._app_of(job.step)
         self.traces = {"scheduler": "aws", "ledger": job.ledger}
-        book = Ledger(self._machine.places.outputs, job.ledger)
-        return _StepRun(job.step, app, book, self)
+        ledger = Ledger(self._machine.places.outputs, job.ledger)
+        return _StepRun(job.step, app, ledger, self)
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
         assert self._step is not None
@@ -133,23 +133,23 @@ class AwsExecutor(Executor):
         if self._step is not None:
             step, self._step = self._step, None
             try:
-                kept = down.down(step.app)
+                remaining = down.down(step.app)
             except (AwsError, StorageError) as error:
                 raise AwsError(
                     f"{step.app.name}: not all is taken down: run `cpengine aws down "
                     f"{step.name}`, and `cpengine aws audit`: {error}"
                 ) from error
-            for line in kept:
+            for line in remaining:
                 self.listen(Noted(line))
 
 
 class _StepRun:
     """One step's jobs under way."""
 
-    def __init__(self, name: str, app: App, book: Ledger, run: AwsExecutor) -> None:
+    def __init__(self, name: str, app: App, ledger: Ledger, run: AwsExecutor) -> None:
         self.name = name
         self.app = app
-        self._ledger = book
+        self._ledger = ledger
         self._run = run
         self.pause_s = app.settings.section.poll_s
         self._fresh: list[_SentJob] = []
@@ -187,8 +187,8 @@ class _StepRun:
             self._monitor = Monitor(self.app, queue, self._run.listen)
 
     def _send(self, queue: Queue, sent: Sent) -> None:
-        fresh = [(one.job, one.attempt) for one in self._fresh]
-        self._under_way |= {one.job.id: one for one in self._fresh}
+        fresh = [(sent_job.job, sent_job.attempt) for sent_job in self._fresh]
+        self._under_way |= {sent_job.job.id: sent_job for sent_job in self._fresh}
         for job in submit(self.app, self._ledger, fresh, queue, sent):
             self._under_way[job.id].job = job
         self._fresh.clear()
@@ -222,8 +222,10 @@ class _StepRun:
         """Take in outcomes that workers have written to the ledger."""
         names = []
         for job_id, markers in self._ledger.markers().items():
-            one = self._under_way.get(job_id)
-            names += [name for name in markers if one and self._tells(name, one.job)]
+            sent_job = self._under_way.get(job_id)
+            names += [
+                name for name in markers if sent_job and self._tells(name, sent_job.job)
+            ]
         for outcome in self._ledger.outcomes(names):
             self._tell_tries(outcome)
             if next_try(outcome, 0.0) is None:
@@ -238,7 +240,7 @@ class _StepRun:
         rule = self.app.settings.done or DoneRule(1)
         self._stock = self._stock or Stock(self._ledger, rule, self._run.versions)
         drained = self._monitor is not None and self._monitor.empty_checks > 0
-        jobs = [one.job for one in self._under_way.values()]
+        jobs = [sent_job.job for sent_job in self._under_way.values()]
         for outcome in self._stock.outcomes(jobs, drained=drained):
             self._end(outcome)
 
@@ -247,14 +249,14 @@ class _StepRun:
 
         Their markers may be gone by now; the next attempt's outcome names them.
         """
-        one = self._under_way[outcome.job.id]
-        for name in outcome.job.earlier[one.tries :]:
+        sent_job = self._under_way[outcome.job.id]
+        for name in outcome.job.earlier[sent_job.tries :]:
             marker = Marker.parse(name)
             kind = marker.failure if marker else ""
-            if kind and name not in one.job.earlier:
+            if kind and name not in sent_job.job.earlier:
                 failure = Failure(FailureKind(kind), "see the log of its stream")
-                self._run.listen(JobRetried(Outcome(one.job, failure)))
-        one.tries = max(one.tries, len(outcome.job.earlier))
+                self._run.listen(JobRetried(Outcome(sent_job.job, failure)))
+        sent_job.tries = max(sent_job.tries, len(outcome.job.earlier))
 
     def _tells(self, name: str, job: Job) -> bool:
         marker = Marker.parse(name)
@@ -268,19 +270,19 @@ class _StepRun:
     def _given_up(self) -> None:
         """Take in jobs whose messages have become dead letters."""
         for letter in dead_letters.take(self.app, self._under_way):
-            one = self._under_way[letter.job.id]
+            sent_job = self._under_way[letter.job.id]
             failure = Failure(FailureKind.NODE_LOST, letter.why)
-            self._fail(one, failure, letter.attempt)
+            self._fail(sent_job, failure, letter.attempt)
             letter.delete()
 
     def _vanished(self) -> None:
         """Give up what is left when the queue stays empty: somebody has emptied it."""
         why = "its message is gone from the queue, and nothing says what it came to"
-        for one in list(self._under_way.values()):
-            self._fail(one, Failure(FailureKind.NO_OUTPUT, why), one.attempt)
+        for sent_job in list(self._under_way.values()):
+            self._fail(sent_job, Failure(FailureKind.NO_OUTPUT, why), sent_job.attempt)
 
-    def _fail(self, one: _SentJob, failure: Failure, attempt: int) -> None:
+    def _fail(self, sent_job: _SentJob, failure: Failure, attempt: int) -> None:
         """End a job of which no worker will tell, in the ledger, too."""
-        outcome = Outcome(one.job, failure, attempt, versions=self._run.versions)
+        outcome = Outcome(sent_job.job, failure, attempt, versions=self._run.versions)
         self._ledger.record(outcome)
         self._end(given_up(outcome))

@@ -173,10 +173,10 @@ def _error_of(service: str, operation: str, error: Exception) -> AwsError:
     what = " ".join(part for part in (service, operation) if part)
     if isinstance(error, ClientError):
         return _refused(what, error.response.get("Error", {}))
-    said = str(error).splitlines()[0].rstrip(".")
+    text = str(error).splitlines()[0].rstrip(".")
     if isinstance(error, _LOGGED_OUT):
         return AwsError(
-            f"AWS credentials: {said}: log in, or set executors.aws.profile", "NoLogin"
+            f"AWS credentials: {text}: log in, or set executors.aws.profile", "NoLogin"
         )
     if isinstance(error, NoRegionError):
         return AwsError(
@@ -184,16 +184,16 @@ def _error_of(service: str, operation: str, error: Exception) -> AwsError:
         )
     if isinstance(error, ConnectionError | HTTPClientError):
         return AwsError(
-            f"{what}: AWS cannot be reached ({said}): check network and region",
+            f"{what}: AWS cannot be reached ({text}): check network and region",
             passing=True,
         )
-    return AwsError(f"{what}: {said}: check executors.aws")
+    return AwsError(f"{what}: {text}: check executors.aws")
 
 
 def _refused(what: str, error: Mapping[str, Any]) -> AwsError:
     code = str(error.get("Code", ""))
     code = code.rpartition(".")[2]  # AWS.SimpleQueueService.NonExistentQueue
-    said = " ".join(str(error.get("Message", "")).split()).rstrip(".")
+    message = " ".join(str(error.get("Message", "")).split()).rstrip(".")
     if code in _EXPIRED:
         cure = "log in again, then do the same once more: nothing is lost"
     elif code in _DENIED:
@@ -203,4 +203,4 @@ def _refused(what: str, error: Mapping[str, Any]) -> AwsError:
     else:
         cure = "see docs/how-to/aws.md"
     passing = code in _BUSY or code in _EXPIRED
-    return AwsError(f"{what}: {code}: {said}: {cure}", code, passing=passing)
+    return AwsError(f"{what}: {code}: {message}: {cure}", code, passing=passing)

@@ -26,7 +26,7 @@ _GONE = frozenset(
         "NotFoundException",
     }
 )
-_LOOK_S = 0.5
+_CHECK_EVERY_S = 0.5
 
 
 def stop_billing(app: App) -> None:
@@ -53,7 +53,7 @@ def down(app: App, wait_s: float = 150.0) -> list[str]:
     AwsError
         Something could not be removed; all else was.
     """
-    kept: list[str] = []
+    remaining: list[str] = []
     _all(
         lambda: _no_tasks(app),
         lambda: wait_for_tasks(app, wait_s),
@@ -64,13 +64,13 @@ def down(app: App, wait_s: float = 150.0) -> list[str]:
         lambda: _no_service(app),
         lambda: _no_task_definitions(app),
         lambda: _no_cluster(app),
-        lambda: kept.extend(_no_queues(app)),
-        lambda: kept.extend(_no_logs(app)),
+        lambda: remaining.extend(_no_queues(app)),
+        lambda: remaining.extend(_no_logs(app)),
     )
     app.record.made.clear()
     app.record.down = now()
     app.record.write()
-    return kept
+    return remaining
 
 
 def _all(*parts: Callable[[], object]) -> None:
@@ -113,12 +113,12 @@ def wait_for_tasks(app: App, wait_s: float) -> None:
         service: Any = app.service()
         if service is None or not service["runningCount"] + service["pendingCount"]:
             return
-        time.sleep(_LOOK_S)
+        time.sleep(_CHECK_EVERY_S)
 
 
 def _no_machines(app: App) -> None:
-    for one in fleet.of_app(app):
-        one.cancel()
+    for request in fleet.of_app(app):
+        request.cancel()
     for name in _templates(app):
         with _unless_gone():
             app.aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
@@ -131,7 +131,7 @@ def _templates(app: App) -> set[str]:
         "LaunchTemplates",
         Filters=[{"Name": "tag:cpengine:app", "Values": [app.name]}],
     )
-    return {one["LaunchTemplateName"] for one in tagged}
+    return {template["LaunchTemplateName"] for template in tagged}
 
 
 def alarms(aws: Aws, app: str) -> list[str]:
@@ -139,7 +139,7 @@ def alarms(aws: Aws, app: str) -> list[str]:
     found = aws.each(
         "cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{app}_i-"
     )
-    return [one["AlarmName"] for one in found]
+    return [alarm["AlarmName"] for alarm in found]
 
 
 def _no_alarms(app: App) -> None:
@@ -179,7 +179,7 @@ def _wait_for_export(app: App, task: str) -> None:
         found = app.aws.call("logs", "describe_export_tasks", taskId=task)
         if found["exportTasks"][0]["status"]["code"] not in ("PENDING", "RUNNING"):
             return
-        time.sleep(_LOOK_S)
+        time.sleep(_CHECK_EVERY_S)
 
 
 def _no_service(app: App) -> None:

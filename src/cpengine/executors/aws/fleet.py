@@ -46,7 +46,7 @@ class Fleet:
             )
         else:
             found = self.aws.call("ec2", "describe_fleet_instances", FleetId=self.id)
-        return [one["InstanceId"] for one in found.get("ActiveInstances", ())]
+        return [instance["InstanceId"] for instance in found.get("ActiveInstances", ())]
 
     def shrink(self, machines: int) -> None:
         """Replace lost machines only up to so many; end none."""
@@ -94,12 +94,12 @@ def fleets(aws: Aws) -> Iterator[Fleet]:
     requests = aws.each(
         "ec2", "describe_spot_fleet_requests", "SpotFleetRequestConfigs"
     )
-    for one in requests:
-        if one["SpotFleetRequestState"] in _ALIVE:
-            yield Fleet(aws, one["SpotFleetRequestId"], _tags(one))
-    for one in aws.each("ec2", "describe_fleets", "Fleets"):
-        if one["FleetState"] in _ALIVE:
-            yield Fleet(aws, one["FleetId"], _tags(one))
+    for config in requests:
+        if config["SpotFleetRequestState"] in _ALIVE:
+            yield Fleet(aws, config["SpotFleetRequestId"], _tags(config))
+    for fleet in aws.each("ec2", "describe_fleets", "Fleets"):
+        if fleet["FleetState"] in _ALIVE:
+            yield Fleet(aws, fleet["FleetId"], _tags(fleet))
 
 
 def of_app(app: App) -> list[Fleet]:
@@ -112,8 +112,8 @@ def of_app(app: App) -> list[Fleet]:
     ]
 
 
-def _tags(one: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in one.get("Tags", ())}
+def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
 
 
 def request(app: App, machines: int, file: Path | None) -> Fleet:
@@ -214,8 +214,8 @@ def generated(app: App, machines: int) -> dict[str, Any]:
     ]
     if section.subnets:
         overrides = [
-            one | {"SubnetId": subnet}
-            for one in overrides
+            override | {"SubnetId": subnet}
+            for override in overrides
             for subnet in section.subnets
         ]
     return {

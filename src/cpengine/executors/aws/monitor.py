@@ -12,7 +12,7 @@ from cpengine.executors.aws.queue import MessageCounts, Queue
 
 _CHEAPEST_AFTER_S = 900.0
 _EVERY_S = 60.0
-_EMPTY_LOOKS = 3
+_EMPTY_CHECKS = 3
 _IDLE_S = 600.0
 """Long enough for a machine to start and to fetch its image."""
 
@@ -36,7 +36,7 @@ class Monitor:
     @property
     def drained(self) -> bool:
         """Whether the queue is empty: one look is not enough, SQS counts roughly."""
-        return self.empty_checks >= _EMPTY_LOOKS
+        return self.empty_checks >= _EMPTY_CHECKS
 
     @property
     def cost(self) -> float:
@@ -57,7 +57,7 @@ class Monitor:
             return
         self._checked = now
         running = fleet.of_app(self.app)
-        machines = sum(len(one.machines()) for one in running)
+        machines = sum(len(request.machines()) for request in running)
         self.machine_hours += machines * hours
         counts = self.queue.counts()
         self.listen(Noted(describe(counts, machines, self.cost)))
@@ -70,8 +70,8 @@ class Monitor:
         wanted = self.wanted(counts, machines)
         if wanted is not None:
             self._target = wanted
-            for one in running:
-                one.shrink(wanted)
+            for request in running:
+                request.shrink(wanted)
 
     def wanted(self, counts: MessageCounts, machines: int) -> int | None:
         """So many machines are enough from now on; None: as before.

@@ -11,7 +11,7 @@ from cpengine.executors.aws.client import Aws, AwsError, patiently
 from cpengine.executors.aws.messages import MOST_BYTES
 from cpengine.storage.parallel import each
 
-KEPT_S = 14 * 24 * 3600
+RETENTION_S = 14 * 24 * 3600
 """Seconds that SQS keeps a message at the most."""
 ABSENT = frozenset({"QueueDoesNotExist", "NonExistentQueue"})
 _JUST_ENDED = frozenset({"QueueDeletedRecently"})
@@ -197,11 +197,11 @@ class Queue:
                 return
             wrong = [bad for bad in failed.values() if bad["SenderFault"]]
             if wrong or number == _TRIES - 1:
-                one = (wrong or list(failed.values()))[0]
-                said = one.get("Message", "").rstrip(".")
+                error = (wrong or list(failed.values()))[0]
+                text = error.get("Message", "").rstrip(".")
                 raise AwsError(
-                    f"sqs {operation}: {one['Code']}: {said}: do the same once more",
-                    one["Code"],
+                    f"sqs {operation}: {error['Code']}: {text}: do the same once more",
+                    error["Code"],
                     passing=not wrong,
                 )
             entries = [entry for entry in entries if entry["Id"] in failed]
@@ -255,7 +255,7 @@ def attributes(visibility_s: int, retries: int, dead_letters: Queue) -> dict[str
     return {
         "DelaySeconds": "0",
         "MaximumMessageSize": str(MOST_BYTES),
-        "MessageRetentionPeriod": str(KEPT_S),
+        "MessageRetentionPeriod": str(RETENTION_S),
         "ReceiveMessageWaitTimeSeconds": "0",
         "RedrivePolicy": json.dumps(policy),
         "VisibilityTimeout": str(visibility_s),

@@ -66,7 +66,7 @@ class AwsRecord:
 
     def names(self, kind: str) -> list[str]:
         """The names of all things of a kind."""
-        return [name for one, name in self.made if one == kind]
+        return [name for made_kind, name in self.made if made_kind == kind]
 
 
 def _key(folder: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from cpengine.executors.aws import queue, task_definition
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.queue import KEPT_S, Queue
+from cpengine.executors.aws.queue import RETENTION_S, Queue
 
 _SPOT_QUOTA = ("ec2", "L-34B43A08")
 """All Standard Spot Instance Requests, in vCPUs."""
@@ -35,8 +35,10 @@ def setup(app: App) -> Queue:
 def _queues(app: App) -> Queue:
     settings, tags = app.settings, app.tags
     if settings.own_dead_letters:
-        kept = {"MessageRetentionPeriod": str(KEPT_S)}
-        dead = queue.ensure(app.aws, settings.dead_letters, kept, tags, app.record.note)
+        attributes = {"MessageRetentionPeriod": str(RETENTION_S)}
+        dead = queue.ensure(
+            app.aws, settings.dead_letters, attributes, tags, app.record.note
+        )
     else:
         dead = _shared_dead_letters(app)
     wanted = queue.attributes(settings.visibility_s, settings.job_retries, dead)
@@ -49,8 +51,8 @@ def _shared_dead_letters(app: App) -> Queue:
     found = Queue.find(app.aws, name)
     if found is not None:
         return found
-    kept = {"MessageRetentionPeriod": str(KEPT_S)}
-    made = app.aws.call("sqs", "create_queue", QueueName=name, Attributes=kept)
+    attributes = {"MessageRetentionPeriod": str(RETENTION_S)}
+    made = app.aws.call("sqs", "create_queue", QueueName=name, Attributes=attributes)
     return Queue(app.aws, made["QueueUrl"])
 
 
@@ -108,9 +110,13 @@ def _same(there: list[dict[str, Any]], wanted: dict[str, Any]) -> bool:
     """Whether a container is as wanted; AWS adds keys, and orders as it likes."""
     (container,) = wanted["containerDefinitions"]
 
-    def plain(one: dict[str, Any]) -> dict[str, Any]:
-        told = {pair["name"]: pair["value"] for pair in one.get("environment", ())}
-        return {key: one.get(key) for key in container} | {"environment": told}
+    def plain(definition: dict[str, Any]) -> dict[str, Any]:
+        environment = {
+            pair["name"]: pair["value"] for pair in definition.get("environment", ())
+        }
+        return {key: definition.get(key) for key in container} | {
+            "environment": environment
+        }
 
     return len(there) == 1 and plain(there[0]) == plain(container)
 

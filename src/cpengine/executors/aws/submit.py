@@ -15,7 +15,7 @@ from cpengine.storage.parallel import each
 
 def submit(
     app: App,
-    book: Ledger,
+    ledger: Ledger,
     jobs: Sequence[tuple[Job, int]],
     queue: Queue,
     sent: Sent | None = None,
@@ -36,11 +36,11 @@ def submit(
     InputError
         A job makes no message.
     """
-    sent = sent or Sent.open(book, queue)
+    sent = sent or Sent.open(ledger, queue)
     new = [(job, attempt) for job, attempt in jobs if not sent.has(job)]
     plain = app.settings.section.worker == "dcp"
     bodies = [body(job, attempt, plain=plain) for job, attempt in new]
-    cleared = each(lambda pair: _cleared(book, pair[0]), new)
+    cleared = each(lambda pair: _cleared(ledger, pair[0]), new)
     if not plain:
         bodies = [
             body(job, attempt) for job, (_, attempt) in zip(cleared, new, strict=True)
@@ -75,19 +75,19 @@ def send_foreign(app: App, jobs: Sequence[Job], plan: Plan) -> int:
     return own
 
 
-def _cleared(book: Ledger, job: Job) -> Job:
+def _cleared(ledger: Ledger, job: Job) -> Job:
     """Take away the markers of earlier runs that this run's would be taken for.
 
     From then on they stand for results that are being replaced.
     """
-    kept = []
+    earlier = []
     for name in job.earlier:
         marker = Marker.parse(name)
         if marker is None or marker.fingerprint != job.fingerprint:
-            kept.append(name)
+            earlier.append(name)
         elif marker.state is MarkerState.FAILED:
-            book.remove(name)
+            ledger.remove(name)
         else:
-            book.set_aside(replace(job, earlier=(name,)))
-            kept.append(str(marker._replace(state=MarkerState.REPLACED)))
-    return replace(job, earlier=tuple(kept))
+            ledger.set_aside(replace(job, earlier=(name,)))
+            earlier.append(str(marker._replace(state=MarkerState.REPLACED)))
+    return replace(job, earlier=tuple(earlier))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cpengine.model import Outcome
-from cpengine.system.usage import GB
+from cpengine.wording import GB, gigabytes
 
 _VCPUS = 4
 _TYPES = (("c6i.xlarge", 8), ("m6i.xlarge", 16), ("r6i.xlarge", 32))
@@ -37,7 +37,7 @@ class Suggestion:
     def __str__(self) -> str:
         minutes = self.wall_s / 60
         return (
-            f"took {minutes:.1f} min and {self.memory / GB:.1f} GB at the 95th "
+            f"took {minutes:.1f} min and {gigabytes(self.memory)} at the 95th "
             f"percentile of {self.jobs} jobs: {self.machine_type}, {self.slots} "
             f"{'slot' if self.slots == 1 else 'slots'}; visibility is kept alive by "
             "heartbeat"
@@ -46,7 +46,7 @@ class Suggestion:
 
 def suggest(outcomes: Sequence[Outcome]) -> Suggestion | None:
     """The cheapest machine a job's core; None if nothing was measured yet."""
-    done = [one for one in outcomes if one.done and one.peak_memory]
+    done = [outcome for outcome in outcomes if outcome.done and outcome.peak_memory]
     if not done:
         return None
     wall_s = _quantile([o.wall_s - o.phase_s.get("waiting", 0.0) for o in done])

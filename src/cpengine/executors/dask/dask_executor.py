@@ -77,7 +77,7 @@ class DaskExecutor(Executor):
         Closed with the executor.
     machine
         The driver's own: where the ledger is, and which CellProfiler is wanted.
-    make, told, ahead, life_s, ends_workers
+    make, spec, ahead, life_s, ends_workers
         See `Node`.
 
     Raises
@@ -91,7 +91,7 @@ class DaskExecutor(Executor):
         client: Client,
         machine: Machine,
         make: str,
-        told: str,
+        spec: str,
         *,
         ahead: int = 0,
         life_s: float | None = None,
@@ -115,7 +115,7 @@ class DaskExecutor(Executor):
         plugin = Node(
             self.name,
             make,
-            told,
+            spec,
             ahead=ahead,
             life_s=life_s,
             ends_worker=ends_workers,
@@ -157,7 +157,7 @@ class DaskExecutor(Executor):
 
     def cancel(self) -> None:
         with self._lock:
-            futures = [one.future for one in self._under_way.values()]
+            futures = [task.future for task in self._under_way.values()]
             self._under_way.clear()
         with contextlib.suppress(TimeoutError, OSError):
             self._client.cancel(futures, force=True)
@@ -168,9 +168,9 @@ class DaskExecutor(Executor):
             self._within(self._client.unregister_worker_plugin, self.name)
         self._client.close()
 
-    def _within(self, call: Callable[..., Any], *told: Any, **more: Any) -> None:
+    def _within(self, call: Callable[..., Any], *arguments: Any, **more: Any) -> None:
         """Ask all workers, and do not wait for ever for one that is silent."""
-        self._client.sync(call, *told, callback_timeout=_STOP_S, **more)
+        self._client.sync(call, *arguments, callback_timeout=_STOP_S, **more)
 
     # --- what executors that start workers of their own add ---------------------------
 
@@ -235,8 +235,8 @@ class DaskExecutor(Executor):
 
     def _hear(self, event: tuple[float, Any]) -> None:
         """Take in what a worker tells; called in the client's own thread."""
-        number, *told = event[1]
-        match told:
+        number, *message = event[1]
+        match message:
             case [node.READY, worker]:
                 self.joins(worker)
             case [node.REFUSES, worker, why]:
@@ -251,8 +251,8 @@ class DaskExecutor(Executor):
                 self._endings.put(_Lost(number, worker))
             case _:
                 with self._lock:  # not after its end: views would see it run again
-                    if one := self._under_way.get(number):
-                        node.heard(told, one.job, self.listen)
+                    if task := self._under_way.get(number):
+                        node.heard(message, task.job, self.listen)
 
     def _done(self, number: int, future: Future[None]) -> None:
         """Take note that Dask is through with a task; called in a thread of its own.
@@ -269,12 +269,12 @@ class DaskExecutor(Executor):
         """The outcomes that have been told; wait for the first."""
         with contextlib.suppress(queue.Empty):
             while True:
-                told = self._endings.get(timeout=timeout_s)
+                ending = self._endings.get(timeout=timeout_s)
                 timeout_s = 0.0
-                if isinstance(told, _Lost):
-                    self._lost.append(told)
-                elif one := self._taken(told.number):
-                    yield node.unpacked(told.outcome, one.job)
+                if isinstance(ending, _Lost):
+                    self._lost.append(ending)
+                elif task := self._taken(ending.number):
+                    yield node.unpacked(ending.outcome, task.job)
 
     def _taken(self, number: int) -> _SubmittedTask | None:
         """An attempt that is under way no more, if it still was."""
@@ -289,17 +289,17 @@ class DaskExecutor(Executor):
                 self._lost.remove(lost)
 
     def _settle(self, lost: _Lost) -> Iterator[Outcome]:
-        one = self._under_way.get(lost.number)
-        if one is None:  # its outcome has been told
+        task = self._under_way.get(lost.number)
+        if task is None:  # its outcome has been told
             return
         if lost.worker:
-            one.future.release()  # lest Dask runs it again meanwhile
+            task.future.release()  # lest Dask runs it again meanwhile
         if lost.worker in self.drained:
             self._taken(lost.number)
-            self.submit(one.job, one.attempt)  # nothing has failed
+            self.submit(task.job, task.attempt)  # nothing has failed
         elif failure := self._failure(lost):
             self._taken(lost.number)
-            yield self._lost_outcome(one, failure)
+            yield self._lost_outcome(task, failure)
 
     def _failure(self, lost: _Lost) -> Failure | None:
         if lost.error is not None:
@@ -310,15 +310,15 @@ class DaskExecutor(Executor):
             return None
         return Failure(FailureKind.NODE_LOST, "its worker ended without a word of it")
 
-    def _lost_outcome(self, one: _SubmittedTask, failure: Failure) -> Outcome:
+    def _lost_outcome(self, task: _SubmittedTask, failure: Failure) -> Outcome:
         outcome = Outcome(
-            job=one.job,
+            job=task.job,
             failure=failure,
-            attempt=one.attempt,
-            started=one.submitted,
+            attempt=task.attempt,
+            started=task.submitted,
             versions=versions(self._machine.cellprofiler),
         )
         if next_try(outcome, 0.0) is None:  # nobody else will write that it failed
             with contextlib.suppress(StorageError):
-                Ledger(self._machine.places.outputs, one.job.ledger).record(outcome)
+                Ledger(self._machine.places.outputs, task.job.ledger).record(outcome)
         return outcome

@@ -39,8 +39,8 @@ class Lifetime:
         chance
             From 0 to 1; random if None.
         """
-        told = environ.get("SLURM_JOB_END_TIME", "")
-        end = float(told) if told.isdigit() else now + life_s
+        end_time = environ.get("SLURM_JOB_END_TIME", "")
+        end = float(end_time) if end_time.isdigit() else now + life_s
         life_s = max(0.0, end - now)
         some = random.random() if chance is None else chance
         margin_s = min(_MARGIN * life_s, _MOST_MARGIN_S) + some * _STAGGER * life_s

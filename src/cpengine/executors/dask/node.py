@@ -40,7 +40,7 @@ READY, REFUSES, DRAINING = "ready", "refuses", "draining"
 """What is told of a worker."""
 ENDED, LEFT = "ended", "left"
 """How an attempt's telling ends: it came to an outcome, or was given back."""
-_LOOK_S = 0.2
+_CHECK_EVERY_S = 0.2
 
 
 class Node(WorkerPlugin):
@@ -52,7 +52,7 @@ class Node(WorkerPlugin):
         The run's; also the topic under which workers tell what happens.
     make
         `module:function` that makes a `Machine` for so many slots from what it is told.
-    told
+    spec
         A text for that.
     ahead
         So many of the worker's threads only fetch or publish for others.
@@ -66,7 +66,7 @@ class Node(WorkerPlugin):
         self,
         name: str,
         make: str,
-        told: str,
+        spec: str,
         *,
         ahead: int = 0,
         life_s: float | None = None,
@@ -74,7 +74,7 @@ class Node(WorkerPlugin):
     ) -> None:
         self.name = name
         self.make = make
-        self.spec = told
+        self.spec = spec
         self.ahead = ahead
         self.life_s = life_s
         self.ends_worker = ends_worker
@@ -94,8 +94,8 @@ class Node(WorkerPlugin):
                 machine_spec.made, self.make, self.spec, slots
             )
         except Exception as error:  # Dask would let the worker go on without us
-            said = str(error) if isinstance(error, CpengineError) else repr(error)
-            why = f"{socket.gethostname()}: {said.splitlines()[0]}"
+            text = str(error) if isinstance(error, CpengineError) else repr(error)
+            why = f"{socket.gethostname()}: {text.splitlines()[0]}"
             self._later = asyncio.create_task(self._refuse(why))
             raise RuntimeError(why) from error
         self.worker_run = WorkerRun(
@@ -106,25 +106,25 @@ class Node(WorkerPlugin):
     async def _tell(self, what: str, *details: str) -> None:
         """Tell something of the worker, once it can speak."""
         while self._worker.status is Status.init:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         message = [None, what, str(self._worker.name), *details]
         self._worker.log_event(self.name, message)
 
     async def _refuse(self, why: str) -> None:
         await self._tell(REFUSES, why)
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_CHECK_EVERY_S)
         if self.ends_worker:
             await self._worker.close(reason=why)
 
     async def teardown(self, worker: Worker) -> None:
         """Give back what runs here: the worker is to end, the run may go on."""
-        if hasattr(self, "here"):
+        if hasattr(self, "worker_run"):
             self.worker_run.give_back(running=True)
             await self._end()
 
     def transition(self, key: Key, start: str, finish: str, **kwargs: Any) -> None:
         """End an attempt that Dask has no use for: its driver may be gone."""
-        if (start, finish) == ("executing", "released") and hasattr(self, "here"):
+        if (start, finish) == ("executing", "released") and hasattr(self, "worker_run"):
             self.worker_run.cancel(str(key))
 
     async def stop(self) -> None:
@@ -134,7 +134,7 @@ class Node(WorkerPlugin):
 
     async def _end(self) -> None:
         while self.worker_run.busy:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         await asyncio.to_thread(self.worker_run.machine.close)
 
     async def _live(self) -> None:
@@ -149,7 +149,7 @@ class Node(WorkerPlugin):
         await self._tell(DRAINING)
         self.worker_run.give_back(running=False)
         while self.worker_run.busy:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
         await self._worker.close_gracefully(reason="its walltime is near")
 
 
@@ -192,15 +192,15 @@ class WorkerRun:
         """End all attempts, and those that still come."""
         with self._lock:
             self._stopped = True
-            for one in self._under_way:
-                one.cancelled.set()
+            for task in self._under_way:
+                task.cancelled.set()
 
     def cancel(self, key: str) -> None:
         """End the attempt of one task."""
         with self._lock:
-            for one in self._under_way:
-                if one.key == key:
-                    one.cancelled.set()
+            for task in self._under_way:
+                if task.key == key:
+                    task.cancelled.set()
 
     def give_back(self, *, running: bool) -> None:
         """Give back attempts, and those that still come.
@@ -212,16 +212,16 @@ class WorkerRun:
         """
         with self._lock:
             self._leaving = True
-            for one in self._under_way:
-                if running or not one.running:
-                    one.give_back()
+            for task in self._under_way:
+                if running or not task.running:
+                    task.give_back()
 
     def run(self, job: Job, attempt: int, number: int, key: str) -> None:
         """Run a job; what happens is told with the number of the attempt."""
-        with self._attempt(key) as one:
+        with self._attempt(key) as task:
 
             def listen(event: Event) -> None:
-                one.running = one.running or event == PhaseBegun(job, "running")
+                task.running = task.running or event == PhaseBegun(job, "running")
                 if not isinstance(event, LogBegun):  # a file of this machine
                     self._tell([number, *format_event(event)])
 
@@ -230,29 +230,29 @@ class WorkerRun:
                 self.machine,
                 attempt=attempt,
                 listen=listen,
-                cancelled=one.cancelled,
+                cancelled=task.cancelled,
             )
             took = outcome.wall_s - outcome.phase_s.get("waiting", 0.0)
             self.longest_s = max(self.longest_s, took)
-            if one.given_back and not outcome.done:
+            if task.given_back and not outcome.done:
                 self._tell([number, LEFT, self.worker])
             else:
                 self._tell([number, ENDED, packed(outcome)])
 
     @contextlib.contextmanager
     def _attempt(self, key: str) -> Iterator[_TaskAttempt]:
-        one = _TaskAttempt(key)
+        task = _TaskAttempt(key)
         with self._lock:
-            self._under_way.add(one)
+            self._under_way.add(task)
             if self._stopped:
-                one.cancelled.set()
+                task.cancelled.set()
             elif self._leaving:
-                one.give_back()
+                task.give_back()
         try:
-            yield one
+            yield task
         finally:
             with self._lock:
-                self._under_way.discard(one)
+                self._under_way.discard(task)
 
 
 def attempt(name: str, job: str, number: int, attempt: int) -> None:
@@ -260,7 +260,7 @@ def attempt(name: str, job: str, number: int, attempt: int) -> None:
     worker = get_worker()
     plugin, key = worker.plugins[name], str(worker.get_current_task())
     assert isinstance(plugin, Node)
-    if not hasattr(plugin, "here"):  # it has refused, and is about to end
+    if not hasattr(plugin, "worker_run"):  # it has refused, and is about to end
         worker.log_event(name, [number, LEFT, str(worker.name)])
         return
     plugin.worker_run.run(Job.from_json(json.loads(job)), attempt, number, key)
@@ -305,7 +305,7 @@ _EVENTS: dict[str, Callable[..., Event]] = {
 }
 
 
-def heard(told: list[Any], job: Job, listen: Listener) -> None:
+def heard(message: list[Any], job: Job, listen: Listener) -> None:
     """Pass on what `format_event` gave of a job."""
-    kind, *details = told
+    kind, *details = message
     listen(_EVENTS[kind](job, *details))

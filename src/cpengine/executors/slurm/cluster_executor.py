@@ -25,7 +25,7 @@ from cpengine.executors.slurm.fleet import WorkerFleet, needed
 from cpengine.executors.slurm.schedulers import QUEUES, BatchScheduler, seconds
 from cpengine.job.run_job import Machine
 from cpengine.model import Failure
-from cpengine.system.usage import GB
+from cpengine.wording import GB
 
 _IDLE_S = 60.0
 """Workers too many are sent away after so many seconds without change."""
@@ -131,7 +131,7 @@ class ClusterExecutor(DaskExecutor):
         settings: ClusterSection,
         machine: Machine,
         make: str,
-        told: str,
+        spec: str,
         *,
         folder: Path,
         ahead: int = 0,
@@ -145,7 +145,7 @@ class ClusterExecutor(DaskExecutor):
             Client(self._dask),
             machine,
             make,
-            told,
+            spec,
             ahead=ahead,
             life_s=seconds(settings.walltime),
             ends_workers=True,

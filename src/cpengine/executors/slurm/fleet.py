@@ -154,90 +154,90 @@ class WorkerFleet:
         self._compare(present)
         if self.queue.poll and self.jobs and self.clock() >= self._next_poll:
             yield from self._take_poll(self.queue.poll)
-        for one in [one for one in self.jobs.values() if self._is_over(one)]:
-            yield from self._drop(one)
+        for job in [job for job in self.jobs.values() if self._is_over(job)]:
+            yield from self._drop(job)
         if self.queue.poll is None and self.clock() > self._waits_since + _LONG_S:
             yield f"no worker has come yet: see what {self.queue.name} says of them"
         yield from self._fill(wanted)
 
     def joins(self, worker: str) -> None:
         """Take note that a worker takes jobs."""
-        if one := self._of(worker):
-            one.joined, self._never_came = True, 0
+        if job := self._of(worker):
+            job.joined, self._never_came = True, 0
 
     def refuses(self, worker: str, why: str) -> None:
         """Take note that a worker cannot be used, and will end."""
-        if one := self._of(worker):
-            one.refusal = why
+        if job := self._of(worker):
+            job.refusal = why
 
     def drains(self, worker: str) -> None:
         """Take note that a worker takes no more jobs, so that another one comes."""
-        if one := self._of(worker):
-            one.draining = True
+        if job := self._of(worker):
+            job.draining = True
 
     @property
     def waiting(self) -> list[WorkerJob]:
         """Jobs whose workers have not come."""
-        return [one for one in self.jobs.values() if not one.present]
+        return [job for job in self.jobs.values() if not job.present]
 
     def drop(self, count: int) -> None:
         """Cancel so many of the jobs that wait; the youngest first."""
-        never = [one for one in self.waiting if not one.joined]
+        never = [job for job in self.waiting if not job.joined]
         dropped = never[-count:] if count else []
-        for one in dropped:
-            del self.jobs[one.name]
-        schedulers.cancel([one.job for one in dropped])
+        for job in dropped:
+            del self.jobs[job.name]
+        schedulers.cancel([job.job for job in dropped])
 
     def close(self) -> None:
         """Cancel every job, and those that may come back to the queue."""
-        back = [one for one in self.over.values() if one.standing.state in _PASSING]
-        schedulers.cancel([one.job for one in (*self.jobs.values(), *back)])
+        back = [job for job in self.over.values() if job.standing.state in _PASSING]
+        schedulers.cancel([job.job for job in (*self.jobs.values(), *back)])
         self.over |= self.jobs
         self.jobs.clear()
 
     def cause(self, worker: str, since: float) -> Failure | None:
         """Why a worker was lost at a time; None as long as that is to be found out."""
-        one = self._of(worker)
-        if one is None or one.draining:
+        job = self._of(worker)
+        if job is None or job.draining:
             return Failure(FailureKind.NODE_LOST, "its worker came to its end")
         lasts = self.clock() - since
         unknown = self.queue.poll is None or lasts > _FIND_OUT_S
-        state = one.standing.state
-        if one.polled < since and one.name in self.jobs and not unknown:
+        state = job.standing.state
+        if job.polled < since and job.name in self.jobs and not unknown:
             if not self._silent:
                 self._next_poll = min(self._next_poll, self.clock())
             return None
         if not unknown and (
-            state in ("RUNNING", "COMPLETING") or not self._end_is_written(one)
+            state in ("RUNNING", "COMPLETING") or not self._end_is_written(job)
         ):
             return None
-        return self._failure(one)
+        return self._failure(job)
 
-    def _end_is_written(self, one: WorkerJob) -> bool:
+    def _end_is_written(self, job: WorkerJob) -> bool:
         """Whether all that its node writes of a job's end can be expected."""
-        ended = one.standing.state not in ALIVE
-        return not ended or self.clock() >= one.since + _SOON_S
+        ended = job.standing.state not in ALIVE
+        return not ended or self.clock() >= job.since + _SOON_S
 
-    def _failure(self, one: WorkerJob) -> Failure:
-        standing = one.standing
+    def _failure(self, job: WorkerJob) -> Failure:
+        standing = job.standing
         if standing.state == "PENDING":  # it is in the queue again
-            ended = schedulers.account_of(one.number) if self.queue.poll else None
+            ended = schedulers.account_of(job.number) if self.queue.poll else None
             standing = ended or standing
-        where = f"{self.queue.name} job {one.number}"
+        where = f"{self.queue.name} job {job.number}"
         where += f" on {standing.node}" if standing.node else ""
-        if standing.state == "OUT_OF_MEMORY" or self._log_says(one, _MEMORY):
+        if standing.state == "OUT_OF_MEMORY" or self._log_says(job, _MEMORY):
             kind, why = FailureKind.OUT_OF_MEMORY, _ENDS["OUT_OF_MEMORY"]
         else:
-            said = f"it ended as {standing.state} {standing.reason}".rstrip()
+            ending = f"it ended as {standing.state} {standing.reason}".rstrip()
             preempted = standing.state == "PREEMPTED"
             kind = FailureKind.SPOT_LOST if preempted else FailureKind.NODE_LOST
-            why = _ENDS.get(standing.state, said)
+            why = _ENDS.get(standing.state, ending)
             if self.queue.poll is None or standing.state == "RUNNING":
                 why = "nothing is heard of it any more"
         return Failure(kind, f"its worker was lost ({where}): {why}")
 
-    def _log_says(self, one: WorkerJob, what: re.Pattern[str]) -> bool:
-        lines = schedulers.last_lines(self.logs, one.number)
+    def _log_says(self, job: WorkerJob, what: re.Pattern[str]) -> bool:
+        lines = schedulers.last_lines(self.logs, job.number)
         return any(what.search(line) for line in lines)
 
     def _of(self, worker: str) -> WorkerJob | None:
@@ -251,23 +251,23 @@ class WorkerFleet:
         if present or not self.jobs:
             self._waits_since = self.clock()
         there = {worker.rpartition("-")[0]: host for worker, host in present.items()}
-        for one in self.jobs.values():
-            was, one.present = one.present, one.name in there
-            if one.present and not was:
-                one.gone_since = None
-            if was and not one.present:
-                one.gone_since = self.clock()
-            if was is not one.present:
+        for job in self.jobs.values():
+            was, job.present = job.present, job.name in there
+            if job.present and not was:
+                job.gone_since = None
+            if was and not job.present:
+                job.gone_since = self.clock()
+            if was is not job.present:
                 self._poll_soon()
 
     def _poll_soon(self) -> None:
         self._every_s = _SOON_S
         self._next_poll = min(self._next_poll, self.clock() + _SOON_S)
 
-    def _take_poll(self, look: schedulers.Poll) -> Iterator[str]:
+    def _take_poll(self, poll: schedulers.Poll) -> Iterator[str]:
         now = self.clock()
         try:
-            found = look(self.name)
+            found = poll(self.name)
         except OSError as error:
             self._silent = True
             self._every_s = min(2 * self._every_s, _LATE_S)
@@ -276,40 +276,40 @@ class WorkerFleet:
             return
         self._silent = False
         self._take_back(found)
-        before = {name: one.standing for name, one in self.jobs.items()}
-        for one in self.jobs.values():
-            if one.number in found:
-                one.listed = now
-            told = found.get(one.number) or self._vanished(one)
-            node = told.node or one.standing.node
-            standing = SchedulerState(told.state, told.reason, node)
-            if standing != one.standing:
-                one.standing, one.since = standing, now
-            one.polled = now
-        same = before == {name: one.standing for name, one in self.jobs.items()}
+        before = {name: job.standing for name, job in self.jobs.items()}
+        for job in self.jobs.values():
+            if job.number in found:
+                job.listed = now
+            current = found.get(job.number) or self._vanished(job)
+            node = current.node or job.standing.node
+            standing = SchedulerState(current.state, current.reason, node)
+            if standing != job.standing:
+                job.standing, job.since = standing, now
+            job.polled = now
+        same = before == {name: job.standing for name, job in self.jobs.items()}
         self._every_s = min(1.5 * self._every_s, _LATE_S) if same else _SOON_S
         self._next_poll = self.clock() + self._every_s
         yield from self._explain()
 
     def _take_back(self, found: Mapping[str, SchedulerState]) -> None:
         """Count jobs that were taken for over and are in the queue again."""
-        for one in [*self.over.values()]:
-            standing = found.get(one.number)
-            if standing and standing.state in ALIVE and not one.draining:
-                self.jobs[one.name] = self.over.pop(one.name)
+        for job in [*self.over.values()]:
+            standing = found.get(job.number)
+            if standing and standing.state in ALIVE and not job.draining:
+                self.jobs[job.name] = self.over.pop(job.name)
 
-    def _vanished(self, one: WorkerJob) -> SchedulerState:
+    def _vanished(self, job: WorkerJob) -> SchedulerState:
         """Where a job stands that SLURM does not list, as it does for a while only."""
-        long_ago = self.clock() > max(one.since, one.listed) + _LATE_S
-        gone = SchedulerState("GONE") if long_ago and not one.present else None
-        return schedulers.account_of(one.number) or gone or one.standing
+        long_ago = self.clock() > max(job.since, job.listed) + _LATE_S
+        gone = SchedulerState("GONE") if long_ago and not job.present else None
+        return schedulers.account_of(job.number) or gone or job.standing
 
     def _explain(self) -> Iterator[str]:
         """Say why workers wait; give up if all that there are wait for ever."""
         reasons = Counter(
-            one.standing.reason
-            for one in self.waiting
-            if one.standing.state == "PENDING" and one.standing.reason
+            job.standing.reason
+            for job in self.waiting
+            if job.standing.state == "PENDING" and job.standing.reason
         )
         words = [reason.strip("()").partition(",")[0] for reason in reasons]
         for_ever = words and all(word in _CURES for word in words)
@@ -322,26 +322,26 @@ class WorkerFleet:
             why = ", ".join(reasons)
             yield f"workers wait in {self.queue.name}'s queue: {why}"
 
-    def _is_over(self, one: WorkerJob) -> bool:
-        if one.present:
+    def _is_over(self, job: WorkerJob) -> bool:
+        if job.present:
             return False
-        now, state = self.clock(), one.standing.state
+        now, state = self.clock(), job.standing.state
         if self.queue.poll is None:
-            return one.gone_since is not None and now > one.gone_since + _SETTLE_S
+            return job.gone_since is not None and now > job.gone_since + _SETTLE_S
         if state in ALIVE:
             return False
-        return state not in _PASSING or now > one.since + _SETTLE_S
+        return state not in _PASSING or now > job.since + _SETTLE_S
 
-    def _drop(self, one: WorkerJob) -> Iterator[str]:
-        del self.jobs[one.name]
-        self.over[one.name] = one
-        node = one.standing.node
-        if one.draining or (one.joined and one.standing.state not in _NODE_FAULTS):
+    def _drop(self, job: WorkerJob) -> Iterator[str]:
+        del self.jobs[job.name]
+        self.over[job.name] = job
+        node = job.standing.node
+        if job.draining or (job.joined and job.standing.state not in _NODE_FAULTS):
             return
         self.troubled = True
-        if not one.joined:
+        if not job.joined:
             self._never_came += 1
-            why = self._why_never(one)
+            why = self._why_never(job)
             where = f" on {node}" if node else ""
             if self._never_came >= _STARTS:
                 raise ExecutorError(
@@ -355,18 +355,18 @@ class WorkerFleet:
                 self.excluded.append(node)
                 yield f"{node} is not used any more: {_FAULTS} workers died there"
 
-    def _why_never(self, one: WorkerJob) -> str:
-        if one.refusal:
-            return one.refusal
-        lines = schedulers.last_lines(self.logs, one.number)
-        standing = one.standing
-        said = f"{self.queue.name} says {standing.state} {standing.reason}".rstrip()
-        return f"{lines[-1]} ({said})" if lines else said
+    def _why_never(self, job: WorkerJob) -> str:
+        if job.refusal:
+            return job.refusal
+        lines = schedulers.last_lines(self.logs, job.number)
+        standing = job.standing
+        text = f"{self.queue.name} says {standing.state} {standing.reason}".rstrip()
+        return f"{lines[-1]} ({text})" if lines else text
 
     # --- who is to come ---------------------------------------------------------------
 
     def _fill(self, wanted: int) -> Iterator[str]:
-        there = sum(not one.draining for one in self.jobs.values())
+        there = sum(not job.draining for job in self.jobs.values())
         for _ in range(min(wanted - there, _AT_ONCE)):
             if self.clock() < self._next_submit:
                 return

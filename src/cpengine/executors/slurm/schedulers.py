@@ -46,8 +46,8 @@ class RefusedError(Exception):
         Whether it may take the same job later.
     """
 
-    def __init__(self, said: str, *, passing: bool) -> None:
-        super().__init__(said)
+    def __init__(self, text: str, *, passing: bool) -> None:
+        super().__init__(text)
         self.passing = passing
 
 
@@ -132,8 +132,8 @@ def submit(job: QueueJob) -> str:
         code = re.search(r"^Exit code: (\d+)$", str(error), re.MULTILINE)
         if code and code[1] == "124":
             raise RefusedError("it did not answer in time", passing=True) from error
-        said = missing if code and code[1] == "127" else _complaint(str(error))
-        raise RefusedError(said, passing=bool(_PASSING.search(said))) from error
+        text = missing if code and code[1] == "127" else _complaint(str(error))
+        raise RefusedError(text, passing=bool(_PASSING.search(text))) from error
     return str(job.job_id)
 
 
@@ -163,9 +163,9 @@ def test_only(script: str) -> None:
             "executors.slurm: SLURM did not answer in time: try again, or see sinfo"
         ) from error
     if ran.returncode:
-        said = ran.stderr.strip().splitlines() or ["no reason given"]
+        lines = ran.stderr.strip().splitlines() or ["no reason given"]
         raise ExecutorError(
-            f"executors.slurm: SLURM would not take a worker's job ({said[-1]}): "
+            f"executors.slurm: SLURM would not take a worker's job ({lines[-1]}): "
             "change its partition, account, memory_gb or walltime"
         )
 
@@ -250,10 +250,10 @@ def account_of(number: str) -> SchedulerState | None:
     """
     command = ["sacct", "--noheader", "--parsable2", "-X", "-D", f"--jobs={number}"]
     try:
-        said = _asked([*command, "--format=State,Reason,NodeList"])
+        output = _asked([*command, "--format=State,Reason,NodeList"])
     except OSError:  # many sites have none
         return None
-    lines = [line.split("|") for line in said.splitlines() if line.count("|") == 2]
+    lines = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
     ended = [line for line in lines if line[0] not in ALIVE]
     if not ended:
         return None

@@ -53,13 +53,13 @@ class Batch:
 
     def _add(self, name: str, found: list[Csv]) -> None:
         by_header: dict[str, list[Csv]] = defaultdict(list)
-        for one in found:
-            by_header[one.header].append(one)
+        for file in found:
+            by_header[file.header].append(file)
         pieces, taken = [], []
         for same in by_header.values():
             columns = csvs.columns(name, same[0])
             if columns is None:
-                self.not_tables += [one.place for one in same]
+                self.not_tables += [file.place for file in same]
                 continue
             pieces.append(self._piece(name, same, columns))
             taken += same
@@ -69,7 +69,7 @@ class Batch:
         table = merged(pieces)
         if len(pieces) > 1:
             table = table.take(np.argsort(numbers(table, JOB), kind="stable"))
-        self._check(name, table, {one.job: one for one in taken})
+        self._check(name, table, {file.job: file for file in taken})
         if name == IMAGE:
             self._images = table
         self._spill.put(name, self._number, table)
@@ -80,7 +80,7 @@ class Batch:
         _check_numbers(table, same)
         if name != IMAGE and number_column(name) not in columns:
             table = table.append_column(number_column(name), table[OBJECT_NUMBER])
-        jobs = np.repeat([one.job for one in same], [one.rows for one in same])
+        jobs = np.repeat([file.job for file in same], [file.rows for file in same])
         table = table.append_column(JOB, pa.array(jobs.astype(np.int64)))
         return self._keyed(name, table)
 
@@ -111,8 +111,8 @@ class Batch:
         again = join.twice(table, *keys)
         if again is not None:
             row = table.slice(again, 1).to_pylist()[0]
-            said = ", ".join(f"{key[9:]} {row[key]}" for key in keys[1:])
-            raise damaged(made[row[JOB]].place, f"has {said} twice")
+            values = ", ".join(f"{key[9:]} {row[key]}" for key in keys[1:])
+            raise damaged(made[row[JOB]].place, f"has {values} twice")
         image = self._image_rows(table) if name != IMAGE else None
         if image is None:
             return
@@ -140,7 +140,7 @@ class Batch:
 
 
 def _rows(found: Iterable[Csv]) -> int:
-    return sum(one.rows for one in found)
+    return sum(file.rows for file in found)
 
 
 def _check_numbers(table: Any, made: Sequence[Csv]) -> None:

@@ -15,7 +15,7 @@ from cpengine.storage.store import as_text
 _BLOCK = 8 * 2**20
 """Bytes that are parsed at once; longer than the longest line."""
 _MISSING = ["", "nan", "NaN"]
-_KEPT_TYPES = (
+_COLUMN_TYPES = (
     pa.types.is_null,
     pa.types.is_int64,
     pa.types.is_float64,
@@ -76,7 +76,7 @@ def damaged(place: str, what: str) -> InputError:
     return InputError(f"{place}: {what}: run its job again with --force")
 
 
-def columns(table: str, one: Csv) -> list[str] | None:
+def columns(table: str, file: Csv) -> list[str] | None:
     """The names that a CSV's columns get; None if it is no such table.
 
     Raises
@@ -84,10 +84,10 @@ def columns(table: str, one: Csv) -> list[str] | None:
     InputError
         Two columns would have one name.
     """
-    found = columns_of(table, next(csv.reader([one.header])))
+    found = columns_of(table, next(csv.reader([file.header])))
     if found and len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
-        raise damaged(one.place, f"has two columns for {twice}")
+        raise damaged(file.place, f"has two columns for {twice}")
     return found
 
 
@@ -111,27 +111,29 @@ def parse(csvs: Sequence[Csv], names: Sequence[str]) -> Any:
         table = _parsed(csvs, names)
     except pa.ArrowInvalid as error:
         if len(csvs) == 1:
-            said = str(error).splitlines()[0][:120]
-            raise damaged(csvs[0].place, f"is no whole CSV ({said})") from error
+            reason = str(error).splitlines()[0][:120]
+            raise damaged(csvs[0].place, f"is no whole CSV ({reason})") from error
     else:
-        if table.num_rows == sum(one.rows for one in csvs):
+        if table.num_rows == sum(file.rows for file in csvs):
             return table
         if len(csvs) == 1:
             lines = f"has {table.num_rows} rows in {csvs[0].rows} lines"
             raise damaged(csvs[0].place, lines)
-    for one in csvs:
-        parse([one], names)  # raises for the one that is damaged
+    for file in csvs:
+        parse([file], names)  # raises for the one that is damaged
     raise damaged(csvs[0].place, "cannot be read")
 
 
 def _parsed(csvs: Sequence[Csv], names: Sequence[str]) -> Any:
-    body = b"".join(one.body for one in csvs)
+    body = b"".join(file.body for file in csvs)
     if not body:
         return pa.table({name: pa.nulls(0) for name in names})
-    quoted = any(one.quoted for one in csvs)
+    quoted = any(file.quoted for file in csvs)
     texts = [name for name in names if holds_text(name)]
     table = _read(body, names, texts, quoted)
-    odd = [f.name for f in table.schema if not any(is_(f.type) for is_ in _KEPT_TYPES)]
+    odd = [
+        f.name for f in table.schema if not any(is_(f.type) for is_ in _COLUMN_TYPES)
+    ]
     return _read(body, names, [*texts, *odd], quoted) if odd else table
 
 

@@ -12,9 +12,9 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, Part
 from cpengine.results.collect.names import files_of
 from cpengine.results.collect.plate_csvs import JobCsvs, PlateCsvs
-from cpengine.run.progress import counted
 from cpengine.run.session import Steps
 from cpengine.storage import published
+from cpengine.wording import counted
 
 _MAIN = "analysis"
 """The step whose files are in the plate's folder itself; others have one below it."""
@@ -47,7 +47,7 @@ def plates(
     if not done:
         raise InputError(f"{name}: none of its jobs is done: run it first")
     csvs = _csvs(project, done)
-    if not any(one.tables for one in csvs.values()):
+    if not any(job.tables for job in csvs.values()):
         raise InputError(
             f"{name}: its done jobs published no CSV of images or objects: let the "
             "pipeline have ExportToSpreadsheet, with commas"
@@ -106,7 +106,7 @@ def _plate(
     csvs: dict[str, JobCsvs],
 ) -> PlateCsvs:
     done = [csvs[s.job.id] for s in standings if _is_done(s)]
-    taken = tuple(one for one in done if one.tables)
+    taken = tuple(job for job in done if job.tables)
     left_out = Counter(str(s.state) for s in standings if not _is_done(s))
     if len(taken) < len(done):
         left_out["without CSVs"] = len(done) - len(taken)

@@ -98,8 +98,8 @@ def twice(table: Any, *columns: str) -> int | None:
     """The first row whose numbers in these columns another row has, too."""
     found = [numbers(table, name) for name in columns]
     code = _coded(found, found)
-    kept, first = np.unique(code, return_index=True)
-    if len(kept) == len(code):
+    distinct, first = np.unique(code, return_index=True)
+    if len(distinct) == len(code):
         return None
     again = np.ones(len(code), dtype=bool)
     again[first] = False

@@ -52,7 +52,7 @@ class PlateCsvs:
 
     def record(self, *, float32: bool) -> CollectRecord:
         """What its files are made from."""
-        made_of = {one.job.id: one.made_of for one in self.jobs}
+        made_of = {entry.job.id: entry.made_of for entry in self.jobs}
         return CollectRecord(self.step, made_of, float32, {})
 
 
@@ -97,10 +97,10 @@ class Collected:
             "left_out": dict(self.plate.left_out),
             "files": {
                 self.plate.file(table): {
-                    name: getattr(one, name)
+                    name: getattr(file, name)
                     for name in CollectedFile.__dataclass_fields__
                 }
-                for table, one in self.files.items()
+                for table, file in self.files.items()
             },
             "notes": list(self.notes),
             "made": self.made,

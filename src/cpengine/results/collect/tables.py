@@ -59,14 +59,16 @@ class Tables:
             (column, type_of(column, kind, float32=self.float32))
             for column, kind in kinds.items()
         ]
-        return pa.schema(sorted(fields, key=lambda one: _order(one[0])))
+        return pa.schema(sorted(fields, key=lambda pair: _order(pair[0])))
 
     def _joined_schema(self, how: Joining, schemas: Mapping[str, Any]) -> Any:
         fields: dict[str, Any] = {}
         for name in (how.driving, *(link.parent for link in how.links)):
-            for one in schemas[name]:
-                fields.setdefault(one.name, one)
-        return pa.schema(sorted(fields.values(), key=lambda one: _order(one.name)))
+            for column in schemas[name]:
+                fields.setdefault(column.name, column)
+        return pa.schema(
+            sorted(fields.values(), key=lambda column: _order(column.name))
+        )
 
     def _blocks(self, name: str) -> Iterator[Any]:
         for batch in self.spill.batches(name):
@@ -97,14 +99,18 @@ def _order(column: str) -> tuple[int, str]:
 def _write(file: Path, blocks: Iterable[Any], schema: Any) -> None:
     """Write row groups of about `_ROW_GROUP` bytes."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
-    told = [field.name for field in schema if field.name.startswith("Metadata_")]
+    metadata = [field.name for field in schema if field.name.startswith("Metadata_")]
     with parquet.ParquetWriter(
-        file, schema, compression="zstd", use_dictionary=texts, write_statistics=told
+        file,
+        schema,
+        compression="zstd",
+        use_dictionary=texts,
+        write_statistics=metadata,
     ) as writer:
         held: list[Any] = []
         for block in blocks:
             held.append(block)
-            if sum(one.nbytes for one in held) >= _ROW_GROUP:
+            if sum(table.nbytes for table in held) >= _ROW_GROUP:
                 _flush(writer, held)
         _flush(writer, held)
 

@@ -17,9 +17,9 @@ from cpengine.results.collect.plate_csvs import CollectedFile, JobCsvs, PlateCsv
 from cpengine.results.collect.record import CollectRecord
 from cpengine.results.collect.spill import Spill
 from cpengine.results.collect.tables import JOINED, Tables
-from cpengine.run.progress import counted
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
+from cpengine.wording import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,8 +67,8 @@ class Work:
         return files, tuple(self._notes)
 
     def _read(self, spill: Spill, tell: Callable[[int], None]) -> None:
-        jobs = [one.job for one in self.plate.jobs]
-        others = (key for one in self.plate.jobs for key in one.others)
+        jobs = [entry.job for entry in self.plate.jobs]
+        others = (key for entry in self.plate.jobs for key in entry.others)
         self._not_tables = [self.storage.url(key) for key in others]
         batches = list(_batches(self.plate.jobs))
         for number, (numbers_, found) in enumerate(_ahead(self._fetched, batches)):
@@ -86,14 +86,16 @@ class Work:
             for table, key in self.plate.jobs[job].tables.items()
         ]
 
-        def read(one: tuple[str, str, int]) -> Csv:
-            _, key, job = one
+        def read(entry: tuple[str, str, int]) -> Csv:
+            _, key, job = entry
             return csvs.read(self.storage.read(key), self.storage.url(key), job)
 
         at_once = self.storage.at_once(self.plate.folder)
         found: dict[str, list[Csv]] = defaultdict(list)
-        for (table, _, _), one in zip(wanted, each(read, wanted, at_once), strict=True):
-            found[table].append(one)
+        for (table, _, _), file in zip(
+            wanted, each(read, wanted, at_once), strict=True
+        ):
+            found[table].append(file)
         return batch, found
 
     def _check_numbers(self, spill: Spill, batch: int) -> None:
@@ -115,7 +117,7 @@ class Work:
                 f"{self._not_tables[0]})"
             )
         for name in spill.kinds:
-            lacking = sum(name not in one.tables for one in self.plate.jobs)
+            lacking = sum(name not in job.tables for job in self.plate.jobs)
             if lacking:
                 say(f"{counted(lacking, 'job')} without {name}.csv")
         for name, columns in spill.mixed.items():
@@ -143,8 +145,8 @@ class Work:
         for table in tables.names:
             name = self.plate.file(table)
             made[table] = self.folder / name
-            told = replace(source, files=files, notes=tuple(self._notes))
-            rows = tables.write(table, made[table], told.to_metadata())
+            record = replace(source, files=files, notes=tuple(self._notes))
+            rows = tables.write(table, made[table], record.to_metadata())
             if rows != files[name].rows:
                 raise InputError(
                     f"{name}: has {rows} rows, and its CSVs have {files[name].rows}: "
@@ -169,8 +171,8 @@ class Work:
         self.storage.remove(self._key(self.plate.file(last)))
         for file in made.values():
             self.storage.publish(file, self._key(file.name))
-        kept = {file.name for file in made.values()}
-        for name in set(self.before.files if self.before else ()) - kept:
+        published = {file.name for file in made.values()}
+        for name in set(self.before.files if self.before else ()) - published:
             self.storage.remove(self._key(name))
 
     def _key(self, name: str) -> str:

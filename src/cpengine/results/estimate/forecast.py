@@ -19,9 +19,9 @@ from cpengine.results.estimate.step_estimate import (
     Known,
     StepEstimate,
 )
-from cpengine.results.estimate.text import duration
-from cpengine.run.progress import counted
+from cpengine.results.estimate.text import rounded_time
 from cpengine.run.session import Steps, Todo
+from cpengine.wording import counted
 
 NOTHING = "none of its jobs has been measured: add --pilot 3 to run three of them first"
 
@@ -82,10 +82,10 @@ def of_todo(
     )
     if not left.sizes:
         return found
-    told = _MeasuredOutcomes(piloted) if piloted else _earlier(steps, todo)
-    if not told.outcomes:
+    measured = _MeasuredOutcomes(piloted) if piloted else _earlier(steps, todo)
+    if not measured.outcomes:
         return replace(found, why=NOTHING)
-    return replace(found, known=_known(steps, left, where, told))
+    return replace(found, known=_known(steps, left, where, measured))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,14 @@ class _MeasuredOutcomes:
 
 def _earlier(steps: Steps, todo: Todo) -> _MeasuredOutcomes:
     """What earlier runs of a step have measured."""
-    book = step_ledger(steps.project, todo.plan.step)
+    ledger = step_ledger(steps.project, todo.plan.step)
     chosen = sample.markers(_names(steps, todo), todo.jobs[0], steps.cellprofiler)
     notes = []
     if not chosen.same_code:
         notes.append("measured with another pipeline or other plugins than now")
     if not chosen.same_version:
         notes.append(f"measured with another CellProfiler than {steps.cellprofiler}")
-    return _MeasuredOutcomes(book.outcomes(chosen.names), tuple(notes))
+    return _MeasuredOutcomes(ledger.outcomes(chosen.names), tuple(notes))
 
 
 def _names(steps: Steps, todo: Todo) -> Iterator[str]:
@@ -139,9 +139,11 @@ def _names(steps: Steps, todo: Todo) -> Iterator[str]:
 
 
 def _known(
-    steps: Steps, left: _RemainingJobs, where: Where, told: _MeasuredOutcomes
+    steps: Steps, left: _RemainingJobs, where: Where, measured: _MeasuredOutcomes
 ) -> Known:
-    learned = fit(list(map(Measured.of, told.outcomes)), kept=_is_warm(steps.project))
+    learned = fit(
+        list(map(Measured.of, measured.outcomes)), warm=_is_warm(steps.project)
+    )
     place = room(
         RoomRequest(
             project=steps.project,
@@ -150,14 +152,14 @@ def _known(
             on=where.on,
             workers=where.workers,
             cellprofiler=steps.cellprofiler,
-            measured=told.outcomes,
+            measured=measured.outcomes,
         )
     )
     drawn = [
         place.extra_s + seconds
         for seconds in walls(learned, left.sizes, place.slots, left.step)
     ]
-    hosts = tuple(sorted({outcome.host for outcome in told.outcomes}))
+    hosts = tuple(sorted({outcome.host for outcome in measured.outcomes}))
     return Known(
         fit=learned,
         room=place,
@@ -165,7 +167,7 @@ def _known(
         cpu_s=sum(map(learned.cpu, left.sizes)),
         path=_path(left, learned, place),
         hosts=hosts,
-        notes=(*told.notes, *_notes(where, learned, place, hosts, drawn)),
+        notes=(*measured.notes, *_notes(where, learned, place, hosts, drawn)),
     )
 
 
@@ -179,8 +181,8 @@ def _path(left: _RemainingJobs, learned: Fit, place: Room) -> str:
     work_s = sum(map(learned.seconds, left.sizes))
     on = f"{counted(count, 'job')} on {place.where}"
     if count <= place.slots or longest_s > work_s / place.slots:
-        return f"{on}: {left.longest} {duration(longest_s)}"
-    return f"{on}: the work of all, {duration(work_s)}"
+        return f"{on}: {left.longest} {rounded_time(longest_s)}"
+    return f"{on}: the work of all, {rounded_time(work_s)}"
 
 
 def _notes(
@@ -203,7 +205,8 @@ def _notes(
         )
     if place.extra_s:
         notes.append(
-            f"{duration(place.extra_s)} for start and end of the machines are a guess"
+            f"{rounded_time(place.extra_s)} for start and end of the machines are a "
+            "guess"
         )
     typical_h = Interval.of(drawn_s).typical / HOUR_S
     if place.life_h is not None and typical_h > place.life_h:

@@ -135,24 +135,24 @@ class Fit:
         return max(self.peaks, default=0)
 
 
-def fit(measured: Sequence[Measured], *, kept: bool = True) -> Fit:
+def fit(measured: Sequence[Measured], *, warm: bool = True) -> Fit:
     """Learn from measured jobs, of which there is at least one.
 
     Parameters
     ----------
-    kept
+    warm
         Whether a CellProfiler runs one job after another, so that its start is not
         each job's own.
     """
     jobs = (
-        _MeasuredJobs.of(measured) if kept else _MeasuredJobs(0.0, measured, measured)
+        _MeasuredJobs.of(measured) if warm else _MeasuredJobs(0.0, measured, measured)
     )
     plain = jobs.plain
-    seconds = Line.through([(one.image_sets, one.slot_s) for one in plain])
+    seconds = Line.through([(job.image_sets, job.slot_s) for job in plain])
     parameters = 1 + bool(seconds.fixed and seconds.per_image_set)
     ratios = (
-        one.slot_s / expected if (expected := seconds(one.image_sets)) else 1.0
-        for one in plain
+        job.slot_s / expected if (expected := seconds(job.image_sets)) else 1.0
+        for job in plain
     )
     return Fit(
         jobs=len(plain),
@@ -160,8 +160,8 @@ def fit(measured: Sequence[Measured], *, kept: bool = True) -> Fit:
         start_s=jobs.start_s,
         ratios=tuple(ratios),
         free=max(0, len(plain) - parameters - (len(jobs.later) < len(plain))),
-        cpu=Line.through([(one.image_sets, one.cpu_s) for one in jobs.later]),
-        peaks=tuple(sorted(one.peak_memory for one in plain if one.peak_memory)),
+        cpu=Line.through([(job.image_sets, job.cpu_s) for job in jobs.later]),
+        peaks=tuple(sorted(job.peak_memory for job in plain if job.peak_memory)),
     )
 
 
@@ -183,26 +183,26 @@ class _MeasuredJobs:
     @classmethod
     def of(cls, measured: Sequence[Measured]) -> "_MeasuredJobs":
         if len(measured) <= _FEW and all(map(_may_be_first, measured)):
-            starts = [min(one.own_s - _OWN_S, _START_S) for one in measured]
+            starts = [min(job.own_s - _OWN_S, _START_S) for job in measured]
             plain = list(map(_less, measured, starts))
             return cls(statistics.fmean(starts), plain, plain)
         firsts, later = _first_and_later(measured)
         if not firsts:
             return cls(0.0, measured, measured)
         alike = defaultdict(list)
-        for one in later:
-            alike[one.image_sets].append(one.slot_s)
-        more = (one.slot_s - statistics.fmean(alike[one.image_sets]) for one in firsts)
+        for job in later:
+            alike[job.image_sets].append(job.slot_s)
+        more = (job.slot_s - statistics.fmean(alike[job.image_sets]) for job in firsts)
         start_s = max(0.0, statistics.fmean(more))
-        return cls(start_s, [*later, *(_less(one, start_s) for one in firsts)], later)
+        return cls(start_s, [*later, *(_less(job, start_s) for job in firsts)], later)
 
 
-def _may_be_first(one: Measured) -> bool:
-    return one.own_s > 2 * _OWN_S and one.waited_s < _WAITED_S
+def _may_be_first(job: Measured) -> bool:
+    return job.own_s > 2 * _OWN_S and job.waited_s < _WAITED_S
 
 
-def _less(one: Measured, start_s: float) -> Measured:
-    return replace(one, slot_s=max(0.0, one.slot_s - start_s))
+def _less(job: Measured, start_s: float) -> Measured:
+    return replace(job, slot_s=max(0.0, job.slot_s - start_s))
 
 
 def _first_and_later(
@@ -210,15 +210,15 @@ def _first_and_later(
 ) -> tuple[list[Measured], list[Measured]]:
     """Those that came first in their CellProfiler, and the others."""
     alike = defaultdict(list)
-    for one in measured:
-        alike[one.image_sets].append(one.own_s)
+    for job in measured:
+        alike[job.image_sets].append(job.own_s)
     firsts: list[Measured] = []
     later: list[Measured] = []
-    for one in measured:
-        usual_s = min(alike[one.image_sets])
-        longer = one.own_s - usual_s
+    for job in measured:
+        usual_s = min(alike[job.image_sets])
+        longer = job.own_s - usual_s
         first = max(2 * _OWN_S, usual_s) < longer < _LONGEST_START_S
-        (firsts if first else later).append(one)
+        (firsts if first else later).append(job)
     return firsts, later
 
 
@@ -234,8 +234,8 @@ def makespan(seconds: Sequence[float], slots: int) -> float:
         return max(seconds, default=0.0)
     ends = list(seconds[:slots])
     heapq.heapify(ends)
-    for one in seconds[slots:]:
-        heapq.heapreplace(ends, ends[0] + one)
+    for job_s in seconds[slots:]:
+        heapq.heapreplace(ends, ends[0] + job_s)
     return max(ends)
 
 

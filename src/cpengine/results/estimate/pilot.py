@@ -82,9 +82,9 @@ def run(
     )
     with machine:
         (result,) = few.run(backend, watch)
-    book = step_ledger(project, todo.plan.step)
+    ledger = step_ledger(project, todo.plan.step)
     names = [_marker(job, cellprofiler.version) for job in jobs]
-    return Piloted(result, book.outcomes(names))
+    return Piloted(result, ledger.outcomes(names))
 
 
 def _marker(job: Job, version: str) -> str:

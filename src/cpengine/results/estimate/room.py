@@ -11,9 +11,8 @@ from cpengine.job.admission import MemoryRule
 from cpengine.job.memory_forecast import Needs
 from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
-from cpengine.run.progress import counted
 from cpengine.system.capacity import MemoryLeft, usable_cores
-from cpengine.system.usage import GB
+from cpengine.wording import GB, counted
 
 _AWS_S = 600.0
 """Until machines on AWS work, and from the last job until they are gone: a guess."""

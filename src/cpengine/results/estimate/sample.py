@@ -12,7 +12,7 @@ from cpengine.plates import WELL
 
 MOST_MARKERS = 200
 """So many markers are read at the most."""
-_LOOKED_AT = 10_000
+_MOST_JOBS = 10_000
 _CODE = {fingerprint.PARTS[0], fingerprint.PARTS[2]}
 """What makes a job another one to measure: pipeline and plugins."""
 T = TypeVar("T")
@@ -40,7 +40,7 @@ def representative(jobs: Sequence[Job], count: int) -> list[Job]:
     The same jobs give the same choice. With more than 10,000 jobs only so many, evenly
     spaced, are looked at.
     """
-    some = even(jobs, _LOOKED_AT)
+    some = even(jobs, _MOST_JOBS)
     if len(some) <= count:
         return some
     traits = _traits(some)

@@ -133,4 +133,4 @@ def _sum(drawn: Sequence[Sequence[float]]) -> Interval | None:
     """Of several steps, draw by draw."""
     if not drawn:
         return None
-    return Interval.of([sum(one) for one in zip(*drawn, strict=True)])
+    return Interval.of([sum(draw) for draw in zip(*drawn, strict=True)])

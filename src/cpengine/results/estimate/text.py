@@ -5,15 +5,14 @@ from collections.abc import Iterator
 
 from cpengine.results.estimate.model import Fit, Interval
 from cpengine.results.estimate.step_estimate import Estimate, Known, StepEstimate
-from cpengine.run.progress import counted
-from cpengine.system.usage import GB
+from cpengine.wording import counted, gigabytes
 
 _UNITS = ((100.0, 1.0, "s"), (100.0 * 60, 60.0, "min"), (math.inf, 3600.0, "h"))
 """Below so many seconds, in units of so many, with that name."""
 
 
-def duration(seconds: float) -> str:
-    """`9.4 s`, `38 s`, `14 min`, `3.2 h`."""
+def rounded_time(seconds: float) -> str:
+    """A time in one unit, as an interval has it: `9.4 s`, `38 s`, `14 min`, `3.2 h`."""
     unit, name = _unit(seconds)
     return f"{_short(seconds / unit)} {name}"
 
@@ -30,7 +29,7 @@ def between(interval: Interval) -> str:
     """`14 min (12 to 17)`."""
     unit, _ = _unit(interval.typical)
     low, high = (_short(end / unit) for end in (interval.low, interval.high))
-    return f"{duration(interval.typical)} ({low} to {high})"
+    return f"{rounded_time(interval.typical)} ({low} to {high})"
 
 
 def dollars(interval: Interval) -> str:
@@ -43,14 +42,14 @@ def a_job(fit: Fit) -> str:
     """What one job takes: `9.4 s`, `12 s + 3.1 s an image set`."""
     line = fit.seconds
     if not line.per_image_set:
-        return duration(line.fixed)
-    each = f"{duration(line.per_image_set)} an image set"
-    return f"{duration(line.fixed)} + {each}" if line.fixed else each
+        return rounded_time(line.fixed)
+    each = f"{rounded_time(line.per_image_set)} an image set"
+    return f"{rounded_time(line.fixed)} + {each}" if line.fixed else each
 
 
 def memory(fit: Fit) -> str:
     """The most that a job needed: `0.4 GB`."""
-    return f"{fit.peak_max / GB:.1f} GB" if fit.peaks else "not known"
+    return gigabytes(fit.peak_max) if fit.peaks else "not known"
 
 
 def why(step: StepEstimate) -> str:
@@ -64,7 +63,7 @@ def describe(step: StepEstimate) -> Iterator[str]:
     if known is None:
         return
     fit = known.fit
-    start = f", CellProfiler's start {duration(fit.start_s)}" if fit.start_s else ""
+    start = f", CellProfiler's start {rounded_time(fit.start_s)}" if fit.start_s else ""
     yield (
         f"{step.step}: measured: {counted(fit.jobs, 'job')} on "
         f"{', '.join(known.hosts)}: {a_job(fit)} a job, +/- {fit.spread:.0%}{start}"
@@ -83,8 +82,8 @@ def _memory(step: str, known: Known) -> Iterator[str]:
         less = room.cores is not None and room.fits < room.cores
         cores = f", fewer than its {room.cores} cores" if less else ""
         yield (
-            f"{step}: memory a job: {fit.peak_max / GB:.2f} GB at the most, 95 % need "
-            f"no more than {fit.peak_95 / GB:.2f} GB; one machine holds "
+            f"{step}: memory a job: {gigabytes(fit.peak_max, 2)} at the most, 95 % "
+            f"need no more than {gigabytes(fit.peak_95, 2)}; one machine holds "
             f"{counted(room.fits, 'job')} at a time{cores}"
         )
 
@@ -103,7 +102,7 @@ def _line(known: Known) -> str:
     usd = known.drawn_usd
     parts = [
         f"about {between(known.wall_s)} on {known.room.where}",
-        f"{duration(known.cpu_s)} of CPU",
+        f"{rounded_time(known.cpu_s)} of CPU",
         f"{memory(known.fit)} a job",
         *([dollars(Interval.of(usd))] if usd else []),
     ]

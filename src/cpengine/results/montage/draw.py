@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cpengine.results.montage.grid import Grid, Place, row_name
+from cpengine.plates import Place, row_name
+from cpengine.results.montage.grid import Grid
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.options import Limits, Rgb
 from cpengine.results.montage.stack import Stack
@@ -110,8 +111,8 @@ def fill(
     for shown, (well, number) in sites.items():
         x, y = grid.site_corner(well, number)
         found = state(inks, shown)
-        here = whole[y : y + down, x : x + across]
-        here[:] = (
+        area = whole[y : y + down, x : x + across]
+        area[:] = (
             tile(inks, shown) if found is SiteState.SHOWN else mark(grid.tile, found)
         )
 

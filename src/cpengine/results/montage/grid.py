@@ -6,18 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cpengine.errors import ConfigError, InputError
+from cpengine.plates import Place, place_of
 
 LARGEST = 8000
 """Pixels along the longer side of the picture of the whole plate, at the most."""
 _MOST = 32_768
 """Pixels along a side that a montage can have: a file of 2 GB for a plate's shape."""
-_WELL = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d?)")
-_NUMBERED = re.compile(r"r0*([1-9]\d?)c0*([1-9]\d?)", re.IGNORECASE)
 _SITE_GAP = 2
-_LETTERS = 26
 
-Place = tuple[int, int]
-"""Row and column of a well, both from 0."""
 Pixels = tuple[int, int]
 """Across and down."""
 
@@ -30,22 +26,12 @@ def place(well: str) -> Place:
     InputError
         It tells none.
     """
-    if found := _NUMBERED.fullmatch(well):
-        return int(found[1]) - 1, int(found[2]) - 1
-    if found := _WELL.fullmatch(well):
-        row = 0
-        for letter in found[1].upper():
-            row = row * _LETTERS + ord(letter) - ord("A") + 1
-        return row - 1, int(found[2]) - 1
+    found = place_of(well)
+    if found is not None:
+        return found
     raise InputError(
         f"well {well}: tells no row and column: name wells as in A01 or r01c01"
     )
-
-
-def row_name(row: int) -> str:
-    """The letters of a row, which counts from 0: A, B, ..., Z, AA."""
-    more, last = divmod(row, _LETTERS)
-    return (row_name(more - 1) if more else "") + chr(ord("A") + last)
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -9,10 +9,10 @@ from typing import Any
 
 from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject
-from cpengine.plates import Part
+from cpengine.plates import Part, Place
 from cpengine.results.montage import choice, page, sources, stack
 from cpengine.results.montage.draw import Ink, SiteState
-from cpengine.results.montage.grid import Grid, Place, grid_of, natural, place
+from cpengine.results.montage.grid import Grid, grid_of, natural, place
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.options import Options
 from cpengine.results.montage.sources import Picture, PlateImages, Source
@@ -120,7 +120,7 @@ class _PlateMontage:
         choice.check_contrast(self.options, {layer.source.name for layer in layers})
         whole = _FORMATS.get(self.project.file.plate.format or 0, ())
         grid = grid_of(wells, layout, () if self.options.wells else whole)
-        places = {one: (place(one[0]), number) for one, number in sites.items()}
+        places = {shown: (place(shown[0]), number) for shown, number in sites.items()}
         with tempfile.TemporaryDirectory(dir=self.project.scratch) as scratch:
             kinds = [self._kind(p, grid, places, Path(scratch)) for p in pictures]
         return Made(self.plate.sites.plate, self._page(), tuple(kinds))
@@ -134,9 +134,11 @@ class _PlateMontage:
     ) -> Kind:
         inks = []
         for layer in picture.layers:
-            one, grid = self._stack(layer.source, list(places), grid, scratch)
-            limits = self.options.contrast.get(layer.source.name) or one.limits()
-            inks.append(Ink(one, layer.colour, limits))
+            layer_stack, grid = self._stack(layer.source, list(places), grid, scratch)
+            limits = (
+                self.options.contrast.get(layer.source.name) or layer_stack.limits()
+            )
+            inks.append(Ink(layer_stack, layer.colour, limits))
         plate, batch = self.plate.sites.plate, self.project.layout.batch
         self.tell(f"{plate} {picture.name}: drawing")
         montage = Montage(plate, self.step, batch, picture, grid, inks, places)
@@ -156,17 +158,17 @@ class _PlateMontage:
     ) -> tuple[Stack, Grid]:
         """A source's tiles, read when they are first needed; and the grid for them."""
 
-        def told(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             self.tell(f"{self.plate.sites.plate} {source.name}: {done} of {total}")
 
         if not source.raw:
             return stack.load(
-                source, sites, grid, self.options.tile_size, scratch, told
+                source, sites, grid, self.options.tile_size, scratch, progress
             )
         grid = self._raw or grid
         if source.name not in self._stacks:
             self._stacks[source.name], self._raw = stack.load(
-                source, sites, grid, self.options.tile_size, scratch, told
+                source, sites, grid, self.options.tile_size, scratch, progress
             )
         return self._stacks[source.name], self._raw or grid
 

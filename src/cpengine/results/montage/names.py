@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cpengine.errors import InputError
-from cpengine.results.montage.grid import Place, natural, place
+from cpengine.plates import Place
+from cpengine.results.montage.grid import natural, place
 
 ENDINGS = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
 _WELLS = re.compile(
@@ -139,14 +140,14 @@ def _split_kinds(
     """The kinds among pictures whose names differ in numbers alone."""
     places = range(len(those[0].numbers))
     values = [_values(those, number) for number in places]
-    told = [n for n in places if not _varies(values[n])]
+    fixed = [n for n in places if not _varies(values[n])]
     site_at = None if those[0].site else _site_place(those, values, sites)
-    kept = [n for n in told if n != site_at]
+    kind_places = [n for n in fixed if n != site_at]
     by_kind: dict[tuple[str, ...], list[_Parsed]] = defaultdict(list)
     for parsed in those:
-        by_kind[tuple(parsed.numbers[n] for n in kept)].append(parsed)
+        by_kind[tuple(parsed.numbers[n] for n in kind_places)].append(parsed)
     for numbers, alike in sorted(by_kind.items()):
-        given = dict(zip(kept, numbers, strict=True))
+        given = dict(zip(kind_places, numbers, strict=True))
         yield _name(those[0].pattern, given), _with_sites(alike, site_at, sites)
 
 

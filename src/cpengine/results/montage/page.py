@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-_HERE = Path(__file__).parent
+_FOLDER = Path(__file__).parent
 
 
 def page(kinds: Sequence[dict[str, Any]]) -> str:
@@ -19,7 +19,7 @@ def page(kinds: Sequence[dict[str, Any]]) -> str:
         What `make` keeps of each as `montage.json`.
     """
     html, style, script = (
-        (_HERE / f"viewer.{ending}").read_text("utf-8")
+        (_FOLDER / f"viewer.{ending}").read_text("utf-8")
         for ending in ("html", "css", "js")
     )
     template = Environment(autoescape=True).from_string(html)

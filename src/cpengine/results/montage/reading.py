@@ -32,11 +32,11 @@ def read(data: bytes, shown: str, pixels: int) -> Pixels:
     try:
         return _tiff(data, pixels) if data[:4] in _TIFF else _any(data, pixels)
     except Exception as error:  # each decoder raises errors of its own
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, UnidentifiedImageError):
-            said = "it is of no known format"
+            reason = "it is of no known format"
         raise InputError(
-            f"{shown}: cannot be read as a picture ({said}): look whether it is whole"
+            f"{shown}: cannot be read as a picture ({reason}): look whether it is whole"
         ) from error
 
 

@@ -61,7 +61,7 @@ class Picture:
         """The name as people read it."""
         if not self.layers[0].colour_name:
             return self.name
-        named = (f"{one.source.name} {one.colour_name}" for one in self.layers)
+        named = (f"{layer.source.name} {layer.colour_name}" for layer in self.layers)
         return " + ".join(named)
 
 

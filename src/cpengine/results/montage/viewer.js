@@ -15,7 +15,7 @@ let kind = kinds[0];
 let view = { x: 0, y: 0, scale: 1 };
 let fitted = true;
 let over = null; // the site under the pointer, or in the middle after a key
-let kept = null; // the site that was clicked
+let selected = null; // the site that was clicked
 let waiting = false;
 const images = new Map();
 
@@ -163,17 +163,17 @@ function draw() {
   drawLevel(0, dots);
   if (level > 0) drawLevel(level, dots);
   outline(over, "#ffffff", dots);
-  outline(kept, "#ffd000", dots);
+  outline(selected, "#ffd000", dots);
   drawLabels();
 }
 
 function drawLabels() {
-  const named = over || kept;
+  const named = over || selected;
   labels(byId("across"), kind.columns, 0, "left", "width", named && named.column);
   labels(byId("down"), kind.rows, 1, "top", "height", named && named.row);
 }
 
-function labels(strip, texts, axis, start, extent, here) {
+function labels(strip, texts, axis, start, extent, current) {
   const pitch = (kind.well[axis] + kind.gap) * view.scale;
   const every = Math.ceil(LABEL_PIXELS / pitch);
   const from = axis ? view.y : view.x;
@@ -182,10 +182,10 @@ function labels(strip, texts, axis, start, extent, here) {
     strip.append(document.createElement("span"));
   }
   [...strip.children].forEach((label, number) => {
-    label.hidden = number >= texts.length || (number % every && number !== here);
+    label.hidden = number >= texts.length || (number % every && number !== current);
     if (label.hidden) return;
     label.textContent = texts[number];
-    label.className = number === here ? "here" : "";
+    label.className = number === current ? "current" : "";
     const at = kind.gap + number * (kind.well[axis] + kind.gap) - from;
     const first = Math.max(0, at * view.scale); // of the part that is in sight
     const last = Math.min(room, (at + kind.well[axis]) * view.scale);
@@ -213,7 +213,7 @@ function files(site, short = false) {
 }
 
 function tell() {
-  const site = kept || over;
+  const site = selected || over;
   const info = byId("info");
   if (info.dataset.site === (site ? named(site) : "")) return;
   info.dataset.site = site ? named(site) : "";
@@ -298,7 +298,7 @@ function listed(site) {
 // What is chosen
 
 function keep(site) {
-  kept = site;
+  selected = site;
   const place = new URLSearchParams({ kind: kind.kind });
   if (site) {
     place.set("well", site.well);
@@ -315,8 +315,8 @@ function find(well, site) {
 
 function choose(name) {
   const before = size();
-  const had = kept;
-  kind = kinds.find((one) => one.kind === name) || kinds[0];
+  const had = selected;
+  kind = kinds.find((entry) => entry.kind === name) || kinds[0];
   byId("kind").value = kind.kind;
   byId("png").href = `${encodeURIComponent(kind.kind)}/montage.png`;
   byId("png").title = `${kind.title} of the whole plate`;
@@ -335,7 +335,7 @@ function choose(name) {
 
 function start() {
   const asked = new URLSearchParams(location.hash.slice(1));
-  byId("kind").append(...kinds.map((one) => new Option(one.title, one.kind)));
+  byId("kind").append(...kinds.map((entry) => new Option(entry.title, entry.kind)));
   choose(asked.get("kind") || kinds[0].kind);
   fit();
   const site = asked.get("well") && find(asked.get("well"), asked.get("site"));
@@ -351,8 +351,8 @@ const fingers = new Map();
 let moved = 0;
 
 function spread() {
-  const [one, two] = [...fingers.values()];
-  return Math.hypot(one.left - two.left, one.top - two.top);
+  const [first, second] = [...fingers.values()];
+  return Math.hypot(first.left - second.left, first.top - second.top);
 }
 
 canvas.addEventListener("pointerdown", (event) => {

@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from cpengine.plates import Place, row_name
 from cpengine.results.montage import draw, pyramid, stack
 from cpengine.results.montage.draw import Ink, SiteState
-from cpengine.results.montage.grid import LARGEST, Grid, Place, row_name
+from cpengine.results.montage.grid import LARGEST, Grid
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.pyramid import Rgbs
 from cpengine.results.montage.sources import Picture, Source
@@ -108,7 +109,7 @@ class Writer:
         self, levels: Sequence[Rgbs], montage: Montage, folder: str, file: Path
     ) -> str:
         """Write the picture of the whole plate; give where it is."""
-        largest = [one for one in levels if max(one.shape) <= LARGEST][-1]
+        largest = [level for level in levels if max(level.shape) <= LARGEST][-1]
         image = draw.labelled(largest, montage.grid, montage.title)
         image.save(file, "PNG", compress_level=_COMPRESSION)
         key = f"{folder}/montage.png"
@@ -125,7 +126,7 @@ class Writer:
             "step": montage.step,
             "batch": montage.batch,
             "side": pyramid.SIDE,
-            "levels": [[one.shape[1], one.shape[0]] for one in levels],
+            "levels": [[level.shape[1], level.shape[0]] for level in levels],
             "rows": [row_name(row) for row in grid.rows],
             "columns": [column + 1 for column in grid.columns],
             "gap": grid.gap,

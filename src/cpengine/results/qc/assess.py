@@ -15,7 +15,7 @@ from cpengine.results.qc.images import SiteKey, SiteMeasures
 from cpengine.results.qc.numbers import Variation, mean, variation
 from cpengine.results.qc.thresholds import chosen
 from cpengine.results.qc.wells import normal
-from cpengine.run.progress import counted
+from cpengine.wording import counted
 
 ALL_WELLS = "all wells"
 
@@ -166,9 +166,11 @@ def _not_judged(
             yield f"{measure}: {sets} without a value: not judged"
         relative = limits.low_mad is not None or limits.high_mad is not None
         flat = [
-            one
-            for one in (compared(sites, measure, plate_sites) if relative else ())
-            if one.about is not None and np.isnan(one.scores).all()
+            comparison
+            for comparison in (
+                compared(sites, measure, plate_sites) if relative else ()
+            )
+            if comparison.about is not None and np.isnan(comparison.scores).all()
         ]
         if flat:
             plate = sites.keys[flat[0].rows[0]].plate

@@ -14,9 +14,9 @@ from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls
 from cpengine.results.qc.images import Row, SiteKey, SiteMeasures
-from cpengine.run.progress import counted
 from cpengine.run.session import Steps, Todo
 from cpengine.storage.store import as_text
+from cpengine.wording import counted
 
 DEFAULT_STEPS = ("qc", "qc_persite")
 """The steps that are there to measure quality; of one batch only one of them is run."""

@@ -110,31 +110,35 @@ def flags(
     found = [
         flag
         for measure, limits in thresholds.items()
-        for one in compared(sites, measure, plate_sites)
-        for flag in _of(sites, one, limits)
+        for comparison in compared(sites, measure, plate_sites)
+        for flag in _of(sites, comparison, limits)
     ]
     return sorted(found, key=lambda flag: (-flag.severity, flag.key, flag.measure))
 
 
-def _of(sites: SiteMeasures, one: Compared, limits: ThresholdSection) -> Iterator[Flag]:
+def _of(
+    sites: SiteMeasures, comparison: Compared, limits: ThresholdSection
+) -> Iterator[Flag]:
     """Flag each row once: where both are passed, a relative limit is told."""
     out: dict[int, Limit] = {}
-    for limit, rows in _past(one, limits):
+    for limit, rows in _past(comparison, limits):
         out.update(dict.fromkeys(rows, limit))
     for number, limit in sorted(out.items()):
-        score = float(one.scores[number])
+        score = float(comparison.scores[number])
         yield Flag(
-            key=sites.keys[one.rows[number]],
-            measure=one.measure,
-            value=float(one.values[number]),
-            median=one.about.median if one.about else None,
+            key=sites.keys[comparison.rows[number]],
+            measure=comparison.measure,
+            value=float(comparison.values[number]),
+            median=comparison.about.median if comparison.about else None,
             score=None if math.isnan(score) else score,
             limit=limit,
-            compared_with=one.compared_with,
+            compared_with=comparison.compared_with,
         )
 
 
-def _past(one: Compared, limits: ThresholdSection) -> Iterator[tuple[Limit, list[int]]]:
+def _past(
+    comparison: Compared, limits: ThresholdSection
+) -> Iterator[tuple[Limit, list[int]]]:
     """Each limit that is set and what is past it; NaN is past none."""
     possible: tuple[tuple[float | None, Side, bool], ...] = (
         (limits.min, "low", False),
@@ -145,6 +149,6 @@ def _past(one: Compared, limits: ThresholdSection) -> Iterator[tuple[Limit, list
     for value, side, mad in possible:
         if value is None:
             continue
-        got = one.scores if mad else one.values
+        got = comparison.scores if mad else comparison.values
         past = got < (-value if mad else value) if side == "low" else got > value
         yield Limit(side, value, mad), np.flatnonzero(past).tolist()

@@ -69,8 +69,8 @@ class SiteMeasures:
             line[places[row.names]] = row.numbers
         some = ~np.isnan(table).all(axis=0)
         values = {n: np.ascontiguousarray(table[:, columns[n]]) for n in names}
-        kept = {name: values[name] for name in compress(names, some)}
-        return cls(tuple(row.key for row in ordered), kept)
+        filled = {name: values[name] for name in compress(names, some)}
+        return cls(tuple(row.key for row in ordered), filled)
 
     @property
     def measures(self) -> list[str]:
@@ -122,8 +122,8 @@ def of_jobs(
     found = [(job, _image_csv(tree)) for job, tree in zip(jobs, trees, strict=True)]
     there = [(job, f"{job.destination}/{name}") for job, name in found if name]
 
-    def read(one: tuple[Job, str]) -> list[Row]:
-        job, key = one
+    def read(entry: tuple[Job, str]) -> list[Row]:
+        job, key = entry
         place = storage.url(key)
         text = as_text(storage.read(key), place)
         return parse(text, place, wanted, dict(job.group))
@@ -185,7 +185,9 @@ def _columns(
     header: tuple[str, ...], wanted: tuple[str, ...]
 ) -> tuple[tuple[bool, ...], tuple[str, ...]]:
     """Which columns of a header are taken, and their names."""
-    taken = tuple(any(fnmatchcase(name, one) for one in wanted) for name in header)
+    taken = tuple(
+        any(fnmatchcase(name, pattern) for pattern in wanted) for name in header
+    )
     return taken, tuple(compress(header, taken))
 
 

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 Side = Literal["low", "high"]
 
-_SAID: Mapping[tuple[str, Side], str] = {
+_REASONS: Mapping[tuple[str, Side], str] = {
     ("PowerLogLogSlope", "low"): "blurred",
     ("FocusScore", "low"): "blurred",
     ("LocalFocusScore", "low"): "blurred",
@@ -35,4 +35,4 @@ class ImageMeasure(NamedTuple):
         """What is wrong when it is low or high, in a word or two, for any channel."""
         named = f"{self.category} of {self.feature}"
         plain = named if self.category == "Count" else self.feature
-        return _SAID.get((self.feature, side), f"{plain} {side}")
+        return _REASONS.get((self.feature, side), f"{plain} {side}")

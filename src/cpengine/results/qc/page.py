@@ -11,18 +11,16 @@ import jinja2
 import numpy as np
 
 from cpengine.config.qc import ThresholdSection
+from cpengine.plates import Place, place_of, smallest_shape
 from cpengine.results.qc.assess import ALL_WELLS, Assessment
 from cpengine.results.qc.flags import Flag
 from cpengine.results.qc.images import SiteKey
 from cpengine.results.qc.names import ImageMeasure
 from cpengine.results.qc.numbers import mean
-from cpengine.results.qc.wells import position
-from cpengine.run.progress import counted
+from cpengine.wording import counted
 
 _MOST_SITES = 1000
 """So many flagged sites are listed; the table of all of them is beside the page."""
-_PLATES = ((8, 12), (16, 24), (32, 48))
-"""Rows and columns of plates of 96, 384 and 1536 wells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +84,13 @@ def _rules(found: Assessment) -> Iterator[ThresholdRow]:
 
 def limits_in_words(limits: ThresholdSection) -> str:
     """What flags a site, as a phrase."""
-    said = (
+    phrases = (
         (limits.low_mad, "more than {:g} robust deviations below the median"),
         (limits.high_mad, "more than {:g} robust deviations above the median"),
         (limits.min, "below {:g}"),
         (limits.max, "above {:g}"),
     )
-    words = [text.format(value) for value, text in said if value is not None]
+    words = [text.format(value) for value, text in phrases if value is not None]
     return ", or ".join(words) or "never"
 
 
@@ -145,12 +143,12 @@ def _kind(name: str) -> str:
 
 def _plate(found: Assessment, plate: str, measures: Sequence[str]) -> dict[str, Any]:
     wells = found.sites.wells_of[plate]
-    places = [position(well) for well in wells]
+    places = [place_of(well) for well in wells]
     return {
         "name": plate,
         "shape": _shape([place for place in places if place]),
         "wells": [
-            [well, *(place or (0, 0)), len(rows)]
+            [well, *_cell(place), len(rows)]
             for (well, rows), place in zip(wells.items(), places, strict=True)
         ],
         "values": [
@@ -166,12 +164,15 @@ def _plate(found: Assessment, plate: str, measures: Sequence[str]) -> dict[str, 
     }
 
 
-def _shape(places: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def _cell(place: Place | None) -> tuple[int, int]:
+    """A well's row and column as the page has them: from 1, 0 if they are not known."""
+    return (place[0] + 1, place[1] + 1) if place else (0, 0)
+
+
+def _shape(places: Sequence[Place]) -> Place:
     """Rows and columns of the smallest usual plate that has all these wells."""
-    rows = max((row for row, _ in places), default=0)
-    columns = max((column for _, column in places), default=0)
-    fitting = [s for s in _PLATES if rows <= s[0] and columns <= s[1]]
-    return fitting[0] if fitting else (rows, columns)
+    rows, columns = (max((place[i] for place in places), default=-1) for i in (0, 1))
+    return smallest_shape(places, least=96) or (rows + 1, columns + 1)
 
 
 def _cv(found: Assessment, plate: str) -> dict[str, Any]:

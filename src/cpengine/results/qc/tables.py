@@ -63,15 +63,15 @@ def cv(found: Assessment) -> str:
     )
     rows = (
         (
-            one.plate,
-            one.control,
-            one.measure,
-            str(one.variation.wells),
-            _text(one.variation.mean),
-            _text(one.variation.sd),
-            _text(one.variation.cv_percent),
+            entry.plate,
+            entry.control,
+            entry.measure,
+            str(entry.variation.wells),
+            _text(entry.variation.mean),
+            _text(entry.variation.sd),
+            _text(entry.variation.cv_percent),
         )
-        for one in found.cvs
+        for entry in found.cvs
     )
     return _csv(header, rows)
 

@@ -7,13 +7,13 @@ screens", J Biomol Screen 17(2), 2012, doi 10.1177/1087057111420292. Neither giv
 numbers that hold for every assay: the numbers are our choice.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.errors import ConfigError
 from cpengine.results.qc.names import ImageMeasure
+from cpengine.wording import did_you_mean
 
 BUILT_IN: Mapping[str, ThresholdSection] = {
     "ImageQuality_PowerLogLogSlope_*": ThresholdSection(low_mad=4),
@@ -68,9 +68,8 @@ def _unmatched(measures: Sequence[str], patterns: Iterable[str]) -> Iterable[str
 
 def _nearest(pattern: str, measures: Sequence[str]) -> str:
     """The nearest measure, or the kinds that there are."""
-    near = difflib.get_close_matches(pattern, measures, n=1, cutoff=0.3)
-    if near:
-        return f": did you mean {near[0]}?"
+    if hint := did_you_mean(pattern, measures, cutoff=0.3, form=": {}"):
+        return hint
     first = ", ".join(sorted({_family(measure) for measure in measures})[:8])
     return f": there are {first}"
 

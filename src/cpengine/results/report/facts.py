@@ -140,7 +140,7 @@ def gather(
         There is no such step.
     """
     todo = todo or Steps(project, [name], part, cellprofiler, unchecked=True).plan(name)
-    book = step_ledger(project, todo.plan.step)
+    ledger = step_ledger(project, todo.plan.step)
     jobs = todo.plan.jobs
     _check(name, todo)
     facts = Facts(
@@ -151,14 +151,14 @@ def gather(
         groups=list(jobs.groups),
         image_sets=[n for file in jobs.files for n in file.image_sets],
         verdicts=[standing.verdict for standing in todo.standings],
-        runs=_runs(book),
+        runs=_runs(ledger),
     )
-    _read(facts, book, todo.standings)
+    _read(facts, ledger, todo.standings)
     if facts.runs and not facts.runs[-1]["ended"]:
-        sign = heartbeat.sign_of(book, facts.runs[-1]["id"])
+        sign = heartbeat.sign_of(ledger, facts.runs[-1]["id"])
         facts.sign = sign if sign and sign.alive else None
     facts.causes = causes(facts.failed)[:MOST_CAUSES]
-    facts.logs = _logs(book, facts.causes)
+    facts.logs = _logs(ledger, facts.causes)
     return facts
 
 
@@ -173,27 +173,29 @@ def _check(name: str, todo: Todo) -> None:
         raise InputError(f"{name}: no job has ended yet: run it, or look again later")
 
 
-def _read(facts: Facts, book: Ledger, standings: Iterable[Standing]) -> None:
+def _read(facts: Facts, ledger: Ledger, standings: Iterable[Standing]) -> None:
     """Open the markers that tell how jobs came to stand where they do."""
     named = [_marker(standing) for standing in standings]
     numbers = {id_of(facts.groups[n]): n for n, name in enumerate(named) if name}
     names = filter(None, named)
     while some := list(islice(names, _AT_ONCE)):  # outcomes take much memory
-        for outcome in book.outcomes(some):
+        for outcome in ledger.outcomes(some):
             facts.add(numbers[outcome.job.id], outcome)
-    facts.ran.sort(key=lambda one: (one.started, one.number))
+    facts.ran.sort(key=lambda job: (job.started, job.number))
 
 
 def _marker(standing: Standing) -> str:
     """The name of the marker that a job's state comes from; empty if none does."""
     if standing.state is JobState.LEFT:
         return ""
-    kept = MarkerState.FAILED if standing.state is JobState.FAILED else MarkerState.DONE
+    wanted = (
+        MarkerState.FAILED if standing.state is JobState.FAILED else MarkerState.DONE
+    )
     made_of = standing.jobs[standing.number].fingerprint
     found = [
         (marker.fingerprint == made_of, number, name)
         for number, name in enumerate(standing.earlier)
-        if (marker := Marker.parse(name)) and marker.state is kept
+        if (marker := Marker.parse(name)) and marker.state is wanted
     ]
     return max(found)[-1] if found else ""  # none where DCP made the results
 
@@ -216,17 +218,17 @@ def _ran(number: int, outcome: Outcome) -> Ran:
     )
 
 
-def _runs(book: Ledger) -> list[dict[str, Any]]:
-    names = sorted(book.storage.sizes(f"{book.folder}/runs"))
-    keys = [f"{book.folder}/runs/{name}" for name in names]
-    found = each(book.storage.read_if_there, keys)
+def _runs(ledger: Ledger) -> list[dict[str, Any]]:
+    names = sorted(ledger.storage.sizes(f"{ledger.folder}/runs"))
+    keys = [f"{ledger.folder}/runs/{name}" for name in names]
+    found = each(ledger.storage.read_if_there, keys)
     return [json.loads(data) for data in found if data]
 
 
-def _logs(book: Ledger, found: Sequence[Cause]) -> dict[str, str]:
+def _logs(ledger: Ledger, found: Sequence[Cause]) -> dict[str, str]:
     """The last lines of a log of each cause."""
     jobs = [cause.first.job for cause in found if cause.has_log]
-    texts = each(book.storage.read_if_there, map(book.log, jobs))
+    texts = each(ledger.storage.read_if_there, map(ledger.log, jobs))
     return {
         job.id: _last_lines(data.decode(errors="replace"))
         for job, data in zip(jobs, texts, strict=True)

@@ -8,10 +8,10 @@ from typing import Any
 from cpengine.ledger.ledger import JobState
 from cpengine.results.report import timeline
 from cpengine.results.report.facts import PHASES, Facts, Ran
-from cpengine.results.report.numbers import MB, Spread
+from cpengine.results.report.numbers import Spread
 from cpengine.results.report.timeline import Axis
 from cpengine.results.report.well_states import ReportedPlate
-from cpengine.system.usage import GB
+from cpengine.wording import GB, MB
 
 _BARS = 24
 _STEPS = (1, 2, 5, 10)
@@ -24,7 +24,7 @@ def summary(
     """The numbers on top of the page."""
     ran = facts.ran
     slots = timeline.slots(ran)
-    cpu_s = sum(one.cpu_s for one in ran)
+    cpu_s = sum(job.cpu_s for job in ran)
     held_s = axis.busy_s * sum(slots.values())
     image_sets = _image_sets_done(facts)
     return {
@@ -33,15 +33,15 @@ def summary(
         "image_sets_done": image_sets,
         "plates": [plate.name for plate in plates],
         "states": states(facts, range(len(facts.groups))),
-        "first": min((one.started for one in ran), default=None),
-        "last": max((one.ended for one in ran), default=None),
+        "first": min((job.started for job in ran), default=None),
+        "last": max((job.ended for job in ran), default=None),
         "busy_s": axis.busy_s,
-        "machines": len({one.host for one in ran}),
+        "machines": len({job.host for job in ran}),
         "slots": sum(slots.values()),
         "image_sets_an_hour": 3600 * image_sets / axis.busy_s if axis.busy_s else None,
         "cpu_s": cpu_s,
         "cpu_part": cpu_s / held_s if held_s else None,
-        "peak_memory": max((one.peak_memory for one in ran), default=0),
+        "peak_memory": max((job.peak_memory for job in ran), default=0),
         "memory_gb": facts.step.memory_gb,
         "under_way": facts.sign.progress if facts.sign else "",
         **_lost(ran),
@@ -55,7 +55,7 @@ def states(facts: Facts, jobs: Sequence[int]) -> dict[str, int]:
 
 
 def _image_sets_done(facts: Facts) -> int:
-    return sum(facts.image_sets[one.number] for one in facts.ran if not one.failed)
+    return sum(facts.image_sets[job.number] for job in facts.ran if not job.failed)
 
 
 def _lost(ran: Sequence[Ran]) -> dict[str, Any]:
@@ -63,22 +63,22 @@ def _lost(ran: Sequence[Ran]) -> dict[str, Any]:
 
     Only a job's last attempt is recorded; earlier ones are taken to have been as long.
     """
-    lost = sum(one.wall_s * (one.attempt - (not one.failed)) for one in ran)
-    useful = sum(one.wall_s for one in ran if not one.failed)
+    lost = sum(job.wall_s * (job.attempt - (not job.failed)) for job in ran)
+    useful = sum(job.wall_s for job in ran if not job.failed)
     return {
         "lost_s": lost,
         "lost_part": lost / (lost + useful) if lost + useful else 0.0,
-        "retried": sum(one.attempt > 1 for one in ran),
+        "retried": sum(job.attempt > 1 for job in ran),
     }
 
 
 def phases(ran: Sequence[Ran]) -> dict[str, float]:
     """Seconds of all jobs together by phase, CellProfiler's without its modules'."""
     found = {
-        name: sum(one.phase_s[number] for one in ran)
+        name: sum(job.phase_s[number] for job in ran)
         for number, name in enumerate(PHASES)
     }
-    modules = sum(one.module_s for one in ran)
+    modules = sum(job.module_s for job in ran)
     running = found.pop("running")
     return {
         "fetching": found["fetching"],
@@ -104,44 +104,44 @@ def modules(facts: Facts) -> list[dict[str, Any]]:
                 "each_s": module.seconds / (module.image_sets or 1),
             }
         )
-    return sorted(found, key=lambda one: -one["seconds"])
+    return sorted(found, key=lambda entry: -entry["seconds"])
 
 
 def machines(ran: Sequence[Ran]) -> list[dict[str, Any]]:
     """What each machine did, busiest first."""
     slots = timeline.slots(ran)
     found: dict[str, dict[str, Any]] = {}
-    for one in ran:
+    for job in ran:
         entry = found.setdefault(
-            one.host,
-            {"host": one.host, "slots": 0, "jobs": 0, "failed": 0, "seconds": 0.0},
+            job.host,
+            {"host": job.host, "slots": 0, "jobs": 0, "failed": 0, "seconds": 0.0},
         )
-        entry["slots"] = slots.get(one.host, 0)
+        entry["slots"] = slots.get(job.host, 0)
         entry["jobs"] += 1
-        entry["failed"] += one.failed
-        entry["seconds"] += one.wall_s
+        entry["failed"] += job.failed
+        entry["seconds"] += job.wall_s
     return sorted(found.values(), key=lambda entry: -entry["seconds"])
 
 
 def slowest(facts: Facts) -> list[dict[str, Any]]:
     """The jobs that took longest."""
-    longest = sorted(facts.ran, key=lambda one: -one.wall_s)[:_SLOWEST]
+    longest = sorted(facts.ran, key=lambda job: -job.wall_s)[:_SLOWEST]
     return [
         {
-            "job": one.number,
-            "wall_s": one.wall_s,
-            "module": one.slowest,
-            "host": one.host,
-            "failed": one.failed,
-            "attempt": one.attempt,
+            "job": job.number,
+            "wall_s": job.wall_s,
+            "module": job.slowest,
+            "host": job.host,
+            "failed": job.failed,
+            "attempt": job.attempt,
         }
-        for one in longest
+        for job in longest
     ]
 
 
 def memory(facts: Facts) -> dict[str, Any] | None:
     """How many jobs had which peak of memory; None if it is known of no job."""
-    found = [(one.peak_memory, one.number) for one in facts.ran if one.peak_memory]
+    found = [(job.peak_memory, job.number) for job in facts.ran if job.peak_memory]
     spread = Spread.of(size for size, _ in found)
     if spread is None:
         return None

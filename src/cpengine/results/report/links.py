@@ -25,12 +25,12 @@ class Links:
     def to(self, key: str) -> str:
         """The address of a key, percent-encoded; the full one if it is elsewhere."""
         url = self.storage.url(key)
-        here = str(self.page) if isinstance(self.page, Path) else self._url
-        if self.storage.is_local(key) and "://" not in here:
-            return quote(_relative(os.path.abspath(url), os.path.abspath(here)))
+        page = str(self.page) if isinstance(self.page, Path) else self._url
+        if self.storage.is_local(key) and "://" not in page:
+            return quote(_relative(os.path.abspath(url), os.path.abspath(page)))
         root = self.storage.root
         if not isinstance(self.page, Path) and url.startswith(f"{root}/"):
-            return quote(_relative(url, here))
+            return quote(_relative(url, page))
         return quote(url, safe="/:")
 
     @property

@@ -153,26 +153,26 @@ def _few(values: Iterable[str]) -> dict[str, Any]:
 
 def _ran(facts: Facts, order: Sequence[int], axis: Axis) -> dict[str, Any]:
     """What jobs took; None or -1 for those without a record."""
-    by_number = {one.number: one for one in facts.ran}
+    by_number = {job.number: job for job in facts.ran}
     lanes = Lanes.of(facts.ran)
     lane_of = {n.number: at for n, at in zip(facts.ran, lanes.numbers, strict=True)}
     row = {host: number for number, host in enumerate(lanes.hosts)}
     some = [by_number.get(number) for number in order]
     return {
         "started": [
-            one and short(one.started - facts.ran[0].started, 9) for one in some
+            job and short(job.started - facts.ran[0].started, 9) for job in some
         ],
-        "wall_s": [one and _tenths(one.wall_s) for one in some],
+        "wall_s": [job and _tenths(job.wall_s) for job in some],
         "phase_s": {
-            name: [one and _tenths(one.phase_s[at]) for one in some]
+            name: [job and _tenths(job.phase_s[at]) for job in some]
             for at, name in enumerate(PHASES)
         },
-        "cpu_s": [one and _tenths(one.cpu_s) for one in some],
-        "peak_memory": [(one and one.peak_memory) or None for one in some],
-        "attempt": [one and one.attempt for one in some],
+        "cpu_s": [job and _tenths(job.cpu_s) for job in some],
+        "peak_memory": [(job and job.peak_memory) or None for job in some],
+        "attempt": [job and job.attempt for job in some],
         "hosts": [{"host": host, "lanes": some} for host, some in lanes.hosts.items()],
-        "host": [row[one.host] if one else -1 for one in some],
-        "lane": [lane_of[one.number] if one else -1 for one in some],
+        "host": [row[job.host] if job else -1 for job in some],
+        "lane": [lane_of[job.number] if job else -1 for job in some],
     }
 
 
@@ -195,9 +195,9 @@ def _failures(facts: Facts) -> list[dict[str, Any]]:
     left = list(facts.failed)
     found = []
     for cause in facts.causes:
-        jobs = [one for one in left if _is(cause, one)]
-        taken = {one.job.id for one in jobs}
-        left = [one for one in left if one.job.id not in taken]
+        jobs = [outcome for outcome in left if _is(cause, outcome)]
+        taken = {outcome.job.id for outcome in jobs}
+        left = [outcome for outcome in left if outcome.job.id not in taken]
         found.append(_failure(facts, cause, jobs))
     return found
 
@@ -223,7 +223,7 @@ def _failure(facts: Facts, cause: Cause, outcomes: Sequence[Outcome]) -> dict[st
         "kind": first.failure.kind.value,
         "module": first.failure.module,
         "message": first.failure.message,
-        "jobs": sorted(one.job.id for one in outcomes),
+        "jobs": sorted(outcome.job.id for outcome in outcomes),
         "cure": cause.cure,
         "log": facts.logs.get(job.id, ""),
         "log_of": job.id,

@@ -4,10 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from cpengine.system.usage import GB
-
-MB = 1024**2
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+from cpengine.wording import GB, MB
 
 
 class Spread(NamedTuple):
@@ -45,23 +42,6 @@ def count(number: float) -> str:
     return f"{whole:,}" if number == whole else value(number)
 
 
-def duration(seconds: float) -> str:
-    """`8.2 s`, `42 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        minutes, rest = divmod(whole, _MINUTE)
-        return f"{minutes} min {rest:02d} s" if rest else f"{minutes} min"
-    minutes = round(seconds / _MINUTE)
-    if minutes < 2 * _DAY // _MINUTE:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    hours = round(seconds / _HOUR)
-    return f"{hours // 24} d {hours % 24} h"
-
-
 def size(number: float) -> str:
     """`405 MB`, `1.2 GB`; of 1024^3 bytes, as every `memory_gb`."""
     if number >= 0.9995 * GB:
@@ -88,11 +68,6 @@ def value(number: float) -> str:
     if abs(number) >= 1000:
         return f"{number:,.0f}"
     return f"{number:.3g}"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 job`, `1,234 jobs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def short(number: float, digits: int = 4) -> float | int | None:

@@ -109,7 +109,7 @@
     return found;
   }
 
-  function saidOf(well) {
+  function summaryOf(well) {
     const found = statesOf(well);
     if (well.jobs === 1) return STATES[found.indexOf(1)];
     const some = found.map((number, at) => (number ? `${number} ${STATES[at]}` : "")).filter(Boolean);
@@ -142,8 +142,8 @@
 
     function fillShow(select) {
       const groups = new Map([["Jobs", [["", "State"]]]]);
-      measures.forEach((one, at) => {
-        const [kind, label] = kindOf(one.name);
+      measures.forEach((entry, at) => {
+        const [kind, label] = kindOf(entry.name);
         if (!groups.has(kind)) groups.set(kind, []);
         groups.get(kind).push([at, label]);
       });
@@ -189,15 +189,15 @@
       cell.className = STATES[well.state] + (cell.classList.contains("pinned") ? " pinned" : "");
       cell.removeAttribute("style");
       cell.textContent = STATES[well.state];
-      cell.setAttribute("aria-label", `${well.name}: ${saidOf(well)}`);
+      cell.setAttribute("aria-label", `${well.name}: ${summaryOf(well)}`);
     }
 
     function paintValue(well, at) {
       const { cell } = well;
       const value = measure.wells[at];
       const failed = STATES[well.state] === "failed";
-      const kept = cell.classList.contains("pinned") ? " pinned" : "";
-      cell.className = `number${value === null ? " unknown" : ""}${failed ? " failed" : ""}${kept}`;
+      const pinnedClass = cell.classList.contains("pinned") ? " pinned" : "";
+      cell.className = `number${value === null ? " unknown" : ""}${failed ? " failed" : ""}${pinnedClass}`;
       if (value === null) {
         cell.removeAttribute("style");
         cell.textContent = "";
@@ -207,8 +207,8 @@
         cell.style.cssText = `background:rgb(${rgb});color:${ink(rgb)}`;
         cell.textContent = brief(value, measure.unit);
       }
-      const said = value === null ? "no value" : shown(value, measure.unit);
-      cell.setAttribute("aria-label", `${well.name}: ${said}, ${saidOf(well)}`);
+      const text = value === null ? "no value" : shown(value, measure.unit);
+      cell.setAttribute("aria-label", `${well.name}: ${text}, ${summaryOf(well)}`);
     }
 
     function legend() {
@@ -243,15 +243,15 @@
       const own = wells.filter((well) => well.plate === plates[at]);
       own.forEach((well, n) => well.cell.setAttribute("tabindex", n ? -1 : 0));
       table.addEventListener("keydown", (event) => moved(event, own, plates[at].columns));
-      table.addEventListener("focusin", (event) => look(event.target, own));
-      table.addEventListener("mouseover", (event) => pinned === null && look(event.target));
+      table.addEventListener("focusin", (event) => point(event.target, own));
+      table.addEventListener("mouseover", (event) => pinned === null && point(event.target));
       table.addEventListener("click", (event) => pin(event.target));
     }
 
-    function look(cell, own) {
+    function point(cell, own) {
       const well = wells[cell.dataset.well];
       if (!well) return;
-      if (own) own.forEach((one) => one.cell.setAttribute("tabindex", one === well ? 0 : -1));
+      if (own) own.forEach((other) => other.cell.setAttribute("tabindex", other === well ? 0 : -1));
       if (pinned === null || own) describe(well);
     }
 
@@ -265,31 +265,31 @@
     }
 
     function moved(event, own, columns) {
-      const here = wells[event.target.dataset.well];
-      if (!here || event.altKey || event.metaKey) return;
+      const current = wells[event.target.dataset.well];
+      if (!current || event.altKey || event.metaKey) return;
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
         pin(event.target);
         return;
       }
-      const to = target(event, own, here, columns);
+      const to = target(event, own, current, columns);
       if (!to) return;
       event.preventDefault();
       to.cell.focus();
     }
 
     /** The well that a key leads to: the next one in its direction. */
-    function target(event, own, here, columns) {
+    function target(event, own, current, columns) {
       const row = (well) => Math.floor(well.place / columns);
       const column = (well) => well.place % columns;
-      const inRow = own.filter((well) => row(well) === row(here));
-      const inColumn = own.filter((well) => column(well) === column(here));
+      const inRow = own.filter((well) => row(well) === row(current));
+      const inColumn = own.filter((well) => column(well) === column(current));
       const last = (some) => some[some.length - 1];
       switch (event.key) {
-        case "ArrowRight": return inRow.find((well) => well.place > here.place);
-        case "ArrowLeft": return last(inRow.filter((well) => well.place < here.place));
-        case "ArrowDown": return inColumn.find((well) => well.place > here.place);
-        case "ArrowUp": return last(inColumn.filter((well) => well.place < here.place));
+        case "ArrowRight": return inRow.find((well) => well.place > current.place);
+        case "ArrowLeft": return last(inRow.filter((well) => well.place < current.place));
+        case "ArrowDown": return inColumn.find((well) => well.place > current.place);
+        case "ArrowUp": return last(inColumn.filter((well) => well.place < current.place));
         case "Home": return event.ctrlKey ? own[0] : inRow[0];
         case "End": return last(event.ctrlKey ? own : inRow);
         default: return undefined;
@@ -304,7 +304,7 @@
       panel.classList.remove("hint");
       panel.replaceChildren(
         make("h3", {}, [well.plate.name, well.name].filter(Boolean).join(" · ")),
-        make("p", {}, saidOf(well)),
+        make("p", {}, summaryOf(well)),
         jobTable(well),
         values(at),
         make("p", { class: "muted" }, pinned ? "Enter, or a click, lets it go." : "Enter, or a click, keeps it here."),
@@ -341,11 +341,11 @@
     }
 
     function values(at) {
-      const rows = measures.filter((one) => one.wells[at] !== null).map((one) =>
-        make("tr", { class: one === measure ? "chosen" : "" },
-          make("th", { scope: "row" }, kindOf(one.name)[1]),
-          make("td", {}, shown(one.wells[at], one.unit)),
-          make("td", { class: "muted" }, shown(one.spread.median, one.unit))));
+      const rows = measures.filter((entry) => entry.wells[at] !== null).map((entry) =>
+        make("tr", { class: entry === measure ? "chosen" : "" },
+          make("th", { scope: "row" }, kindOf(entry.name)[1]),
+          make("td", {}, shown(entry.wells[at], entry.unit)),
+          make("td", { class: "muted" }, shown(entry.spread.median, entry.unit))));
       if (!rows.length) return null;
       const head = ["Measure", "Here", "Median"].map((text) => make("th", { scope: "col" }, text));
       return make("div", { class: "values", tabindex: "0", role: "region", "aria-label": "Values" },
@@ -363,7 +363,7 @@
     const whole = Number(lanes.dataset.width);
     const count = Number(lanes.dataset.lanes);
     const pointed = $("#pointed");
-    const said = pointed.textContent;
+    const hint = pointed.textContent;
     const zoom = $("#zoom");
     const origin = axis[0].begin;
     let left = 0;
@@ -380,7 +380,7 @@
     });
     lanes.addEventListener("mousemove", (event) => tell(jobAt(event)));
     lanes.addEventListener("click", (event) => tell(jobAt(event)));
-    lanes.addEventListener("mouseleave", () => { pointed.textContent = said; });
+    lanes.addEventListener("mouseleave", () => { pointed.textContent = hint; });
     new ResizeObserver(ticks).observe(lanes);
     view(0, whole);
 
@@ -400,7 +400,7 @@
     }
 
     function secondsAt(x) {
-      const segment = axis.find((one) => x <= one.at + one.width) || axis[axis.length - 1];
+      const segment = axis.find((part) => x <= part.at + part.width) || axis[axis.length - 1];
       return segment.begin + ((x - segment.at) / (segment.width || 1)) * (segment.end - segment.begin);
     }
 
@@ -420,9 +420,9 @@
       });
       const gap = (90 / (lanes.clientWidth || 1)) * width;
       let free = -Infinity;
-      const kept = made.filter(([x]) => x >= free && x <= left + width - gap * 0.75 && ((free = x + gap), true));
+      const visible = made.filter(([x]) => x >= free && x <= left + width - gap * 0.75 && ((free = x + gap), true));
       let day = "";
-      $("#ticks").replaceChildren(...kept.map(([x, time, step]) => {
+      $("#ticks").replaceChildren(...visible.map(([x, time, step]) => {
         const [date, clock] = new Date(time * 1000).toISOString().split("T");
         const text = step >= 86400 ? date : clock.slice(0, step < 60 ? 8 : 5);
         const label = date !== day && step < 86400 && axisDays() > 1 ? `${date.slice(5)} ${text}` : text;
@@ -451,7 +451,7 @@
 
     function tell(job) {
       if (job === undefined) {
-        pointed.textContent = said;
+        pointed.textContent = hint;
         return;
       }
       const { fetching, waiting, running, publishing } = jobs.phase_s;

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,12 +10,13 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from cpengine import wording
 from cpengine.job.image_measures import COUNT
+from cpengine.plates import row_name
 from cpengine.results.report import model as models
 from cpengine.results.report import numbers, timeline
 from cpengine.results.report.facts import Facts
 from cpengine.results.report.timeline import Axis, Lanes
-from cpengine.results.report.well_states import row_name
 
 _FOLDER = Path(__file__).parent
 _PARTS = ("jobs", "plates", "measures", "axis", "links")
@@ -39,8 +41,8 @@ def html(facts: Facts, model: Mapping[str, Any]) -> str:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters |= {
         "count": numbers.count,
-        "counted": numbers.counted,
-        "duration": numbers.duration,
+        "counted": partial(wording.counted, thousands=","),
+        "duration": wording.duration,
         "size": numbers.size,
         "percent": numbers.percent,
         "value": numbers.value,
@@ -72,7 +74,7 @@ def _shown(number: float | None, unit: str) -> str:
     """A measure's value with its unit."""
     if number is None:
         return "\N{EN DASH}"
-    by_unit = {"s": numbers.duration, "bytes": numbers.size, "count": numbers.count}
+    by_unit = {"s": wording.duration, "bytes": numbers.size, "count": numbers.count}
     return by_unit.get(unit, numbers.value)(number)
 
 
@@ -107,9 +109,9 @@ def _chart(facts: Facts) -> dict[str, Any]:
     axis, lanes = Axis.of(facts.ran), Lanes.of(facts.ran)
     total = sum(lanes.hosts.values())
     failed = [
-        (axis.at(one.started), lane)
-        for one, lane in zip(facts.ran, lanes.numbers, strict=True)
-        if one.failed
+        (axis.at(job.started), lane)
+        for job, lane in zip(facts.ran, lanes.numbers, strict=True)
+        if job.failed
     ]
     return {
         "paths": timeline.paths(facts.ran, lanes, axis),

@@ -46,7 +46,7 @@ class Axis:
     @classmethod
     def of(cls, ran: Sequence[Ran]) -> "Axis":
         """The axis of jobs that are sorted by their start."""
-        busy = _union((one.started, one.ended) for one in ran)
+        busy = _union((job.started, job.ended) for job in ran)
         busy_s = sum(end - begin for begin, end in busy)
         parts = _joined(busy, max(_IDLE_S, _IDLE_PART * busy_s))
         cut = _CUT_PART * busy_s
@@ -94,11 +94,11 @@ def _joined(
 def slots(ran: Iterable[Ran]) -> dict[str, int]:
     """How many CellProfilers ran at a time at the most, by host."""
     spans: dict[str, list[tuple[float, float, bool]]] = {}
-    for one in ran:
-        begin = one.started + one.phase_s[0] + one.phase_s[1]
-        if one.phase_s[2]:
-            end = begin + one.phase_s[2]
-            spans.setdefault(one.host, []).append((begin, end, one.exact))
+    for job in ran:
+        begin = job.started + job.phase_s[0] + job.phase_s[1]
+        if job.phase_s[2]:
+            end = begin + job.phase_s[2]
+            spans.setdefault(job.host, []).append((begin, end, job.exact))
     return {host: max(_lanes(sorted(some))) + 1 for host, some in spans.items()}
 
 
@@ -115,14 +115,14 @@ class Lanes:
     def of(cls, ran: Sequence[Ran]) -> "Lanes":
         """The lanes of jobs that are sorted by their start."""
         spans: dict[str, list[tuple[float, float, bool]]] = {}
-        for one in ran:
-            spans.setdefault(one.host, []).append((one.started, one.ended, one.exact))
+        for job in ran:
+            spans.setdefault(job.host, []).append((job.started, job.ended, job.exact))
         by_host = {host: _lanes(some) for host, some in sorted(spans.items())}
         hosts = {host: max(found) + 1 for host, found in by_host.items()}
         starts = accumulate(hosts.values(), initial=0)
         first = dict(zip(hosts, starts, strict=False))
         left = {host: iter(found) for host, found in by_host.items()}
-        return cls(hosts, [first[one.host] + next(left[one.host]) for one in ran])
+        return cls(hosts, [first[job.host] + next(left[job.host]) for job in ran])
 
 
 def _lanes(spans: Sequence[tuple[float, float, bool]]) -> list[int]:
@@ -146,14 +146,14 @@ def paths(ran: Sequence[Ran], lanes: Lanes, axis: Axis) -> Mapping[str, str]:
     A phase that is too short to be seen is left out.
     """
     drawn: dict[str, list[str]] = {name: [] for name in (*PHASES, FAILED)}
-    for one, lane in zip(ran, lanes.numbers, strict=True):
+    for job, lane in zip(ran, lanes.numbers, strict=True):
         top = lane * LANE
-        if one.failed:
-            begin, end = axis.at(one.started), axis.at(one.ended)
+        if job.failed:
+            begin, end = axis.at(job.started), axis.at(job.ended)
             drawn[FAILED].append(_bar(begin, max(end, begin + 40), top, LANE))
             continue
-        time = one.started
-        for name, seconds in zip(PHASES, one.phase_s, strict=True):
+        time = job.started
+        for name, seconds in zip(PHASES, job.phase_s, strict=True):
             begin, end = axis.at(time), axis.at(time + seconds)
             time += seconds
             if end - begin > 15 or name == "running":

@@ -5,20 +5,16 @@ follow each other.
 """
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cpengine.group_names import Group
 from cpengine.job import image_measures
 from cpengine.ledger.ledger import JobState
-from cpengine.plates import PLATE, WELL
+from cpengine.plates import PLATE, WELL, Place, place_of, smallest_shape
 from cpengine.results.report.facts import Facts, Ran
 from cpengine.results.report.numbers import Spread
 
-_SHAPES = ((2, 3), (4, 6), (8, 12), (16, 24), (32, 48))
-"""Rows and columns of plates of 6 to 1536 wells."""
-_NAME = re.compile(r"([A-Za-z]{1,2})0*([1-9]\d*)")
 _STATES = (JobState.FAILED, JobState.LEFT, JobState.STALE, JobState.DONE)
 """The state of a well is the first that one of its jobs has."""
 
@@ -28,7 +24,7 @@ class Well:
     """A well and its jobs; what stands for one where groups know no wells."""
 
     name: str
-    at: tuple[int, int] | None
+    at: Place | None
     """Row and column from 0; None if the name does not tell."""
     jobs: Sequence[int]
     """Numbers of its jobs in the plan."""
@@ -41,7 +37,7 @@ class ReportedPlate:
 
     name: str
     wells: Sequence[Well]
-    shape: tuple[int, int] | None
+    shape: Place | None
     """Rows and columns; None if it cannot be drawn."""
 
     @property
@@ -79,40 +75,15 @@ def plates_of(facts: Facts) -> list[ReportedPlate]:
 
 def _plate(name: str, found: dict[str, list[int]], facts: Facts) -> ReportedPlate:
     wells = [
-        Well(well, _place(well), jobs, _state(facts, jobs))
+        Well(well, place_of(well), jobs, _state(facts, jobs))
         for well, jobs in found.items()
     ]
     places = [well.at for well in wells if well.at]
     drawn = len(set(places)) == len(wells)
-    shape = _shape(places) if drawn else None
+    shape = smallest_shape(places) if drawn else None
     if shape:
         wells.sort(key=lambda well: well.at or (0, 0))
     return ReportedPlate(name, wells, shape)
-
-
-def _place(well: str) -> tuple[int, int] | None:
-    match = _NAME.fullmatch(well)
-    if match is None:
-        return None
-    row = 0
-    for letter in match[1].upper():
-        row = 26 * row + ord(letter) - ord("A") + 1
-    return row - 1, int(match[2]) - 1
-
-
-def _shape(places: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-    """The smallest plate that has all of these wells."""
-    for rows, columns in _SHAPES:
-        if all(row < rows and column < columns for row, column in places):
-            return rows, columns
-    return None
-
-
-def row_name(row: int) -> str:
-    """`A` for 0, `AA` for 26."""
-    first, second = divmod(row, 26)
-    letter = chr(ord("A") + second)
-    return chr(ord("A") + first - 1) + letter if first else letter
 
 
 def _state(facts: Facts, jobs: Iterable[int]) -> JobState:
@@ -128,7 +99,7 @@ def site_of(group: Group) -> str:
 def measures_of(facts: Facts, plates: Sequence[ReportedPlate]) -> list[WellMeasure]:
     """What can be shown of wells: times and memory of jobs, then what they measured."""
     found = [
-        WellMeasure("Time a job", "s", "mean", _of_jobs(facts, lambda one: one.wall_s)),
+        WellMeasure("Time a job", "s", "mean", _of_jobs(facts, lambda job: job.wall_s)),
         WellMeasure("Peak memory", "bytes", "largest", _of_jobs(facts, _memory)),
         WellMeasure(
             "Attempts", "count", "largest", _of_jobs(facts, lambda r: r.attempt)
@@ -148,8 +119,8 @@ def _memory(ran: Ran) -> float:
 
 def _of_jobs(facts: Facts, value: Callable[[Ran], float]) -> list[float]:
     values = [math.nan] * len(facts.groups)
-    for one in facts.ran:
-        values[one.number] = value(one)
+    for job in facts.ran:
+        values[job.number] = value(job)
     return values
 
 

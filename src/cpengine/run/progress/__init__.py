@@ -2,6 +2,5 @@
 
 from cpengine.run.progress.counts import Counts
 from cpengine.run.progress.view import MakeView, View, views
-from cpengine.run.progress.words import counted
 
-__all__ = ["Counts", "MakeView", "View", "counted", "views"]
+__all__ = ["Counts", "MakeView", "View", "views"]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from cpengine.plates import row_name
 from cpengine.run.progress.glyphs import Glyphs
-from cpengine.run.progress.plate_map import Box, PlateMap, row_name
+from cpengine.run.progress.plate_map import Box, PlateMap
 
 _GAP = 3
 """Columns between two plates."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cpengine.executors.retry import Cause, likeness
 from cpengine.model import Outcome
-from cpengine.run.progress.words import counted
+from cpengine.wording import counted
 
 AT_ONCE = 20
 

@@ -13,7 +13,7 @@ from cpengine.run.progress.drawing import PlateGrid
 from cpengine.run.progress.failing import Failing
 from cpengine.run.progress.glyphs import DONE, FAILED, LEFT, RUNNING, Glyphs
 from cpengine.run.progress.plate_map import Box, PlateMap, Plates
-from cpengine.run.progress.words import counted
+from cpengine.wording import counted
 
 _BAR = 24
 _CAUSES = 5
@@ -85,13 +85,13 @@ def _states(scene: Scene) -> Text:
     """Jobs by state, with the characters that stand for these."""
     counts, glyphs = scene.counts, scene.glyphs
     line = Text("  ")
-    for glyph, style, told in (
+    for glyph, style, text in (
         (glyphs.done, DONE, f"{counts.done}/{counts.jobs} done"),
         (glyphs.running, RUNNING, f"{len(counts.running)} running"),
         (glyphs.failed, FAILED, f"{counts.failed} failed"),
         (glyphs.left, LEFT, f"{counts.left} left"),
     ):
-        line.append(glyph, style).append(f" {told}  ")
+        line.append(glyph, style).append(f" {text}  ")
     if len(scene.plates) > 1:
         line.append(f"{scene.plates.over}/{len(scene.plates)} plates  ")
     if counts.retried:
@@ -118,10 +118,13 @@ def _causes(scene: Scene, room: int) -> list[Text]:
 def _running(counts: Counts, running: Sequence[RunningJob], most: int) -> list[Text]:
     """A line a job, those that have run longest first."""
     shown = running[: max(0, most)]
-    width = max((len(one.job.id) for one in shown), default=0)
+    width = max((len(running_job.job.id) for running_job in shown), default=0)
     return [
-        Text(f"  {one.job.id:<{width}}  {_doing(counts, one)}", style="dim")
-        for one in shown
+        Text(
+            f"  {running_job.job.id:<{width}}  {_doing(counts, running_job)}",
+            style="dim",
+        )
+        for running_job in shown
     ]
 
 
@@ -150,9 +153,9 @@ def _mapped(
 
     With room between wells, if that does not cost a plate with running jobs.
     """
-    for kept in (min(running, free // 5), min(running, 1)):
+    for reserved in (min(running, free // 5), min(running, 1)):
         fits = [
-            (drawing.room(grid, width, free - kept), grid)
+            (drawing.room(grid, width, free - reserved), grid)
             for grid in drawing.grids(scene.box, width)
         ]
         wanted = max(1, scene.plates.under_way)
@@ -166,8 +169,8 @@ def _mapped(
 def _others(scene: Scene, drawn: set[str], most: int) -> list[Text]:
     """A line a plate that is not drawn."""
     named = (plate for plate in scene.plates.in_sight() if plate.name not in drawn)
-    told = (plate for plate in named if plate.name and not _is_one_job(plate))
-    shown = list(islice(told, max(0, most)))
+    listed = (plate for plate in named if plate.name and not _is_one_job(plate))
+    shown = list(islice(listed, max(0, most)))
     width = max((len(plate.name) for plate in shown), default=0)
     return [_plate(plate, width, scene.glyphs) for plate in shown]
 

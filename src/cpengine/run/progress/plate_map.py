@@ -1,18 +1,14 @@
 """What stands where on the plates of a step: numbers a well, and no job."""
 
-import re
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from cpengine.group_names import Group
 from cpengine.model import Job
-from cpengine.plates import PLATE, WELL
+from cpengine.plates import PLATE, SHAPES, WELL, place_of
 
-_WELL = re.compile(r"([A-Za-z]{1,2})(\d{1,3})")
-_COLUMNS = 48
-"""The columns of a plate of 1,536 wells; no plate has more."""
-_ROWS = 32
+_ROWS, _COLUMNS = SHAPES[1536]
 _COUNTS = 4
 _ALL, _RUNNING, _DONE, _FAILED = range(_COUNTS)
 
@@ -23,21 +19,10 @@ Spot = int
 @lru_cache(maxsize=4096)
 def spot_of(well: str) -> Spot | None:
     """Where a well is: `A01`, `A1`, `AF48`; None if its name does not tell."""
-    found = _WELL.fullmatch(well)
-    if found is None:
+    place = place_of(well)
+    if place is None or place[0] >= _ROWS or place[1] >= _COLUMNS:
         return None
-    letters, column = found[1].upper(), int(found[2])
-    row = 0
-    for letter in letters:
-        row = 26 * row + ord(letter) - 64
-    if row > _ROWS or not 1 <= column <= _COLUMNS:
-        return None
-    return (row - 1) * _COLUMNS + column - 1
-
-
-def row_name(row: int) -> str:
-    """The letters of a row, counted from 0: A to Z, AA to AF."""
-    return chr(65 + row) if row < 26 else f"A{chr(39 + row)}"
+    return place[0] * _COLUMNS + place[1]
 
 
 class PlateMap:

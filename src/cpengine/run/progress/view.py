@@ -28,7 +28,7 @@ from cpengine.run.progress.glyphs import ASCII, UNICODE
 from cpengine.run.progress.picture import Scene, picture
 from cpengine.run.progress.plate_map import Plates
 from cpengine.run.progress.speed import Clock
-from cpengine.run.progress.words import counted
+from cpengine.wording import counted
 
 _LINE_EVERY_S = 60.0
 _PICTURES_A_SECOND = 4

@@ -107,8 +107,8 @@
     const mine = flags.some((flag) => flag[2] === number);
     const element = make("td", shown(value) + (mine ? " !" : ""), { "data-well": i, tabindex: -1 });
     if (flags.length) element.classList.add("flagged");
-    const said = flags.length ? `, ${mine ? "flagged" : "flagged by another measure"}` : "";
-    element.setAttribute("aria-label", `${name}: ${shown(value)}${said}`);
+    const note = flags.length ? `, ${mine ? "flagged" : "flagged by another measure"}` : "";
+    element.setAttribute("aria-label", `${name}: ${shown(value)}${note}`);
     if (value !== null && span) {
       const rgb = colour(span[1] > span[0] ? (value - span[0]) / (span[1] - span[0]) : 0.5);
       element.style.background = `rgb(${rgb})`;

@@ -1,0 +1,5 @@
+"""The cluster itself is tested here."""
+
+from tests.services.slurm.fixtures import slurm, slurm_cluster
+
+__all__ = ["slurm", "slurm_cluster"]

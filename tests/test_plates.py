@@ -1,0 +1,42 @@
+"""Where wells lie on plates, and what rows and plates are called."""
+
+import pytest
+
+from cpengine.plates import place_of, row_name, smallest_shape, well_name
+
+
+@pytest.mark.parametrize(
+    ("well", "place", "name"),
+    [
+        ("A01", (0, 0), "A01"),
+        ("a1", (0, 0), "A01"),
+        ("A001", (0, 0), "A01"),
+        ("P-24", (15, 23), "P24"),
+        ("Z3", (25, 2), "Z03"),
+        ("AA01", (26, 0), "AA01"),
+        ("AF48", (31, 47), "AF48"),
+        ("r01c12", (0, 11), "A12"),
+        ("R2C3", (1, 2), "B03"),
+    ],
+)
+def test_a_well_s_name_tells_its_row_and_column(
+    well: str, place: tuple[int, int], name: str
+) -> None:
+    assert place_of(well) == place
+    assert well_name(place) == name
+
+
+@pytest.mark.parametrize("well", ["", "1", "A", "A0", "A00", "well3", "A01b", "r0c1"])
+def test_other_names_tell_none(well: str) -> None:
+    assert place_of(well) is None
+
+
+def test_rows_beyond_z_have_two_letters() -> None:
+    assert [row_name(row) for row in (0, 15, 25, 26, 31)] == ["A", "P", "Z", "AA", "AF"]
+
+
+def test_a_plate_is_the_smallest_usual_one_that_has_all_wells() -> None:
+    assert smallest_shape([(0, 0), (1, 2)]) == (2, 3)
+    assert smallest_shape([(0, 0), (1, 2)], least=96) == (8, 12)
+    assert smallest_shape([(8, 0)]) == (16, 24)
+    assert smallest_shape([(32, 0)]) is None
