@@ -115,13 +115,13 @@ def machine(**changes: Any) -> dict[str, Any]:
     ("text", "expected"),
     [
         ("", "is not JSON (Expecting value"),
-        ("[1]", "IamFleetRole: is missing: add it"),
+        ("[1]", "IamFleetRole, LaunchSpecifications: is missing: add it"),
         (fleet(IamFleetRole=""), "IamFleetRole: is missing: add it"),
         (fleet(LaunchSpecifications=[]), "LaunchSpecifications: is missing: add it"),
         (fleet(LaunchSpecifications={"a": 1}), "LaunchSpecifications: is missing"),
         (
             fleet(LaunchSpecifications=[3]),
-            "LaunchSpecifications[0].ImageId: is missing",
+            "LaunchSpecifications[0].ImageId, LaunchSpecifications[0].IamInstance",
         ),
         (
             fleet(LaunchSpecifications=[machine(), machine(ImageId=None)]),

@@ -75,7 +75,7 @@ class Sources:
 
 def _fleet(path: Path, folder: Path) -> str:
     """A fleet file's place as the project file names it."""
-    fleet.check(path)
+    fleet.read(path)
     path, folder = path.resolve(), folder.resolve()
     inside = path.is_relative_to(folder)
     return str(path.relative_to(folder) if inside else path)

@@ -9,8 +9,8 @@ from cpengine.dcp.config import source_of
 from cpengine.errors import InputError
 
 
-def check(path: Path) -> None:
-    """Refuse a fleet file that could not start a machine.
+def read(path: Path) -> dict[str, Any]:
+    """Read a fleet file; refuse one that could not start a machine.
 
     Raises
     ------
@@ -23,8 +23,10 @@ def check(path: Path) -> None:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: is not JSON ({error}): mend it") from error
-    for key in _missing(fleet):
-        raise InputError(f"{path}: {key}: is missing: add it")
+    if missing := list(_missing(fleet)):
+        raise InputError(f"{path}: {', '.join(missing)}: is missing: add it")
+    found: dict[str, Any] = fleet
+    return found
 
 
 def _missing(fleet: Any) -> Iterator[str]:
@@ -35,12 +37,13 @@ def _missing(fleet: Any) -> Iterator[str]:
         yield "LaunchSpecifications"
         return
     for number, machine in enumerate(machines):
-        for keys in (["ImageId"], ["IamInstanceProfile", "Arn"]):
-            if not _at(machine, *keys):
-                yield f"LaunchSpecifications[{number}].{'.'.join(keys)}"
+        place = f"LaunchSpecifications[{number}]"
+        if not _at(machine, "ImageId"):
+            yield f"{place}.ImageId"
+        profile = _at(machine, "IamInstanceProfile")
+        if not _at(profile, "Arn") and not _at(profile, "Name"):
+            yield f"{place}.IamInstanceProfile.Arn"
 
 
-def _at(data: Any, *keys: str) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
+def _at(data: Any, key: str) -> Any:
+    return data.get(key) if isinstance(data, dict) else None

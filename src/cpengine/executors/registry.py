@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpengine import config
+from cpengine.dcp import fleet
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.executors import detach
 from cpengine.executors.base import Executor
@@ -101,7 +102,7 @@ def costs(project: ResolvedProject, jobs: Mapping[str, int], cellprofiler: str) 
         Something that they need is missing, or a setting is wrong.
     """
     apps = aws_apps(project, cellprofiler)
-    from cpengine.executors.aws import fleet, launch
+    from cpengine.executors.aws import launch
 
     file = fleet_file(project)
     if file is not None:
@@ -130,9 +131,23 @@ def take_down(project: ResolvedProject, step: str) -> list[str]:
 
 
 def fleet_file(project: ResolvedProject) -> Path | None:
-    """The user's spot fleet file, if the project names one."""
+    """The user's spot fleet file, if the project names one.
+
+    Raises
+    ------
+    ConfigError
+        It is not there.
+    """
     file = project.file.executors.aws.fleet
-    return project.folder.resolve() / Path(file).expanduser() if file else None
+    if not file:
+        return None
+    path = project.folder.resolve() / Path(file).expanduser()
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: is not there: name your spot fleet file in executors.aws.fleet, "
+            "or remove that key"
+        )
+    return path
 
 
 def _cluster(kind: str) -> Maker:

@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,14 +11,13 @@ from email.mime.text import MIMEText
 from pathlib import Path
 from typing import Any
 
-from cpengine.errors import ConfigError
+from cpengine.dcp.fleet import read
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 
 AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 """Where Amazon keeps the name of its newest image for ECS."""
 _ALIVE = frozenset({"submitted", "active", "modifying"})
-_REQUIRED = ("IamFleetRole", "LaunchSpecifications")
 _ROOM_FOR_DOCKER_GB = 2
 _IMAGE_GB = 30
 """What Amazon's image for ECS needs at least."""
@@ -126,7 +124,7 @@ def request(app: App, machines: int, file: Path | None) -> Fleet:
 
     Raises
     ------
-    AwsError, ConfigError
+    AwsError, InputError
         AWS refuses, or the file is wrong.
     """
     app.record.note("fleet to be", secrets.token_hex(16))
@@ -141,37 +139,6 @@ def request(app: App, machines: int, file: Path | None) -> Fleet:
         made = made["FleetId"]
     app.record.note("fleet", made)
     return Fleet(app.aws, made, app.tags)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """Read and check a spot fleet file.
-
-    Raises
-    ------
-    ConfigError
-        It is missing, is not JSON, or lacks what AWS needs.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path}: is not there: name your spot fleet file in executors.aws.fleet, "
-            "or remove that key"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read as JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds no JSON object: use a spot fleet file")
-    missing = [key for key in _REQUIRED if not data.get(key)]
-    for number, spec in enumerate(data.get("LaunchSpecifications") or ()):
-        place = f"LaunchSpecifications[{number}]."
-        if not spec.get("ImageId"):
-            missing.append(f"{place}ImageId")
-        if not spec.get("IamInstanceProfile"):
-            missing.append(f"{place}IamInstanceProfile")
-    if missing:
-        raise ConfigError(f"{path}: {', '.join(missing)}: is missing: add it")
-    return data
 
 
 def from_file(app: App, machines: int, data: Mapping[str, Any]) -> dict[str, Any]:
