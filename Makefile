@@ -11,7 +11,7 @@ BENCH_ARGS ?= --short
 # that where no groups are marked; `load` would hand out many ahead).
 TEST_WORKERS ?= 2
 
-.PHONY: demo test chaos setup lint types bench docs constraints clean
+.PHONY: demo test fast chaos setup lint types shape bench docs constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
@@ -19,6 +19,9 @@ demo: setup            ## make a synthetic plate and run it through CellProfiler
 test: setup            ## run the whole suite, with the real CellProfiler, SLURM and Chromium
 	@sh tests/packages.sh
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+
+fast: lint types       ## the quick loop: lint, types and the tests that need Python alone
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m unit -q $(PYTEST_ARGS)
 
 chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
 	CPENGINE_CHAOS_KILLS=120 $(BIN)/python -m pytest tests/chaos -s $(PYTEST_ARGS)
@@ -33,6 +36,9 @@ lint: .venv/ready      ## format, lint, and which room may know which
 
 types: .venv/ready     ## mypy, strict on src
 	$(BIN)/mypy
+
+shape: .venv/ready     ## count lines of functions and files
+	$(BIN)/python -m tests.shape
 
 bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.overhead

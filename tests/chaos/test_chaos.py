@@ -36,7 +36,7 @@ STAND_IN = -(-(KILLS - REAL) // len(VARIANTS))
 
 Lay = Callable[[Path, Step], Root]
 
-pytestmark = pytest.mark.timeout(3600 if LONG else 300)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600 if LONG else 300)]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.project import Project
-from tests.conftest import Cpengine, plain
+from tests.plain_runs import Cpengine, plain
 
 pytestmark = pytest.mark.cellprofiler
 

@@ -11,7 +11,7 @@ import pytest
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.project import Project
-from tests.conftest import MODULE, Cpengine, local_csv, plain, small_plate
+from tests.plain_runs import MODULE, Cpengine, local_csv, plain, small_plate
 from tests.real.compare import PLACES, TIMES, image_row, lasting, without
 from tests.services.podman import IMAGE, WRAPPED, images, podman
 

@@ -20,7 +20,7 @@ from cpengine.ledger.ledger import JobState
 from cpengine.model import FailureKind
 from cpengine.project import Project
 from tests import build
-from tests.conftest import MODULE, Cpengine, small_plate
+from tests.plain_runs import MODULE, Cpengine, small_plate
 from tests.services.s3.bucket_server import S3Server
 
 pytestmark = pytest.mark.cellprofiler

@@ -17,7 +17,7 @@ from cpengine.job.run_job import Machine
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.project import Project
 from tests import build
-from tests.conftest import Cpengine, local_csv, plain
+from tests.plain_runs import Cpengine, local_csv, plain
 from tests.real.compare import PLACES, TIMES, TIMESTAMP, without
 
 pytestmark = pytest.mark.cellprofiler

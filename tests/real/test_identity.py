@@ -8,7 +8,7 @@ import pytest
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.model import Job
 from cpengine.project import Project
-from tests.conftest import local_csv, plain
+from tests.plain_runs import local_csv, plain
 from tests.real.compare import PLACES, TIMES, image_row, without
 
 pytestmark = pytest.mark.cellprofiler

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.project import Project
-from tests.conftest import Cpengine
+from tests.plain_runs import Cpengine
 
 pytestmark = pytest.mark.cellprofiler
 

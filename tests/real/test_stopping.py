@@ -12,7 +12,7 @@ import pytest
 
 from cpengine.ledger.ledger import JobState
 from cpengine.project import Project
-from tests.conftest import MODULE, Cpengine, small_plate
+from tests.plain_runs import MODULE, Cpengine, small_plate
 
 pytestmark = pytest.mark.cellprofiler
 

@@ -14,7 +14,7 @@ from cpengine.ledger.ledger import JobState
 from cpengine.model import Outcome
 from cpengine.project import Project
 from cpengine.storage.roots import BUCKET
-from tests.conftest import Cpengine
+from tests.plain_runs import Cpengine
 from tests.real.compare import image_row, lasting
 from tests.services.s3.bucket_server import S3Server
 

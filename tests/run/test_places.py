@@ -13,7 +13,7 @@ from cpengine.project import Project
 from cpengine.run.session import Steps
 from cpengine.wording import GB
 from tests import build
-from tests.conftest import Cpengine
+from tests.plain_runs import Cpengine
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -16,7 +16,7 @@ from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.rules import RULES, Finding, Severity
 from cpengine.run.session import Steps
-from tests.conftest import Cpengine
+from tests.plain_runs import Cpengine
 from tests.run.broken_projects import CASES, Break, cell, csv, module, pipe
 
 

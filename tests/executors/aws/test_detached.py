@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cpengine.project import Project
-from tests.conftest import Cpengine, small_plate
 from tests.executors.aws import plates
+from tests.plain_runs import Cpengine, small_plate
 from tests.services.aws.agent import Agent
 from tests.services.aws.aws_server import AwsServer
 

@@ -12,8 +12,8 @@ import pytest
 
 from cpengine.ledger.ledger import JobState
 from cpengine.project import Project
-from tests.conftest import MODULE, Cpengine
 from tests.executors.aws import plates
+from tests.plain_runs import MODULE, Cpengine
 from tests.services.aws.agent import Agent
 from tests.services.aws.aws_server import AwsServer
 

@@ -11,6 +11,8 @@ from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:

@@ -13,6 +13,8 @@ from cpengine.executors import contract, machine_spec
 from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.executors.machine_spec import node_scratch
 
+pytestmark = pytest.mark.services
+
 
 @pytest.fixture
 def cluster() -> Iterator[LocalCluster]:

@@ -13,8 +13,8 @@ from cpengine.executors import contract
 from cpengine.project import Project
 from tests import build
 from tests.build import Built
-from tests.conftest import Cpengine
 from tests.executors.slurm.workers import section
+from tests.plain_runs import Cpengine
 from tests.services.slurm.cluster import Cluster
 
 Make = Callable[..., Built]

@@ -10,8 +10,8 @@ import pytest
 
 from cpengine.ledger.ledger import JobState
 from cpengine.project import Project
-from tests.conftest import MODULE, Cpengine, small_plate
 from tests.executors.slurm.workers import on_slurm
+from tests.plain_runs import MODULE, Cpengine, small_plate
 from tests.real.compare import lasting
 from tests.services.slurm.cluster import Cluster
 

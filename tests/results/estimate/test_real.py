@@ -9,9 +9,9 @@ import pytest
 from cpengine.ledger.ledger import MarkerState
 from cpengine.model import Outcome
 from cpengine.project import Project
-from tests.conftest import Cpengine, small_plate
 from tests.executors.aws import plates
 from tests.executors.aws.conftest import loopback_only
+from tests.plain_runs import Cpengine, small_plate
 from tests.results.estimate.build import asked, call
 from tests.services.aws.aws_server import AwsServer
 

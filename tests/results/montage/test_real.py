@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Cpengine, small_plate
+from tests.plain_runs import Cpengine, small_plate
 from tests.results.montage.plates import Montage, call
 
 pytestmark = pytest.mark.cellprofiler

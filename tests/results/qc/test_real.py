@@ -15,7 +15,7 @@ from cpengine.project import Project
 from cpengine.results import qc
 from cpengine.results.qc.images import SiteKey
 from tests import build
-from tests.conftest import Cpengine, small_plate
+from tests.plain_runs import Cpengine, small_plate
 
 pytestmark = pytest.mark.cellprofiler
 
