@@ -158,3 +158,37 @@ def test_every_public_name_is_on_the_python_page() -> None:
     page = (DOCS / "reference/python.md").read_text()
     public = importlib.import_module("cpengine").__all__
     assert [name for name in public if f"`{name}`" not in page] == []
+
+
+_CODE = re.compile(r"`(?P<file>[a-z_/]+\.py)`(?:: (?P<names>`[\w.]+`(?:, `[\w.]+`)*))?")
+
+
+def test_design_page_names_files_and_functions_that_exist() -> None:
+    page = (DOCS / "explanation/design.md").read_text()
+    named = [found for found in _CODE.finditer(page) if found["file"] != "host.py"]
+    assert len(named) > 30
+    for found in named:
+        path = (
+            ROOT / found["file"] if "tests/" in found["file"] else CODE / found["file"]
+        )
+        assert path.exists(), found[0]
+        for name in re.findall(r"`([\w.]+)`", found["names"] or ""):
+            assert _defines(path, name), found[0]
+
+
+def _defines(path: Path, dotted: str) -> bool:
+    """Whether a module has that function or class, or a method of it."""
+    nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    for name in dotted.split("."):
+        inside = [child for node in nodes for child in ast.iter_child_nodes(node)]
+        nodes = [n for n in inside if getattr(n, "name", None) == name]
+    return bool(nodes)
+
+
+def test_design_page_draws_every_room() -> None:
+    page = (DOCS / "explanation/design.md").read_text()
+    rooms = {path.parent.name for path in CODE.glob("*/__init__.py")}
+    rooms |= {path.parent.name for path in CODE.glob("results/*/__init__.py")}
+    assert [room for room in sorted(rooms) if f"{room}/" not in page] == []
+    words = {path.stem for path in CODE.glob("[a-z]*.py")}
+    assert [word for word in sorted(words) if word not in page] == []

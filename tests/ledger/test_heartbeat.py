@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger.heartbeat import Lifeline, Sign, ask_to_stop, clean_up, sign_of
+from cpengine.ledger.heartbeat import Heartbeat, Sign, ask_to_stop, clean_up, sign_of
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
@@ -34,8 +34,8 @@ def _line(
     ledger: Ledger,
     stop: Callable[[], None] | None = lambda: None,
     progress: Callable[[], str] = lambda: "1 of 9 jobs",
-) -> Lifeline:
-    return Lifeline(ledger, RUN, TRACES, progress, stop, every_s=BEAT_S)
+) -> Heartbeat:
+    return Heartbeat(ledger, RUN, TRACES, progress, stop, every_s=BEAT_S)
 
 
 def _until(true: Callable[[], object]) -> None:
@@ -259,6 +259,6 @@ def test_a_driver_removes_what_killed_ones_have_left(ledger: Ledger) -> None:
         fields = {"run": run, "time": now(), "progress": "", "pid": ended.pid}
         text = json.dumps(fields | {"host": host})
         ledger.storage.write(f"{ledger.folder}/drivers/{run}.alive", text.encode())
-    with Lifeline(ledger, RUN, {}, lambda: ""):
+    with Heartbeat(ledger, RUN, {}, lambda: ""):
         left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))
     assert left == {f"{elsewhere}.alive", f"{RUN}.alive"}

@@ -54,7 +54,7 @@ class Sign:
         return self.silent_s <= _SILENT_S and (elsewhere or lives(self.pid))
 
 
-class Lifeline:
+class Heartbeat:
     """Says that this process drives a run, until it is left.
 
     Parameters

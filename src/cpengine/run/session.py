@@ -14,7 +14,7 @@ from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
 from cpengine.group_names import Group
 from cpengine.ledger import ledger, run_record
-from cpengine.ledger.heartbeat import Lifeline
+from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import JobState, Standing, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Job, Outcome
@@ -252,7 +252,7 @@ class Steps:
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
         # As long as its record has no end, so that nobody takes it for gone.
-        with Lifeline(run_ledger, record.id, executor.traces, view.__str__):
+        with Heartbeat(run_ledger, record.id, executor.traces, view.__str__):
             record.write(run_ledger)
             running = _RunningStep(result, len(jobs))
             try:

@@ -11,7 +11,7 @@ import pytest
 
 from cpengine.errors import ConfigError, InputError
 from cpengine.ledger import run_record
-from cpengine.ledger.heartbeat import Lifeline
+from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Outcome
 from cpengine.plates import Part
@@ -114,7 +114,7 @@ def test_a_run_that_is_under_way_says_how_far_it_is(tmp_path: Path) -> None:
     made = project(tmp_path, SMALL, left=0.5)
     record = run_record.last_run(ledger_of(made))
     assert record is not None
-    with Lifeline(ledger_of(made), record["id"], {}, lambda: "2/4 done"):
+    with Heartbeat(ledger_of(made), record["id"], {}, lambda: "2/4 done"):
         assert model(made)["summary"]["under_way"] == "2/4 done"
         page = report.make(made, STEP).html()
     assert "A run is under way." in page
