@@ -300,7 +300,8 @@ def test_an_address_can_name_a_well(page: Page) -> None:
 
 
 def test_wells_are_also_a_list(page: Page) -> None:
-    page.element("summary").click()
+    page.element("summary").click()  # the list is made when the browser says so
+    page.until("the list", lambda: page.script("wells.querySelector('td')"))
     rows = page.browser.find_elements(By.CSS_SELECTOR, "#wells tr")
     cells = [row.find_elements(By.TAG_NAME, "td") for row in rows]
     assert [[cell.text for cell in row[:2]] for row in cells] == [

@@ -288,7 +288,7 @@ def test_odd_names_and_messages_are_shown_as_they_are(
     log = css(browser, "#well tbody a").get_attribute("href")
     assert log is not None
     browser.get(log)
-    assert "it broke" in browser.page_source
+    WebDriverWait(browser, 20).until(lambda _: "it broke" in browser.page_source)
 
 
 def test_a_page_of_many_jobs_is_there_soon(browser: WebDriver, tmp_path: Path) -> None:
