@@ -51,7 +51,7 @@ from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.messages import body
 from cpengine.executors.aws.project_apps import ProjectApps
 from cpengine.executors.aws.queue import Queue
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.model import Job
 from cpengine.project import Project
 from tests.services.aws.aws_server import AwsServer

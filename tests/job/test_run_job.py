@@ -17,7 +17,8 @@ from cpengine.events import Event, PhaseBegun
 from cpengine.executors.retry import next_try
 from cpengine.inputs import loaddata
 from cpengine.job.run_job import Machine, run_job
-from cpengine.ledger.ledger import JobState, Ledger
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import JobState
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.planning import fingerprint
 from cpengine.storage.roots import BUCKET

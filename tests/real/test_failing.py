@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from cpengine.executors.retry import CURES
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.model import FailureKind
 from cpengine.project import Project
 from tests import build

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.project import Project
 from tests.plain_runs import MODULE, Cpengine, small_plate
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.model import Outcome
 from cpengine.project import Project
 from cpengine.storage.roots import BUCKET

@@ -14,7 +14,8 @@ from cpengine.executors import contract
 from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.queue import RETENTION_S, Queue, attributes, ensure
 from cpengine.job.run_job import Machine
-from cpengine.ledger.ledger import JobState, Ledger, states
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import JobState, states
 from cpengine.model import Job
 from cpengine.testing import GROUPS, jobs
 from cpengine.worker.environment import WorkerEnvironment

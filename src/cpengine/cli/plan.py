@@ -29,8 +29,8 @@ from cpengine.config import template
 from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
 from cpengine.errors import ConfigError
-from cpengine.ledger import ledger
-from cpengine.ledger.ledger import JobState, Standing
+from cpengine.ledger.standing import JobState, Standing
+from cpengine.ledger.standing import to_json as standing_json
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.project import Project
 from cpengine.run.session import Steps, Todo
@@ -138,7 +138,7 @@ def plan(
         _write_jobs(Path(dcp_job), todo.plan)
         return
     if as_json:
-        jobs = [ledger.to_json(standing) for standing in todo.standings]
+        jobs = [standing_json(standing) for standing in todo.standings]
         print_json({"step": step, "notes": todo.plan.notes, "jobs": jobs})
         return
     _show_plan(todo)

@@ -36,8 +36,8 @@ from cpengine.executors import detach, registry
 from cpengine.executors.retry import causes
 from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
-from cpengine.ledger.ledger import JobState
 from cpengine.ledger.run_record import hidden
+from cpengine.ledger.standing import JobState
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.project import Project

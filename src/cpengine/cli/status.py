@@ -33,7 +33,7 @@ from cpengine.cli.base import (
 from cpengine.errors import InputError
 from cpengine.executors.retry import causes
 from cpengine.ledger import ledger, run_record
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState, summary
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import plate_of, suggestion
 from cpengine.plates import Part
@@ -60,7 +60,7 @@ class _Status:
 
     @property
     def counts(self) -> dict[str, int]:
-        return ledger.summary(self.todo.standings)
+        return summary(self.todo.standings)
 
     def to_json(self) -> dict[str, Any]:
         return {

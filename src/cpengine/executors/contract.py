@@ -25,7 +25,8 @@ from cpengine.executors.base import Executor
 from cpengine.executors.machine_spec import memory_rule
 from cpengine.job.admission import Slots
 from cpengine.job.run_job import Machine, run_job
-from cpengine.ledger.ledger import JobState, Ledger, states
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import JobState, states
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places

@@ -1,133 +1,20 @@
-"""Which jobs are done: one small marker a job, beside the outputs, written last.
-
-A marker is named `<job id>~<fingerprint>~<CellProfiler version>.<state>`, so that "what
-is left" and why costs one listing and no file is opened. A failed job's marker has the
-kind of failure in its state: `.failed-crash`.
-"""
+"""Which jobs are done: one small marker a job, beside the outputs, written last."""
 
 import json
 import posixpath
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
-from typing import Any, NamedTuple
 
 from cpengine.config.steps import DoneRule, Step
 from cpengine.ledger.dcp_done import counted_files
+from cpengine.ledger.marker import Marker, MarkerState, marker_of
+from cpengine.ledger.standing import NEVER_RUN, JobState, Standing, Verdict, verdict_of
 from cpengine.model import Job, Outcome
-from cpengine.planning import fingerprint
 from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
-
-
-class JobState(StrEnum):
-    """What the ledger says of a job."""
-
-    DONE = "done"
-    FAILED = "failed"
-    STALE = "stale"
-    """Done, but with another pipeline, other rows or another CellProfiler."""
-    LEFT = "left"
-
-
-class MarkerState(StrEnum):
-    """What a marker stands for."""
-
-    DONE = "done"
-    FAILED = "failed"
-    REPLACED = "replaced"
-    """Results that a run is replacing, or was when it was killed: it keeps their names,
-    so that those which are made no more can be removed."""
-
-
-_MARKER_STATES = frozenset(MarkerState)
-
-
-class Verdict(NamedTuple):
-    """What the ledger says of a job, and of many others in the same words."""
-
-    state: JobState
-    why: str
-    failure: str = ""
-
-
-_NEVER_RUN = Verdict(JobState.LEFT, "it has not run yet")
-
-
-class Standing(NamedTuple):
-    """Where one job stands."""
-
-    jobs: Sequence[Job]
-    """All that were asked about."""
-    number: int
-    """Which of them it is."""
-    verdict: Verdict
-    earlier: tuple[str, ...] = ()
-    """Names of the markers that stand for earlier runs of the job."""
-
-    @property
-    def job(self) -> Job:
-        """The job, with the markers that stand for earlier runs of it."""
-        job = self.jobs[self.number]
-        if job.earlier == self.earlier:
-            return job
-        return replace(job, earlier=self.earlier)
-
-    @property
-    def state(self) -> JobState:
-        """Whether it is done."""
-        return self.verdict.state
-
-    @property
-    def why(self) -> str:
-        """One line: what the state comes from."""
-        return self.verdict.why
-
-    @property
-    def failure(self) -> str:
-        """The kind of failure of a failed job."""
-        return self.verdict.failure
-
-
-class Marker(NamedTuple):
-    """What a marker's name tells."""
-
-    job_id: str
-    fingerprint: str
-    version: str
-    state: MarkerState
-    failure: str = ""
-
-    @classmethod
-    def parse(cls, name: str) -> "Marker | None":
-        """Read a marker's name; None for any other file's."""
-        stem, _, ending = name.rpartition(".")
-        state, _, failure = ending.partition("-")
-        parts = stem.rsplit("~", 2)
-        if name.startswith(".") or len(parts) != 3 or state not in _MARKER_STATES:
-            return None
-        job_id, made_of, version = parts
-        return cls(job_id, made_of, version, MarkerState(state), failure)
-
-    def __str__(self) -> str:
-        ending = f"{self.state}-{self.failure}" if self.failure else self.state
-        return f"{self.job_id}~{self.fingerprint}~{self.version}.{ending}"
-
-
-def marker_of(outcome: Outcome) -> str:
-    """The name of the marker that an outcome leaves."""
-    return str(
-        Marker(
-            outcome.job.id,
-            outcome.job.fingerprint,
-            outcome.versions["cellprofiler"],
-            MarkerState.DONE if outcome.done else MarkerState.FAILED,
-            outcome.failure.kind if outcome.failure else "",
-        )
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +41,7 @@ class Ledger:
         found = self.markers()
         earlier = [found.get(job_id, ()) for job_id in ids(jobs)]
         fresh = (
-            _verdict(jobs[number], names, cellprofiler) if names else _NEVER_RUN
+            verdict_of(jobs[number], names, cellprofiler) if names else NEVER_RUN
             for number, names in enumerate(earlier)
         )
         known: dict[Verdict, Verdict] = {}
@@ -318,58 +205,6 @@ def _wrong(outcome: Outcome, there: Mapping[str, int]) -> str:
         if found != size:
             return f"{outcome.job.destination}/{name} has {found} of {size} bytes"
     return ""
-
-
-def _verdict(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
-    markers = [marker for name in names if (marker := Marker.parse(name))]
-    mine = [
-        marker
-        for marker in markers
-        if marker.fingerprint == job.fingerprint
-        and cellprofiler in ("", marker.version)
-    ]
-    done = [marker for marker in markers if marker.state is MarkerState.DONE]
-    failed = [marker for marker in mine if marker.state is MarkerState.FAILED]
-    if any(marker.state is MarkerState.DONE for marker in mine):
-        return Verdict(JobState.DONE, "done, and nothing has changed")
-    if failed:
-        note = "; the results of an earlier run are kept" if done else ""
-        kind = failed[-1].failure
-        return Verdict(JobState.FAILED, f"its last attempt failed{note}", kind)
-    if done:
-        return Verdict(JobState.STALE, _changed(job, done[-1], cellprofiler))
-    if any(marker.state is MarkerState.REPLACED for marker in markers):
-        return Verdict(JobState.LEFT, "a run that replaced its results was ended")
-    return Verdict(JobState.LEFT, "it failed before something changed")
-
-
-def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:
-    if marker.fingerprint == job.fingerprint:
-        return f"CellProfiler {marker.version} made it, {cellprofiler} would run it now"
-    parts = fingerprint.changed(marker.fingerprint, job.fingerprint)
-    return f"{' and '.join(parts)} changed since it was done"
-
-
-def states(standings: Iterable[Standing]) -> Mapping[str, JobState]:
-    """The state of each job, by id."""
-    return {standing.job.id: standing.state for standing in standings}
-
-
-def summary(standings: Iterable[Standing]) -> dict[str, int]:
-    """How many jobs are in each state."""
-    found: dict[str, int] = dict.fromkeys(JobState, 0)
-    for standing in standings:
-        found[standing.state] += 1
-    return found
-
-
-def to_json(standing: Standing) -> dict[str, Any]:
-    """A standing as `--json` prints it."""
-    return standing.job.to_json() | {
-        "state": standing.state,
-        "why": standing.why,
-        "failure": standing.failure,
-    }
 
 
 def step_ledger(project: ResolvedProject, step: Step) -> Ledger:

@@ -13,10 +13,11 @@ from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
 from cpengine.group_names import Group
-from cpengine.ledger import ledger, run_record
+from cpengine.ledger import run_record
 from cpengine.ledger.heartbeat import Heartbeat
-from cpengine.ledger.ledger import JobState, Standing, step_ledger
+from cpengine.ledger.ledger import step_ledger
 from cpengine.ledger.run_record import RunRecord
+from cpengine.ledger.standing import JobState, Standing, summary
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy
 from cpengine.planning.plan import Plan
@@ -239,7 +240,7 @@ class Steps:
         result = StepResult(
             step=plan.step.name,
             jobs=len(todo.standings),
-            already=0 if self.force else ledger.summary(todo.standings)[JobState.DONE],
+            already=0 if self.force else summary(todo.standings)[JobState.DONE],
             output=self.project.places.outputs.url(plan.step.output),
             notes=tuple(map(str, todo.findings)),
         )

@@ -9,8 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from threading import Event as Flag
 
 from cpengine.errors import InputError, StorageError
 from cpengine.events import Event, Listener, LogBegun
@@ -20,35 +18,20 @@ from cpengine.executors.aws.queue import ABSENT, Message, Queue
 from cpengine.executors.retry import next_try
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
-from cpengine.model import FailureKind, Job, Outcome
+from cpengine.model import FailureKind, Outcome
 from cpengine.worker import adopt, health
 from cpengine.worker.environment import WorkerEnvironment
 from cpengine.worker.logs import JobLogs
+from cpengine.worker.visibility import AGAIN_S, Held, HeldMessages
 
 _CHECK_EVERY_S = 0.2
 _LONGEST_POLL_S = 20
 _FOR_THE_FIRST = 15
 """A worker that never got a message waits so many times longer: they may be on their
 way."""
-_MOST_HIDDEN_S = 43_200
-"""SQS hides a message for so long in all."""
-_AGAIN_S = 60
-"""After so long a message whose outcome could not be recorded is seen again."""
 _STORAGE_PAUSE_S = 5.0
 
 Say = Callable[[str], None]
-
-
-@dataclass(eq=False)
-class _Held:
-    """A message whose job is under way."""
-
-    message: Message
-    job: Job
-    attempt: int
-    cancelled: Flag = field(default_factory=Flag)
-    given_back: bool = False
-    since: float = field(default_factory=time.monotonic)
 
 
 class Worker:
@@ -78,9 +61,7 @@ class Worker:
         self._logs = logs
         self._say = say
         self._most = environment.slots + ahead
-        self._lock = threading.Lock()
-        self._held: set[_Held] = set()
-        self._ended = threading.Event()
+        self._held = HeldMessages(queue, environment.visibility_s)
         self._leaving = threading.Event()
         self._seen = False
         self._dead: Queue | None = None
@@ -93,27 +74,16 @@ class Worker:
         AwsError
             The queue cannot be used.
         """
-        keeper = threading.Thread(target=self._keep_hidden, name="visibility")
-        keeper.start()
-        try:
-            with ThreadPoolExecutor(self._most, "job") as pool:
-                try:
-                    return self._turn(pool)
-                finally:
-                    self.leave()
-        finally:
-            self._ended.set()
-            keeper.join()
+        with self._held.hidden(), ThreadPoolExecutor(self._most, "job") as pool:
+            try:
+                return self._turn(pool)
+            finally:
+                self.leave()
 
     def leave(self) -> None:
         """Give all messages back, and take no more."""
         self._leaving.set()
-        with self._lock:
-            held = list(self._held)
-            for entry in held:
-                entry.given_back = True
-                entry.cancelled.set()
-        self._hide([entry.message for entry in held], 0)
+        self._held.give_back()
 
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         empty_since: float | None = None
@@ -127,11 +97,11 @@ class Worker:
             if found is None:
                 return False
             if self._leaving.is_set():  # meanwhile, perhaps just given back
-                self._hide(found, 0)
+                self._held.hide(found, 0)
                 return False
             for message in found:
                 self._take(message, pool)
-            if found or self._held or not self._is_empty():
+            if found or len(self._held) or not self._is_empty():
                 empty_since = None
                 continue
             empty_since = empty_since or time.monotonic()
@@ -156,7 +126,7 @@ class Worker:
             if not error.passing:
                 raise
             self._say(str(error))
-            self._leaving.wait(_AGAIN_S / 6)
+            self._leaving.wait(AGAIN_S / 6)
             return []
 
     def _is_empty(self) -> bool:
@@ -173,19 +143,18 @@ class Worker:
             self._set_aside(message, str(error))
             return
         job = adopt.adopt(job, self._machine.cellprofiler.version)
-        held = _Held(message, job, attempt)
-        with self._lock:
-            self._held.add(held)
+        held = Held(message, job, attempt)
+        self._held.add(held)
         if self._leaving.is_set():
             held.given_back = True
         pool.submit(self._run, held)
 
-    def _run(self, held: _Held) -> None:
+    def _run(self, held: Held) -> None:
         """Run a job and answer for its message."""
         result = "given back"
         try:
             if held.given_back:
-                self._hide([held.message], 0)
+                self._held.hide([held.message], 0)
             else:
                 result = self._outcome(held)
         except AwsError as error:  # the message comes back, its job is done or not
@@ -196,10 +165,9 @@ class Worker:
         finally:
             self._say(f"{held.job.step} {held.job.id}: {result}")
             self._logs.end(held.job, result)
-            with self._lock:
-                self._held.discard(held)
+            self._held.discard(held)
 
-    def _outcome(self, held: _Held) -> str:
+    def _outcome(self, held: Held) -> str:
         outputs = self._machine.places.outputs
         try:
             done = adopt.is_done(held.job, self._environment.done, outputs)
@@ -224,7 +192,7 @@ class Worker:
 
         return listen
 
-    def _answer(self, held: _Held, outcome: Outcome) -> str:
+    def _answer(self, held: Held, outcome: Outcome) -> str:
         """Do with a message what its job's outcome asks for; say it."""
         if outcome.done:
             self._queue.delete(held.message)
@@ -239,7 +207,7 @@ class Worker:
         try:
             Ledger(self._machine.places.outputs, held.job.ledger).record(outcome)
         except StorageError as error:
-            self._hide([held.message], _AGAIN_S)
+            self._held.hide([held.message], AGAIN_S)
             return f"{outcome.failure}; cannot be recorded: {error}"
         self._queue.delete(held.message)
         return f"failed: {outcome.failure}"
@@ -254,25 +222,6 @@ class Worker:
                     message.body, Reason=why[:200], App=self._environment.app
                 )
                 self._queue.delete(message)
-
-    def _hide(self, some: list[Message], seconds: int) -> None:
-        with contextlib.suppress(AwsError):  # it is seen again after its time anyway
-            self._queue.hide(some, seconds)
-
-    def _keep_hidden(self) -> None:
-        """Extend the time of messages whose jobs live."""
-        while not self._ended.wait(self._environment.visibility_s / 3):
-            with self._lock:
-                held = [entry for entry in self._held if not entry.given_back]
-            by_time: dict[int, list[Message]] = {}
-            for entry in held:
-                left = _MOST_HIDDEN_S - (time.monotonic() - entry.since) - _AGAIN_S
-                seconds = int(min(self._environment.visibility_s, left))
-                if seconds > 0:
-                    by_time.setdefault(seconds, []).append(entry.message)
-            for seconds, some in by_time.items():
-                self._hide(some, seconds)
-            health.tell()
 
 
 def _was_cancelled(outcome: Outcome) -> bool:

@@ -16,7 +16,8 @@ from cpengine.executors.aws import setup, task_definition
 from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.settings import DCP_IMAGE, Settings
 from cpengine.job.run_job import Machine
-from cpengine.ledger.ledger import JobState, Ledger
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import JobState
 from cpengine.model import FailureKind
 from cpengine.testing import jobs, machine
 from tests.executors.aws import apps

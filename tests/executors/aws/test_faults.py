@@ -14,7 +14,8 @@ from cpengine.executors.aws.app import App
 from cpengine.executors.aws.aws_executor import AwsExecutor
 from cpengine.executors.aws.client import AwsError
 from cpengine.job.run_job import Machine
-from cpengine.ledger.ledger import JobState, Ledger, states
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import JobState, states
 from cpengine.model import FailureKind, Outcome
 from cpengine.testing import jobs, machine
 from tests.executors.aws import apps

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.project import Project
 from tests.executors.aws import plates
 from tests.plain_runs import MODULE, Cpengine

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.project import Project
 from tests.executors.slurm.workers import on_slurm
 from tests.plain_runs import MODULE, Cpengine, small_plate

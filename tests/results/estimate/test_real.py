@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cpengine.ledger.ledger import MarkerState
+from cpengine.ledger.marker import MarkerState
 from cpengine.model import Outcome
 from cpengine.project import Project
 from tests.executors.aws import plates

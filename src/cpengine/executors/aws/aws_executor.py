@@ -24,7 +24,8 @@ from cpengine.executors.aws.submit import submit
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import given_up, next_try
 from cpengine.job.run_job import Machine, versions
-from cpengine.ledger.ledger import Ledger, Marker, MarkerState
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.marker import Marker, MarkerState
 from cpengine.model import Failure, FailureKind, Job, Outcome
 
 _WINDOW = 20_000

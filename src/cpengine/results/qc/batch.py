@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.planning.plan import EVERYTHING, plate_of
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.results.report import timeline
 from cpengine.results.report.facts import PHASES, Facts, Ran
 from cpengine.results.report.numbers import Spread

@@ -8,7 +8,7 @@ from typing import Any
 
 from cpengine.executors.retry import Cause, likeness
 from cpengine.group_names import id_of
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.model import Job, Outcome
 from cpengine.plates import PLATE, SITE, WELL
 from cpengine.results.report import figures

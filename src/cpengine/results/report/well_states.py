@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from cpengine.group_names import Group
 from cpengine.job import image_measures
-from cpengine.ledger.ledger import JobState
+from cpengine.ledger.standing import JobState
 from cpengine.plates import PLATE, WELL, Place, place_of, smallest_shape
 from cpengine.results.report.facts import Facts, Ran
 from cpengine.results.report.numbers import Spread
