@@ -21,6 +21,7 @@ TIERS = {
 }
 """What a test needs beside Python, and the fixtures by which that is seen; a test that
 needs it otherwise has the marker itself. All others are of the unit tier."""
+SERVICES = Path(__file__).parent / "services"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         for tier in (tier for tier, needed in TIERS.items() if needed & fixtures):
             item.add_marker(tier)
+        if item.path.is_relative_to(SERVICES):
+            item.add_marker("services")
         if not any(map(item.get_closest_marker, TIERS)):
             item.add_marker("unit")
 

@@ -1,5 +1,7 @@
 """Every executor of ours keeps the contract."""
 
+import pytest
+
 from cpengine.executors.base import Executor
 from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
@@ -17,9 +19,11 @@ class TestLocal(ExecutorContract):
         return LocalExecutor(machine, 2)
 
 
+@pytest.mark.services
 class TestInlineWithHosts(TestInline):
     warm = True
 
 
+@pytest.mark.services
 class TestLocalWithHosts(TestLocal):
     warm = True

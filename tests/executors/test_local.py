@@ -60,6 +60,7 @@ def test_a_job_waits_staged_while_another_one_runs_and_both_end_at_ctrl_c(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.services
 def test_the_largest_job_is_stopped_when_memory_is_short_and_comes_again(
     tmp_path: Path,
 ) -> None:

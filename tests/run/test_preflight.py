@@ -99,6 +99,7 @@ def test_what_cellprofiler_itself_objects_to_is_found(
         assert finding.place.endswith("analysis.cppipe")
 
 
+@pytest.mark.cellprofiler
 def test_the_command_says_all_and_fails(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
@@ -123,6 +124,7 @@ def test_the_command_says_all_and_fails(
     assert "what to do: keep one row a site" in ran.stdout
 
 
+@pytest.mark.cellprofiler
 def test_warnings_fail_only_where_that_is_wanted(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
@@ -134,6 +136,7 @@ def test_warnings_fail_only_where_that_is_wanted(
     assert "fewer sites than the 2 of most" in ran.stdout
 
 
+@pytest.mark.cellprofiler
 def test_without_names_the_steps_with_pipelines_are_checked(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
@@ -153,6 +156,7 @@ def test_without_names_the_steps_with_pipelines_are_checked(
     assert "\\g<Plate>_IllumDNA.npy" in writes["illum"]
 
 
+@pytest.mark.cellprofiler
 def test_a_place_that_cannot_be_used_is_found(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
@@ -162,6 +166,7 @@ def test_a_place_that_cannot_be_used_is_found(
     assert (place["rule"], place["place"]) == ("setting", "executors.dask.address")
 
 
+@pytest.mark.cellprofiler
 def test_a_run_stops_for_what_is_found_unless_it_is_unchecked(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:

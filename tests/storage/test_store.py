@@ -20,7 +20,9 @@ def on_s3(server: S3Server, bucket: str, **more: bool) -> Storage:
     return Storage(f"s3://{bucket}", Access(S3Options(endpoint=server.url, **more)))
 
 
-@pytest.fixture(params=["local", "s3", "memory"])
+@pytest.fixture(
+    params=["local", pytest.param("s3", marks=pytest.mark.services), "memory"]
+)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     if request.param == "local":
         return Storage(str(tmp_path))
@@ -199,6 +201,7 @@ def test_without_credentials_the_setting_to_change_is_named() -> None:
     assert "set storage.s3.profile, or anonymous = true for a public bucket" in last
 
 
+@pytest.mark.services
 def test_a_server_that_is_gone_is_reported() -> None:
     access = Access(S3Options(endpoint="http://127.0.0.1:9", anonymous=True))
     with pytest.raises(StorageError, match=r"Could not connect .*: check the network"):

@@ -17,6 +17,8 @@ from cpengine.model import FailureKind
 from cpengine.system.process import Ended, Limits, run
 from cpengine.system.usage import PROC, Sample, oom_counter, oom_kills, own_peak
 
+pytestmark = pytest.mark.services  # they take their time
+
 MB = 1024**2
 SLEEPS = "p = subprocess.Popen(['sleep', '60']); print(p.pid)"
 WAITS = f"{SLEEPS}; sys.stdout.flush(); p.wait()"

@@ -138,6 +138,7 @@ def test_without_a_terminal_it_costs_only_after_yes(
     assert aws.leftovers() == []
 
 
+@pytest.mark.cellprofiler
 def test_a_project_in_a_folder_is_refused(small: Project, cpengine: Cpengine) -> None:
     ran = cpengine(*RUN, "--yes", "-C", small.folder)
     assert ran.returncode == 2
