@@ -320,6 +320,7 @@ elif sys.argv[2] == "idle":
 """
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("host", ["idle", "busy"])
 def test_hosts_end_with_an_engine_that_is_killed(host: str, tmp_path: Path) -> None:
     with subprocess.Popen(
