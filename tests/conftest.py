@@ -1,7 +1,6 @@
 """What tests of the real CellProfiler share: one CellProfiler, one analysed plate."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,9 +59,7 @@ def cpengine() -> Cpengine:
 
 
 @pytest.fixture(scope="session")
-def plate(
-    tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine
-) -> Iterator[Project]:
+def plate(tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine) -> Project:
     """A small plate (2 wells, 2 sites) after illum and analysis; read it only."""
     project = small_plate(tmp_path_factory.mktemp("plate"))
     ran = cpengine("run", "illum", "analysis", "-C", project.folder, "--workers", "2")
