@@ -35,7 +35,7 @@ class CpengineError(Exception):
         lines = (
             [problem]
             if isinstance(problem, Finding)
-            else map(self.rule.found_in, problem.splitlines())
+            else map(self.rule.parse, problem.splitlines())
             for problem in self._found
         )
         return tuple(finding for some in lines for finding in some)

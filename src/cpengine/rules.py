@@ -35,7 +35,7 @@ class Rule:
         """A place that breaks the rule."""
         return Finding(self, place, cause, cure)
 
-    def found_in(self, line: str) -> "Finding":
+    def parse(self, line: str) -> "Finding":
         """A place that a message in the form `place: cause: cure` tells of."""
         place, _, rest = line.partition(": ")
         cause, _, cure = rest.rpartition(": ")

@@ -26,7 +26,7 @@ _EXPECTED_GB = 2.0
 """What a job is expected to need until some have ended."""
 
 
-def tell(
+def site_spec(
     project: ResolvedProject, cellprofiler: str, settings: ClusterSection | DaskSection
 ) -> str:
     """What a worker of the same site must know of a project and of what it may use.
@@ -46,7 +46,7 @@ def tell(
     )
 
 
-def tell_elsewhere(
+def bucket_spec(
     file: dict[str, Any], cellprofiler: str = "", memory_gb: float | None = None
 ) -> str:
     """What a worker must know that shares nothing with the driver but buckets.
@@ -100,7 +100,7 @@ def _text(
     )
 
 
-def made(make: str, spec: str, slots: int) -> Machine:
+def machine_of(make: str, spec: str, slots: int) -> Machine:
     """Make a machine by the function of that name, `module:function`."""
     module, _, name = make.partition(":")
     function: Callable[[str, int], Machine] = getattr(

@@ -60,7 +60,7 @@ def _dask(project: ResolvedProject, machine: Machine, workers: int | None) -> Ex
             f"executors.dask.address: {address} does not answer: start the "
             f"scheduler, or name another ({error})"
         ) from error
-    spec = machine_spec.tell(project, machine.cellprofiler.version, settings)
+    spec = machine_spec.site_spec(project, machine.cellprofiler.version, settings)
     return DaskExecutor(client, machine, machine_spec.MAKE, spec)
 
 
@@ -166,7 +166,7 @@ def _cluster(kind: str) -> Maker:
             settings,
             machine,
             machine_spec.MAKE,
-            machine_spec.tell(project, machine.cellprofiler.version, settings),
+            machine_spec.site_spec(project, machine.cellprofiler.version, settings),
             folder=folder_of(project, kind) / f"{kind}-{secrets.token_hex(3)}",
             ahead=_ahead(project, settings),
         )

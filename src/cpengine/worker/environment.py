@@ -108,4 +108,4 @@ def _of_buckets(environ: Mapping[str, str]) -> str:
         "outputs": f"s3://{bucket('DESTINATION_BUCKET') or whole}",
     }
     project = {"name": environ["APP_NAME"], "batch": "batch"}
-    return machine_spec.tell_elsewhere({"project": project, "storage": storage})
+    return machine_spec.bucket_spec({"project": project, "storage": storage})

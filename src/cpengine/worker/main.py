@@ -30,7 +30,7 @@ def work(environ: Mapping[str, str]) -> None:
     environment = WorkerEnvironment.of(environ)
     aws = Aws(environment.region)
     queue = Queue(aws, environment.queue)
-    machine = machine_spec.made(
+    machine = machine_spec.machine_of(
         environment.make, environment.machine, environment.slots
     )
     _guard(aws, environment)

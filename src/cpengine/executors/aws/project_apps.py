@@ -63,7 +63,7 @@ def worker_environment(
     Parameters
     ----------
     make, machine
-        See `recipe.made`.
+        See `machine_spec.machine_of`.
     ledger
         The folder of the ledger that has the run's record.
     """
@@ -111,7 +111,7 @@ class ProjectApps:
             done=planned.dcp_done,
         )
         file = project.file.model_dump(mode="json", exclude_unset=True)
-        machine = machine_spec.tell_elsewhere(
+        machine = machine_spec.bucket_spec(
             file, self.cellprofiler, settings.memory_mb / _MB_PER_GB
         )
         return open_app(

@@ -91,7 +91,7 @@ class Node(WorkerPlugin):
         slots = max(1, worker.state.nthreads - self.ahead)
         try:
             machine = await asyncio.to_thread(
-                machine_spec.made, self.make, self.spec, slots
+                machine_spec.machine_of, self.make, self.spec, slots
             )
         except Exception as error:  # Dask would let the worker go on without us
             text = str(error) if isinstance(error, CpengineError) else repr(error)
