@@ -1,6 +1,7 @@
 """The shape of the code, counted: `python -m tests.shape`; exits with 1 if it is lost.
 
-Lines of a function are those from its `def` to its end, docstring and blanks included.
+Functions are those of `src`; files are all of Python. Lines of a function are those
+from its `def` to its end, docstring and blanks included.
 """
 
 import ast
@@ -9,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-SRC = Path(__file__).parents[1] / "src"
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
+ALL = ("src", "tests", "benchmarks", "docs")
 MEDIAN, MOST_IN_TEN, LONGEST, LONGEST_FILE = 8, 22, 50, 600
 
 
@@ -18,7 +21,7 @@ def functions(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno:
             lines = node.end_lineno - node.lineno + 1
-            yield lines, f"{path.relative_to(SRC)}:{node.lineno} {node.name}"
+            yield lines, f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
 
 
 def too_large(sizes: list[tuple[int, str]], most: int) -> list[str]:
@@ -34,8 +37,12 @@ def main() -> int:
     """Count, print, and say what is over a limit."""
     paths = sorted(SRC.rglob("*.py"))
     files = [
-        (len(path.read_text(encoding="utf-8").splitlines()), str(path.relative_to(SRC)))
-        for path in paths
+        (
+            len(path.read_text(encoding="utf-8").splitlines()),
+            str(path.relative_to(ROOT)),
+        )
+        for folder in ALL
+        for path in sorted((ROOT / folder).rglob("*.py"))
     ]
     found = [function for path in paths for function in functions(path)]
     lengths = sorted(lines for lines, _ in found)

@@ -17,7 +17,8 @@ from cpengine.project import Project
 from cpengine.rules import RULES, Finding, Severity
 from cpengine.run.session import Steps
 from tests.plain_runs import Cpengine
-from tests.run.broken_projects import CASES, Break, cell, csv, module, pipe
+from tests.run.breaks import Break, cell, csv, module, pipe
+from tests.run.broken_projects import CASES
 
 
 @pytest.fixture(scope="module")
