@@ -61,7 +61,7 @@ def check_ids(groups: Collection[Group], structure: str = "") -> None:
         )
     keys = [key for key, _ in next(iter(groups), ())]
     for key, other in permutations(keys, 2):
-        if structure and other.startswith(key):
+        if structure and key != other and other.startswith(key):
             raise InputError(
                 rules.OUTPUT_STRUCTURE.found(
                     key,

@@ -1,5 +1,5 @@
 """The public name of the pictures of plates: `make` and its `Options`."""
 
-from cpengine.results.montage import Kind, Made, Options, make
+from cpengine.results.montage import Kind, Made, Options, folder_of, make
 
-__all__ = ["Kind", "Made", "Options", "make"]
+__all__ = ["Kind", "Made", "Options", "folder_of", "make"]

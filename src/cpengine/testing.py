@@ -2,10 +2,20 @@
 
 from cpengine.executors.contract import (
     GROUPS,
+    MAKE,
     ExecutorContract,
+    describe,
     jobs,
     machine,
     stand_in,
 )
 
-__all__ = ["GROUPS", "ExecutorContract", "jobs", "machine", "stand_in"]
+__all__ = [
+    "GROUPS",
+    "MAKE",
+    "ExecutorContract",
+    "describe",
+    "jobs",
+    "machine",
+    "stand_in",
+]

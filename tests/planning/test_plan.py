@@ -15,7 +15,7 @@ from cpengine.errors import InputError
 from cpengine.group_names import check_ids
 from cpengine.model import Job
 from cpengine.planning.fingerprint import changed, of_image_sets
-from cpengine.planning.plan import Plan, check_part, in_part
+from cpengine.planning.plan import Plan, check_part, in_part, suggestion
 from cpengine.plates import SITE_KEYS, Part
 from tests import build
 from tests.build import Built, change
@@ -311,6 +311,15 @@ def test_key_that_begins_another_is_refused_in_a_structure() -> None:
 
 def test_key_that_begins_another_is_taken_without_a_structure() -> None:
     check_ids([(("Metadata_A", "1"), ("Metadata_AB", "x"))])
+
+
+def test_a_column_that_is_named_twice_begins_no_other() -> None:
+    check_ids([(("Metadata_Well", "A"), ("Metadata_Well", "A"))], "Metadata_Well")
+
+
+def test_of_values_that_differ_in_zeros_the_first_is_hinted_at() -> None:
+    assert suggestion("A1", ["00A1", "0A1"]) == ": did you mean 00A1?"
+    assert suggestion("A2", ["00A1", "0A1"]) == ": it has 00A1, 0A1"
 
 
 @pytest.mark.parametrize("value", ["x" * 151, "é" * 76])

@@ -177,9 +177,9 @@ def _option(key: str) -> str:
 def suggestion(value: str, known: Collection[str]) -> str:
     """What to name instead of a value that is not known, to close a message."""
     same = [k for k in known if k.lstrip("0") == value.lstrip("0")]
-    hint = did_you_mean(value, same or known, cutoff=0 if same else 0.6, form=": {}")
-    if hint:
-        return hint
+    near = did_you_mean(value, same[:1] or known, cutoff=0 if same else 0.6)
+    if near:
+        return f": {near}"
     first = sorted(known)
     more = f" and {len(first) - 8} more" if len(first) > 8 else ""
     return f": it has {', '.join(first[:8])}{more}"
