@@ -19,10 +19,8 @@ pytestmark = pytest.mark.cellprofiler
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _images(
-    cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
-    with images(tmp_path_factory.mktemp("podman"), cellprofiler):
+def _images(cellprofiler: CellProfiler) -> Iterator[None]:
+    with images(cellprofiler):
         yield
 
 

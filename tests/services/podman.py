@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,6 @@ _LINKS = {name: f"usr/{name}" for name in ("bin", "lib", "lib64", "sbin")}
 # What of /etc the programs in /usr need; Debian's JDK keeps its settings there.
 _SETTINGS = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/java-*-openjdk")
 # runc, because crun refuses the cgroups of some machines; limits that every one allows.
-# Locks and state of its own: tests run in two processes, and Podman's common locks are
-# numbered by what one store knows, so that two stores would wait for each other.
 _CONF = """\
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
@@ -39,8 +38,6 @@ volumes = {volumes}
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "none"
-lock_type = "file"
-tmp_dir = "{folder}/libpod"
 """
 _STORAGE = """\
 [storage]
@@ -60,11 +57,22 @@ def podman(*arguments: str, input: bytes | None = None) -> str:
 
 
 @contextmanager
-def images(folder: Path, cellprofiler: CellProfiler) -> Iterator[None]:
-    """Both images, in an image store of their own."""
+def images(cellprofiler: CellProfiler) -> Iterator[None]:
+    """Both images, in an image store of their own.
+
+    Its path is short: sockets of containers are below it, and those have at most 107
+    characters; with more `podman run` does not return.
+    """
     _install()
+    temporary = tempfile.TemporaryDirectory("podman", ignore_cleanup_errors=True)
+    with temporary as folder, _store(Path(folder), cellprofiler):
+        yield
+
+
+@contextmanager
+def _store(folder: Path, cellprofiler: CellProfiler) -> Iterator[None]:
     conf, storage = folder / "containers.conf", folder / "storage.conf"
-    conf.write_text(_CONF.format(folder=folder, volumes=_toml(_volumes(cellprofiler))))
+    conf.write_text(_CONF.format(volumes=_toml(_volumes(cellprofiler))))
     storage.write_text(_STORAGE.format(folder=folder))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONTAINERS_CONF", str(conf))
