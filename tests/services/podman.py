@@ -60,8 +60,8 @@ def podman(*arguments: str, input: bytes | None = None) -> str:
 def images(cellprofiler: CellProfiler) -> Iterator[None]:
     """Both images, in an image store of their own.
 
-    Its path is short: sockets of containers are below it, and those have at most 107
-    characters; with more `podman run` does not return.
+    Its path is short: with a long one, as pytest's folders have after some runs,
+    `podman run` did not return when its container had ended.
     """
     _install()
     temporary = tempfile.TemporaryDirectory("podman", ignore_cleanup_errors=True)
