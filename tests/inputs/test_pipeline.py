@@ -36,7 +36,16 @@ def test_setting_that_is_not_there_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("written", "read"),
-    [(r"Plate\x2CWell", "Plate,Well"), (r"\u00B5m", "µm"), (r"a\b", r"a\b")],
+    [
+        (r"Plate\x2CWell", "Plate,Well"),
+        (r"\xff\xfeY\x00e\x00s\x00", "Yes"),
+        (r"\xff\xfeP\x00l\x00a\x00t\x00e\x00,\x00W\x00e\x00l\x00l\x00", "Plate,Well"),
+        (r"\x7C\\\\g<Plate>", r"|\g<Plate>"),
+        (r"\\\\g<Plate>_DNA", r"\g<Plate>_DNA"),
+        (r"\u00B5m", r"\u00B5m"),
+        (r"C:\xfolder", r"C:\xfolder"),
+        (r"a\b", r"a\b"),
+    ],
 )
 def test_escapes_of_older_pipelines_are_decoded(written: str, read: str) -> None:
     text = module("A", 4, {"Name": written})
@@ -48,7 +57,7 @@ def test_disabled_modules_do_not_run() -> None:
     assert [found.name for found in read.enabled][3:] == ["ExportToSpreadsheet"]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_lines_may_end_as_on_any_system(end: str) -> None:
     read = parse(pipeline_text().replace("\n", end), "p.cppipe")
     assert (len(read.modules), len(read.grouping_keys)) == (4, 3)
@@ -59,7 +68,8 @@ def test_lines_may_end_as_on_any_system(end: str) -> None:
     [
         ("Plate", ("Metadata_Plate",)),
         ("Plate,Well", ("Metadata_Plate", "Metadata_Well")),
-        ("Well, Plate", ("Metadata_Well", "Metadata_Plate")),
+        ("Well,Plate", ("Metadata_Well", "Metadata_Plate")),
+        ("Well, Plate", ("Metadata_Well", "Metadata_ Plate")),
         ("", ()),
     ],
 )

@@ -2,20 +2,25 @@
 
 A `.cppipe` is text: header lines, a blank line, then a block a module.
 
-Source: `cellprofiler_core/pipeline/io/_v5.py` 4.2.8.
+Source: `cellprofiler_core/pipeline/_pipeline.py` 4.2.8.
 """
 
+import contextlib
+import io
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from cpengine import rules
 from cpengine.errors import InputError
 
 _HEAD = "CellProfiler Pipeline:"
-_MODULE = re.compile(r"(?P<name>\w+):\[(?P<attributes>.*)\]$")
-_ESCAPE = re.compile(r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}")
+_ENABLED = re.compile(r"\|enabled:(True|False)")
+_NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
+_MARK = "ÿþ"
+"""The mark of UTF-16, as CellProfiler 3 wrote it before each setting, byte by byte."""
 _NEWEST_FORMAT = 5
 _NO_IMAGE = {"", "None", "Do not use", "Leave this blank"}
 _TAKES_IMAGES = {
@@ -86,9 +91,7 @@ class Pipeline:
         if module is None or module.setting("Group images by metadata?") != "Yes":
             return ()
         tags = module.setting("Select metadata tags for grouping") or ""
-        return tuple(
-            f"Metadata_{tag.strip()}" for tag in tags.split(",") if tag.strip()
-        )
+        return tuple(f"Metadata_{tag}" for tag in tags.split(",") if tags)
 
     def images_wanted(self) -> Iterator[tuple[Module, str, str]]:
         """Give (module, setting, image) of images that no earlier module makes."""
@@ -118,6 +121,33 @@ class Pipeline:
                     folder = None
 
 
+def decode(data: bytes, path: str) -> str:
+    """A pipeline's text as CellProfiler reads it: UTF-8, or what older ones wrote.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    try:
+        return _unescape(data)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            rules.PIPELINE_UNREADABLE.found(
+                path, f"is no text ({error.reason})", "export it again as .cppipe"
+            )
+        ) from error
+
+
+def _unescape(data: bytes) -> str:
+    r"""Decode Python's escapes; what is none (`\g`) stays, and Python need not warn."""
+    return _NO_ESCAPE.sub(rb"\1\\", data).decode("unicode_escape")
+
+
 def parse(text: str, path: str) -> Pipeline:
     """Read a pipeline's text.
 
@@ -131,7 +161,7 @@ def parse(text: str, path: str) -> Pipeline:
         raise InputError(
             rules.PIPELINE_UNREADABLE.found(path, cause, "export it as .cppipe")
         )
-    lines = text.splitlines()
+    lines = [line.strip() for line in io.StringIO(text, newline=None)]
     if not lines or not lines[0].startswith(_HEAD):
         raise InputError(
             rules.PIPELINE_UNREADABLE.found(
@@ -151,43 +181,46 @@ def parse(text: str, path: str) -> Pipeline:
                 "export it from CellProfiler 4",
             )
         )
-    return Pipeline(path, header.get("DateRevision", ""), tuple(_modules(lines)))
+    count = header.get("ModuleCount", "")
+    modules = _modules(lines, int(count) if count.isdecimal() else None)
+    return Pipeline(path, header.get("DateRevision", ""), tuple(modules))
 
 
 def _header(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     for line in lines[1:]:
-        if not line.strip():
+        if not line:
             return
         key, _, value = line.partition(":")
-        yield key, value.strip()
+        yield key, value
 
 
-def _modules(lines: Sequence[str]) -> Iterator[Module]:
-    opened: re.Match[str] | None = None
-    settings: list[tuple[str, str]] = []
-    for line in [*lines, ""]:
-        if opened is None:
-            opened = _MODULE.match(line)
-            settings = []
-        elif line.startswith("    "):
-            name, _, value = line.strip().partition(":")
-            settings.append((name, _unescape(value)))
-        elif not line.strip():
-            yield _module(opened, settings)
-            opened = None
+def _modules(lines: Sequence[str], count: int | None) -> Iterator[Module]:
+    """Each block of lines after the header; a list of image files may follow them."""
+    blocks = groupby(lines, key=bool)
+    _header, *modules = [list(block) for there, block in blocks if there]
+    for number, (head, *settings) in enumerate(modules[:count], 1):
+        name, _, attributes = head.partition(":")
+        enabled = _ENABLED.findall(attributes)
+        yield Module(
+            name, number, enabled[-1:] != ["False"], tuple(map(_setting, settings))
+        )
 
 
-def _module(match: re.Match[str], settings: Sequence[tuple[str, str]]) -> Module:
-    attributes = match["attributes"]
-    number = re.search(r"module_num:(\d+)", attributes)
-    return Module(
-        match["name"],
-        int(number[1]) if number else 0,
-        "enabled:False" not in attributes,
-        tuple(settings),
-    )
+def _setting(line: str) -> tuple[str, str]:
+    name, _, value = line.partition(":")
+    return name, decode_setting(value)
 
 
-def _unescape(value: str) -> str:
-    r"""Decode the `\xNN` and `\uNNNN` escapes that older pipelines carry."""
-    return _ESCAPE.sub(lambda match: chr(int(match[0][2:], 16)), value)
+def decode_setting(value: str) -> str:
+    r"""Decode a setting as CellProfiler does, whichever CellProfiler wrote it.
+
+    Version 2 escapes some characters (`\x7C`), version 3.1 writes each text as the
+    bytes of UTF-16, with backslashes before metadata doubled twice.
+    """
+    if r"\\\\g<" in value:
+        bar = (r"\x7C\\\\g<", r"|\g<") if r"\x7C" in value else (r"\\\\g<", r"\g<")
+        value = value.replace(*bar)
+    if r"\x" in value:
+        with contextlib.suppress(UnicodeDecodeError):
+            value = _unescape(value.encode())
+    return value.replace("\0", "").strip(_MARK) if len(value) > 1 else value

@@ -281,7 +281,7 @@ def _read_once(pipe: _LocalFile, data: _LocalFile, keys: tuple[str, ...]) -> _Re
         batch = batchfile.read(data.path)
         text, table, pipeline_keys = batch.pipeline, batch.table, batch.grouping_keys
     else:
-        text = as_text(pipe.path.read_bytes(), pipe.shown)
+        text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
         table = loaddata.parse(as_text(data.path.read_bytes(), data.shown), data.shown)
         pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
     return _Read(text, GroupedTable.of(_slim(table), keys, pipeline_keys))

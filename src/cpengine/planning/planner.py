@@ -31,7 +31,6 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_tables import read_batch_file, read_table
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
-from cpengine.storage.store import as_text
 
 
 def plan_step(
@@ -175,7 +174,7 @@ class Planner:
                     f"put it there, or set steps.{self.step.name}.pipeline",
                 )
             )
-        text = as_text(data, workspace.url(key))
+        text = pipeline.decode(data, workspace.url(key))
         return pipeline.parse(text, workspace.url(key)), text
 
     def _table(self, plate: str) -> Table:

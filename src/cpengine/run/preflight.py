@@ -99,7 +99,7 @@ class Check:
         if plan.step.source == "batch":
             text = read_batch_file(self.project, key).pipeline
         else:
-            text = workspace.read_text(key)
+            text = pipeline.decode(workspace.read(key), workspace.url(key))
         return pipeline.parse(text, workspace.url(key)), text
 
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
