@@ -11,12 +11,10 @@ from cpengine.errors import InputError
 Group = tuple[tuple[str, str], ...]
 """Metadata columns and the values that a group's image sets share."""
 
-NAME, METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^Metadata_\w+$"
+NAME, METADATA = r"^[^\s/\\,=.][^\n/\\,=]*$", r"^Metadata_\w+$"
 """How plates, wells and columns may be called in the project file."""
-UNFIT = re.compile(r"[,=/\\\s\x00-\x1f]|^\.|\.\.")
+UNFIT = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
 """What cannot be in a value that goes through `-g` and names a folder."""
-UNFIT_IN_MESSAGE = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
-"""The same in a message of DCP, whose values may have blanks."""
 _LONGEST_ID = 150
 """Bytes. Scratch folders add up to 91, file systems take 255 in a name."""
 

@@ -99,6 +99,8 @@ class Job:
     share: int = 1
     """How many slots it takes; more for one that ran out of memory before."""
     plugins: str | None = None
+    image_base: str = ""
+    """The folder of images whose own place is relative; empty: the images' root."""
     earlier: tuple[str, ...] = ()
     """Names of the markers that earlier runs of this job left in the ledger."""
 
@@ -192,6 +194,7 @@ _OWN = (
     "timeout_s",
     "stall_s",
     "memory_gb",
+    "image_base",
     "share",
     "plugins",
 )

@@ -1,7 +1,7 @@
 """Plates, wells and sites: their columns, parts of a batch, where wells lie. Pure."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from string import ascii_uppercase
 
@@ -33,6 +33,16 @@ class Part:
         """The values wanted of each metadata column that is restricted."""
         values = zip(SITE_KEYS, (self.plates, self.wells, self.sites), strict=True)
         return {key: wanted for key, wanted in values if wanted}
+
+    def read_as(self, spellings: Mapping[str, Mapping[str, str]]) -> "Part":
+        """The part in the values of a table, whose spellings are by column."""
+        plates, wells, sites = (
+            frozenset(spellings.get(key, {}).get(value, value) for value in wanted)
+            for key, wanted in zip(
+                SITE_KEYS, (self.plates, self.wells, self.sites), strict=True
+            )
+        )
+        return Part(plates, wells, sites, self.flagged)
 
 
 def place_of(well: str) -> Place | None:

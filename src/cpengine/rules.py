@@ -106,10 +106,9 @@ CSV_NO_PLATES = _rule(
 CSV_ENCODING = _rule(
     "csv-encoding",
     _CSV,
-    "A file is not plain UTF-8",
-    "The first column's name begins with an invisible mark, so that LoadData does not "
-    "know the column.",
-    "Save it as plain UTF-8, without a byte order mark.",
+    "A file is not UTF-8 text",
+    "LoadData fails with a UnicodeDecodeError.",
+    "Save it as UTF-8.",
 )
 CSV_EMPTY = _rule(
     "csv-empty",
@@ -135,9 +134,18 @@ CSV_SEPARATOR = _rule(
 CSV_ROW_LENGTH = _rule(
     "csv-row-length",
     _CSV,
-    "A row has more or fewer values than there are columns",
-    "Values move into other columns.",
+    "A row has fewer values than there are columns",
+    "LoadData fails on it.",
     "Give each column one value.",
+)
+CSV_ROW_LONGER = _rule(
+    "csv-row-longer",
+    _CSV,
+    "A row has more values than there are columns",
+    "LoadData drops the last ones; after a comma without quotes, values are in other "
+    "columns.",
+    "Put quotes around values with commas, or name the columns.",
+    Severity.WARNING,
 )
 CSV_UNNAMED = _rule(
     "csv-unnamed-column",
@@ -146,19 +154,28 @@ CSV_UNNAMED = _rule(
     "LoadData fails on the column that pandas wrote for its index.",
     "Remove it; with pandas write to_csv(index=False).",
 )
-CSV_BLANKS = _rule(
-    "csv-blanks-in-name",
+CSV_NAME_UNREAD = _rule(
+    "csv-name-unread",
     _CSV,
-    "A column's name begins or ends with a blank",
-    "The channel or metadata it names is not found.",
-    "Remove the blanks.",
+    "LoadData does not know a column of an image",
+    "A blank or a byte order mark is part of the name, so that the channel is missing.",
+    "Remove the blanks; save the file as UTF-8 without a byte order mark.",
 )
 CSV_TWICE = _rule(
     "csv-column-twice",
     _CSV,
     "A column is there twice",
-    "One of them wins, and which is not told.",
+    "LoadData takes the last of them.",
     "Remove one.",
+    Severity.WARNING,
+)
+CSV_BLANK_ROWS = _rule(
+    "csv-blank-rows",
+    _CSV,
+    "A row has nothing but commas",
+    "It counts as an image set, so that image numbers move by one; it makes no job.",
+    "Remove it: spreadsheets write such rows at the end.",
+    Severity.WARNING,
 )
 CSV_NO_FILE_NAME = _rule(
     "csv-no-file-name",
@@ -167,12 +184,13 @@ CSV_NO_FILE_NAME = _rule(
     "The channel is not loaded.",
     "Add the FileName_ column.",
 )
-CSV_NO_PATH_NAME = _rule(
-    "csv-no-path-name",
+CSV_NO_FOLDER = _rule(
+    "csv-no-folder",
     _CSV,
-    "An image has a FileName_ column and no PathName_ or URL_ column",
-    "The images are looked for in the Default Input Folder.",
-    "Add the column with the image's folder.",
+    "Images have no folder, and the pipeline takes them from its output folder",
+    "A job's output folder is empty when it starts, so that no image is found.",
+    "Write their folders into PathName_ columns, or change LoadData's base image "
+    "location.",
 )
 CSV_NO_IMAGES = _rule(
     "csv-no-images",
@@ -191,9 +209,10 @@ CSV_EMPTY_CELL = _rule(
 CSV_OTHER_PLATE = _rule(
     "csv-other-plate",
     _CSV,
-    "A plate's CSV has rows of another plate",
-    "Jobs of one plate process images of another.",
-    "Keep one CSV a plate, in a folder of the plate's name.",
+    "A plate's folder has the CSV of another plate",
+    "Jobs and results go by the plate that the CSV names.",
+    "Give the folder the plate's name, or correct Metadata_Plate.",
+    Severity.WARNING,
 )
 CSV_SITE_TWICE = _rule(
     "csv-site-twice",
@@ -201,6 +220,7 @@ CSV_SITE_TWICE = _rule(
     "A site is in two rows",
     "Its cells are counted twice.",
     "Keep one row a site.",
+    Severity.WARNING,
 )
 CSV_PLANES = _rule(
     "csv-planes",
@@ -242,6 +262,14 @@ CSV_ILLUM_PLATE = _rule(
     Severity.WARNING,
 )
 
+ILLUM_NAME = _rule(
+    "illum-name",
+    _CSV,
+    "Illumination functions are not named after the plate",
+    "Their channels get no columns, and the pipeline fails on a missing image.",
+    "Rename them as the message says: plates go by the value that LoadData reads.",
+)
+
 # --- Groups --------------------------------------------------------------------------
 
 _GROUPS = "Groups"
@@ -263,17 +291,17 @@ GROUP_EMPTY = _rule(
 GROUP_UNFIT = _rule(
     "group-value-unfit",
     _GROUPS,
-    "A grouping value has a comma, an equals sign, a blank or a slash",
-    "-g is split at them: no image set matches, and CellProfiler says success.",
+    "A grouping value has a comma, an equals sign or a slash, or begins with a point",
+    "-g is split at commas and equals signs: no image set matches, and CellProfiler "
+    "says success. The others lead into other folders.",
     "Use other characters.",
 )
 GROUP_TYPED = _rule(
-    "group-value-read-as-other",
+    "group-values-read-as-one",
     _GROUPS,
-    "LoadData reads a grouping value as another one",
-    "Metadata_Site=01 never matches, because LoadData has made it 1: an IndexError, "
-    "or success without files.",
-    "Write it without leading zeros, or make the column text.",
+    "LoadData reads two grouping values as one",
+    "01 and 1 are both read as 1, so that two groups become one.",
+    "Write both the same, or make the column text.",
 )
 GROUP_NAMES = _rule(
     "group-names-clash",

@@ -143,7 +143,9 @@ def test_csv_of_a_name_of_ones_own_is_never_derived(built: Built) -> None:
     rows(built, stack(), "load_data_unprojected.csv")
     toml = build.project_file() + '[steps.analysis]\ndata_file = "mine.csv"\n'
     build.write(built.toml, toml)
-    with pytest.raises(InputError, match=r"/P1/mine\.csv: is not there: put the"):
+    with pytest.raises(
+        InputError, match=r"/P1/mine\.csv: is not there \(its folder has load_data\.csv"
+    ):
         built.project().plan("analysis")
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpengine.config.steps import BY_PLATE, BY_WELL
+from cpengine.config.steps import BY_WELL
 from cpengine.errors import InputError
 from cpengine.group_names import check_ids
 from cpengine.model import Job
@@ -113,8 +113,8 @@ def plugged(built: Built) -> Built:
     """The project with a plugin in its pipeline, and a folder of them."""
     for name, text in PLUGINS.items():
         build.write(built.root / "plugins" / name, text)
-    text = built.pipeline.read_text()
-    built.pipeline.write_text(f"{text}\n{build.module('MyNuclei', 4, {})}")
+    text = build.pipeline_text(build.SITE, build.module("MyNuclei", 4, {}))
+    built.pipeline.write_text(text)
     settings('[steps.analysis]\nplugins = "plugins"\n')(built)
     return built
 
@@ -256,19 +256,16 @@ def test_column_that_groups_lack_does_not_matter() -> None:
 def test_part_that_no_group_belongs_to_is_refused(
     wanted: dict[str, str], expected: str
 ) -> None:
-    wells = [("P1", f"A0{n}") for n in range(1, 10)] + [("P2", "A01")]
-    groups = [tuple(zip(SITE_KEYS, (*well, "1"), strict=True)) for well in wells]
+    jobs = [] if len(wanted) == 2 else [object()]
+    wells = [f"A0{n}" for n in range(1, 10)]
+    known = dict(zip(SITE_KEYS, (["P1", "P2"], wells, ["1"]), strict=True))
     with pytest.raises(InputError) as caught:
-        check_part(part(**wanted), groups, SITE_KEYS)
+        check_part(part(**wanted), jobs, known)
     assert str(caught.value) == expected
 
 
-@pytest.mark.parametrize("keys", [BY_PLATE, BY_WELL])
-def test_site_is_taken_as_it_is_where_no_site_makes_groups(
-    keys: tuple[str, ...],
-) -> None:
-    group = GROUP[: len(keys)]
-    check_part(part(sites="9"), [group], keys)
+def test_site_is_taken_as_it_is_where_no_site_makes_groups() -> None:
+    check_part(part(sites="9"), [object()], {"Metadata_Plate": ["P1"]})
 
 
 # Names
@@ -400,6 +397,31 @@ def test_batch_file_without_a_plate_of_the_project_is_refused(built: Built) -> N
         plan(built)
 
 
+@pytest.mark.parametrize(
+    ("tags", "structure", "place"),
+    [
+        ("Site,Well,Plate", "", "P1/analysis/P1-A01-1"),
+        ("Plate,Well", "", "P1-A01"),
+        ("Well", 'output_structure = "x/Metadata_Well"\n', "x/A01"),
+    ],
+)
+def test_groups_and_places_come_from_the_batch_file(
+    built: Built, tags: str, structure: str, place: str
+) -> None:
+    build.batch_of(built, tags=tags)
+    settings(f'[steps.analysis]\ngroups = "batch"\n{structure}')(built)
+    assert plan(built).jobs[0].place == place
+
+
+def test_batch_file_is_found_by_the_name_that_cellprofiler_gives_it(
+    built: Built,
+) -> None:
+    expected = ids(plan(built))
+    build.batch_of(built, "Batch_data.h5")
+    settings('[steps.analysis]\ngroups = "batch"\n')(built)
+    assert ids(plan(built)) == expected
+
+
 def test_batch_file_of_a_newer_cellprofiler_is_refused(built: Built) -> None:
     change(built.pipeline, "DateRevision:4281", "DateRevision:500")
     build.batch_of(built)
@@ -410,12 +432,13 @@ def test_batch_file_of_a_newer_cellprofiler_is_refused(built: Built) -> None:
 
 def test_batch_file_that_groups_otherwise_is_refused(built: Built) -> None:
     path = build.batch_of(built, tags="Plate,Well")
-    settings('[steps.analysis]\ngroups = "batch"\n')(built)
+    group = '"Metadata_Plate", "Metadata_Well", "Metadata_Site"'
+    settings(f'[steps.analysis]\ngroups = "batch"\ngroup = [{group}]\n')(built)
     with pytest.raises(InputError) as caught:
         plan(built)
     assert str(caught.value) == (
         f"{path}: groups by Metadata_Plate, Metadata_Well, the step by "
-        "Metadata_Plate, Metadata_Well, Metadata_Site: set the step's `group`"
+        "Metadata_Plate, Metadata_Well, Metadata_Site: remove the step's `group`"
     )
 
 

@@ -1,5 +1,6 @@
 """Ways to break the demo, one thing at a time."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -98,9 +99,17 @@ def module(pipeline: str, name: str, settings: str = "") -> Break:
             "show_window:False|notes:[]|batch_state:array([], dtype=uint8)|"
             f"enabled:True|wants_pause:False]\n{settings}"
         )
-        path.write_text(path.read_text().rstrip("\n") + "\n" + block)
+        text = path.read_text().rstrip("\n") + "\n" + block
+        path.write_text(_one_more(text))
 
     return breaks
+
+
+def _one_more(text: str) -> str:
+    """A pipeline's text with a count of modules that is one higher."""
+    return re.sub(
+        r"(?<=ModuleCount:)\d+", lambda found: str(int(found[0]) + 1), text, count=1
+    )
 
 
 def project(section: str, *lines: str) -> Break:

@@ -3,6 +3,7 @@
 Source: `run_batch_general.py` 2.2.1.
 """
 
+import posixpath
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ BY_PLATE, BY_WELL = SITE_KEYS[:1], SITE_KEYS[:2]
 LOAD_DATA = "load_data.csv"
 WITH_ILLUM = "load_data_with_illum.csv"
 UNPROJECTED = "load_data_unprojected.csv"
+BATCH_FILE = "Batch_data.h5"
+"""As CreateBatchFiles names it."""
 
 GroupSource = Literal["csv", "layout", "batch"]
 
@@ -52,7 +55,8 @@ class Step:
 
     name: str
     group: tuple[str, ...]
-    """Metadata columns that make the groups; the pipeline must group by the same."""
+    """Metadata columns that make the groups; the pipeline must group by the same.
+    None until a batch file is read that says them."""
     source: GroupSource
     """Where groups come from: LoadData CSVs, the plate layout, or a batch file."""
     pipeline: str
@@ -61,6 +65,8 @@ class Step:
     data_file: str
     """The CSV's name in that folder; with `source="batch"` the batch file's key."""
     input: str
+    images_in_input: bool
+    """Whether the default input folder is the user's, so that images may be in it."""
     output: str
     output_structure: str
     ledger: str
@@ -71,11 +77,11 @@ class Step:
     dcp_done: DoneRule | None = None
     """How results that Distributed-CellProfiler made are recognised, if they are."""
 
-    def data_key(self, plate: str) -> str:
-        """The key of the file that lists a plate's image sets."""
+    def data_key(self, folder: str) -> str:
+        """The key of the table in a plate's folder, or beside those folders."""
         if self.source == "batch":
             return self.data_file
-        return f"{self.data_folder}/{plate}/{self.data_file}"
+        return posixpath.join(self.data_folder, folder, self.data_file)
 
 
 STEPS = {

@@ -16,11 +16,16 @@ from urllib.parse import quote
 
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_images import FILE, IMAGE_PREFIXES, URL
 
 if TYPE_CHECKING:
     import h5py
 
-_PREFIXES = ("Metadata_", "FileName_", "PathName_", "URL_")
+_METADATA = "Metadata_"
+_PREFIXES = (_METADATA, *IMAGE_PREFIXES)
+_IMAGE_SETS = "ImageSet_ImageSet"
+_NONE = "None"
+"""What CellProfiler makes of a metadata value that an image set lacks."""
 _DAMAGE = (
     OSError,
     LookupError,
@@ -41,6 +46,9 @@ class BatchFile:
     """The pipeline's text."""
     grouping_keys: tuple[str, ...]
     """The metadata columns that the pipeline groups by."""
+    by_plane: bool
+    """Whether its images are opened from image sets of the Images module, which name
+    them again in a form that cannot be changed."""
     table: Table
     """One row an image set, values as CellProfiler typed them; a row's line is its
     image number."""
@@ -78,22 +86,31 @@ def _first_line(error: Exception) -> str:
 def _read(file: "h5py.File", shown: str) -> BatchFile:
     measurements = file["Measurements"]
     run = measurements[max(measurements)]
-    text = _values(run["Experiment"]["Pipeline_Pipeline"])[0]
+    (text,) = _values(run["Experiment"]["Pipeline_Pipeline"]).values()
     if "Metadata_GroupingTags" not in run["Experiment"]:
         raise InputError(
             f"{shown}: its pipeline does not group: choose metadata for grouping in "
-            "LoadData and write it again"
+            "Groups or LoadData and write it again"
         )
-    tags = _values(run["Experiment"]["Metadata_GroupingTags"])[0]
+    (tags,) = _values(run["Experiment"]["Metadata_GroupingTags"]).values()
     images = run["Image"]
-    numbers = [int(number) for number in _values(images["ImageNumber"])]
-    header = tuple(name for name in images if name.startswith(_PREFIXES))
-    columns = [_values(images[name]) for name in header]
-    rows = tuple(zip(*columns, strict=True)) if columns else ()
-    if not rows or len(rows) != len(numbers):
+    numbers = sorted(_values(images["ImageNumber"]))
+    if not numbers:
         raise InputError(f"{shown}: has no image sets: write it again")
+    header = tuple(name for name in images if name.startswith(_PREFIXES))
+    columns = [_column(name, images[name], numbers) for name in header]
+    rows = tuple(zip(*columns, strict=True))
     table = Table(shown, header, rows, tuple(numbers), typed=True)
-    return BatchFile(text, tuple(json.loads(tags)), table)
+    return BatchFile(
+        text or "", tuple(json.loads(tags or "[]")), _IMAGE_SETS in images, table
+    )
+
+
+def _column(name: str, feature: "h5py.Group", numbers: Sequence[int]) -> list[str]:
+    """A feature of these image sets, as text; of some it may be missing."""
+    values = _values(feature)
+    missing = _NONE if name.startswith(_METADATA) else ""
+    return [missing if (v := values.get(n)) is None else v for n in numbers]
 
 
 def write_with_urls(
@@ -116,18 +133,25 @@ def write_with_urls(
     with h5py.File(to, "r+") as file:
         measurements = file["Measurements"]
         images = measurements[max(measurements)]["Image"]
-        for position, image in enumerate(table.images):
-            feature = images[f"URL_{image}"]
+        for position, image in enumerate(table.image_columns):
+            feature = images[image.url or (image.file or "").replace(FILE, URL, 1)]
             starts = {int(n): start for n, start, _ in feature["index"][()]}
             for row, local in paths.items():
                 start = starts[table.lines[row]]
                 feature["data"][start] = f"file:{quote(local[position])}"
 
 
-def _values(feature: "h5py.Group") -> list[str]:
-    """One feature's values as text: `index` has a row (image, start, end) each."""
+def _values(feature: "h5py.Group") -> dict[int, str | None]:
+    """One feature's values as text, by image number.
+
+    `index` has a row (image, start, end) each; where both ends are equal, there is
+    none.
+    """
     data = feature["data"][()]
-    return [_text(data[start]) for _, start, _ in feature["index"][()]]
+    return {
+        int(image): _text(data[start]) if start < end else None
+        for image, start, end in feature["index"][()]
+    }
 
 
 def _text(value: bytes | object) -> str:

@@ -4,9 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 
 from cpengine import rules
-from cpengine.inputs.loaddata import Table, image_files
+from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_images import image_files
 from cpengine.rules import Finding
 from cpengine.storage.roots import Places
 
@@ -60,7 +62,7 @@ def _find_images(places: Places, table: Table, rows: Iterable[int]) -> Iterator[
     locate: Callable[[str], str] = cache(places.locate)
     sizes: Callable[[str], dict[str, int]] = cache(places.images.sizes)
     for row in rows:
-        for image in image_files(table, row):
+        for image in filter(attrgetter("name"), image_files(table, row)):
             folder = locate(image.folder)
             yield _Image(
                 table.where(row, image.column),

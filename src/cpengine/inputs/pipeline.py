@@ -93,6 +93,13 @@ class Pipeline:
         tags = module.setting("Select metadata tags for grouping") or ""
         return tuple(f"Metadata_{tag}" for tag in tags.split(",") if tags)
 
+    @property
+    def image_base(self) -> tuple[str, str]:
+        """LoadData's base image location: the kind of folder, and a place in it."""
+        text = self.load_data and self.load_data.setting("Base image location")
+        kind, _, place = (text or "None").partition("|")
+        return kind, place
+
     def images_wanted(self) -> Iterator[tuple[Module, str, str]]:
         """Give (module, setting, image) of images that no earlier module makes."""
         made: set[str] = set()

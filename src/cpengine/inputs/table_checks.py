@@ -5,28 +5,43 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cpengine import rules
-from cpengine.inputs.loaddata import PLANE, Table
+from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_groups import PLANE, sites, spellings
+from cpengine.inputs.table_images import is_whole
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
 
 _MOST_NAMED = 5
 
 
-def errors(table: Table, plate: str) -> Iterator[Finding]:
-    """What would make jobs of one plate process images of another."""
-    if PLATE not in table.index:
-        return
-    values = table.column(PLATE)
-    other = next((i for i, value in enumerate(values) if value != plate), None)
-    if other is not None:
+def other_plate(table: Table, folder: str) -> Iterator[Finding]:
+    """Whether a plate's folder has the table of another plate."""
+    plates = spellings(table, PLATE)
+    if folder and plates and folder not in plates:
+        plate = next(iter(plates))
         yield rules.CSV_OTHER_PLATE.found(
-            table.where(other, PLATE),
-            f"is {values[other]!r} in the CSV of plate {plate}",
-            "keep one CSV a plate, in a folder of the plate's name",
+            table.where(0, PLATE),
+            f"is {plate!r} in the folder of plate {folder}; jobs and results go by "
+            f"{plates[plate]!r}",
+            "give the folder the plate's name, if it is the right table",
         )
 
 
-def doubts(table: Table, plate: str) -> Iterator[Finding]:
+def without_folder(table: Table) -> Iterator[Finding]:
+    """Images that LoadData would look for in a job's own output folder."""
+    for image in table.image_columns:
+        path = image.path and table.column(image.path)
+        if image.file and not image.url and not (path and all(map(is_whole, path))):
+            yield rules.CSV_NO_FOLDER.found(
+                f"{table.path}:1:{image.file}",
+                "has files without a folder, and LoadData's base image location is the "
+                "Default Output Folder, which is empty when a job starts",
+                "write their folders into PathName_ columns",
+            )
+            return
+
+
+def doubts(table: Table) -> Iterator[Finding]:
     """What is mostly a mistake, though jobs can run."""
     if not table.images:
         yield rules.CSV_NO_IMAGES.found(
@@ -36,14 +51,14 @@ def doubts(table: Table, plate: str) -> Iterator[Finding]:
         )
     yield from _uneven(table)
     yield from _same_files(table)
-    yield from _other_illum(table, plate)
+    yield from _other_illum(table)
 
 
 def _uneven(table: Table) -> Iterator[Finding]:
     """Wells with fewer sites, and sites with fewer planes, than most."""
     planes = any(PLANE.fullmatch(name) for name in table.header)
-    if set(SITE_KEYS) <= set(table.index):
-        rows = list(zip(*map(table.column, SITE_KEYS), strict=True))
+    if set(SITE_KEYS) <= set(table.names):
+        rows = sites(table)
         wells = Counter(site[:2] for site in dict.fromkeys(rows))
         yield from _fewer(table, wells, "site", rules.WELLS_UNEVEN)
         if planes:
@@ -113,17 +128,22 @@ def _paths(table: Table) -> Iterator[tuple[str, ...]]:
     return zip(*columns, strict=True)
 
 
-def _other_illum(table: Table, plate: str) -> Iterator[Finding]:
+def _other_illum(table: Table) -> Iterator[Finding]:
     """Illumination functions that are named after another plate."""
+    if PLATE not in table.names:
+        return
+    texts, values = table.column(PLATE), table.values(PLATE)
     for image, where in table.images.items():
         if not image.startswith("Illum") or not where.file:
             continue
         for row, name in enumerate(table.column(where.file)):
             named, found, _ = name.partition(f"_{image}")
-            if found and not (named == plate or named.startswith(f"{plate}_")):
+            plates = texts[row], values[row]
+            starts = tuple(f"{plate}_" for plate in plates)
+            if found and named not in plates and not named.startswith(starts):
                 yield rules.CSV_ILLUM_PLATE.found(
                     table.where(row, where.file),
-                    f"{name} is not of plate {plate}",
+                    f"{name} is not of plate {texts[row]}",
                     "remove the CSV to have it made again",
                 )
                 return

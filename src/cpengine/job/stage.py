@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from cpengine.errors import InputError
 from cpengine.inputs import batchfile, loaddata, pipeline, plugins
-from cpengine.inputs.loaddata import ImageFile, Table
+from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.planning import fingerprint
 from cpengine.planning.grouped_table import GroupedTable
@@ -22,8 +23,6 @@ from cpengine.storage.roots import Places, without_file_scheme
 from cpengine.storage.store import as_text
 
 P = TypeVar("P", Path, str)
-
-_NAMES_IMAGES = ("URL_", "PathName_", "FileName_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,11 @@ class Staged:
         rows = sorted(self.images)
         part = replace(self.table, rows=tuple(self.table.rows[row] for row in rows))
         paths = {number: self.images[row] for number, row in enumerate(rows)}
-        named = loaddata.with_urls(part, paths) if rows else part
+        named = with_urls(part, paths) if rows else part
         return {
             name: list(named.column(name))
             for name in named.header
-            if rows and name.startswith(_NAMES_IMAGES)
+            if rows and name.startswith(IMAGE_PREFIXES)
         }
 
     def localised(self, folder: Path) -> Path:
@@ -67,7 +66,7 @@ class Staged:
         if self.data_file.suffix == ".h5":
             batchfile.write_with_urls(self.data_file, copy, self.table, self.images)
         else:
-            named = loaddata.with_urls(self.table, self.images)
+            named = with_urls(self.table, self.images)
             copy.write_text(named.to_csv(), "utf-8")
         return copy
 
@@ -207,10 +206,13 @@ class Stager:
         """
         rows = sheet.files(self.job.group)
         files = list(dict.fromkeys(file for row in rows.values() for file in row))
-        places = {f: self.places.locate(f) for f in {file.folder for file in files}}
+        folders = dict.fromkeys(file.folder for file in files if file.name)
+        places = {folder: self.places.locate(folder) for folder in folders}
         numbers = {folder: str(number) for number, folder in enumerate(places)}
 
         def bring(file: ImageFile) -> str:
+            if not file.name:
+                return ""
             url = f"{places[file.folder]}/{file.name}"
             if is_local(url):
                 return _there(url)
@@ -221,7 +223,7 @@ class Stager:
         images = self.places.images
         at_once = max(map(images.at_once, places.values()), default=1)
         brought = dict(zip(files, each(bring, files, at_once), strict=True))
-        self._opened = list(brought.values())
+        self._opened = list(filter(None, brought.values()))
         if all(_opens(folder, place) for folder, place in places.items()):
             return {}
         return {n: [brought[file] for file in row] for n, row in rows.items()}
@@ -270,11 +272,13 @@ class _LocalFile:
 def _read(pipe: Path, data: Path, job: Job) -> _Read:
     keys = tuple(key for key, _ in job.group)
     sources = (_LocalFile.of(pipe, job.pipeline), _LocalFile.of(data, job.data_file))
-    return _read_once(*sources, keys)
+    return _read_once(*sources, keys, job.image_base)
 
 
 @lru_cache(maxsize=8)
-def _read_once(pipe: _LocalFile, data: _LocalFile, keys: tuple[str, ...]) -> _Read:
+def _read_once(
+    pipe: _LocalFile, data: _LocalFile, keys: tuple[str, ...], image_base: str
+) -> _Read:
     """Read and group a data file once for all jobs that it lists."""
     table: Table
     if data.path.suffix == ".h5":
@@ -284,7 +288,8 @@ def _read_once(pipe: _LocalFile, data: _LocalFile, keys: tuple[str, ...]) -> _Re
         text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
         table = loaddata.parse(as_text(data.path.read_bytes(), data.shown), data.shown)
         pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
-    return _Read(text, GroupedTable.of(_slim(table), keys, pipeline_keys))
+    slim = replace(_slim(table), base=image_base)
+    return _Read(text, GroupedTable.of(slim, keys, pipeline_keys))
 
 
 def _slim(table: Table) -> Table:

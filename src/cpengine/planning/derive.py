@@ -4,15 +4,18 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 `load_data_with_illum.csv` after illum.
 """
 
-from collections.abc import Callable, Collection
+import posixpath
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cpengine import rules
 from cpengine.config.steps import LOAD_DATA, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
-from cpengine.inputs.loaddata import FILE, PATH, PLANE, Table
-from cpengine.plates import SITE_KEYS
+from cpengine.inputs.loaddata import Table, raise_any
+from cpengine.inputs.table_groups import PLANE, missing_keys, sites
+from cpengine.inputs.table_images import FILE, PATH
+from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding
 from cpengine.storage.roots import BUCKET, Places
 from cpengine.storage.store import as_text
@@ -26,8 +29,8 @@ class Deriver:
     step: Callable[[str], Step]
     """Gives a step by name, for the places where steps put their results."""
 
-    def table(self, step: Step, plate: str) -> tuple[Table, bool]:
-        """Give a plate's image sets, and whether they were derived.
+    def table(self, key: str) -> tuple[Table, bool]:
+        """Give the image sets of a CSV, and whether they were derived.
 
         Derived ones go by the path and lines of what they were made from.
 
@@ -36,20 +39,37 @@ class Deriver:
         InputError
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
-        return self._read(step.data_folder, plate, step.data_file)
-
-    def outdated(self, step: Step, plate: str) -> Finding | None:
-        """Say if a CSV that could be derived anew lists other sites than its source."""
-        if step.data_file != WITH_ILLUM:
-            return None
-        source = f"{step.data_folder}/{plate}/{LOAD_DATA}"
-        if not self.places.workspace.exists(source):
-            return None
-        base, table = (
-            self._read(step.data_folder, plate, name)[0]
-            for name in (LOAD_DATA, WITH_ILLUM)
+        folder, name = posixpath.split(key)
+        workspace = self.places.workspace
+        if (data := workspace.read_if_there(key)) is not None:
+            shown = workspace.url(key)
+            return loaddata.parse(as_text(data, shown), shown), False
+        if name == WITH_ILLUM:
+            base, _ = self.table(f"{folder}/{LOAD_DATA}")
+            return self._with_illum(base), True
+        source = f"{folder}/{UNPROJECTED}"
+        if name == LOAD_DATA and workspace.exists(source):
+            base, _ = self.table(source)
+            output = self.step("zproj").output
+            return projected(base, lambda plate: self._as_in(base, output, plate)), True
+        beside = sorted(n for n in workspace.sizes(folder) if n.endswith(".csv"))
+        found = f" (its folder has {', '.join(beside)})" if beside else ""
+        raise InputError(
+            rules.CSV_MISSING.found(
+                workspace.url(key),
+                f"is not there{found}",
+                "put the plate's CSV there, or set the step's data_file",
+            )
         )
-        if set(loaddata.sites(base)) == set(loaddata.sites(table)):
+
+    def outdated(self, key: str) -> Finding | None:
+        """Say if a CSV that could be derived anew lists other sites than its source."""
+        folder, name = posixpath.split(key)
+        source = f"{folder}/{LOAD_DATA}"
+        if name != WITH_ILLUM or not self.places.workspace.exists(source):
+            return None
+        base, table = (self.table(place)[0] for place in (source, key))
+        if set(sites(base)) == set(sites(table)):
             return None
         return rules.CSV_OUTDATED.found(
             table.path,
@@ -57,37 +77,50 @@ class Deriver:
             "remove it to have it made again",
         )
 
-    def _read(self, folder: str, plate: str, name: str) -> tuple[Table, bool]:
-        key = f"{folder}/{plate}/{name}"
-        workspace = self.places.workspace
-        if (data := workspace.read_if_there(key)) is not None:
-            shown = workspace.url(key)
-            return loaddata.parse(as_text(data, shown), shown), False
-        if name == WITH_ILLUM:
-            base, _ = self._read(folder, plate, LOAD_DATA)
-            return self._with_illum(base, plate), True
-        source = f"{folder}/{plate}/{UNPROJECTED}"
-        if name == LOAD_DATA and workspace.exists(source):
-            base, _ = self._read(folder, plate, UNPROJECTED)
-            place = f"{self.step('zproj').output}/{plate}"
-            return projected(base, self._as_in(base, place)), True
-        raise InputError(
-            rules.CSV_MISSING.found(
-                workspace.url(key), "is not there", "put the plate's CSV there"
-            )
-        )
+    def _with_illum(self, base: Table) -> Table:
+        output = self.step("illum").output
+        present = {
+            plate: self.places.outputs.sizes(f"{output}/{plate}")
+            for plate in set(plates(base)) - {""}
+        }
+        raise_any(_misnamed(base, present, self.places.outputs.url(output)))
+        return with_illum(base, lambda plate: self._as_in(base, output, plate), present)
 
-    def _with_illum(self, base: Table, plate: str) -> Table:
-        place = f"{self.step('illum').output}/{plate}"
-        present = self.places.outputs.sizes(place) or None
-        return with_illum(base, self._as_in(base, place), plate, present)
-
-    def _as_in(self, table: Table, key: str) -> str:
+    def _as_in(self, table: Table, output: str, plate: str) -> str:
         """Write a place as the table writes its own: under DCP's mount, or locally."""
-        paths = (image.path for image in table.images.values() if image.path)
+        paths = (image.path for image in table.image_columns if image.path)
+        key = f"{output}/{plate}"
         if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
             return f"{BUCKET}/{key}"
         return self.places.outputs.url(key)
+
+
+def plates(table: Table) -> list[str]:
+    """The plate of each row as LoadData types it, by which results are named.
+
+    Raises
+    ------
+    InputError
+        The table names no plates.
+    """
+    raise_any(missing_keys(table, [PLATE]))
+    return table.values(PLATE)
+
+
+def _misnamed(
+    table: Table, present: Mapping[str, Collection[str]], place: str
+) -> Iterator[Finding]:
+    """Illumination functions that are there under another name than LoadData gives."""
+    for plate, files in present.items():
+        for channel in channels(table).values():
+            name = f"{plate}_Illum{channel}.npy"
+            others = [file for file in files if file.endswith(f"_Illum{channel}.npy")]
+            if name not in files and others:
+                yield rules.ILLUM_NAME.found(
+                    f"{place}/{plate}/{others[0]}",
+                    f"is not named after plate {plate}, as LoadData reads it",
+                    f"rename it to {name}, or run the illum step",
+                )
 
 
 def channels(table: Table) -> dict[str, str]:
@@ -100,43 +133,55 @@ def channels(table: Table) -> dict[str, str]:
 
 
 def with_illum(
-    table: Table, folder: str, plate: str, present: Collection[str] | None = None
+    table: Table,
+    folder: Callable[[str], str],
+    present: Mapping[str, Collection[str]] | None = None,
 ) -> Table:
     """Derive `load_data_with_illum.csv` from `load_data.csv`.
 
     For each `Orig<Channel>` it adds the columns of `Illum<Channel>`, the file
-    `<plate>_Illum<Channel>.npy` in `folder`, as pe2loaddata does.
+    `<plate>_Illum<Channel>.npy` in the plate's folder, as pe2loaddata does.
 
     Parameters
     ----------
+    folder
+        Where the functions of a plate are.
     present
-        The files that exist; channels without one get no columns. All, if None.
+        By plate the files that exist; channels of which no plate has one get no
+        columns. Without any file or if None, all get them.
     """
-    added: dict[str, str] = {}
+    of_row = plates(table)
+    files = set().union(*(present or {}).values())
+    added: dict[str, list[str]] = {}
     for channel in channels(table).values():
-        name = f"{plate}_Illum{channel}.npy"
-        if present is None or name in present:
-            added |= {f"{FILE}Illum{channel}": name, f"{PATH}Illum{channel}": folder}
-    values = tuple(added.values())
+        names = {plate: f"{plate}_Illum{channel}.npy" for plate in set(of_row)}
+        if not files or files & set(names.values()):
+            added[f"{FILE}Illum{channel}"] = [p and names[p] for p in of_row]
+            added[f"{PATH}Illum{channel}"] = [p and folder(p) for p in of_row]
+    columns = added.values()
     return replace(
         table,
         header=(*table.header, *added),
-        rows=tuple((*row, *values) for row in table.rows),
+        rows=tuple(
+            (*row, *(column[number] for column in columns))
+            for number, row in enumerate(table.rows)
+        ),
     )
 
 
-def projected(table: Table, folder: str) -> Table:
+def projected(table: Table, folder: Callable[[str], str]) -> Table:
     """Derive the projected `load_data.csv` from `load_data_unprojected.csv`.
 
-    Keeps the row of the last plane of each site and points its images at `folder`;
-    file names stay, as the handbook has it.
+    Keeps the row of the last plane of each site and points its images at the plate's
+    folder; file names stay, as the handbook has it.
 
     Raises
     ------
     InputError
         No column numbers the planes, or one holds something else.
     """
-    loaddata.raise_any(loaddata.missing_keys(table, SITE_KEYS))
+    raise_any(missing_keys(table, SITE_KEYS))
+    of_row = plates(table)
     planes = [name for name in table.header if PLANE.fullmatch(name)]
     if len(planes) != 1:
         raise InputError(
@@ -147,7 +192,7 @@ def projected(table: Table, folder: str) -> Table:
                 "keep one, such as Metadata_PlaneID",
             )
         )
-    images = table.images.values()
+    images = table.image_columns
     if not all(image.file and image.path for image in images):
         raise InputError(
             rules.CSV_NO_FILE_NAME.found(
@@ -164,7 +209,9 @@ def projected(table: Table, folder: str) -> Table:
         header=tuple(names),
         rows=tuple(
             tuple(
-                folder if name in paths else table.rows[row][table.index[name]]
+                folder(of_row[row])
+                if name in paths
+                else table.rows[row][table.index[name]]
                 for name in names
             )
             for row in keep
@@ -185,7 +232,7 @@ def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
             )
         )
     last: dict[tuple[str, ...], int] = {}
-    for row, site in enumerate(zip(*map(table.column, SITE_KEYS), strict=True)):
+    for row, site in enumerate(zip(*map(table.values, SITE_KEYS), strict=True)):
         if site not in last or float(numbers[row]) >= float(numbers[last[site]]):
             last[site] = row
     return last

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cpengine.group_names import Group
-from cpengine.inputs import loaddata
-from cpengine.inputs.loaddata import ImageFile, Table
+from cpengine.inputs import table_groups
+from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_images import ImageFile, image_files
 from cpengine.planning import fingerprint
 
 
@@ -37,10 +38,13 @@ class GroupedTable:
         InputError
             A column is missing, or a value cannot name a group.
         """
-        groups = loaddata.groups(table, group_keys)
+        groups = table_groups.groups(table, group_keys)
         same = tuple(group_keys) == tuple(pipeline_keys)
-        ordered = groups if same else loaddata.groups(table, pipeline_keys)
-        return cls(table, groups, loaddata.image_numbers(table, ordered))
+        ordered = groups if same else table_groups.groups(table, pipeline_keys)
+        numbers = table_groups.image_numbers(table, ordered)
+        # Rows without any value are image sets that have a number and no job.
+        named = {g: rows for g, rows in groups.items() if all(v for _, v in g)}
+        return cls(table, named, numbers)
 
     def fingerprint(self, group: Group) -> str:
         """The part of a job's fingerprint that stands for its image sets."""
@@ -50,7 +54,7 @@ class GroupedTable:
     def files(self, group: Group) -> dict[int, list[ImageFile]]:
         """The images of a group, by row."""
         rows = self.groups.get(group, ())
-        return {row: list(loaddata.image_files(self.table, row)) for row in rows}
+        return {row: list(image_files(self.table, row)) for row in rows}
 
     def is_shared(self, file: ImageFile) -> bool:
         """Whether other groups have this file, too, as illumination functions are."""

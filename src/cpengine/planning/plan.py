@@ -1,7 +1,15 @@
 """Make the jobs of a step: groups that exist, or groups of the plate's layout. Pure."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -150,22 +158,27 @@ def in_part(group: Group, part: Part) -> bool:
     )
 
 
-def check_part(part: Part, groups: Collection[Group], keys: Sequence[str]) -> None:
+def check_part(part: Part, jobs: Sized, known: Mapping[str, Collection[str]]) -> None:
     """Refuse a part that names a plate, well or site that no group has.
+
+    Parameters
+    ----------
+    jobs
+        Those of the part.
+    known
+        The spellings of each metadata column that groups have.
 
     Raises
     ------
     InputError
-        A wanted value is not among the groups', or no group has all of them.
+        A wanted value is not known, or there are no jobs.
     """
-    taken = {key: wanted for key, wanted in part.wanted.items() if key in keys}
+    taken = {key: wanted for key, wanted in part.wanted.items() if key in known}
     for key, wanted in taken.items():
-        known = {dict(group)[key] for group in groups}
-        for value in sorted(wanted - known):
-            raise InputError(
-                f"{_option(key)} {value}: is not in the plan{suggestion(value, known)}"
-            )
-    if taken and not any(in_part(group, part) for group in groups):
+        for value in sorted(wanted - set(known[key])):
+            hint = suggestion(value, known[key])
+            raise InputError(f"{_option(key)} {value}: is not in the plan{hint}")
+    if taken and not len(jobs):
         options = [f"{_option(key)} {','.join(sorted(taken[key]))}" for key in taken]
         raise InputError(f"{' '.join(options)}: no group has them all: drop one")
 

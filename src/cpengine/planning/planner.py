@@ -1,17 +1,20 @@
 """Make a step's plan from the files of a project: CSVs, pipeline or batch file."""
 
+import contextlib
 import posixpath
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from cpengine import rules
-from cpengine.config.steps import Step
+from cpengine.config.steps import STEPS, Step
 from cpengine.errors import InputError
 from cpengine.group_names import Group, check_ids
-from cpengine.inputs import loaddata, pipeline, pipeline_checks, plugins, table_checks
+from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
+from cpengine.inputs.table_groups import repeated_sites, sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.derive import Deriver
@@ -83,12 +86,12 @@ class Planner:
         """What was found on the way, in its order; each once."""
         self.derived: list[str] = []
         """The keys of CSVs that are missing and can be made."""
-        self.groups: list[Group] = []
-        """All groups of the files, those that are not in the part, too."""
         self.broken = False
         """Whether a file is such that no jobs can be made of it."""
         self.code: dict[str, bytes] | None = None
         """Files that the pipeline runs or reads, once they are read."""
+        self.known: dict[str, dict[str, None]] = {}
+        """The spellings of plates, wells and sites that the files have, by column."""
 
     def plan(self) -> Plan:
         """The plan.
@@ -98,22 +101,28 @@ class Planner:
         InputError
             The part is wrong, or files are: a line for each thing that is.
         """
-        check_structure(self.step)
+        if self.step.group:
+            check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
-        files = [file for file in by_source() if file.groups]
+        files = list(by_source())
         errors = [
             finding for finding in self.found if finding.severity is Severity.ERROR
         ]
         if self.broken or (errors and not self.unchecked):
             raise InputError(*errors)
-        check_part(self.part, self.groups, self.step.group)
+        files = [file for file in files if file.groups]
+        jobs = JobList(files)
+        check_part(self.part, jobs, self.known)
         if not files:
             raise InputError(
                 f"{self.step.name}: no group is in that part: widen --plate, --well or "
                 "--site, or the plate layout"
             )
-        jobs = JobList(files)
-        check_ids(list(jobs.groups), self.step.output_structure)
+        try:
+            check_ids(list(jobs.groups), self.step.output_structure)
+        except InputError:
+            _check_listed_once(files)
+            raise
         check_dcp_done(self.step, jobs[0])
         data_files = {file[0].data_file for file in files}
         derived = Derived(
@@ -127,20 +136,51 @@ class Planner:
 
     def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
-        plates = self.project.plates(self.step)
-        self._check_plates(plates)
-        for plate in plates:
-            if not self.part.plates or plate in self.part.plates:
-                try:
-                    file = self._plate(plate, pipe, text)
-                except InputError as error:  # the other plates may have some, too
-                    self._take(error.findings)
-                    self.broken = True
-                else:
-                    yield file
+        for folder in self._folders():
+            try:
+                file = self._file(*self._listing(folder, pipe), pipe, text)
+            except InputError as error:  # the other plates may have some, too
+                self._take(error.findings)
+                self.broken = True
+            else:
+                yield file
 
-    def _plate(self, plate: str, pipe: Pipeline, text: str) -> FileJobs:
-        table = self._table(plate)
+    def _folders(self) -> Iterator[str]:
+        """The folders of tables to read: of a part that names folders, those alone."""
+        folders = self.project.plates(self.step)
+        wanted = [name for name in folders if name in self.part.plates]
+        is_all = len(wanted) < len(self.part.plates) or not wanted
+        for name in folders if is_all else wanted:
+            if name not in self.known.get(PLATE, ()):  # a table may list several plates
+                yield name
+
+    def _listing(self, plate: str, pipe: Pipeline) -> tuple[str, Table]:
+        """The table in a plate's folder, or another one that lists it."""
+        key = self.step.data_key(plate)
+        try:
+            return key, self._table(key, pipe)
+        except InputError as error:
+            missing = all(f.rule is rules.CSV_MISSING for f in error.findings)
+            if not missing or self.project.file.project.plates == "all":
+                raise
+            other = self._elsewhere(plate)
+            if other is None:
+                raise
+        return other, self._table(other, pipe)
+
+    def _elsewhere(self, plate: str) -> str | None:
+        """The key of a table that lists a plate, but is not in its folder."""
+        workspace = self.project.places.workspace
+        deriver = Deriver(self.project.places, self.project.step)
+        for folder in ("", *workspace.folders(self.step.data_folder)):
+            key = self.step.data_key(folder)
+            with contextlib.suppress(InputError):
+                if plate in spellings(deriver.table(key)[0], PLATE):
+                    return key
+        return None
+
+    def _file(self, key: str, table: Table, pipe: Pipeline, text: str) -> FileJobs:
+        sheet = GroupedTable.of(table, self.step.group, pipe.grouping_keys)
         self._take(
             pipeline_checks.findings(
                 pipe,
@@ -150,15 +190,29 @@ class Planner:
                 self.cellprofiler,
             )
         )
-        sheet = GroupedTable.of(table, self.step.group, pipe.grouping_keys)
         largest = max(map(len, sheet.groups.values()), default=0)
         self._take(pipeline_checks.for_groups(pipe, self.step.group, largest))
-        groups = self._groups(plate, sheet)
-        return self._jobs(self.step.data_key(plate), sheet, groups, pipe, text)
+        values = self._spellings(key, table)
+        groups = self._of_plates(self._groups(sheet), table, values)
+        return self._jobs(key, sheet, groups, values, pipe, text)
 
-    def _check_plates(self, plates: Sequence[str]) -> None:
-        groups: list[Group] = [((PLATE, plate),) for plate in plates]
-        check_part(Part(plates=self.part.plates), groups, [PLATE])
+    def _spellings(self, key: str, table: Table) -> dict[str, dict[str, str]]:
+        """What the user may write for the values of the table's groups, by column.
+
+        A folder's name stands for its plate, whatever the table calls it.
+        """
+        values = {k: spellings(table, k) for k in SITE_KEYS if k in self.step.group}
+        folder = self._folder(key)
+        plates = set(values.get(PLATE, {"": ""}).values())
+        if folder and len(plates) == 1:
+            values.setdefault(PLATE, {}).setdefault(folder, *plates)
+        return values
+
+    def _folder(self, key: str) -> str:
+        """The name of a table's folder, if it is one of a plate."""
+        if self.step.source == "batch":
+            return ""
+        return posixpath.dirname(key).removeprefix(self.step.data_folder).strip("/")
 
     def _pipeline(self) -> tuple[Pipeline, str]:
         key = self.step.pipeline
@@ -177,23 +231,47 @@ class Planner:
         text = pipeline.decode(data, workspace.url(key))
         return pipeline.parse(text, workspace.url(key)), text
 
-    def _table(self, plate: str) -> Table:
+    def _table(self, key: str, pipe: Pipeline) -> Table:
         deriver = Deriver(self.project.places, self.project.step)
-        table, derived = deriver.table(self.step, plate)
-        key = self.step.data_key(plate)
+        table, derived = deriver.table(key)
+        table = replace(table, base=self._image_base(pipe))
         if derived:
             self.derived.append(key)
-        elif outdated := deriver.outdated(self.step, plate):
+        elif outdated := deriver.outdated(key):
             self._take([outdated])
-        self._take(loaddata.site_errors(table))
-        self._take(table_checks.errors(table, plate))
+        self._take(table.notes)
+        self._take(repeated_sites(table))
+        self._take(table_checks.other_plate(table, self._folder(key)))
+        if pipe.image_base[0].startswith("Default Output"):
+            self._take(table_checks.without_folder(table))
         return table
 
-    def _groups(self, plate: str, sheet: GroupedTable) -> list[Group]:
+    def _image_base(self, pipe: Pipeline) -> str:
+        """Where images are whose own place is relative, as LoadData has it.
+
+        Its default input folder is the step's; where that is none of the user's, the
+        root of images stands for it.
+        """
+        kind, place = pipe.image_base
+        if not kind.startswith("Default Input"):
+            return place if kind.startswith("Elsewhere") else ""
+        below = place if "sub-folder" in kind else ""
+        if not self.step.images_in_input:
+            return below
+        folder = self.project.places.workspace.url(self.step.input)
+        return posixpath.join(folder, below) if below else folder
+
+    def _groups(self, sheet: GroupedTable) -> list[Group]:
         found, table = list(sheet.groups), sheet.table
         if self.step.source == "csv":
             return found
-        wanted = list(layout_groups(plate, self.project.file.plate, self.step.group))
+        plates = dict.fromkeys(dict(group).get(PLATE, "") for group in found)
+        layout = self.project.file.plate
+        wanted = [
+            group
+            for plate in plates
+            for group in layout_groups(plate, layout, self.step.group)
+        ]
         absent = [group for group in wanted if group not in sheet.groups]
         if len(absent) == len(wanted):
             raise InputError(
@@ -208,7 +286,7 @@ class Planner:
             self._take(
                 [
                     rules.LAYOUT_ABSENT.found(
-                        f"plate {plate}",
+                        f"plate {', '.join(plates)}",
                         f"{len(absent)} of {len(wanted)} groups of the layout are not "
                         f"in {table.path} and are left out (first: "
                         f"{_shown(absent[0])})",
@@ -221,52 +299,69 @@ class Planner:
     def _batch(self) -> Iterator[FileJobs]:
         key = self.step.data_file
         file = read_batch_file(self.project, key)
+        self.step = _grouped(self.step, file.grouping_keys, self._names_structure)
         if set(file.grouping_keys) != set(self.step.group):
             raise InputError(
                 rules.BATCH_FILE.found(
                     file.table.path,
                     f"groups by {', '.join(file.grouping_keys)}, the step by "
                     f"{', '.join(self.step.group)}",
-                    "set the step's `group`",
+                    "remove the step's `group`",
                 )
             )
+        check_structure(self.step)
         pipe = pipeline.parse(file.pipeline, file.table.path)
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
         sheet = GroupedTable.of(file.table, self.step.group, file.grouping_keys)
-        groups = self._of_plates(list(sheet.groups))
-        yield self._jobs(key, sheet, groups, pipe, file.pipeline)
+        values = self._spellings(key, file.table)
+        groups = self._of_plates(list(sheet.groups), file.table, values)
+        yield self._jobs(key, sheet, groups, values, pipe, file.pipeline)
 
-    def _of_plates(self, groups: list[Group]) -> list[Group]:
+    @property
+    def _names_structure(self) -> bool:
+        """Whether the project file says how results are laid out."""
+        section = self.project.file.steps.get(self.step.name)
+        return section is not None and section.output_structure is not None
+
+    def _of_plates(
+        self, groups: list[Group], table: Table, values: Mapping[str, Mapping[str, str]]
+    ) -> list[Group]:
         """The groups of the project's plates; all, where groups know no plates."""
         plates = self.project.file.project.plates
         if plates == "all" or PLATE not in self.step.group:
             return groups
-        by_plate = {dict(group)[PLATE] for group in groups}
-        missing = [plate for plate in plates if plate not in by_plate]
-        if missing:
-            path = self.project.places.workspace.url(self.step.data_file)
+        known = values[PLATE]
+        named = {known[plate] for plate in plates if plate in known}
+        missing = [plate for plate in plates if plate not in known]
+        if missing and self.step.source == "batch":
             raise InputError(
                 rules.BATCH_FILE.found(
-                    path,
+                    table.path,
                     f"has no plate {', '.join(missing)} of project.plates; it has "
-                    f"{', '.join(sorted(by_plate))}",
+                    f"{', '.join(sorted(set(known.values())))}",
                     "change one of the two",
                 )
             )
-        return [group for group in groups if dict(group)[PLATE] in plates]
+        if named:
+            return [group for group in groups if dict(group)[PLATE] in named]
+        return groups
 
     def _jobs(
         self,
         key: str,
         sheet: GroupedTable,
         groups: Sequence[Group],
+        values: Mapping[str, Mapping[str, str]],
         pipe: Pipeline,
         text: str,
     ) -> FileJobs:
         """The jobs of those groups that are in the part."""
-        self.groups += groups
         step = self.step
-        remaining = self._without_flagged(sheet, chosen(groups, self.part))
+        for column, known in values.items():
+            self.known.setdefault(column, {}).update(dict.fromkeys(known))
+        remaining = self._without_flagged(
+            sheet, chosen(groups, self.part.read_as(values))
+        )
         make = partial(
             Job,
             step=step.name,
@@ -280,6 +375,7 @@ class Planner:
             stall_s=step.stall_s,
             memory_gb=step.memory_gb,
             plugins=step.plugins,
+            image_base=sheet.table.base,
         )
         return FileJobs(
             make,
@@ -294,11 +390,11 @@ class Planner:
     ) -> Sequence[Group]:
         """The groups that have a site which is not flagged."""
         flagged, table = self.part.flagged, sheet.table
-        if not flagged or not set(SITE_KEYS) <= set(table.index):
+        if not flagged or not set(SITE_KEYS) <= set(table.names):
             return groups
-        sites = list(zip(*map(table.column, SITE_KEYS), strict=True))
+        of_row = sites(table)
         bad = {
-            group: sum(sites[row] in flagged for row in sheet.groups[group])
+            group: sum(of_row[row] in flagged for row in sheet.groups[group])
             for group in groups
         }
         remaining = [group for group in groups if bad[group] < len(sheet.groups[group])]
@@ -352,6 +448,37 @@ class Planner:
         return plugins.used(
             modules, names, lambda name: workspace.read(f"{folder}/{name}")
         )
+
+
+def _grouped(step: Step, keys: Sequence[str], names_structure: bool) -> Step:
+    """A step that groups as its batch file does, where the project says nothing else.
+
+    The order of the usual columns stays, so that jobs are called as those of CSVs.
+    """
+    if step.group:
+        return step
+    usual = STEPS[step.name].group if step.name in STEPS else ()
+    group = usual if set(usual) == set(keys) else tuple(keys)
+    fits = names_structure or set(usual) == set(keys)
+    return replace(
+        step, group=group, output_structure=step.output_structure if fits else ""
+    )
+
+
+def _check_listed_once(files: Sequence[FileJobs]) -> None:
+    """Refuse a group that two tables list: its results would be of either."""
+    listed: dict[Group, str] = {}
+    for file in files:
+        key = file[0].data_file
+        for group in file.groups:
+            if listed.setdefault(group, key) != key:
+                raise InputError(
+                    rules.GROUP_NAMES.found(
+                        key,
+                        f"lists {_shown(group)}, as {listed[group]} does",
+                        "keep the rows of a group in one table",
+                    )
+                )
 
 
 def _shown(group: Group) -> str:

@@ -11,7 +11,7 @@ from typing import Self
 from cpengine import config, rules
 from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
-from cpengine.config.steps import STEPS, DoneRule, Step
+from cpengine.config.steps import BATCH_FILE, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
@@ -130,12 +130,13 @@ class ResolvedProject:
         default_structure = kind.output_structure if kind else ""
         return Step(
             name=name,
-            group=tuple(section.group or (kind.group if kind else ())),
+            group=tuple(section.group or (kind.group if kind and not batch else ())),
             source=section.groups,
             pipeline=data_file if batch else self._pipeline(section, name),
             data_folder=folder,
             data_file=data_file,
             input=section.input or self.layout.rules,
+            images_in_input=section.input is not None,
             output=section.output or default_output,
             output_structure=default_structure
             if section.output_structure is None
@@ -154,7 +155,8 @@ class ResolvedProject:
         if section.groups == "batch":
             folder = section.batch_path or self.layout.batch_files
             default = kind.batch_file if kind else f"Batch_data_{name}.h5"
-            return "", posixpath.join(folder, section.batch_file or default)
+            file = section.batch_file or self._default_file(folder, default, BATCH_FILE)
+            return "", posixpath.join(folder, file)
         default = kind.data_file if kind else "load_data.csv"
         return section.data_path or self.layout.load_data, section.data_file or default
 
@@ -164,33 +166,38 @@ class ResolvedProject:
         kind = STEPS.get(name)
         if section.pipeline or kind is None:
             return posixpath.join(folder, section.pipeline or "")
-        return posixpath.join(folder, self._default_pipeline(folder, kind.pipeline))
+        other = kind.pipeline.replace(".cppipe", "_without_batchfile.cppipe")
+        file = self._default_file(folder, kind.pipeline, other)
+        return posixpath.join(folder, file)
 
-    def _default_pipeline(self, folder: str, plain: str) -> str:
-        other = plain.replace(".cppipe", "_without_batchfile.cppipe")
+    def _default_file(self, folder: str, name: str, other: str) -> str:
+        """The usual name of a file, or another one where only that is there."""
         there = self.places.workspace.sizes(folder)
-        return other if plain not in there and other in there else plain
+        return other if name not in there and other in there else name
 
     def plates(self, step: Step) -> list[str]:
-        """The plates of the batch.
+        """The plates of the batch, by the names of their folders.
+
+        One without a name is the table that lies beside such folders.
 
         Raises
         ------
         InputError
-            All plates are wanted and none has a folder of CSVs.
+            All plates are wanted and there is no table.
         """
         named = self.file.project.plates
         if named != "all":
             return list(named)
         folder = step.data_folder or self.layout.load_data
-        found = self.places.workspace.folders(folder)
-        if not found:
+        workspace = self.places.workspace
+        found = workspace.folders(folder)
+        if not found and not workspace.exists(step.data_key("")):
             raise InputError(
                 rules.CSV_NO_PLATES.found(
-                    self.places.workspace.url(folder),
+                    workspace.url(folder),
                     "has no plates",
                     f"put one folder with {step.data_file} a plate there, or list "
                     "project.plates",
                 )
             )
-        return found
+        return found or [""]

@@ -1,14 +1,15 @@
 """The image sets of a step's files, and the files that are made for it."""
 
-import posixpath
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cpengine.config.steps import Step
 from cpengine.inputs import batchfile, image_checks, loaddata
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_groups import groups
 from cpengine.model import Job
 from cpengine.planning.derive import Deriver
 from cpengine.planning.plan import Plan
@@ -16,8 +17,15 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.rules import Severity
 
 
-def read_table(project: ResolvedProject, step: Step, data_file: str) -> Table:
+def read_table(
+    project: ResolvedProject, step: Step, data_file: str, image_base: str = ""
+) -> Table:
     """The image sets that a job's data file lists; derived if it is missing.
+
+    Parameters
+    ----------
+    image_base
+        The job's.
 
     Raises
     ------
@@ -26,8 +34,8 @@ def read_table(project: ResolvedProject, step: Step, data_file: str) -> Table:
     """
     if step.source == "batch":
         return read_batch_file(project, data_file).table
-    plate = posixpath.basename(posixpath.dirname(data_file))
-    return Deriver(project.places, project.step).table(step, plate)[0]
+    table, _ = Deriver(project.places, project.step).table(data_file)
+    return replace(table, base=image_base)
 
 
 def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
@@ -52,9 +60,9 @@ def image_sets(
 ) -> Iterator[tuple[Table, list[int]]]:
     """Give each data file's table, with the rows of these jobs, from 0."""
     wanted = {job.group for job in jobs}
-    for data_file in dict.fromkeys(job.data_file for job in jobs):
-        table = read_table(project, plan.step, data_file)
-        found = loaddata.groups(table, plan.step.group)
+    for data_file, base in dict.fromkeys((j.data_file, j.image_base) for j in jobs):
+        table = read_table(project, plan.step, data_file, base)
+        found = groups(table, plan.step.group)
         yield (
             table,
             sorted(row for group in wanted & set(found) for row in found[group]),

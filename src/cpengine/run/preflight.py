@@ -1,6 +1,5 @@
 """All that is looked at before one step runs."""
 
-import posixpath
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ class Check:
         sheets = list(image_sets(self.project, plan, jobs))
         for table, rows in sheets:
             if not batch:
-                yield from table_checks.doubts(table, _plate_of(plan, table))
+                yield from table_checks.doubts(table)
             yield from self._images(table, rows)
         yield from self._files(plan, pipe)
         if self.cellprofiler and sheets and not batch:
@@ -140,8 +139,3 @@ class Check:
                 f"{gigabytes(_ROOM, 0)}",
                 "free some, or set executors.local.scratch to a larger disk",
             )
-
-
-def _plate_of(plan: Plan, table: Table) -> str:
-    """The plate whose CSV a table is: the name of its folder."""
-    return posixpath.basename(posixpath.dirname(table.path))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cpengine.errors import InputError
-from cpengine.group_names import UNFIT_IN_MESSAGE
+from cpengine.group_names import UNFIT
 from cpengine.model import Job
 
 MOST_BYTES = 262_144
@@ -106,7 +106,7 @@ def _check_types(data: Mapping[str, Any]) -> None:
 
 def _check_group(job: Job) -> None:
     for key, value in job.group:
-        if not _KEY.fullmatch(key) or UNFIT_IN_MESSAGE.search(value):
+        if not _KEY.fullmatch(key) or UNFIT.search(value):
             raise InputError(
                 f"message with Metadata {f'{key}={value}'[:80]!r}: a name has letters, "
                 "digits and _; a value no comma, slash or equals sign"

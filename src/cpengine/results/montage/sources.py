@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from cpengine.errors import ConfigError, InputError
-from cpengine.inputs import loaddata
-from cpengine.inputs.loaddata import Table
+from cpengine.inputs.loaddata import Table, raise_any
+from cpengine.inputs.table_groups import missing_keys
+from cpengine.inputs.table_images import image_files
 from cpengine.model import Job
 from cpengine.planning.plan import Plan, plate_of, suggestion
 from cpengine.planning.project import ResolvedProject
@@ -88,16 +89,16 @@ def plates(project: ResolvedProject, plan: Plan) -> Iterator[PlateImages]:
     for job in plan.jobs:
         by_plate[plate_of(job)].append(job)
     for plate, jobs in by_plate.items():
-        table = read_table(project, plan.step, jobs[0].data_file)
-        loaddata.raise_any(loaddata.missing_keys(table, [PLATE, WELL]))
+        table = read_table(project, plan.step, jobs[0].data_file, jobs[0].image_base)
+        raise_any(missing_keys(table, [PLATE, WELL]))
         yield _plate(plate, table, jobs)
 
 
 def _plate(plate: str, table: Table, jobs: Sequence[Job]) -> PlateImages:
     of_site: dict[Shown, list[int]] = defaultdict(list)
-    wells = table.column(WELL)
-    sites = table.column(SITE) if SITE in table.index else ["1"] * len(wells)
-    for row, found in enumerate(table.column(PLATE)):
+    wells = table.values(WELL)
+    sites = table.values(SITE) if SITE in table.names else ["1"] * len(wells)
+    for row, found in enumerate(table.values(PLATE)):
         if found == plate:
             of_site[wells[row], sites[row]].append(row)
     of_well: dict[str, list[str]] = defaultdict(list)
@@ -189,12 +190,12 @@ def _channel(project: ResolvedProject, plate: PlateImages, name: str) -> Source:
         raise ConfigError(
             f"channel {name}: is not in {table.path}{suggestion(name, known)}"
         )
-    number = list(table.images).index(name)
+    number = table.image_columns.index(table.images[name])
     places = project.places
     located: dict[str, str] = {}
     keys = {}
     for shown, row in plate.rows.items():
-        file = list(loaddata.image_files(table, row))[number]
+        file = list(image_files(table, row))[number]
         if file.folder not in located:
             located[file.folder] = places.locate(file.folder)
         keys[shown] = posixpath.join(located[file.folder], file.name)
