@@ -11,8 +11,10 @@ from cpengine.errors import InputError
 Group = tuple[tuple[str, str], ...]
 """Metadata columns and the values that a group's image sets share."""
 
-NAME, METADATA = r"^[^\s/\\,=.][^\n/\\,=]*$", r"^Metadata_\w+$"
-"""How plates, wells and columns may be called in the project file."""
+NAME, METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^Metadata_\w+$"
+"""How steps, batches and columns may be called in the project file."""
+VALUE = r"^[^/\\,=.\x00-\x1f\x7f][^/\\,=\x00-\x1f\x7f]*$"
+"""How plates and wells may be called there, which may have blanks."""
 UNFIT = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
 """What cannot be in a value that goes through `-g` and names a folder."""
 _LONGEST_ID = 150

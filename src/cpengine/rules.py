@@ -180,9 +180,16 @@ CSV_BLANK_ROWS = _rule(
 CSV_NO_FILE_NAME = _rule(
     "csv-no-file-name",
     _CSV,
-    "An image has a PathName_ column and no FileName_ column",
-    "The channel is not loaded.",
-    "Add the FileName_ column.",
+    "An image lacks a column that goes with another of its columns",
+    "LoadData fails: PathName_ needs FileName_, URL_ beside one of them both.",
+    "Add the column.",
+)
+CSV_COLUMN_UNFIT = _rule(
+    "csv-column-unfit",
+    _CSV,
+    "LoadData or CellProfiler fails on a column",
+    "Every job ends with a TypeError or a KeyError.",
+    "Do as the message says.",
 )
 CSV_NO_FOLDER = _rule(
     "csv-no-folder",

@@ -72,7 +72,11 @@ def add_column(name: str) -> Callable[[Built], object]:
 
 
 def append_module(text: str) -> Callable[[Built], object]:
-    return add("pipeline", f"\n{text}")
+    def spoil(built: Built) -> None:
+        swap("pipeline", "ModuleCount:4", "ModuleCount:5")(built)
+        add("pipeline", f"\n{text}")(built)
+
+    return spoil
 
 
 def in_the_way(built: Built) -> None:
@@ -123,26 +127,30 @@ CSV = [
         swap("csv", ",P1,A01,2\n", ",P1,A01\n"),
         ("{csv}:3:", "6 values for 7 columns", "give each column one value"),
     ),
-    Case(
-        "long_row",
-        swap("csv", ",P1,A01,2\n", ",P1,A01,2,9\n"),
-        ("{csv}:3:", "8 values for 7 columns", "give each column one value"),
-    ),
     Case("unnamed_column", add_column(""), ("{csv}:1:column 8", "no name", "remove")),
     Case(
-        "index_column_of_pandas",
-        add_column("Unnamed: 0"),
-        ("{csv}:1:column 8", "no name", "to_csv(index=False)"),
-    ),
-    Case(
-        "column_twice",
-        add_column("Metadata_Site"),
-        ("{csv}:1:column 8", "Metadata_Site is there twice", "remove one"),
+        "address_without_path",
+        add_column("URL_IllumDNA"),
+        ("{csv}:2:URL_IllumDNA", "{root}/0 is not there", "run the illum step"),
+        plan_too=False,
     ),
     Case(
         "file_without_path",
         swap("csv", "PathName_OrigDNA", "Folder_OrigDNA"),
-        ("{csv}:1:", "FileName_OrigDNA without PathName_OrigDNA or URL_", "add the"),
+        ("{csv}:2:FileName_OrigDNA: {root}/A01_1.tif is not there", "put it"),
+        plan_too=False,
+    ),
+    Case(
+        "no_folder",
+        lambda built: (
+            swap("csv", "PathName_OrigDNA", "Folder_OrigDNA")(built),
+            swap(
+                "pipeline",
+                "    Process just",
+                "    Base image location:Default Output Folder|\n    Process just",
+            )(built),
+        ),
+        ("{csv}:1:FileName_OrigDNA: has files without a folder", "PathName_ columns"),
     ),
     Case(
         "path_without_file",
@@ -155,19 +163,9 @@ CSV = [
         ("{csv}:2:FileName_OrigDNA", "is empty", "name the image"),
     ),
     Case(
-        "site_twice",
-        repeat_last_row,
-        ("{csv}:6:", "P1-A02-2 is in line 5 already", "keep one row a site"),
-    ),
-    Case(
-        "leading_zeros",
+        "values_read_as_one",
         swap("csv", ",P1,A01,2\n", ",P1,A01,02\n"),
-        ("{csv}:3:Metadata_Site", "reads '02' as '2'", "no leading zeros"),
-    ),
-    Case(
-        "number_read_as_float",
-        swap("csv", ",P1,A01,2\n", ",P1,A01,2.5\n"),
-        ("{csv}:2:Metadata_Site", "reads '1' as '1.0'", "make the column text"),
+        ("{csv}:5:Metadata_Site", "reads '2' and '02' as one", "write both the same"),
     ),
     Case(
         "no_well",
@@ -180,14 +178,16 @@ CSV = [
         ("{csv}:1:", "no column Metadata_Well", "add it"),
     ),
     Case(
-        "other_plate",
-        swap("csv", ",P1,A01,2\n", ",P2,A01,2\n"),
-        ("{csv}:3:Metadata_Plate", "'P2' in the CSV of plate P1", "one CSV a plate"),
+        "group_in_two_tables",
+        lambda built: build.write(
+            built.csv.parents[1] / "P2" / built.csv.name, built.csv.read_text()
+        ),
+        ("lists Metadata_Plate=P1,Metadata_Well=A01,", "rows of a group in one table"),
     ),
     Case(
         "byte_order_mark",
         swap("csv", "FileName_OrigDNA", "\ufeffFileName_OrigDNA"),
-        ("{csv}:1:", "byte order mark", "save it as plain UTF-8"),
+        ("{csv}:1:column 1: LoadData does not know", "without a byte order mark"),
     ),
     Case(
         "not_utf8",
@@ -208,12 +208,11 @@ CSV = [
         Case(
             f"well_{name}",
             swap("csv", ",P1,A01,2\n", f',P1,"{well}",2\n'),
-            ("{csv}:3:Metadata_Well", repr(well), "use no comma, equals sign, blank"),
+            ("{csv}:3:Metadata_Well", repr(well), "use no comma, equals sign or slash"),
         )
         for name, well in {
             "comma": "A,1",
             "equals_sign": "A=1",
-            "blank": "A 1",
             "slash": "A/1",
             "backslash": "A\\1",
             "parent_folder": "..",
@@ -263,7 +262,7 @@ PIPELINE = [
     Case(
         "binary",
         fill("pipeline", b"\x89HDF\xff"),
-        ("{pipeline}:", "not UTF-8 text (byte 0)", "save it as UTF-8"),
+        ("{pipeline}:1: is not a CellProfiler pipeline", "export one"),
     ),
     Case(
         "json",
@@ -316,13 +315,13 @@ PIPELINE = [
     Case(
         "create_batch_files",
         append_module(CREATE_BATCH_FILES),
-        ("{pipeline}: module 4 CreateBatchFiles", "is enabled", "disable it"),
+        ("{pipeline}: module 5 CreateBatchFiles", "is enabled", "disable it"),
     ),
     Case(
         "unknown_channel",
         append_module(MEASURE_ER),
         (
-            "{csv}: has no columns for OrigER, which module 4 MeasureTexture of "
+            "{csv}: has no columns for OrigER, which module 5 MeasureTexture of "
             "{pipeline} wants (Select images to measure)",
             "add FileName_OrigER and PathName_OrigER",
         ),
@@ -347,10 +346,13 @@ BATCH_FILE = [
     ),
     Case(
         "other_grouping",
-        batch_file(lambda path: None, tags="Plate,Well"),
+        lambda built: (
+            batch_file(lambda path: None, tags="Plate,Well")(built),
+            add("toml", 'group = ["Metadata_Plate"]\noutput_structure = ""\n')(built),
+        ),
         (
             "{batch_file}: groups by Metadata_Plate, Metadata_Well, the step by Metada",
-            "set the step's `group`",
+            "remove the step's `group`",
         ),
     ),
 ]

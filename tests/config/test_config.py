@@ -96,8 +96,8 @@ def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> No
     [
         ('plates = "al"', 'project.plates: "al" is not allowed: input should be a'),
         ("plates = []", "project.plates: [] is not allowed: list should have at"),
-        ('plates = ["a b"]', 'project.plates.0: "a b" is not allowed: use no blank'),
-        ('plates = [".."]', 'project.plates.0: ".." is not allowed: use no blank'),
+        ('plates = ["a/b"]', 'project.plates.0: "a/b" is not allowed: use no slash'),
+        ('plates = [".."]', 'project.plates.0: ".." is not allowed: use no slash'),
         ('plates = ["P1", "P2", "P1"]', "project.plates: P1 twice: remove one"),
         ('app_name = "a/b"', 'project.app_name: "a/b" is not allowed: use no blank'),
         ("[storage]\nroot = 3", "storage.root: 3 is not allowed: input should be a"),

@@ -55,6 +55,35 @@ def test_image_sets_are_rows_with_values_as_cellprofiler_typed_them(
     )
 
 
+@pytest.mark.parametrize("index", [[(1, 1, 2), (2, 0, 0)], [(1, 1, 2)]])
+def test_values_that_are_missing_are_not_those_of_other_image_sets(
+    path: Path, index: list[tuple[int, int, int]]
+) -> None:
+    with h5py.File(path, "a") as file:
+        for name in ("Metadata_Site", "FileName_OrigDNA"):
+            put(f"Image/{name}/index", index)(file["Measurements/2026-11-22-10-11-24"])
+    table = read(path).table
+    assert table.column("Metadata_Site") == ["2", "None"]
+    assert table.column("FileName_OrigDNA") == ["a.tif", ""]
+
+
+def test_a_measurement_without_any_value_is_read(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        run = file["Measurements/2026-11-22-10-11-24"]
+        put("Image/Metadata_Plate/index", [(1, 0, 0), (2, 0, 0)])(run)
+        del run["Image/Metadata_Plate/data"]
+        run.create_dataset("Image/Metadata_Plate/data", shape=(0,), dtype="int64")
+    assert read(path).table.column("Metadata_Plate") == ["None", "None"]
+
+
+def test_values_go_by_their_image_numbers(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        put("Image/Metadata_Site/index", [(2, 1, 2), (1, 2, 3)])(
+            file["Measurements/2026-11-22-10-11-24"]
+        )
+    assert read(path).table.column("Metadata_Site") == ["10", "2"]
+
+
 def test_lines_are_image_numbers(path: Path) -> None:
     assert read(path).table.lines == (1, 2)
 
@@ -121,7 +150,6 @@ def put(name: str, value: object) -> Callable[[h5py.Group], None]:
         put("Image/Metadata_Plate/data", [b"P1"]),
         put("Image/Metadata_Plate/data", [b"", b"\xff", b"\xff"]),
         put("Image/Metadata_Plate/index", [1, 2]),
-        put("Image/Metadata_Plate/index", [(1, 1, 2)]),
         put("Experiment/Metadata_GroupingTags/data", [b"", b"Plate"]),
         put("Experiment/Metadata_GroupingTags/data", [b"", b"1"]),
     ],

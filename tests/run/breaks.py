@@ -8,6 +8,7 @@ from pathlib import Path
 from cpengine.inputs import loaddata
 from cpengine.planning import derive
 from cpengine.storage.roots import BUCKET
+from tests import build
 
 BATCH = "2026_01_01_Batch1"
 WORKSPACE = "projects/demo/workspace"
@@ -153,9 +154,10 @@ def with_illum(plate: str) -> Break:
     def breaks(root: Path) -> None:
         folder = root / CSVS / "DemoPlate1"
         base = loaddata.parse((folder / "load_data.csv").read_text(), "load_data.csv")
-        place = f"{BUCKET}/projects/demo/{BATCH}/illum/DemoPlate1"
-        made = derive.with_illum(base, place, plate)
-        (folder / "load_data_with_illum.csv").write_text(made.to_csv())
+        place = f"{BUCKET}/projects/demo/{BATCH}/illum"
+        text = derive.with_illum(base, lambda of: f"{place}/{of}").to_csv()
+        text = text.replace("DemoPlate1_Illum", f"{plate}_Illum")
+        (folder / "load_data_with_illum.csv").write_text(text)
 
     return breaks
 
@@ -168,6 +170,16 @@ def image(name: str, change: Callable[[Path], object]) -> Break:
 def all_of(*breaks: Break) -> Break:
     """Break several things."""
     return lambda root: [change(root) for change in breaks]
+
+
+def copied(path: str, to: str) -> Break:
+    """Copy a folder."""
+    return lambda root: shutil.copytree(root / path, root / to)
+
+
+def touched(path: str) -> Break:
+    """Make a file with something in it."""
+    return lambda root: build.write(root / path, "x")
 
 
 def remove(path: str) -> Break:

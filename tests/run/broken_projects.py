@@ -14,6 +14,7 @@ from tests.run.breaks import (
     all_of,
     cell,
     column,
+    copied,
     csv,
     dropped,
     halve,
@@ -27,6 +28,7 @@ from tests.run.breaks import (
     setting,
     text,
     touch,
+    touched,
     with_illum,
 )
 
@@ -66,7 +68,10 @@ CASES = {
         "csv-empty", text(lambda t: ""), "load_data.csv", "one row an image set"
     ),
     "byte order mark": Case(
-        "csv-encoding", text(lambda t: "\ufeff" + t), "load_data.csv:1", "plain UTF-8"
+        "csv-name-unread",
+        text(lambda t: "\ufeff" + t),
+        "load_data.csv:1:column 1",
+        "without a byte order mark",
     ),
     "Latin-1": Case(
         "csv-encoding",
@@ -96,10 +101,16 @@ CASES = {
         "csv-row-length", csv(lambda r: r[2].pop()), "load_data.csv:3", "one value"
     ),
     "a row too long": Case(
-        "csv-row-length",
+        "csv-row-longer",
         csv(lambda r: r[1].append("x")),
         "load_data.csv:2",
-        "one value",
+        "needs quotes",
+    ),
+    "a row of commas": Case(
+        "csv-blank-rows",
+        csv(lambda r: r.append([""] * len(r[0]))),
+        "load_data.csv:12",
+        "remove it",
     ),
     "the index of pandas": Case(
         "csv-unnamed-column",
@@ -111,12 +122,6 @@ CASES = {
         "load_data.csv:1:column 1",
         "index=False",
     ),
-    "an unnamed column of pandas": Case(
-        "csv-unnamed-column",
-        csv(lambda r: [row.append("Unnamed: 13") for row in r] and r),
-        "load_data.csv:1:column 14",
-        "remove it",
-    ),
     "two commas in the header": Case(
         "csv-unnamed-column",
         csv(lambda r: [row.insert(3, "") for row in r] and r),
@@ -124,15 +129,22 @@ CASES = {
         "remove it",
     ),
     "a blank in a name": Case(
-        "csv-blanks-in-name",
+        "group-column-missing",
         renamed("Metadata_Site", " Metadata_Site"),
-        "load_data.csv:1:column",
-        "remove them",
+        "load_data.csv:1",
+        "write Metadata_Site, without blanks",
+        steps=("analysis",),
+    ),
+    "a slash in a name": Case(
+        "csv-column-unfit",
+        csv(lambda r: [row.append("a/b") for row in r] and r),
+        "load_data.csv:1:column 14",
+        "rename it",
     ),
     "a column twice": Case(
         "csv-column-twice",
         csv(lambda r: [row.append(row[0]) for row in r] and r),
-        "load_data.csv:1:column 14",
+        "load_data.csv:1",
         "remove one",
     ),
     "a path without a file": Case(
@@ -142,10 +154,20 @@ CASES = {
         "add it",
     ),
     "a file without a path": Case(
-        "csv-no-path-name",
-        dropped("PathName_OrigER"),
-        "load_data.csv:1",
-        "image's folder",
+        "csv-no-folder",
+        all_of(
+            dropped("PathName_OrigER"),
+            *(
+                pipe(
+                    name,
+                    "image location:None|",
+                    "image location:Default Output Folder|",
+                )
+                for name in ("illum", "analysis")
+            ),
+        ),
+        "load_data.csv:1:FileName_OrigER",
+        "PathName_ columns",
     ),
     "an empty file name": Case(
         "csv-empty-cell",
@@ -153,23 +175,32 @@ CASES = {
         "load_data.csv:3:FileName_OrigDNA",
         "name the image",
     ),
-    "another plate's rows": Case(
-        "csv-other-plate",
-        cell(3, "Metadata_Plate", "DemoPlate9"),
-        "load_data.csv:4:Metadata_Plate",
-        "one CSV a plate",
+    "a group in two tables": Case(
+        "group-names-clash",
+        copied(f"{CSVS}/DemoPlate1", f"{CSVS}/DemoPlate2"),
+        "DemoPlate2/load_data.csv",
+        "in one table",
+        steps=("illum",),
     ),
     "another case of the plate": Case(
         "csv-other-plate",
         column("Metadata_Plate", "demoplate1"),
         "load_data.csv:2:Metadata_Plate",
-        "folder of the plate's name",
+        "give the folder the plate's name",
     ),
     "a site twice": Case(
         "csv-site-twice",
         cell(2, "Metadata_Site", "1"),
         "load_data.csv:3",
         "one row a site",
+        steps=("illum",),
+    ),
+    "functions under another name": Case(
+        "illum-name",
+        touched(f"projects/demo/{BATCH}/illum/DemoPlate1/0042_IllumDNA.npy"),
+        "illum/DemoPlate1/0042_IllumDNA.npy",
+        "rename it to DemoPlate1_IllumDNA.npy",
+        steps=("analysis",),
     ),
     "planes without numbers": Case(
         "csv-planes",
@@ -259,24 +290,19 @@ CASES = {
         "no comma, equals sign",
         steps=("qc",),
     ),
-    "a blank in a well": Case(
+    "a slash in a well": Case(
         "group-value-unfit",
-        cell(1, "Metadata_Well", "A 01"),
+        cell(1, "Metadata_Well", "A/01"),
         "load_data.csv:2:Metadata_Well",
-        "blank",
+        "slash",
         steps=("qc",),
     ),
-    "zeros before sites": Case(
-        "group-value-read-as-other",
-        csv(lambda r: [row.__setitem__(-1, f"0{row[-1]}") for row in r[1:]] and r),
-        "load_data.csv:2:Metadata_Site",
-        "no leading zeros",
-    ),
-    "sites as 1.0": Case(
-        "group-value-read-as-other",
-        csv(lambda r: [row.__setitem__(-1, f"{row[-1]}.50") for row in r[1:]] and r),
-        "load_data.csv:2:Metadata_Site",
-        "make the column text",
+    "a site with and without zeros": Case(
+        "group-values-read-as-one",
+        csv(lambda r: r[1].__setitem__(-1, "02")),
+        "load_data.csv:3:Metadata_Site",
+        "write both the same",
+        steps=("analysis",),
     ),
     "two groups of one name": Case(
         "group-names-clash",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cpengine.group_names import METADATA, NAME
+from cpengine.group_names import METADATA, NAME, VALUE
 
 ROW = r"^[A-Z]{1,2}$"
 AWS_NAME = r"^[A-Za-z0-9_-]{1,64}$"
@@ -12,11 +12,13 @@ WALLTIME = r"^(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d$"
 PATTERNS = {
     WALLTIME: "write it as HH:MM:SS or D-HH:MM:SS",
     NAME: "use no blank, slash, comma or equals sign, and no dot at the start",
+    VALUE: "use no slash, comma or equals sign, and no dot at the start",
     ROW: "use one or two capital letters",
     AWS_NAME: "use letters, digits, - and _, at most 64",
     METADATA: "write Metadata_ and a name",
 }
 Name = Annotated[str, Field(pattern=NAME)]
+Value = Annotated[str, Field(pattern=VALUE)]
 Key = Annotated[str, Field(min_length=1)]
 Metadata = Annotated[str, Field(pattern=METADATA)]
 

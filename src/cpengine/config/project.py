@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cpengine.config.forms import ROW, Key, Metadata, Name, Section
+from cpengine.config.forms import ROW, Key, Metadata, Name, Section, Value
 from cpengine.config.steps import GroupSource
 from cpengine.plates import SHAPES, row_name
 
@@ -17,7 +17,7 @@ class ProjectSection(Section):
         None, description="A shorter name for queues and clusters. Default: name."
     )
     batch: Name = Field(description="The batch's folder name.")
-    plates: Annotated[list[Name], Field(min_length=1)] | Literal["all"] = Field(
+    plates: Annotated[list[Value], Field(min_length=1)] | Literal["all"] = Field(
         "all", description="Plate names, or 'all' for those with a LoadData CSV."
     )
 
@@ -100,10 +100,10 @@ class PlateSection(Section):
     columns: list[Annotated[int, Field(ge=1)]] = Field(
         list(range(1, SHAPES[384][1] + 1)), min_length=1, description="Column numbers."
     )
-    wells: list[Name] = Field(
+    wells: list[Value] = Field(
         [], description="Wells as the CSV writes them; instead of rows and columns."
     )
-    excluded_wells: list[Name] = Field([], description="Wells to leave out.")
+    excluded_wells: list[Value] = Field([], description="Wells to leave out.")
     sites: (
         Annotated[int, Field(ge=1)]
         | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]

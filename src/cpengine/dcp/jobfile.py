@@ -244,7 +244,7 @@ def _check_group(group: Group, where: str) -> None:
             )
         if keys.count(key) > 1:
             raise InputError(f"{where}: {key} is there twice: remove one")
-        if not value or UNFIT.search(value):
+        if UNFIT.search(value) or " " in value:
             raise InputError(
                 f"{where}: {key}: {value!r} cannot name a group or folder: use no "
                 "comma, equals sign, blank, slash or '..', and not nothing"

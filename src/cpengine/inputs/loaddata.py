@@ -58,10 +58,10 @@ class Table:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The columns, with the wells that LoadData makes of their rows and columns."""
-        return (*self.index, WELL) if self._well_parts else tuple(self.index)
+        return (*self.index, WELL) if self.well_parts else tuple(self.index)
 
     @cached_property
-    def _well_parts(self) -> tuple[str, str] | None:
+    def well_parts(self) -> tuple[str, str] | None:
         """The columns that LoadData joins to a well, where none names it."""
         bare = [
             (name, name.removeprefix(_METADATA).lower())
@@ -75,8 +75,8 @@ class Table:
 
     def column(self, name: str) -> list[str]:
         """One column's texts, top to bottom."""
-        if name == WELL and self._well_parts:
-            return list(map(add, *map(self.column, self._well_parts)))
+        if name == WELL and self.well_parts:
+            return list(map(add, *map(self.column, self.well_parts)))
         i = self.index[name]
         return [row[i] for row in self.rows]
 
@@ -144,6 +144,7 @@ def parse(text: str, path: str) -> Table:
         rows = tuple(row[: len(header)] for row in rows)
     table = Table(path, header, rows, lines, notes=notes)
     raise_any(_shape_errors(table))
+    raise_any(_image_column_errors(table))
     raise_any(_cell_errors(table))
     return replace(table, notes=(*notes, *_passed_over(table)))
 
@@ -243,18 +244,50 @@ def _header_errors(table: Table) -> Iterator[Finding]:
         return
     for number, name in enumerate(table.header, 1):
         place = f"{top}:column {number}"
+        bare = name.strip().removeprefix(MARK).strip()
         if not name:
             cure = "remove it (pandas: to_csv(index=False))"
             yield rules.CSV_UNNAMED.found(place, "has no name", cure)
-        bare = name.strip().removeprefix(MARK).strip()
-        if name != bare and bare.startswith(IMAGE_PREFIXES):
-            yield rules.CSV_NAME_UNREAD.found(
-                place, f"LoadData does not know {name!r}", unread_cure(name)
-            )
+        elif name != bare and bare.startswith(IMAGE_PREFIXES):
+            cause = f"LoadData does not know {name!r}"
+            yield rules.CSV_NAME_UNREAD.found(place, cause, unread_cure(name))
+        elif "/" in name or name == ".":
+            cause = f"CellProfiler cannot store a column named {name!r}"
+            yield rules.CSV_COLUMN_UNFIT.found(place, cause, "rename it")
+    yield from _well_errors(table)
+
+
+def _image_column_errors(table: Table) -> Iterator[Finding]:
+    """Columns of images that LoadData takes only with others."""
     for image in table.image_columns:
-        if image.path and not image.file and not image.url:
-            cause = f"{image.path} without {image.path.replace(PATH, FILE)}"
-            yield rules.CSV_NO_FILE_NAME.found(top, cause, "add it")
+        name = image.url or image.file or image.path or ""
+        objects = name.startswith("Objects")
+        file, path = (
+            re.sub(r"URL_|FileName_|PathName_", kind, name, count=1)
+            for kind in (FILE, PATH)
+        )
+        missing = None
+        if not image.file and (not image.url or image.path or objects):
+            missing = file
+        elif image.file and not image.path and (image.url or objects):
+            missing = path
+        if missing:
+            yield rules.CSV_NO_FILE_NAME.found(
+                f"{table.path}:1", f"{name} without {missing}", "add it"
+            )
+
+
+def _well_errors(table: Table) -> Iterator[Finding]:
+    """Rows or columns of wells that LoadData fails to join, as it reads numbers."""
+    for name in table.well_parts or ():
+        if all(kind_of(text) is not str for text in set(table.column(name))) and (
+            not _is_well_column(name)
+        ):
+            yield rules.CSV_COLUMN_UNFIT.found(
+                f"{table.path}:1:{name}",
+                "has numbers alone, which LoadData fails to join to wells",
+                "add a column Metadata_Well, or write rows as letters",
+            )
 
 
 def unread_cure(name: str) -> str:
@@ -291,7 +324,7 @@ def read_as_loaddata(name: str, texts: Sequence[str]) -> list[str]:
     integers, else floats where all parse as numbers, else text. Columns that hold a
     well's column number stay text.
     """
-    if name.startswith(_METADATA) and name.split("_")[1].lower() in _WELL_COLUMN:
+    if _is_well_column(name):
         return list(texts)
     distinct = set(texts)
     kinds = {kind_of(text) for text in distinct}
@@ -300,6 +333,11 @@ def read_as_loaddata(name: str, texts: Sequence[str]) -> list[str]:
     kind = float if float in kinds else int
     read = {text: str(kind(text)) for text in distinct}
     return list(map(read.__getitem__, texts))
+
+
+def _is_well_column(name: str) -> bool:
+    """Whether LoadData takes a column for the columns of wells, which stay text."""
+    return name.startswith(_METADATA) and name.split("_")[1].lower() in _WELL_COLUMN
 
 
 def kind_of(text: str) -> type:

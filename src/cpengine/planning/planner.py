@@ -12,7 +12,7 @@ from cpengine.config.steps import STEPS, Step
 from cpengine.errors import InputError
 from cpengine.group_names import Group, check_ids
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
-from cpengine.inputs.loaddata import Table
+from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_groups import repeated_sites, sites, spellings
 from cpengine.model import Job
@@ -243,7 +243,7 @@ class Planner:
         self._take(repeated_sites(table))
         self._take(table_checks.other_plate(table, self._folder(key)))
         if pipe.image_base[0].startswith("Default Output"):
-            self._take(table_checks.without_folder(table))
+            raise_any(table_checks.without_folder(table))
         return table
 
     def _image_base(self, pipe: Pipeline) -> str:

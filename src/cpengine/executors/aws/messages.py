@@ -42,6 +42,11 @@ def body(job: Job, attempt: int = 1, *, plain: bool = False) -> str:
     InputError
         It is larger than SQS takes, or our worker would not take it.
     """
+    if plain and " " in job.metadata:
+        raise InputError(
+            f"{job.step} {job.id}: has a blank, at which DCP's own worker breaks its "
+            "command line: use worker = 'cpengine'"
+        )
     data = job.to_message() if plain else job.to_json() | {"attempt": attempt}
     text = json.dumps(data)
     if len(text.encode()) > MOST_BYTES:
