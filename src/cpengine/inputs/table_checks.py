@@ -2,12 +2,12 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from cpengine import rules
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_groups import PLANE, sites, spellings
-from cpengine.inputs.table_images import is_whole
+from cpengine.inputs.table_images import image_files, is_whole
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
 
@@ -39,6 +39,23 @@ def without_folder(table: Table) -> Iterator[Finding]:
                 "write their folders into PathName_ columns",
             )
             return
+
+
+def unlike_named(
+    table: Table, is_opened_as_named: Callable[[str], bool]
+) -> Iterator[Finding]:
+    """Images that must be fetched, of a batch file that cannot name them anew."""
+    for row in range(len(table.rows)):
+        for image in image_files(table, row):
+            if image.name and not is_opened_as_named(image.folder):
+                yield rules.BATCH_FILE.found(
+                    table.where(row, image.column),
+                    f"{image.folder} is not a folder that CellProfiler opens there, "
+                    "and image sets of the Images module name it for good",
+                    "mount the folder under that name, or use LoadData with File > "
+                    "Export > Image Set Listing",
+                )
+                return
 
 
 def doubts(table: Table) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from cpengine.planning.grouped_table import GroupedTable
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each
-from cpengine.storage.roots import Places, without_file_scheme
+from cpengine.storage.roots import Places
 from cpengine.storage.store import as_text
 
 P = TypeVar("P", Path, str)
@@ -224,14 +224,9 @@ class Stager:
         at_once = max(map(images.at_once, places.values()), default=1)
         brought = dict(zip(files, each(bring, files, at_once), strict=True))
         self._opened = list(filter(None, brought.values()))
-        if all(_opens(folder, place) for folder, place in places.items()):
+        if all(map(self.places.is_opened_as_named, places)):
             return {}
         return {n: [brought[file] for file in row] for n, row in rows.items()}
-
-
-def _opens(folder: str, place: str) -> bool:
-    """Whether CellProfiler itself opens what a data file says."""
-    return is_local(place) and place == without_file_scheme(folder)
 
 
 def _there(path: P, url: str = "") -> P:

@@ -310,6 +310,9 @@ class Planner:
                 )
             )
         check_structure(self.step)
+        if file.by_plane:
+            places = self.project.places
+            raise_any(table_checks.unlike_named(file.table, places.is_opened_as_named))
         pipe = pipeline.parse(file.pipeline, file.table.path)
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
         sheet = GroupedTable.of(file.table, self.step.group, file.grouping_keys)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from cpengine.storage.filesystems import is_local
 from cpengine.storage.store import Storage
 
 BUCKET = "/home/ubuntu/bucket"
@@ -50,6 +51,11 @@ class Places:
         if place.startswith("/") or "://" in place:
             return place
         return (self.outputs if self._is_made(place) else self.images).url(place)
+
+    def is_opened_as_named(self, place: str) -> bool:
+        """Whether a folder or address of a CSV is a local one that needs no change."""
+        located = self.locate(place)
+        return is_local(located) and located == without_file_scheme(place)
 
     def _is_made(self, place: str) -> bool:
         if self.outputs.root == self.images.root:
