@@ -53,5 +53,6 @@ def plain(
         temp=folder / "temp",
     )
     environment = run_environment(cellprofiler.env, folder / "temp", os.environ)
+    environment["PYTHONHASHSEED"] = "0"  # what differs by chance is nobody's result
     subprocess.run(command, env=environment, check=False, capture_output=True)
     return folder / "output"

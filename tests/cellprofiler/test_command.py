@@ -6,6 +6,7 @@ import pytest
 
 from cpengine.cellprofiler.command import (
     ModuleLine,
+    container_environment,
     error_of,
     parse_progress,
     run_command,
@@ -145,6 +146,15 @@ def test_variables_of_our_python_do_not_reach_a_run(name: str) -> None:
 def test_run_uses_one_thread_whatever_was_set() -> None:
     made = run_environment({}, Path("t"), {"OMP_NUM_THREADS": "8"})
     assert {made[f"{name}_NUM_THREADS"] for name in ("OMP", "MKL", "OPENBLAS")} == {"1"}
+
+
+def test_sets_have_one_order_whatever_was_set() -> None:
+    seed = {"PYTHONHASHSEED": "12345"}
+    for made in (
+        run_environment(seed, Path("t"), seed),
+        container_environment(Path("t"), seed),
+    ):
+        assert made["PYTHONHASHSEED"] == "0"
 
 
 def test_temporary_files_go_into_the_attempts_folder() -> None:

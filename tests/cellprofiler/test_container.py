@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cellprofiler.command import KERNELS, THREADS
+from cpengine.cellprofiler.command import HASH_SEED, KERNELS, THREADS
 from cpengine.cellprofiler.container import (
     CODE,
     Container,
@@ -379,7 +379,7 @@ def test_of_ours_only_what_numbers_depend_on_gets_into_a_container(
     program = in_container().program(["cp", "-c"], tmp_path, tmp_path / "temp")
     words = [word for word in program.command if word.startswith("--env=")]
     given = dict(word.removeprefix("--env=").split("=", 1) for word in words)
-    always = {*THREADS, "HOME", "MPLBACKEND", "PYTHONUNBUFFERED", "TMPDIR"}
+    always = {*THREADS, *HASH_SEED, "HOME", "MPLBACKEND", "PYTHONUNBUFFERED", "TMPDIR"}
     assert given.keys() == {*always, "OPENBLAS_CORETYPE"}
     assert given["OPENBLAS_CORETYPE"] == "Haswell"
     assert given["OPENBLAS_NUM_THREADS"] == "1"

@@ -82,6 +82,16 @@ def test_what_a_host_tells_of_modules_is_passed_on(warm_machine: Machine) -> Non
     assert outcome.peak_memory > 0
 
 
+def test_a_host_has_the_variables_of_a_run_whatever_was_set(
+    warm_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "12345")
+    assert run_job(_job(), warm_machine).done
+    assert warm_machine.hosts is not None
+    (host,) = warm_machine.hosts.idle
+    assert psutil.Process(host.pid).environ()["PYTHONHASHSEED"] == "0"
+
+
 @pytest.mark.parametrize(
     ("act", "limits", "kind"),
     [

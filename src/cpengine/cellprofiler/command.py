@@ -29,6 +29,9 @@ THREADS = (
 )
 # Results depend on the code that numpy and its libraries choose for the processor.
 KERNELS = ("MKL_", "NPY_", "OPENBLAS_")
+# CellProfiler orders names by sets: when it upgrades an old MeasureColocalization, the
+# names of columns (Correlation_DNA_ER or Correlation_ER_DNA) and some values follow.
+HASH_SEED = {"PYTHONHASHSEED": "0"}
 
 _PROGRESS = re.compile(
     r"Image # (?P<image>\d+), module (?P<module>\S+) # (?P<number>\d+): "
@@ -82,7 +85,7 @@ def run_command(
 def run_environment(
     cp_env: Mapping[str, str], temp: Path, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """The variables of a run: one thread, no display, temporary files in temp.
+    """The variables of a run: one thread, one order of sets, no display, a temp folder.
 
     HOME stays: a headless run keeps its preferences in memory and writes nothing
     there but matplotlib's font cache, which matplotlib locks.
@@ -104,6 +107,7 @@ def container_environment(
 def _settings(temp: Path) -> dict[str, str]:
     return {
         **dict.fromkeys(THREADS, "1"),
+        **HASH_SEED,
         "MPLBACKEND": "agg",
         "PYTHONUNBUFFERED": "1",  # the last words before a crash are in the log
         "TMPDIR": str(temp),

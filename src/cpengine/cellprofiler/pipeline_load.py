@@ -15,6 +15,7 @@ from typing import Any
 
 from cpengine import rules
 from cpengine.cellprofiler import find
+from cpengine.cellprofiler.command import HASH_SEED
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.inputs.loaddata import Table
 from cpengine.rules import Finding
@@ -78,7 +79,7 @@ def _put(asked: LoadRequest, workspace: Storage, folder: Path) -> None:
 
 def _key(folder: Path, version: str) -> str:
     """Changes with all that CellProfiler would be asked with."""
-    digest = hashlib.sha256(version.encode())
+    digest = hashlib.sha256(f"{version} {HASH_SEED}".encode())
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")

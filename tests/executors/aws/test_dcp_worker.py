@@ -40,8 +40,10 @@ ALWAYS = {
     "NECESSARY_STRING": "",
     "DOWNLOAD_FILES": "False",
     "ALWAYS_CONTINUE": "False",
+    "PYTHONHASHSEED": "0",
 }
-"""What DCP's `run.py` tells its worker in any case, but for keys."""
+"""What DCP's `run.py` tells its worker in any case, but for keys; and what its worker
+hands on to CellProfiler."""
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -97,6 +99,10 @@ def test_the_environment_with_everything_is_dcps() -> None:
 def _with(settings: Settings, **changed: Any) -> Settings:
 
     return replace(settings, **changed)
+
+
+def test_our_own_container_gives_sets_one_order_too() -> None:
+    assert _environment(apps.settings())["PYTHONHASHSEED"] == "0"
 
 
 @pytest.mark.parametrize("worker", ["dcp", "cpengine"])
