@@ -235,6 +235,8 @@ class Outcome:
     """Published files below the job's place, with their sizes in bytes."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What its `Image.csv` says: counts, image quality. See `measures.of`."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """By CSV, what tells its columns from others. See `csv_columns.digests`."""
     host: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 

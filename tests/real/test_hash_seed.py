@@ -116,3 +116,7 @@ def test_sites_of_four_processes_have_one_header_and_it_is_that_of_a_plain_run(
     assert {key: rows[0][key] for key in measured} == {
         key: expected[key] for key in measured
     }
+    ledger = old.ledger(old.step("qc"))
+    names = [name for some in ledger.markers().values() for name in some]
+    columns = [outcome.columns for outcome in ledger.outcomes(names)]
+    assert [found["Image.csv"] for found in columns] == 4 * [columns[0]["Image.csv"]]

@@ -38,6 +38,15 @@ def test_what_is_written_is_read(storage: Storage) -> None:
     assert storage.read_text("a/b/c.txt") == "text"
 
 
+def test_a_first_line_is_read_without_the_rest(storage: Storage) -> None:
+    line = b"x" * 300_000 + b"\r\n"  # more than is asked for at once
+    storage.write("a/b.csv", line + b"1,2\r\n" * 1000)
+    assert storage.first_line("a/b.csv") == line
+    storage.write("a/empty", b"")
+    assert storage.first_line("a/empty") == b""
+    assert storage.first_line("a/gone") is None
+
+
 def test_a_file_that_is_not_there_is_bad_input(storage: Storage) -> None:
     storage.write("a/here", b"x")
     assert storage.read_if_there("a/gone") is None

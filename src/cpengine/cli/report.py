@@ -45,11 +45,14 @@ def report(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a page a step: plates, times, memory, failures, from the ledger alone."""
+    """Make a page a step: plates, times, memory, failures, from the ledger."""
     project = Project.load(folder)
     names = steps or steps_that_ran(project)
     _check(project, names, to, show)
     made = list(_made(project, names, part_of(plate, well, site), to))
+    for step_report in made:
+        for some in step_report.facts.columns:
+            print_err(f"note: {step_report.facts.step.name}: {some}")
     if as_json:
         print_json({"steps": [step_report.model for step_report in made]})
         return

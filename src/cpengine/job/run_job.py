@@ -33,7 +33,7 @@ from cpengine.events import (
     ProcessEachJob,
     ignore,
 )
-from cpengine.job import image_measures
+from cpengine.job import csv_columns, image_measures
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.publish import publish
 from cpengine.job.stage import Staged, Stager
@@ -132,6 +132,7 @@ class _Attempt:
     fetched: int = 0
     ended: Ended = field(default_factory=lambda: Ended(0))
     measures: dict[str, float] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
 
     def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
@@ -194,6 +195,7 @@ class _Attempt:
             lease.ended(self.ended.peak_memory, out_of_memory=short)
         files = verify(self.ended, folder, self.job)
         self.measures = image_measures.of(folder / "output", files)
+        self.columns = csv_columns.digests(folder / "output", files)
         return files
 
     def _limits(self, lease: Lease) -> Limits:
@@ -312,6 +314,7 @@ class _Attempt:
             fetched=self.fetched,
             files=files or {},
             measures=self.measures,
+            columns=self.columns,
             host=socket.gethostname(),
             versions=versions(self.machine.cellprofiler),
         )

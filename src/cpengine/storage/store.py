@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART = ".part"
 _AT_ONCE = 16
+_PIECE = 2**18
+"""Bytes that are asked for where a file is not read whole."""
 
 
 class Storage:
@@ -107,6 +109,24 @@ class Storage:
         except _ABSENT:
             return None
         return data
+
+    def first_line(self, key: str) -> bytes | None:
+        """A file's first line, or None if there is no such file; the rest stays there.
+
+        Raises
+        ------
+        StorageError
+            It cannot be read.
+        """
+        try:
+            with (
+                self._telling(key, "cannot be read", _ABSENT),
+                self._filesystem(key).open(self.url(key), block_size=_PIECE) as file,
+            ):
+                line: bytes = file.readline()
+        except _ABSENT:
+            return None
+        return line
 
     def read_text(self, key: str) -> str:
         """A file's text, UTF-8. Raises as `read`, and InputError for other text."""

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cpengine.errors import CpengineError, InputError
-from cpengine.results.collect import record
+from cpengine.results.collect import record, work
 from cpengine.results.collect.arrow import pa
 from tests import build
 from tests.results.collect.screen import Screen, cells, compartments, csv_of, image
@@ -168,6 +168,25 @@ def test_columns_of_all_jobs_are_there_and_empty_where_a_job_has_none(
     assert [row["Image_B"] for row in rows] == [None, 2.5, None, None]
     assert [row["Image_C"] for row in rows] == [None] * 4
     assert [row["Metadata_Site"] for row in rows] == [1, 2, 1, 2]
+
+
+def test_columns_that_only_some_jobs_have_are_noted(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_BATCH", 1)  # jobs are compared across batches
+    for job, names in zip(JOBS, ("AB", "AC", "BAC", "BA"), strict=True):
+        files = {"Image.csv": csv_of([image(1, **dict.fromkeys(names, 1))])}
+        screen.done(job, files | {"Cells.csv": csv_of(cells(2, 1))})
+    assert screen.collect().notes[0] == (
+        "2 columns of Image.csv that only some jobs have: B, C; B is in 3 and not in "
+        "1, such as P1-A01-2"
+    )
+
+
+def test_columns_in_another_order_are_the_same(screen: Screen) -> None:
+    for job, names in zip(JOBS, ("AB", "BA", "AB", "BA"), strict=True):
+        screen.done(job, {"Image.csv": csv_of([image(1, **dict.fromkeys(names, 1))])})
+    assert not any("only some" in note for note in screen.collect().notes)
 
 
 def test_integers_numbers_and_text_keep_their_type(screen: Screen) -> None:

@@ -1,6 +1,7 @@
 """`cpengine report`: what it prints, where the page goes, and how it says no."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_json_is_what_the_page_says_and_makes_no_page(made: Project) -> None:
     (step,) = json.loads(result.stdout)["steps"]
     assert step["summary"]["jobs"] == 4
     assert not (made.folder / PAGE).exists()
+
+
+def test_columns_that_only_some_jobs_have_are_noted(made: Project) -> None:
+    ledger = made.ledger(made.step("analysis"))
+    names = [name for some in ledger.markers().values() for name in some]
+    for outcome, header in zip(ledger.outcomes(names), "ABAA", strict=True):
+        key = f"{outcome.job.destination}/Image.csv"
+        made.places.outputs.write(key, f"ImageNumber,{header}\n".encode())
+        ledger.record(replace(outcome, failure=None, columns={"Image.csv": header}))
+    result = call("-C", made.folder, "--json")
+    note = "2 columns of Image.csv that only some jobs have: A, B; A is in 3 and not in"
+    assert result.stderr.startswith(f"note: analysis: {note}")
+    (step,) = json.loads(result.stdout)["steps"]
+    assert step["columns"][0]["note"].startswith(note)
 
 
 def test_a_part_and_another_place_can_be_named(made: Project, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from cpengine.errors import ConfigError, InputError
+from cpengine.job import csv_columns
 from cpengine.ledger import run_record
 from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import Ledger
@@ -169,6 +170,36 @@ def test_a_job_whose_machine_was_lost_failed_at_no_known_time(tmp_path: Path) ->
     assert found["summary"]["first"] == begun
     assert by_job(found, "host")[left.id] == -1
     assert "1970" not in report.make(made, STEP).html()
+
+
+def test_columns_that_only_some_jobs_have_are_named(tmp_path: Path) -> None:
+    made = project(tmp_path, SMALL)
+    headers = ("A,B", "B,A", "A,C", "B,A")
+    for outcome, header in zip(outcomes(made), headers, strict=True):
+        place = tmp_path / "csvs" / outcome.job.id
+        build.write(place / "My_Image.csv", f"ImageNumber,{header}\r\n1,2,3\r\n")
+        build.write(place / "My_Cells.csv", "ImageNumber,ObjectNumber\r\n")
+        build.write(place / "My_Experiment.csv", f"Key,{header}\r\n")
+        files = {path.name: path.stat().st_size for path in place.iterdir()}
+        columns = csv_columns.digests(place, files)
+        assert columns.keys() == {"My_Image.csv", "My_Cells.csv"}
+        for name in files:
+            key = f"{outcome.job.destination}/{name}"
+            made.places.outputs.publish(place / name, key)
+        done = replace(outcome, failure=None, files=files, columns=columns)
+        ledger_of(made).record(done)
+    odd = outcomes(made)[2].job.id
+    (some,) = model(made)["columns"]
+    assert some == {
+        "table": "Image",
+        "columns": ["B", "C"],
+        "jobs": 3,
+        "without": 1,
+        "lacking": odd,
+        "note": "2 columns of Image.csv that only some jobs have: B, C; B is in 3 and "
+        f"not in 1, such as {odd}",
+    }
+    assert some["note"] in report.make(made, STEP).html()
 
 
 def test_a_part_can_be_taken(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ class Batch:
                 self.not_tables += [file.place for file in same]
                 continue
             pieces.append(self._piece(name, same, columns))
+            headers = self._spill.headers.setdefault(name, {})
+            headers.setdefault(same[0].header, []).extend(file.job for file in same)
             taken += same
         if not pieces:
             return

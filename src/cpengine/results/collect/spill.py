@@ -24,6 +24,8 @@ class Spill:
         """By table, columns that hold numbers in some rows and text in others."""
         self.rows: dict[str, int] = defaultdict(int)
         """By table, how many rows its CSVs have, as `csvs.read` counts them."""
+        self.headers: dict[str, dict[str, list[int]]] = {}
+        """By table, the plate's jobs whose CSV begins with each line."""
 
     def learn(self, name: str, pieces: Sequence[Any], rows: int) -> None:
         """Take in what a batch's rows of one table hold.

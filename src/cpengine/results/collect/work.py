@@ -17,6 +17,7 @@ from cpengine.results.collect.plate_csvs import CollectedFile, JobCsvs, PlateCsv
 from cpengine.results.collect.record import CollectRecord
 from cpengine.results.collect.spill import Spill
 from cpengine.results.collect.tables import JOINED, Tables
+from cpengine.results.columns import in_some_jobs, names
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 from cpengine.wording import counted
@@ -120,6 +121,7 @@ class Work:
             lacking = sum(name not in job.tables for job in self.plate.jobs)
             if lacking:
                 say(f"{counted(lacking, 'job')} without {name}.csv")
+        self._notes += self._uneven(spill)
         for name, columns in spill.mixed.items():
             first = ", ".join(sorted(columns)[:_SHOWN])
             more = ", ..." if len(columns) > _SHOWN else ""
@@ -136,6 +138,16 @@ class Work:
             objects = "no table of objects has a Parent_ column to another"
             alone = set(spill.kinds) == {IMAGE}
             say(f"no joined table: {'there are no objects' if alone else objects}")
+
+    def _uneven(self, spill: Spill) -> Iterator[str]:
+        """Columns that only some jobs have, a line a table."""
+        for name, by_header in spill.headers.items():
+            headers = (
+                (names(header), len(jobs), self.plate.jobs[jobs[0]].job.id)
+                for header, jobs in by_header.items()
+            )
+            if found := in_some_jobs(name, headers):
+                yield str(found)
 
     def _write(self, tables: Tables) -> dict[str, Path]:
         """Write all files to the scratch folder. Raises InputError if rows are lost."""

@@ -1,4 +1,4 @@
-"""The report of a step: one HTML page, made from the ledger alone."""
+"""The report of a step: one HTML page, made from the ledger."""
 
 from dataclasses import dataclass
 from pathlib import Path

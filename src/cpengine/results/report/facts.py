@@ -22,8 +22,11 @@ from cpengine.ledger.standing import JobState, Standing, Verdict
 from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
+from cpengine.results.collect.names import files_of
+from cpengine.results.columns import SomeColumns, in_some_jobs, names
 from cpengine.run.session import Steps, Todo
 from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
 
 PHASES = ("fetching", "waiting", "running", "publishing")
 MOST_JOBS = 200_000
@@ -71,6 +74,17 @@ class ModuleTime:
 
 
 @dataclass(slots=True)
+class Header:
+    """The columns that the CSVs of some jobs have in common."""
+
+    job: str
+    """The id of one of the jobs,"""
+    key: str
+    """and where its CSV is."""
+    jobs: int = 0
+
+
+@dataclass(slots=True)
 class Facts:
     """What is known of one step."""
 
@@ -93,6 +107,12 @@ class Facts:
     modules: defaultdict[str, ModuleTime] = field(
         default_factory=lambda: defaultdict(ModuleTime)
     )
+    headers: defaultdict[str, dict[str, Header]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """By table and digest of the columns, of done jobs."""
+    columns: Sequence[SomeColumns] = ()
+    """What only some jobs have, of tables that are not all alike."""
     versions: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many jobs ran with a version, by (name, version)."""
     failed: list[Outcome] = field(default_factory=list)
@@ -106,6 +126,8 @@ class Facts:
             self.failed.append(outcome)
         if outcome.started:  # else the machine was lost, or another worker ran it
             self.ran.append(_ran(number, outcome))
+        if outcome.done and outcome.columns:
+            self._add_columns(outcome)
         self.versions.update(outcome.versions.items())
         for name, seconds in outcome.module_s.items():
             module = self.modules[name]
@@ -115,6 +137,13 @@ class Facts:
             if name not in self.measures:
                 self.measures[name] = array("d", [math.nan]) * len(self.groups)
             self.measures[name][number] = value
+
+    def _add_columns(self, outcome: Outcome) -> None:
+        for table, name in files_of(outcome.files).tables.items():
+            if digest := outcome.columns.get(name):
+                key = f"{outcome.job.destination}/{name}"
+                first = Header(outcome.job.id, key)
+                self.headers[table].setdefault(digest, first).jobs += 1
 
 
 def gather(
@@ -148,6 +177,7 @@ def gather(
         runs=_runs(ledger),
     )
     _read(facts, ledger, todo.standings)
+    facts.columns = list(_uneven(facts.headers, ledger.storage))
     if facts.runs and not facts.runs[-1]["ended"]:
         sign = heartbeat.sign_of(ledger, facts.runs[-1]["id"])
         facts.sign = sign if sign and sign.alive else None
@@ -176,6 +206,22 @@ def _read(facts: Facts, ledger: Ledger, standings: Iterable[Standing]) -> None:
         for outcome in ledger.outcomes(some):
             facts.add(numbers[outcome.job.id], outcome)
     facts.ran.sort(key=lambda job: (job.started, job.number))
+
+
+def _uneven(
+    headers: Mapping[str, Mapping[str, Header]], storage: Storage
+) -> Iterable[SomeColumns]:
+    """What only some jobs have: columns are asked for where they differ."""
+    for table, by_digest in headers.items():
+        some = list(by_digest.values()) if len(by_digest) > 1 else []
+        lines = each(storage.first_line, [header.key for header in some])
+        found = [
+            (names(line.decode(errors="replace")), header.jobs, header.job)
+            for header, line in zip(some, lines, strict=True)
+            if line
+        ]
+        if uneven := in_some_jobs(table, found):
+            yield uneven
 
 
 def _marker(standing: Standing) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -62,6 +63,7 @@ def of(facts: Facts, links: Links) -> dict[str, Any]:
         "slowest": _placed(figures.slowest(facts), place),
         "memory": _memory(facts, place),
         "failures": _failures(facts),
+        "columns": [asdict(some) | {"note": str(some)} for some in facts.columns],
         "runs": list(facts.runs[-_MOST_RUNS:]),
         "older_runs": max(0, len(facts.runs) - _MOST_RUNS),
         "versions": figures.versions(facts),
