@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 TIMES, PLACES = ("ExecutionTime_",), ("PathName_", "URL_")
 TIMESTAMP = "Run_Timestamp"
@@ -25,6 +26,30 @@ def experiment(data: bytes) -> dict[str, str]:
     header, *rows = csv.reader(io.StringIO(data.decode(), newline=""))
     assert header == ["Key", "Value"]
     return dict(rows)
+
+
+def moved(data: bytes, output: str, place: str) -> bytes:
+    """A table as CellProfiler would have written it with its output in another place.
+
+    Read and written again as CSV, since a path may need quotes that another does not.
+    """
+    scheme, _, path = place.rpartition("://")
+    url = (f"{scheme}://" if scheme else "file:") + quote(path)
+    rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    text = io.StringIO()
+    csv.writer(text).writerows(
+        [
+            _moved(_moved(cell, f"file:{quote(output)}", url), output, place)
+            for cell in row
+        ]
+        for row in rows
+    )
+    return text.getvalue().encode()
+
+
+def _moved(cell: str, start: str, to: str) -> str:
+    rest = cell.removeprefix(start)
+    return to + rest if rest != cell and rest[:1] in ("", "/") else cell
 
 
 def lasting(name: str, data: bytes) -> object:

@@ -33,7 +33,7 @@ from cpengine.events import (
     ProcessEachJob,
     ignore,
 )
-from cpengine.job import csv_columns, image_measures
+from cpengine.job import csv_columns, image_measures, saved_places
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.publish import publish
 from cpengine.job.stage import Staged, Stager
@@ -193,9 +193,11 @@ class _Attempt:
         if self.ended.reason is not FailureKind.CANCELLED:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
             lease.ended(self.ended.peak_memory, out_of_memory=short)
-        files = verify(self.ended, folder, self.job)
-        self.measures = image_measures.of(folder / "output", files)
-        self.columns = csv_columns.digests(folder / "output", files)
+        files, output = verify(self.ended, folder, self.job), folder / "output"
+        place = self.ledger.storage.url(self.job.destination)
+        files |= saved_places.correct(output, files, place)
+        self.measures = image_measures.of(output, files)
+        self.columns = csv_columns.digests(output, files)
         return files
 
     def _limits(self, lease: Lease) -> Limits:
