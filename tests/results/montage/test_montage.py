@@ -13,6 +13,7 @@ from PIL import Image
 
 from cpengine.errors import ConfigError
 from cpengine.inputs import loaddata
+from cpengine.model import Outcome
 from cpengine.planning.step_tables import read_table
 from cpengine.project import Project
 from tests import build
@@ -172,16 +173,21 @@ def test_a_kind_is_chosen_by_its_name_or_its_files(built: Built, pattern: str) -
     assert made(built, "--image", pattern).facts["kind"] == "masks"
 
 
-def test_pictures_that_jobs_share_a_folder_for_are_found(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["{well}_s{site}_z3_DNA.png", "{at}_z3_DNA.png"])
+def test_pictures_that_jobs_share_a_folder_for_are_found(
+    tmp_path: Path, name: str
+) -> None:
     """As zproj's are: one folder a plate, one job a site."""
     built = build.project(
         tmp_path, pipeline="Zproj.cppipe", data_file="load_data_unprojected.csv"
     )
-    place = tmp_path / "projects/proj/B1/images_projected/P1"
-    for well in ("A01", "A02"):
-        for site in "12":
-            name = f"{well}_s{site}_z3_DNA.png"
-            write(place / name, png(colour(well, site)))
+    step = built.project()
+    for at, job in enumerate(step.plan("zproj").jobs):
+        _, well, site = (value for _, value in job.group)
+        file = name.format(well=well, site=site, at=1000 - at)
+        write(tmp_path / job.destination / file, png(colour(well, site)))
+        done = Outcome(job, files={file: 1}, versions={"cellprofiler": "4.2.8.1"})
+        step.ledger(step.step("zproj")).record(done)
     result = call(built, "--json", step="zproj")
     assert result.exit_code == 0, result.stderr
     ((kind,),) = (plate["kinds"] for plate in json.loads(result.stdout)["plates"])

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from cpengine.results.montage.names import (
     PlateSites,
     PublishedPicture,
@@ -56,6 +58,32 @@ def test_a_folder_is_part_of_the_kind() -> None:
 
 def test_the_plate_s_name_is_no_part_of_the_kind() -> None:
     assert list(kinds_of("P1_WELL_s1_outlines.png")) == ["outlines"]
+
+
+@pytest.mark.parametrize("plate", ["BR1", "BR00117035", "P1", "A", "2024_01_15"])
+@pytest.mark.parametrize("job", ["of a well", "of the plate"])
+@pytest.mark.parametrize("end", ["", "_Cells"])
+def test_the_plate_s_name_may_stand_right_before_the_well_s(
+    plate: str, job: str, end: str
+) -> None:
+    wells = ("A01", "A02", "B10")
+    files = [
+        PublishedPicture(w, f"{plate}{w}{end}.png", w if job == "of a well" else "")
+        for w in wells
+    ]
+    sites = PlateSites(plate, {well: ["1", "2"] for well in wells})
+    found = {(well, "1"): well for well in wells}
+    assert kinds(files, sites) == {end.strip("_") or "picture": found}
+
+
+def test_the_well_of_the_job_may_stand_right_before_the_site_s_number() -> None:
+    names = ("P1WELL1.png", "P1WELL2.png")
+    assert kinds_of(*names) == {"picture": both("P1WELLSITE.png")}
+
+
+def test_a_number_of_the_well_is_no_site() -> None:
+    files = [PublishedPicture(w, f"x{n}.png", w) for n, w in enumerate(SITES.wells, 1)]
+    assert kinds(files, SITES) == {"x": {("A01", "1"): "A01", ("B10", "1"): "B10"}}
 
 
 def test_a_number_that_is_the_same_for_all_is_part_of_the_kind() -> None:

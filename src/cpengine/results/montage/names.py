@@ -1,7 +1,8 @@
 """Tell from the names of published pictures what each shows: kind, well and site. Pure.
 
 A name is a kind's, once plate, well, site and the digits that vary with them are taken
-out: `A01_s1--outlines.png` and `B07_s3--outlines.png` are both `outlines`.
+out: `A01_s1--outlines.png` and `B07_s3--outlines.png` are both `outlines`. Which well a
+picture is of is what its job's group says, if that has one; else its name.
 """
 
 import posixpath
@@ -105,8 +106,7 @@ def kinds(
 
 
 def _parsed(file: PublishedPicture, sites: PlateSites) -> _Parsed:
-    text = posixpath.splitext(file.name)[0]
-    text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(sites.plate)}(?![A-Za-z0-9])", "", text)
+    text = _without_plate(posixpath.splitext(file.name)[0], file.well, sites)
     well, text = _without_well(text, file.well, sites)
     site, text = _without_site(text, well, file.site, sites)
     text = _clean(text)
@@ -114,12 +114,26 @@ def _parsed(file: PublishedPicture, sites: PlateSites) -> _Parsed:
     return _Parsed(file.key, well, site, re.sub(r"\d+", "#", text), numbers)
 
 
+def _without_plate(text: str, well: str, sites: PlateSites) -> str:
+    """A text without the plate's name, which may stand right before a well's."""
+
+    def rest(found: re.Match[str]) -> str:
+        after = text[found.end() :]
+        next_well = _WELLS.match(after)
+        ends = not after[:1].isalnum() or (well and after.startswith(well))
+        return "" if ends or (next_well and sites.well(next_well[0])) else found[0]
+
+    return re.sub(rf"(?<![A-Za-z0-9]){re.escape(sites.plate)}", rest, text)
+
+
 def _without_well(text: str, well: str, sites: PlateSites) -> tuple[str, str]:
-    """The well, and the text without its name."""
+    """The well, by its job if that has one; and the text without its name."""
     for found in _WELLS.finditer(text):
         named = sites.well(found[0])
         if named and well in ("", named):
             return named, text[: found.start()] + text[found.end() :]
+    if well:  # more digits may follow
+        text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(well)}", "", text, count=1)
     return well, text
 
 
@@ -169,9 +183,12 @@ def _site_place(
     values: Sequence[Mapping[Shown, set[str]]],
     sites: PlateSites,
 ) -> int | None:
-    """The place in the names that has the number of a site, if one has."""
+    """The place in the names that has the number of a site, if one has.
+
+    It differs between the pictures of a well; else it may as well be the well's.
+    """
     for number, by_well in enumerate(values):
-        several = len(set().union(*by_well.values())) > 1
+        several = any(len(some) > 1 for some in by_well.values())
         if several and all(sites.site(p.well, p.numbers[number]) for p in those):
             return number
     return None

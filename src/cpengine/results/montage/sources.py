@@ -14,6 +14,8 @@ from cpengine.errors import ConfigError, InputError
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.table_groups import missing_keys
 from cpengine.inputs.table_images import image_files
+from cpengine.ledger.ledger import Ledger, step_ledger
+from cpengine.ledger.marker import MarkerState
 from cpengine.model import Job
 from cpengine.planning.plan import Plan, plate_of, suggestion
 from cpengine.planning.project import ResolvedProject
@@ -139,8 +141,9 @@ def pictures(
 def _published(
     project: ResolvedProject, plate: PlateImages, patterns: Sequence[str]
 ) -> list[Picture]:
-    storage = project.places.outputs
-    files = [file for file in _files(storage, plate.jobs) if names.is_picture(file.key)]
+    storage, step = project.places.outputs, project.step(plate.jobs[0].step)
+    found = _files(step_ledger(project, step), plate.jobs)
+    files = [file for file in found if names.is_picture(file.key)]
     known = names.kinds(files, plate.sites)
     where = f"{plate.jobs[0].step} {plate.sites.plate}"
     if not known:
@@ -169,18 +172,32 @@ def _fits(pattern: str, kind: str, keys: Iterable[str]) -> bool:
     return fnmatch(kind, pattern) or any(fnmatch(file, pattern) for file in files)
 
 
-def _files(storage: Storage, jobs: Sequence[Job]) -> Iterator[PublishedPicture]:
+def _files(ledger: Ledger, jobs: Sequence[Job]) -> Iterator[PublishedPicture]:
     """What the jobs of a plate have published, from listings."""
     sharing: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         sharing[job.destination].append(job)
     firsts = [those[0] for those in sharing.values()]
-    for job, tree in zip(firsts, published.trees(storage, firsts), strict=True):
+    owners = _owners(ledger, [job for job in jobs if job.shares_place])
+    trees = published.trees(ledger.storage, firsts)
+    for job, tree in zip(firsts, trees, strict=True):
         alone = len(sharing[job.destination]) == 1
-        group = dict(job.group) if alone else {}
         for name in tree:
             key = f"{job.destination}/{name}"
+            group = dict(job.group) if alone else owners.get(key, {})
             yield PublishedPicture(key, name, group.get(WELL, ""), group.get(SITE, ""))
+
+
+def _owners(ledger: Ledger, jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
+    """By key, the group of the job that published it, of jobs that share folders."""
+    found = ledger.markers() if jobs else {}
+    markers = [name for job in jobs for name in found.get(job.id, ())]
+    done = [name for name in markers if name.endswith(f".{MarkerState.DONE}")]
+    return {
+        f"{outcome.job.destination}/{name}": dict(outcome.job.group)
+        for outcome in ledger.outcomes(done)
+        for name in outcome.files
+    }
 
 
 def _channel(project: ResolvedProject, plate: PlateImages, name: str) -> Source:
