@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cpengine import rules
 from cpengine.inputs.loaddata import Table
@@ -12,6 +12,7 @@ from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
 
 _MOST_NAMED = 5
+_Files = Mapping[str, Sequence[str]]
 
 
 def other_plate(table: Table, folder: str) -> Iterator[Finding]:
@@ -67,7 +68,9 @@ def doubts(table: Table) -> Iterator[Finding]:
             "add FileName_ and PathName_ columns for each channel",
         )
     yield from _uneven(table)
-    yield from _same_files(table)
+    files = _own_files(table)
+    yield from _same_in_row(table, files)
+    yield from _same_in_sites(table, files)
     yield from _other_illum(table)
 
 
@@ -98,51 +101,76 @@ def _fewer(
         )
 
 
-def _same_files(table: Table) -> Iterator[Finding]:
-    """Files that stand for two channels or two sites."""
-    paths = list(_paths(table))
-    own = [name for name in table.images if not name.startswith("Illum")]
-    row = next(
-        (i for i, files in enumerate(paths) if len(set(files)) < len(files)), None
-    )
-    if row is not None:
-        again = next(path for path in paths[row] if paths[row].count(path) > 1)
-        both = [n for n, path in zip(own, paths[row], strict=True) if path == again]
-        yield rules.CSV_SAME_FILE.found(
-            table.where(row),
-            f"{' and '.join(both)} are the same file, {again}",
-            "correct the column that was copied",
-        )
-    first: dict[tuple[str, ...], int] = {}
-    for row, files in enumerate(paths):
-        if files and first.setdefault(files, row) != row:
+def _same_in_row(table: Table, files: _Files) -> Iterator[Finding]:
+    """Files that stand for two channels of a site."""
+    for row, paths in enumerate(zip(*files.values(), strict=True)):
+        given = list(filter(None, paths))
+        if len(set(given)) < len(given):
+            again = next(path for path in given if given.count(path) > 1)
+            both = [n for n, path in zip(files, paths, strict=True) if path == again]
+            yield rules.CSV_SAME_FILE.found(
+                table.where(row),
+                f"{' and '.join(both)} are the same file, {again}",
+                "correct the column that was copied",
+            )
+            return
+
+
+def _same_in_sites(table: Table, files: _Files) -> Iterator[Finding]:
+    """Files that stand for two sites: in all channels, else in one.
+
+    A channel with a file for every two rows or more shares its files on purpose.
+    """
+    rows = list(zip(*files.values(), strict=True))
+    own = {
+        n: some
+        for n, some in files.items()
+        if len(some) / 2 < len(set(some)) < len(some)
+    }
+    of_site = sites(table) if own and set(SITE_KEYS) <= set(table.names) else None
+    for name, named in {"": rows, **own}.items():
+        pair = _first_again(named, of_site if name else None)
+        if pair:
+            row, before = pair
+            what = f"{name} is the same file" if name else "has the same files"
             yield rules.CSV_FILE_AGAIN.found(
                 table.where(row),
-                f"has the same files as line {table.lines[first[files]]}",
+                f"{what} as in line {table.lines[before]}",
                 "correct the row that was copied",
             )
             return
 
 
-def _paths(table: Table) -> Iterator[tuple[str, ...]]:
-    """The files of each row's own channels."""
-    columns: list[Sequence[str]] = []
+def _first_again(
+    named: Sequence[Sequence[str]], of_site: Sequence[object] | None
+) -> tuple[int, int] | None:
+    """The first row that names what another site's row names, and that row."""
+    first: dict[Sequence[str], int] = {}
+    for row, value in enumerate(named):
+        before = first.setdefault(value, row)
+        other = of_site is None or of_site[before] != of_site[row]
+        if before != row and other and any(value):
+            return row, before
+    return None
+
+
+def _own_files(table: Table) -> _Files:
+    """The file of each row by channel, empty where it has none.
+
+    Without illumination functions; nothing where a file may hold many images.
+    """
+    found: dict[str, Sequence[str]] = {}
+    if any(name.startswith(("Series_", "Frame_")) for name in table.header):
+        return found
     for image, where in table.images.items():
         if image.startswith("Illum"):
             continue
         if where.url:
-            columns.append(table.column(where.url))
+            found[image] = table.column(where.url)
         elif where.file and where.path:
             pairs = zip(table.column(where.path), table.column(where.file), strict=True)
-            columns.append([f"{folder}/{name}" for folder, name in pairs])
-    series = [
-        table.column(name)
-        for name in table.header
-        if name.startswith(("Series_", "Frame_"))
-    ]
-    if series:  # one file holds many images
-        return iter(())
-    return zip(*columns, strict=True)
+            found[image] = [name and f"{folder}/{name}" for folder, name in pairs]
+    return found
 
 
 def _other_illum(table: Table) -> Iterator[Finding]:
