@@ -62,6 +62,18 @@ have seen, had it run. Errors stop a run, unless it is given `--unchecked`; warn
 not. `cpengine check --strict` takes warnings for errors, `--json` is for programs, and
 `--on slurm` and the like also ask whether that place would take the jobs.
 
+A rule that is wrong about your pipeline can be set to warn, or left out:
+
+```toml
+[check]
+grouping-differs = "warn"
+sites-missing = "off"
+```
+
+This holds for the rules below but these, which guard against wrong or mixed results:
+{guards}. What keeps jobs from being made stays an error, too. The record of each run
+has the rules that were set.
+
 It takes listings, and no request an image: see
 [performance](../explanation/performance.md). Images are looked at for the jobs that are
 left; those that an earlier step of the same command makes may be missing yet. Where
@@ -82,6 +94,13 @@ ENVIRONMENT = {
     "TMPDIR": "Where scratch folders go, unless `executors.local.scratch` is set.",
 }
 
+CHECK = """\
+## `[check]`
+
+Rules of `cpengine check` by name, each `"warn"` (it does not stop a run) or `"off"` (it
+is left out): `grouping-differs = "warn"`. Their names, and which cannot be set:
+[troubleshooting](../how-to/troubleshooting.md).
+"""
 SECTIONS = {
     "ProjectSection": "[project]",
     "StorageSection": "[storage]",
@@ -125,7 +144,9 @@ def pages() -> dict[str, str]:
 def troubleshooting_page() -> str:
     """What `cpengine check` looks for: one table a section."""
     sections = dict.fromkeys(rule.section for rule in RULES.values())
-    lines = TROUBLESHOOTING.format(made=MADE).splitlines()
+    guards = ", ".join(f"`{rule.name}`" for rule in RULES.values() if rule.guards)
+    text = TROUBLESHOOTING.format(made=MADE, guards=guards)
+    lines = text.splitlines()
     for section in sections:
         lines += [
             f"## {section}",
@@ -230,6 +251,8 @@ def project_file_page() -> str:
     lines = [
         *_project_file_head(),
         *(line for name in SECTIONS for line in _section(name, schema["$defs"][name])),
+        *CHECK.splitlines(),
+        "",
         "## The file that `cpengine init` writes",
         "",
         "```toml",

@@ -30,6 +30,8 @@ class Rule:
     cure: str
     """What to do, for any place that breaks it."""
     severity: Severity = Severity.ERROR
+    guards: bool = False
+    """Whether results would be wrong, mixed or overwritten unseen: never softened."""
 
     def found(self, place: str, cause: str, cure: str) -> "Finding":
         """A place that breaks the rule."""
@@ -73,6 +75,16 @@ RULES: dict[str, Rule] = {}
 """All rules by name, in the order of the troubleshooting page."""
 
 
+_GUARDS = frozenset(
+    """
+    csv-file-again csv-illum-of-other-plate csv-quotes csv-row-longer csv-same-file
+    csv-site-twice export-elsewhere export-to-database group-names-clash
+    group-value-unfit group-values-read-as-one input loaddata-range-of-rows
+    output-structure pipeline-newer saves-over-itself
+    """.split()  # noqa: SIM905 (as a list it would take twenty lines)
+)
+
+
 def _rule(
     name: str,
     section: str,
@@ -81,7 +93,8 @@ def _rule(
     cure: str,
     severity: Severity = Severity.ERROR,
 ) -> Rule:
-    rule = RULES[name] = Rule(name, section, title, symptom, cure, severity)
+    guards = name in _GUARDS
+    rule = RULES[name] = Rule(name, section, title, symptom, cure, severity, guards)
     return rule
 
 

@@ -231,6 +231,13 @@ def test_each_run_leaves_a_record(ran: Built) -> None:
     assert len(list(runs.iterdir())) == 2
 
 
+def test_the_record_has_the_rules_that_were_set(built: Built) -> None:
+    text = built.toml.read_text() + '[check]\nimage-missing = "warn"\n'
+    built.toml.write_text(text)
+    call("run", "analysis", "-C", built.root)
+    assert status(built)["run"]["softened"] == {"image-missing": "warn"}
+
+
 def test_a_marker_tells_what_the_job_took(ran: Built) -> None:
     folder = ran.root / "projects/proj/workspace/cpengine/B1/analysis/markers"
     (marker,) = folder.glob("P1-A01-1~*.done")

@@ -10,6 +10,7 @@ from cpengine import config
 from cpengine.config import ProjectFile, template
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
+from cpengine.rules import RULES, Rule
 
 GOOD = '[project]\nname = "proj"\nbatch = "B1"\n'
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "cpengine.schema.json"
@@ -199,6 +200,35 @@ def test_step_of_ones_own_must_say_what_it_is(
 def test_misspelt_step_is_reported_with_its_nearest(step: str, path: Path) -> None:
     (line,) = refusal(path, f"{GOOD}[steps.{step}x]\n")
     assert f"(did you mean {step}?)" in line
+
+
+# Rules of the check
+
+
+def test_rules_can_be_softened(path: Path) -> None:
+    file = load(path, f'{GOOD}[check]\ngrouping-differs = "warn"\n')
+    assert file.check == {"grouping-differs": "warn"}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES.values() if rule.guards])
+def test_rules_that_guard_results_cannot(rule: Rule, path: Path) -> None:
+    (line,) = refusal(path, f'{GOOD}[check]\n{rule.name} = "warn"\n')
+    assert line.startswith(f"check.{rule.name}: guards against wrong or mixed results")
+
+
+def test_each_wrong_rule_is_a_line_with_its_nearest(path: Path) -> None:
+    text = f'{GOOD}[check]\ngroup-differs = "off"\nq = "off"\ninput = "off"\n'
+    assert refusal(path, text) == [
+        "check.group-differs: is no rule: did you mean grouping-differs?",
+        "check.q: is no rule: see docs/how-to/troubleshooting.md",
+        "check.input: guards against wrong or mixed results and cannot be set: remove "
+        "the line",
+    ]
+
+
+def test_rules_are_not_made_stricter(path: Path) -> None:
+    (line,) = refusal(path, f'{GOOD}[check]\ngrouping-differs = "error"\n')
+    assert line.endswith("is not allowed: input should be 'warn' or 'off'")
 
 
 # The file that `cpengine init` writes

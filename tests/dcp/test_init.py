@@ -291,7 +291,7 @@ def test_a_section_is_put_beside_its_like() -> None:
     more = {"steps.illum.groups": "layout", "executors.aws.steps.illum.machines": 2}
     text = template.project_file(name="p", batch="b", root=".", more=more)
     headers = re.findall(r"^(?:# )?\[([\w.-]+)\]$", text, flags=re.MULTILINE)
-    assert headers.index("steps.illum") == headers.index("run") - 1
+    assert headers.index("steps.illum") == headers.index("check") - 1
     own = headers.index("executors.aws.steps.illum")
     assert headers[own - 1] == "executors.aws.steps.analysis"
     assert headers[own + 1] == "executors.aws.dcp"

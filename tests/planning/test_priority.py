@@ -74,7 +74,12 @@ def _record(ledger: Ledger, number: int, **plate_s: float) -> RunRecord:
     """Write the record of a run that began, and its end if it has times."""
     (ledger.storage.path("") / "any.cppipe").write_text("CellProfiler Pipeline:\n")
     begun = run_record.begin(
-        A, 1, executor="local", versions={}, workspace=ledger.storage
+        A,
+        1,
+        executor="local",
+        versions={},
+        workspace=ledger.storage,
+        softened={},
     )
     begun = replace(begun, id=f"{number:03}")
     begun.write(ledger)

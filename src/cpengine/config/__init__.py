@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError
 
@@ -17,7 +17,7 @@ from cpengine.config.executor_sections import (
     LocalSection,
     SlurmSection,
 )
-from cpengine.config.forms import PATTERNS, Name, Section
+from cpengine.config.forms import PATTERNS, Key, Name, Section
 from cpengine.config.project import (
     CellProfilerSection,
     DcpDoneSection,
@@ -31,6 +31,7 @@ from cpengine.config.project import (
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
+from cpengine.rules import RULES
 from cpengine.wording import did_you_mean
 
 __all__ = [
@@ -75,6 +76,9 @@ class ProjectFile(Section):
         {}, description="Built-in steps by name, and steps of your own."
     )
     cellprofiler: CellProfilerSection = CellProfilerSection()
+    check: dict[Key, Literal["warn", "off"]] = Field(
+        {}, description="Rules of the check that only warn, or are left out, by name."
+    )
     run: RunSection = RunSection()
     qc: QcSection = QcSection()
     executors: ExecutorsSection = ExecutorsSection()
@@ -92,6 +96,7 @@ def load(path: Path) -> ProjectFile:
     file = _checked(ProjectFile, path, _read(path, missing))
     _check_plates(path, file)
     _check_steps(path, file)
+    _check_rules(path, file)
     if file.cellprofiler.path and file.cellprofiler.image:
         raise ConfigError(
             f"{path}: cellprofiler.image: cellprofiler.path is set, too: remove one"
@@ -217,6 +222,22 @@ def _check_steps(path: Path, file: ProjectFile) -> None:
         raise ConfigError(
             f"{path}: storage.source: is missing: layout 'cpg' needs it (source_4)"
         )
+
+
+def _check_rules(path: Path, file: ProjectFile) -> None:
+    """Refuse to soften what is no rule, or what guards results."""
+    lines = []
+    for name in file.check:
+        if name not in RULES:
+            hint = did_you_mean(name, RULES) or "see docs/how-to/troubleshooting.md"
+            lines.append(f"{path}: check.{name}: is no rule: {hint}")
+        elif RULES[name].guards:
+            lines.append(
+                f"{path}: check.{name}: guards against wrong or mixed results and "
+                "cannot be set: remove the line"
+            )
+    if lines:
+        raise ConfigError("\n".join(lines))
 
 
 def schema() -> str:

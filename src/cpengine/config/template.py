@@ -77,6 +77,11 @@ layout = "default"
 # min_file_size_bytes = 1
 # necessary_string = ""
 
+# Rules of `cpengine check` that only warn ("warn") or are left out ("off").
+[check]
+# grouping-differs = "warn"
+# sites-missing = "off"
+
 [run]
 # max_failures = 100      # default: stop when the first ten have all failed
 # notify = "https://..."  # a webhook; better in CPENGINE_NOTIFY, for it is a secret

@@ -52,6 +52,8 @@ class RunRecord:
     plugins: str | None
     jobs: int
     """How many it set out to run."""
+    softened: Mapping[str, str]
+    """Rules of the check that were set to `warn` or `off`."""
     then: str
     """The step that the same command runs next; empty if it is the last."""
     started: str
@@ -88,6 +90,7 @@ def begin(
     executor: str,
     versions: Mapping[str, str],
     workspace: Storage,
+    softened: Mapping[str, str],
     then: str = "",
 ) -> RunRecord:
     """The record of a run that starts now.
@@ -111,6 +114,7 @@ def begin(
         pipeline_sha256=hashlib.sha256(workspace.read(job.pipeline)).hexdigest(),
         plugins=job.plugins,
         jobs=jobs,
+        softened=softened,
         then=then,
         started=now(),
     )

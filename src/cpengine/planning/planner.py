@@ -132,7 +132,7 @@ class Planner:
         return Plan(self.step, jobs, derived, tuple(self.found))
 
     def _take(self, findings: Iterable[Finding]) -> None:
-        self.found |= dict.fromkeys(findings)
+        self.found |= dict.fromkeys(self.project.softened(findings))
 
     def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
@@ -140,7 +140,7 @@ class Planner:
             try:
                 file = self._file(*self._listing(folder, pipe), pipe, text)
             except InputError as error:  # the other plates may have some, too
-                self._take(error.findings)
+                self.found |= dict.fromkeys(error.findings)
                 self.broken = True
             else:
                 yield file

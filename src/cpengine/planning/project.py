@@ -3,7 +3,8 @@
 import os
 import posixpath
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -13,6 +14,7 @@ from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import BATCH_FILE, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
+from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.roots import Places
@@ -174,6 +176,16 @@ class ResolvedProject:
         """The usual name of a file, or another one where only that is there."""
         there = self.places.workspace.sizes(folder)
         return other if name not in there and other in there else name
+
+    def softened(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        """Findings as `[check]` has them: some only warn, some are left out."""
+        for finding in findings:
+            match self.file.check.get(finding.rule.name):
+                case "warn":
+                    rule = replace(finding.rule, severity=Severity.WARNING)
+                    yield replace(finding, rule=rule)
+                case None:
+                    yield finding
 
     def plates(self, step: Step) -> list[str]:
         """The plates of the batch, by the names of their folders.

@@ -285,6 +285,7 @@ class Steps:
             executor=backend.name,
             versions=backend.versions,
             workspace=self.project.places.workspace,
+            softened=self.project.file.check,
             then=then,
         )
 

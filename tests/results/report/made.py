@@ -84,6 +84,7 @@ def _record(
         executor="local",
         versions=versions,
         workspace=project.places.workspace,
+        softened={},
     )
     if ended:
         failed = sum(outcome.failure is not None for outcome in outcomes)
