@@ -95,13 +95,25 @@ def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('plates = "al"', 'project.plates: "al" is not allowed: input should be a'),
+        (
+            'plates = "al"',
+            'project.plates: "al" is not allowed: write a list: ["al"], o',
+        ),
         ("plates = []", "project.plates: [] is not allowed: list should have at"),
         ('plates = ["a/b"]', 'project.plates.0: "a/b" is not allowed: use no slash'),
         ('plates = [".."]', 'project.plates.0: ".." is not allowed: use no slash'),
+        ("app_name = 2026_11", "project.app_name: 202611 is not allowed: put quotes"),
+        ("app_name = 2026-11-22", 'project.app_name: "2026-11-22" is not allowed: put'),
+        ("plates = [2026_11]", "project.plates.0: 202611 is not allowed: put quotes"),
+        ("plates = 5", "project.plates: 5 is not allowed: write a list: [5], or input"),
+        (
+            '[steps.illum]\ngroup = "Metadata_Plate"',
+            'steps.illum.group: "Metadata_Plate" is not allowed: write a list: '
+            '["Metadata_Plate"]',
+        ),
         ('plates = ["P1", "P2", "P1"]', "project.plates: P1 twice: remove one"),
         ('app_name = "a/b"', 'project.app_name: "a/b" is not allowed: use no blank'),
-        ("[storage]\nroot = 3", "storage.root: 3 is not allowed: input should be a"),
+        ("[storage]\nroot = 3", "storage.root: 3 is not allowed: put quotes around it"),
         (
             '[storage]\nlayout = "s3"',
             "storage.layout: \"s3\" is not allowed: input should be 'default' or 'cpg'",
@@ -119,7 +131,7 @@ def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> No
         ("[plate]\nsites = 0", "plate.sites: 0 is not allowed: input should be gre"),
         ("[plate]\nsites = []", "plate.sites: [] is not allowed: input should be a"),
         ("[plate]\nsites = [-1]", "plate.sites.0: -1 is not allowed: input should"),
-        ('[plate]\nwells = "A01"', 'plate.wells: "A01" is not allowed: input should'),
+        ('[plate]\nwells = "A01"', 'plate.wells: "A01" is not allowed: write a list'),
         ('[plate]\npad_wells = "x"', 'plate.pad_wells: "x" is not allowed: input'),
         (
             '[steps.illum]\ngroup = ["Plate"]',
@@ -167,6 +179,32 @@ def test_broken_toml_tells_the_line(text: str, expected: str, path: Path) -> Non
     (line,) = refusal(path, text)
     assert line.startswith(expected)
     assert "(at line " in line
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("plates = [0041744]", "0041744"),
+        ("plates = [\n  0041744,\n]", "0041744"),
+        ('plates = ["P1", SQ00015167]  # two', "SQ00015167"),
+        ("app_name = 2026_11_22_Batch1", "2026_11_22_Batch1"),
+        ("app_name = Batch 1", "Batch 1"),
+        ("app_name = “lab”", "lab"),
+        ("[steps.illum]\ngroup = Metadata_Plate", "Metadata_Plate"),
+        ("[steps.illum]\ngroup = [Metadata_Plate]", "Metadata_Plate"),
+    ],
+)
+def test_text_without_quotes_is_quoted(line: str, text: str, path: Path) -> None:
+    (message,) = refusal(path, f"{GOOD}{line}\n")
+    assert message.startswith("cannot be read: ")
+    assert message.endswith(f': put quotes around it: "{text}"')
+
+
+@pytest.mark.parametrize(
+    "line", ["[steps.illum", "a b = 1", "plates", "[run]\nx = True", 'plates = ["P1"']
+)
+def test_other_broken_toml_has_no_such_advice(line: str, path: Path) -> None:
+    assert "quotes" not in refusal(path, f"{GOOD}{line}\n")[0]
 
 
 def test_file_that_is_no_text_is_refused(path: Path) -> None:

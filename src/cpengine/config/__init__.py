@@ -1,8 +1,10 @@
 """The project file `cpengine.toml`: its keys, their checks and their messages."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
+from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
@@ -132,11 +134,39 @@ def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
 def _read(path: Path, missing: str) -> dict[str, Any]:
     """Read a TOML file; `missing` says what to do where there is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: is not there: {missing}") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        cure = _quotes_missing(text, str(error))
+        raise ConfigError(f"{path}: cannot be read: {error}{cure}") from error
+
+
+def _quotes_missing(text: str, error: str) -> str:
+    """What to do where a text without quotes is what TOML cannot read; else nothing."""
+    place = re.search(r"at line (\d+)", error)
+    line = text.splitlines()[int(place[1]) - 1] if place else ""
+    _, equals, value = line.partition("=")
+    if not equals and "Unclosed array" not in error:
+        return ""
+    for part in re.split(r"[,\[\]]", (value or line).partition("#")[0]):
+        word = part.strip(" \t“”„")
+        if word and not set(word) & set("\"'{}") and not _is_value(part):
+            return f': put quotes around it: "{word}"'
+    return ""
+
+
+def _is_value(text: str) -> bool:
+    """Whether TOML reads a text as a value; `True` is for it as good as one."""
+    try:
+        tomllib.loads(f"key = {text.lower()}")
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
 
 
 def _checked(model: type[_Model], path: Path, data: dict[str, Any]) -> _Model:
@@ -176,6 +206,11 @@ def _allowed(item: Any) -> str:
     if item["type"] == "string_pattern_mismatch":
         return PATTERNS[item["ctx"]["pattern"]]
     text: str = item["msg"]
+    value = item["input"]
+    if item["type"] == "string_type" and isinstance(value, int | float | date | time):
+        text = "Put quotes around it"  # 2026_11_22 is a number for TOML
+    if item["type"] == "list_type" and not isinstance(value, dict):
+        text = f"Write a list: [{json.dumps(value, default=str)}]"
     return text[0].lower() + text[1:]
 
 
