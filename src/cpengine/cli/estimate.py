@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cli.base import (
     BAD_INPUT,
     OK,
@@ -27,7 +28,6 @@ from cpengine.cli.base import (
 )
 from cpengine.errors import ConfigError, InputError
 from cpengine.executors.retry import causes
-from cpengine.job.machine import find_cellprofiler
 from cpengine.project import Project
 from cpengine.results.estimate import Estimate, StepEstimate, Where, text
 from cpengine.results.estimate import estimate as estimate_steps
@@ -66,10 +66,12 @@ def estimate(
     if pilot and force:
         raise ConfigError("--pilot and --force: a pilot runs what is left: drop one")
     project = Project.load(folder)
-    version = project.cellprofiler().version if pilot else version_or_none(project)
-    todo = Steps(project, steps, part_of(plate, well, site), version, force)
+    cellprofiler = project.cellprofiler() if pilot else None
+    version = cellprofiler.version if cellprofiler else version_or_none(project)
+    part = part_of(plate, well, site)
+    todo = Steps(project, steps, part, version, force, program=cellprofiler)
     where = Where(on, workers)
-    pilots = _pilots(todo, where, pilot) if pilot else []
+    pilots = _pilots(todo, where, pilot, cellprofiler) if pilot and cellprofiler else []
     measured = {piloted.result.step: piloted.outcomes for piloted in pilots}
     found = estimate_steps(todo, where, measured)
     if as_json:
@@ -81,9 +83,17 @@ def estimate(
     raise typer.Exit(BAD_INPUT if nothing else SOME_FAILED if failed else OK)
 
 
-def _pilots(todo: Steps, where: Where, count: int) -> list[Piloted]:
-    """Run a few jobs of each step that can run; say why others cannot."""
-    cellprofiler = find_cellprofiler(todo.project)
+def _pilots(
+    todo: Steps, where: Where, count: int, cellprofiler: CellProfiler
+) -> list[Piloted]:
+    """Run a few jobs of each step that can run; say why others cannot yet.
+
+    Raises
+    ------
+    InputError
+        `cpengine run` would refuse the steps, too.
+    """
+    todo.plans()
     workers = where.workers if where.on == "local" else None
     done = []
     for name in todo.names:

@@ -7,6 +7,7 @@ import pytest
 from cpengine.plates import Part
 from cpengine.results import estimate
 from cpengine.run.session import Steps
+from tests import build
 from tests.build import Built, change
 from tests.cli.test_cli import built, faults
 from tests.cli.test_cli import call as cpengine
@@ -124,12 +125,33 @@ def test_jobs_of_a_pilot_that_fail_are_reported_with_a_cure(built: Built) -> Non
     assert "measured: 1 job on " in result.stdout
 
 
-def test_a_pilot_of_a_step_that_cannot_run_yet_says_why(built: Built) -> None:
+def test_a_pilot_refuses_what_a_run_refuses(built: Built) -> None:
     (built.illum / "P1_IllumDNA.npy").unlink()
+    change(built.pipeline, "Plate,Well,Site", "Plate,Well")
     result = call("analysis", "-C", built.root, "--pilot", "2")
-    assert result.exit_code == 2
-    assert "analysis: no pilot: " in result.stderr
+    run = cpengine("run", "analysis", "-C", built.root)
+    assert (result.exit_code, result.stderr) == (2, run.stderr)
+    assert result.stdout == ""
+    assert "groups by Plate, Well, the step by" in result.stderr
     assert "P1_IllumDNA.npy is not there" in result.stderr
+
+
+def test_a_pilot_of_a_step_that_cannot_run_yet_says_why(built: Built) -> None:
+    made = f"{build.MOUNT}/projects/proj/workspace/analysis/B1/P1/analysis/P1-A01-2"
+    rows = build.image_sets("P1", "x", ["A01"], ["2"])
+    row = rows[0] | {"FileName_OrigDNA": "Image.csv", "PathName_OrigDNA": made}
+    row = {key: value for key, value in row.items() if "Illum" not in key}
+    build.write(built.csv.with_name("next.csv"), build.csv_text([row]))
+    pipeline = built.pipeline.read_text().replace("IllumDNA", "OrigDNA")
+    build.write(built.pipeline.with_name("next.cppipe"), pipeline)
+    keys = '["Metadata_Plate", "Metadata_Well", "Metadata_Site"]'
+    step = f'data_file = "next.csv"\noutput = "next"\ngroup = {keys}\n'
+    toml = f'[steps.next]\npipeline = "next.cppipe"\n{step}'
+    built.toml.write_text(built.toml.read_text() + toml)
+    result = call("analysis", "next", "-C", built.root, "--pilot", "1")
+    assert "next: no pilot: " in result.stderr
+    assert "P1-A01-2/Image.csv is not there" in result.stderr
+    assert "analysis: measured: 1 job" in result.stdout
 
 
 def test_a_pilot_and_force_exclude_each_other(built: Built) -> None:

@@ -9,6 +9,7 @@ import pytest
 from cpengine.ledger.marker import MarkerState
 from cpengine.model import Outcome
 from cpengine.project import Project
+from tests.build import change
 from tests.executors.aws import plates
 from tests.executors.aws.conftest import loopback_only
 from tests.plain_runs import Cpengine, small_plate
@@ -61,6 +62,16 @@ def test_a_pilot_on_the_real_thing(tmp_path: Path, cpengine: Cpengine) -> None:
     assert both == pytest.approx(running)
     rest = cpengine("run", "analysis", "-C", project.folder)
     assert "analysis: 1 of 1 job done, 1 done before" in rest.stdout
+
+
+def test_a_pilot_refuses_what_cellprofiler_objects_to(tmp_path: Path) -> None:
+    project = small_plate(tmp_path / "plate", wells=1, sites=1)
+    pipeline = project.places.workspace.path(project.step("analysis").pipeline)
+    wanted = "Select the input objects:"
+    change(pipeline, f"{wanted}Nuclei", f"{wanted}Nucleus")
+    result = call("illum", "analysis", "-C", project.folder, "--pilot", "1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {pipeline}: module ")
 
 
 @pytest.fixture
