@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from cpengine import rules
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cli.base import (
     BAD_INPUT,
@@ -63,6 +64,7 @@ def check(
     with err.status("looking"):
         found = todo.checked()
         place = (*missing, *_executor(project, on, found, version))
+        place += () if names else (_no_pipelines(project),)
     if as_json:
         print_json(_json(found, place))
     else:
@@ -106,7 +108,21 @@ def _with_pipelines(project: Project) -> list[str]:
         name
         for name, step in there.items()
         if name in project.file.steps or not name.endswith("_persite")
-    ] or list(project.step_names)[:1]
+    ]
+
+
+def _no_pipelines(project: Project) -> Finding:
+    """Where pipelines are expected, and how they are named."""
+    workspace, folder = project.places.workspace, project.layout.pipelines
+    keys = (project.step(name).pipeline for name in project.step_names)
+    expected = dict.fromkeys(key.removeprefix(f"{folder}/") for key in keys)
+    others = sorted(name for name in workspace.sizes(folder) if ".cp" in name)
+    return rules.PIPELINE_MISSING.found(
+        workspace.url(folder),
+        f"has no pipeline of a step (it has {', '.join(others) or 'none at all'})",
+        f"put those that you need there, named {', '.join(expected)}, or set "
+        "steps.NAME.pipeline",
+    )
 
 
 def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, object]:

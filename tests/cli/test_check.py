@@ -1,0 +1,42 @@
+"""What `cpengine check` prints, and of which steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests import build
+from tests.build import Built
+from tests.cli.test_cli import built, call
+
+__all__ = ["built"]
+
+
+def findings(root: Path) -> list[dict[str, Any]]:
+    """All that is found, of the project and its steps."""
+    data = json.loads(call("check", "-C", root, "--json").stdout)
+    return data["place"] + [f for step in data["steps"] for f in step["findings"]]
+
+
+def test_without_pipelines_their_folder_and_names_are_one_finding(built: Built) -> None:
+    built.pipeline.rename(built.pipeline.with_name("mine.cppipe"))
+    result = call("check", "-C", built.root)
+    assert result.exit_code == 2
+    assert result.stdout.splitlines() == [
+        f"  error {built.pipeline.parent} [pipeline-missing]",
+        "    has no pipeline of a step (it has mine.cppipe)",
+        "    what to do: put those that you need there, named Zproj.cppipe, qc.cppipe, "
+        "illum.cppipe, assaydev.cppipe, analysis.cppipe, or set steps.NAME.pipeline",
+    ]
+
+
+def test_a_fresh_project_has_no_other_finding(built: Built, tmp_path: Path) -> None:
+    call("init", tmp_path / "new")
+    (finding,) = findings(tmp_path / "new")
+    assert finding["cause"] == "has no pipeline of a step (it has none at all)"
+    assert finding["place"].endswith("/workspace/pipelines/2026_01_01_Batch1")
+
+
+def test_the_check_starts_with_the_pipelines_that_are_there(built: Built) -> None:
+    build.write(built.pipeline.with_name("illum.cppipe"), build.pipeline_text("Plate"))
+    data = json.loads(call("check", "-C", built.root, "--json").stdout)
+    assert [step["step"] for step in data["steps"]] == ["illum", "analysis"]
