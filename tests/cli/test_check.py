@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cpengine.rules import CHANNEL_MISSING, CSV_MISSING
+from cpengine.run.session import once
 from tests import build
 from tests.build import Built
 from tests.cli.test_cli import built, call
@@ -40,3 +42,17 @@ def test_the_check_starts_with_the_pipelines_that_are_there(built: Built) -> Non
     build.write(built.pipeline.with_name("illum.cppipe"), build.pipeline_text("Plate"))
     data = json.loads(call("check", "-C", built.root, "--json").stdout)
     assert [step["step"] for step in data["steps"]] == ["illum", "analysis"]
+
+
+def test_what_two_steps_have_in_common_is_a_finding_of_the_first() -> None:
+    csv = CSV_MISSING.found("P1/load_data.csv", "is not there", "put it there")
+    illum, analysis = (
+        CHANNEL_MISSING.found("f.csv", f"has no ER, which {step} wants", "add ER")
+        for step in ("illum", "analysis")
+    )
+    dna = CHANNEL_MISSING.found("f.csv", "has no DNA, which qc wants", "add DNA")
+    assert once([[csv, illum], [analysis, csv, dna], [dna]]) == [
+        (csv, illum),
+        (dna,),
+        (),
+    ]

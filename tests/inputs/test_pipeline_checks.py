@@ -120,6 +120,22 @@ def test_image_that_the_csv_lacks_is_refused_once() -> None:
     )
 
 
+def test_image_and_function_of_one_channel_are_one_finding() -> None:
+    (line,) = findings(pipeline(), images=["OrigER"])
+    assert line.startswith("f.csv: has no columns for OrigDNA (did you mean OrigER?) ")
+    assert " and IllumDNA, which module 2 " in line
+    assert line.endswith("add FileName_OrigDNA and PathName_OrigDNA")
+
+
+def test_image_that_is_nearly_there_is_named() -> None:
+    wanted = module("MeasureTexture", 4, {"Select images to measure": "OrigBright"})
+    images = ["OrigDNA", "IllumDNA", "Origbright"]
+    (line,) = findings(pipeline(wanted), images=images)
+    assert "no columns for OrigBright (did you mean Origbright?), which" in line
+    (line,) = findings(pipeline(wanted), images=images[:2])  # is another channel
+    assert "no columns for OrigBright, which" in line
+
+
 def test_missing_function_points_to_the_illum_step() -> None:
     (line,) = findings(pipeline(), images=["OrigDNA"])
     assert line.endswith("PathName_IllumDNA, or run the illum step first")
@@ -150,4 +166,4 @@ def test_no_image_needs_no_column(value: str) -> None:
 
 def test_each_finding_gets_a_line() -> None:
     read = pipeline(module("CreateBatchFiles", 4, {}), tags="Plate", revision="500")
-    assert len(findings(read, images=[])) == 5
+    assert len(findings(read, images=[])) == 4

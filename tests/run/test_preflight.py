@@ -17,7 +17,7 @@ from cpengine.project import Project
 from cpengine.rules import RULES, Finding, Severity
 from cpengine.run.session import Steps
 from tests.plain_runs import Cpengine
-from tests.run.breaks import Break, cell, csv, module, pipe
+from tests.run.breaks import Break, cell, csv, dropped, module, pipe
 from tests.run.broken_projects import CASES
 
 
@@ -98,6 +98,22 @@ def test_what_cellprofiler_itself_objects_to_is_found(
         (finding,) = [f for f in found if f.rule.name == rule]
         assert cause in finding.cause
         assert finding.place.endswith("analysis.cppipe")
+
+
+@pytest.mark.cellprofiler
+def test_a_missing_channel_is_one_finding(
+    demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    dropped("FileName_OrigER")(root)
+    dropped("PathName_OrigER")(root)
+    ran = cpengine("check", "illum", "analysis", "-C", root)
+    assert re.search(r"^illum: 1 job, 10 image sets: 1 error$", ran.stdout, re.M)
+    assert re.search(r"^analysis: .*: 1 error, 1 of them above$", ran.stdout, re.M)
+    assert ran.stdout.count("what to do: ") == 1
+    ran = cpengine("run", "illum", "analysis", "-C", root)
+    assert len(ran.stderr.splitlines()) == 1
+    assert ran.stderr.endswith("add FileName_OrigER and PathName_OrigER\n")
 
 
 @pytest.mark.cellprofiler

@@ -28,7 +28,7 @@ from cpengine.errors import CellProfilerError, CpengineError
 from cpengine.executors import registry
 from cpengine.project import Project
 from cpengine.rules import Finding, Severity
-from cpengine.run.session import Checked, Steps
+from cpengine.run.session import Checked, Steps, once
 from cpengine.wording import counted
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
@@ -145,13 +145,15 @@ def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, objec
 def _show(found: Sequence[Checked], place: Sequence[Finding]) -> None:
     for finding in place:
         _show_finding(finding)
-    for checked in found:
+    for checked, new in zip(found, once(c.findings for c in found), strict=True):
         counts = Counter(finding.severity for finding in checked.findings)
         summary = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
+        above = len(checked.findings) - len(new)
+        summary += f", {above} of them above" if above else ""
         out.print(f"{checked.step}: {_jobs(checked)}: {summary or 'nothing found'}")
         if checked.writes:
             out.print(Text(f"  writes: {', '.join(checked.writes)}"))
-        for finding in checked.findings:
+        for finding in new:
             _show_finding(finding)
     if any(checked.findings for checked in found):
         print_err("what each finding means: docs/how-to/troubleshooting.md")

@@ -4,7 +4,7 @@ Source: the settings of the modules of CellProfiler 4.2.8.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from cpengine import rules
 from cpengine.inputs.pipeline import Module, Pipeline
@@ -157,17 +157,40 @@ def _digits(version: str) -> tuple[int, ...]:
 def _images(
     pipeline: Pipeline, images: Sequence[str], data_file: str
 ) -> Iterator[Finding]:
-    reported: set[str] = set()
+    wanted: dict[str, str] = {}
     for module, setting, image in pipeline.images_wanted():
-        if image not in {*images, *reported}:
-            reported.add(image)
-            hint = ", or run the illum step first" if image.startswith("Illum") else ""
-            yield rules.CHANNEL_MISSING.found(
-                data_file,
-                f"has no columns for {image}, which {module} of {pipeline.path} wants "
-                f"({setting})",
-                f"add FileName_{image} and PathName_{image}{hint}",
-            )
+        wanted.setdefault(image, f"{module} of {pipeline.path} wants ({setting})")
+    missing = [image for image in wanted if image not in images]
+    unused = set(images) - set(wanted)
+    follows = {_illum(image) for image in missing if image != _illum(image)}
+    for image in missing:
+        if image in follows:  # the illum step makes it of the other one
+            continue
+        near = did_you_mean(image, unused, form=" ({})")
+        both = (
+            f" and {_illum(image)}" if _illum(image) in follows & set(missing) else ""
+        )
+        hint = ", or run the illum step first" if image.startswith("Illum") else ""
+        yield rules.CHANNEL_MISSING.found(
+            data_file,
+            f"has no columns for {image}{near}{both}, which {wanted[image]}",
+            f"add FileName_{image} and PathName_{image}{hint}",
+        )
+
+
+def _illum(image: str) -> str:
+    """The image of an image's illumination function; itself, if it is one."""
+    return f"Illum{image.removeprefix('Orig').removeprefix('Illum')}"
+
+
+def without_channels(
+    pipeline: Pipeline, objections: Iterable[Finding]
+) -> Iterator[Finding]:
+    """What CellProfiler objects to, but for images that the CSV was found to lack."""
+    wanted = {image for _, _, image in pipeline.images_wanted()}
+    for finding in objections:
+        if not any(f": {image} not in " in finding.cause for image in wanted):
+            yield finding
 
 
 def _saves(pipeline: Pipeline) -> Iterator[Finding]:

@@ -84,12 +84,13 @@ class Check:
             asked = pipeline_load.LoadRequest(
                 text, pipe.path, sheets[0][0], plan.step.input, plan.step.plugins
             )
-            yield from pipeline_load.findings(
+            objections = pipeline_load.findings(
                 self.cellprofiler,
                 asked,
                 self.project.places.workspace,
                 self.project.scratch,
             )
+            yield from pipeline_checks.without_channels(pipe, objections)
         yield from self._writable(plan)
         yield from self._room()
 

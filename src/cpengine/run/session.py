@@ -3,11 +3,12 @@
 import contextlib
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
+from cpengine import rules
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
@@ -110,6 +111,25 @@ class Checked:
         ]
 
 
+def once(steps: Iterable[Sequence[Finding]]) -> list[tuple[Finding, ...]]:
+    """The findings of steps, each with the first step that has it alone.
+
+    A missing channel is the same one whichever pipeline wants it.
+    """
+    known: set[tuple[str, ...]] = set()
+    found = []
+    for step in steps:
+        found.append(tuple(f for f in step if _cause(f) not in known))
+        known |= set(map(_cause, step))
+    return found
+
+
+def _cause(finding: Finding) -> tuple[str, ...]:
+    of_channel = finding.rule.name == rules.CHANNEL_MISSING.name
+    cause = finding.cure if of_channel else finding.cause  # the cure names the channel
+    return finding.rule.name, finding.place, cause
+
+
 @dataclass
 class Backend:
     """Where steps run: one executor for all of them, made when it is first needed."""
@@ -175,7 +195,7 @@ class Steps:
             Jobs would fail; a line for each finding.
         """
         found = self.checked()
-        errors = [error for checked in found for error in checked.errors]
+        errors = [error for some in once(c.errors for c in found) for error in some]
         todo = [checked.todo for checked in found if checked.todo]
         if len(todo) < len(found) or (errors and not self.unchecked):
             raise InputError(*errors)
@@ -220,7 +240,7 @@ class Steps:
             Something is wrong before a step starts; nothing of it was started.
         """
         todo, *others = self.plans()
-        findings = [todo.findings, *(other.findings for other in others)]
+        findings = once([todo.findings, *(other.findings for other in others)])
         del others  # plans are large
         with backend:
             for number, name in enumerate(self.names):
