@@ -44,8 +44,42 @@ def test_version_is_printed() -> None:
 def test_init_writes_a_file_that_loads(tmp_path: Path) -> None:
     result = call("init", tmp_path / "new", "--name", "screen", "--batch", "B7")
     assert result.exit_code == 0
-    (tmp_path / "new" / "projects").mkdir()
     assert Project.load(tmp_path / "new").layout.project == "screen"
+
+
+def test_init_makes_folders_and_says_what_goes_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call("init", "--name", "screen", "--batch", "B7")
+    workspace = Path("projects/screen/workspace")
+    pipelines, csvs = workspace / "pipelines/B7", workspace / "load_data_csv/B7"
+    lines = result.stdout.splitlines()
+    assert lines[1].startswith(f"pipelines go to {pipelines}: those that you need of ")
+    assert lines[2].startswith(f"CSVs go to {csvs}: a folder a plate, with load_data")
+    assert lines[3] == "then: cpengine check"
+    folders = [path for path in tmp_path.rglob("*") if path.is_dir()]
+    assert {tmp_path / pipelines, tmp_path / csvs} == {
+        path for path in folders if not list(path.iterdir())
+    }
+
+
+def test_init_makes_no_root(tmp_path: Path) -> None:
+    root = tmp_path / "disk"
+    result = call("init", tmp_path / "new", "--root", root)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"note: storage.root: {root} is not there: make it, or mount it\n"
+    )
+    assert f"pipelines go to {root}/projects/my_project/" in result.stdout
+    assert not root.exists()
+
+
+def test_init_says_which_folder_it_cannot_make(tmp_path: Path) -> None:
+    (tmp_path / "projects").write_text("no folder")
+    result = call("init", tmp_path)
+    assert result.exit_code == 0
+    assert result.stderr.count("cannot be made (Not a directory)") == 2
 
 
 def test_init_never_overwrites(tmp_path: Path) -> None:

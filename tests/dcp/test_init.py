@@ -38,7 +38,15 @@ def made(*arguments: str) -> ProjectFile:
 
 def test_config_py_alone(folder: Path) -> None:
     result = init("--from-dcp", "config.py")
-    assert result.stdout == "wrote new/cpengine.toml\n"
+    assert result.stdout.splitlines() == [
+        "wrote new/cpengine.toml",
+        "pipelines go to s3://lab/projects/lab/workspace/pipelines/2026_01_01_Batch1: "
+        "those that you need of Zproj.cppipe, qc.cppipe, illum.cppipe, "
+        "assaydev.cppipe, analysis.cppipe",
+        "CSVs go to s3://lab/projects/lab/workspace/load_data_csv/2026_01_01_Batch1: "
+        "a folder a plate, with load_data.csv in it",
+        "then: cpengine check -C new",
+    ]
     assert result.stderr.splitlines() == [
         "note: project.name: is 'lab' after APP_NAME: change it if the project's "
         "folder has another name",

@@ -25,6 +25,7 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.cli.importing import Imported, Sources
+from cpengine.cli.new_project import prepare
 from cpengine.config import template
 from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
@@ -81,18 +82,23 @@ def init(
         source=source,
         more=imported.values,
     )
-    _check_text(text, imported)
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    out.print(f"wrote {path}")
-    for note in imported.notes:
-        print_err(f"note: {note}")
+    _write(path, text, imported)
+    prepare(folder)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
+
+
+def _write(path: Path, text: str, imported: Imported) -> None:
+    _check_text(text, imported)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    out.print(f"wrote {path}")
+    for note in imported.notes:
+        print_err(f"note: {note}")
 
 
 def _check_text(text: str, imported: Imported) -> None:
