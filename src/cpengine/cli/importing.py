@@ -1,11 +1,11 @@
 """What `cpengine init` takes from files of Distributed-CellProfiler."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cpengine.dcp import batch_script, fleet
+from cpengine.dcp import batch_script, fleet, jobfile
 from cpengine.dcp import config as dcp_config
 from cpengine.dcp.values import Found, Setting
 
@@ -38,9 +38,12 @@ class Sources:
     config: str
     batch_script: str
     fleet: str
+    job_file: str = ""
 
     def read(self, folder: Path, options: Mapping[str, Any]) -> Imported:
-        """Read them all. Options go before the batch script, that before config.py.
+        """Read them all.
+
+        Options go before the job file, that before the batch script and config.py.
 
         Parameters
         ----------
@@ -58,25 +61,42 @@ class Sources:
         found = Found()
         if self.config:
             found = dcp_config.read(Path(self.config), script.step)
-        settings = {**found.settings, **script.settings}
-        notes = [*found.notes, *script.notes]
+        job = self._job(script.step or found.step, folder)
+        if self.config and job.step and not found.step:  # what is the step's goes to it
+            found = dcp_config.read(Path(self.config), job.step)
+        settings = {**found.settings, **script.settings, **job.settings}
+        notes = [*found.notes, *script.notes, *job.notes]
         if self.fleet:
-            place = _fleet(Path(self.fleet), folder)
+            fleet.read(Path(self.fleet))
+            place = _place_in(folder, self.fleet)
             settings["executors.aws.fleet"] = Setting(place, "--fleet")
         for key, value in options.items():
             settings[key] = Setting(value, key)
-        if self.config:
+        if self.job_file:  # by these only the ledger is named
+            default = Setting(jobfile.as_name(self.job_file), "--job-file")
+            settings.setdefault("project.batch", default)
+            default = settings.get("project.app_name", default)
+            settings.setdefault("project.name", default)
+        elif self.config:
             notes += _guess(settings)
         app, name = settings.get("project.app_name"), settings.get("project.name")
         if app and name and app.value == name.value:
             del settings["project.app_name"]
         return Imported(settings, tuple(notes))
 
+    def _job(self, step: str, folder: Path) -> Found:
+        """What the job file says, and that its groups are in it."""
+        if not self.job_file:
+            return Found()
+        found = jobfile.as_step(Path(self.job_file), step)
+        place = Setting(_place_in(folder, self.job_file), "--job-file")
+        settings = {**found.settings, f"steps.{found.step}.job_file": place}
+        return replace(found, settings=settings)
 
-def _fleet(path: Path, folder: Path) -> str:
-    """A fleet file's place as the project file names it."""
-    fleet.read(path)
-    path, folder = path.resolve(), folder.resolve()
+
+def _place_in(folder: Path, file: str) -> str:
+    """A file's place as the project file in a folder names it."""
+    path, folder = Path(file).resolve(), folder.resolve()
     inside = path.is_relative_to(folder)
     return str(path.relative_to(folder) if inside else path)
 

@@ -28,6 +28,16 @@ def prepare(folder: Path) -> None:
 
 def _wanted(project: ResolvedProject) -> Iterator[tuple[str, str, str]]:
     """What the project needs, the key of the folder that it goes to, its names."""
+    for section in project.file.steps.values():
+        if section.job_file:
+            for what, key, name in (
+                ("pipelines", section.pipeline_path, section.pipeline),
+                ("CSVs", section.data_path, section.data_file),
+                ("batch files", section.batch_path, section.batch_file),
+            ):
+                if key and name:
+                    yield what, key, name
+            return
     names = dict.fromkeys(kind.pipeline for kind in STEPS.values())
     which = f"those that you need of {', '.join(names)}"
     yield "pipelines", project.layout.pipelines, which

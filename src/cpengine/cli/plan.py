@@ -59,6 +59,9 @@ def init(
             "from before 2.2.0."
         ),
     ] = "",
+    job_file: Annotated[
+        str, typer.Option(help="Its job file, whose groups become a step.")
+    ] = "",
 ) -> None:
     """Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."""
     path = folder / config.FILE_NAME
@@ -72,7 +75,7 @@ def init(
         "storage.source": source,
     }
     given = {key for key in options if _is_given(context, key.rpartition(".")[2])}
-    sources = Sources(from_dcp, batch_script, fleet)
+    sources = Sources(from_dcp, batch_script, fleet, job_file)
     imported = sources.read(folder, {key: options[key] for key in given})
     text = template.project_file(
         name=name,

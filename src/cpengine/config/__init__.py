@@ -241,6 +241,11 @@ def _check_plates(path: Path, file: ProjectFile) -> None:
 def _check_steps(path: Path, file: ProjectFile) -> None:
     """Refuse a step of the user's own that does not say enough to be run."""
     for name, step in file.steps.items():
+        if step.job_file and step.groups == "layout":
+            raise ConfigError(
+                f"{path}: steps.{name}.job_file: has the groups, which 'layout' makes, "
+                "too: remove one"
+            )
         if name in STEPS:
             continue
         needed = ["group", "output"]

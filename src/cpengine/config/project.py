@@ -149,6 +149,11 @@ class StepSection(Section):
     groups: GroupSource = Field(
         "csv", description="Where groups come from: 'csv', 'layout' or 'batch'."
     )
+    job_file: Key | None = Field(
+        None,
+        description="A job file of Distributed-CellProfiler, relative to this file: "
+        "its groups alone make jobs. Then data_path is the CSV's own folder.",
+    )
     timeout_min: Annotated[float, Field(gt=0)] | None = Field(
         None, description="Minutes after which a job is ended. Default: no limit."
     )

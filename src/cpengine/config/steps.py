@@ -5,6 +5,7 @@ Source: `run_batch_general.py` 2.2.1.
 
 import posixpath
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from cpengine.config.layout import OutputKind
@@ -74,6 +75,8 @@ class Step:
     stall_s: float | None = None
     memory_gb: float | None = None
     plugins: str | None = None
+    job_file: Path | None = None
+    """The job file of Distributed-CellProfiler that lists the groups, if one does."""
     dcp_done: DoneRule | None = None
     """How results that Distributed-CellProfiler made are recognised, if they are."""
 

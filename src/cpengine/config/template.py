@@ -67,6 +67,7 @@ layout = "default"
 # output = "..."
 # output_structure = "Metadata_Plate/Metadata_Well-Metadata_Site"
 # group = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]
+# job_file = "exampleJob.json"          # of DCP: its groups alone, of one CSV
 # timeout_min = 120
 # stall_min = 15                        # without log line and CPU; 0: never
 # memory_gb = 8                         # more ends the job as out_of_memory

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cpengine.dcp.config import source_of
+from cpengine.dcp.values import Found, Setting
 from cpengine.errors import InputError, StorageError
 from cpengine.group_names import METADATA, UNFIT, Group, check_ids
 from cpengine.model import Job
@@ -45,6 +46,48 @@ def read(path: Path) -> list[Job]:
 def load(path: Path) -> JobFile:
     """The jobs of a job file, and what to say of it. Raises InputError as `parse`."""
     return parse(source_of(path), str(path))
+
+
+def as_step(path: Path, step: str = "") -> Found:
+    """A job file as a step of the project file; its groups stay in the file.
+
+    Parameters
+    ----------
+    step
+        The step's name; that of its pipeline if empty.
+
+    Raises
+    ------
+    InputError
+        As `load`.
+    """
+    read = load(path)
+    job = read.jobs[0]
+    step = step or as_name(job.data_file if job.batch_file else job.pipeline)
+    folder, name = posixpath.split(job.data_file)
+    values: dict[str, Any] = {
+        "group": [key for key, _ in job.group],
+        "groups": "batch" if job.batch_file else "csv",
+        "input": job.input,
+        "output": job.output,
+        "output_structure": job.output_structure,
+    }
+    if job.batch_file:
+        values |= {"batch_file": name, "batch_path": folder or "."}
+    else:
+        values |= {"data_file": name, "data_path": folder or "."}
+        folder, name = posixpath.split(job.pipeline)
+        values |= {"pipeline": name, "pipeline_path": folder or "."}
+    settings = {
+        f"steps.{step}.{key}": Setting(value, f"{path}: {key}")
+        for key, value in values.items()
+    }
+    return Found(settings, step, read.notes)
+
+
+def as_name(place: str) -> str:
+    """A file's name as steps and batches may be called, without its ending."""
+    return re.sub(r"[^\w-]", "_", posixpath.splitext(posixpath.basename(place))[0])
 
 
 def parse(source: str, path: str) -> JobFile:

@@ -20,6 +20,7 @@ from cpengine.planning import fingerprint
 from cpengine.planning.derive import Deriver
 from cpengine.planning.grouped_table import GroupedTable
 from cpengine.planning.job_list import FileJobs, JobList
+from cpengine.planning.listed_groups import listed_groups
 from cpengine.planning.plan import (
     EVERYTHING,
     Derived,
@@ -262,8 +263,10 @@ class Planner:
         return posixpath.join(folder, below) if below else folder
 
     def _groups(self, sheet: GroupedTable) -> list[Group]:
+        if self.step.job_file:
+            return listed_groups(self.step.job_file, sheet, self.step.group)
         found, table = list(sheet.groups), sheet.table
-        if self.step.source == "csv":
+        if self.step.source != "layout":
             return found
         plates = dict.fromkeys(dict(group).get(PLATE, "") for group in found)
         layout = self.project.file.plate
@@ -317,7 +320,7 @@ class Planner:
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
         sheet = GroupedTable.of(file.table, self.step.group, file.grouping_keys)
         values = self._spellings(key, file.table)
-        groups = self._of_plates(list(sheet.groups), file.table, values)
+        groups = self._of_plates(self._groups(sheet), file.table, values)
         yield self._jobs(key, sheet, groups, values, pipe, file.pipeline)
 
     @property

@@ -148,6 +148,7 @@ class ResolvedProject:
             stall_s=section.stall_min * 60 or None,
             memory_gb=section.memory_gb,
             plugins=section.plugins,
+            job_file=self.beside(section.job_file) if section.job_file else None,
             dcp_done=DoneRule(**dict(dcp)) if (dcp := section.dcp_done) else None,
         )
 
@@ -155,16 +156,17 @@ class ResolvedProject:
         """Give the CSVs' folder and name; the batch file's key as the name for h5."""
         kind = STEPS.get(name)
         if section.groups == "batch":
-            folder = section.batch_path or self.layout.batch_files
+            folder = _folder(section.batch_path, self.layout.batch_files)
             default = kind.batch_file if kind else f"Batch_data_{name}.h5"
             file = section.batch_file or self._default_file(folder, default, BATCH_FILE)
             return "", posixpath.join(folder, file)
         default = kind.data_file if kind else "load_data.csv"
-        return section.data_path or self.layout.load_data, section.data_file or default
+        folder = _folder(section.data_path, self.layout.load_data)
+        return folder, section.data_file or default
 
     def _pipeline(self, section: StepSection, name: str) -> str:
         """The pipeline's key; the handbook's other name where only that is there."""
-        folder = section.pipeline_path or self.layout.pipelines
+        folder = _folder(section.pipeline_path, self.layout.pipelines)
         kind = STEPS.get(name)
         if section.pipeline or kind is None:
             return posixpath.join(folder, section.pipeline or "")
@@ -190,7 +192,8 @@ class ResolvedProject:
     def plates(self, step: Step) -> list[str]:
         """The plates of the batch, by the names of their folders.
 
-        One without a name is the table that lies beside such folders.
+        One without a name is the table that lies beside such folders, or that a job
+        file names.
 
         Raises
         ------
@@ -198,6 +201,8 @@ class ResolvedProject:
             All plates are wanted and there is no table.
         """
         named = self.file.project.plates
+        if step.job_file:
+            return [""]
         if named != "all":
             return list(named)
         folder = step.data_folder or self.layout.load_data
@@ -213,3 +218,8 @@ class ResolvedProject:
                 )
             )
         return found or [""]
+
+
+def _folder(place: str | None, default: str) -> str:
+    """The key of a folder of the project file, where `.` is the root."""
+    return "" if place == "." else place or default
