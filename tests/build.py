@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 
+from cpengine.inputs import pipeline
 from cpengine.inputs.loaddata import Table
 from cpengine.project import Project
 
@@ -105,15 +106,25 @@ def change(path: Path, old: str, new: str) -> None:
 
 def add_module(pipeline: Path, name: str) -> None:
     """Add a module without settings at the end of a pipeline's file."""
-    head, *blocks = pipeline.read_text().rstrip().split("\n\n")
+    pipeline.write_text(_with_module(pipeline.read_text(), name))
+
+
+def in_batch_mode(text: str) -> str:
+    """A pipeline as CreateBatchFiles writes it into a batch file."""
+    return _with_module(text, "CreateBatchFiles", "    Hidden- in batch mode:Yes\n")
+
+
+def _with_module(text: str, name: str, settings: str = "") -> str:
+    head, *blocks = text.rstrip().split("\n\n")
     number = len(blocks) + 1
     head = re.sub(r"ModuleCount:\d+", f"ModuleCount:{number}", head)
     block = (
         f"{name}:[module_num:{number}|svn_version:'Unknown'|"
         "variable_revision_number:1|show_window:False|notes:[]|"
         "batch_state:array([], dtype=uint8)|enabled:True|wants_pause:False]\n"
+        f"{settings}"
     )
-    pipeline.write_text("\n\n".join([head, *blocks, block]))
+    return "\n\n".join([head, *blocks, block])
 
 
 def project_file(style: str = "default") -> str:
@@ -168,6 +179,27 @@ def pipeline_text(tags: str = SITE, *more: str, revision: str = "4281") -> str:
     return "\n".join((head, *modules))
 
 
+def pipeline_json(text: str) -> str:
+    """Give a pipeline's text as JSON, as CellProfiler writes it."""
+    read = pipeline.parse(text, "")
+    modules = [
+        {
+            "attributes": {
+                "module_name": module.name,
+                "module_num": module.number,
+                "enabled": module.enabled,
+                "variable_revision_number": 1,
+            },
+            "settings": [
+                {"text": text, "value": value} for text, value in module.settings
+            ],
+        }
+        for module in read.modules
+    ]
+    content = {"date_revision": int(read.revision), "modules": modules, "version": "v6"}
+    return json.dumps(content)
+
+
 def load_data(tags: str = SITE, **settings: str) -> str:
     return module(
         "LoadData",
@@ -201,7 +233,7 @@ def batch_file(
     count = len(next(iter(image.values()), ()))
     with h5py.File(path, "w") as file:
         run = file.create_group("Measurements/2026-11-22-10-11-24")
-        _feature(run, "Experiment/Pipeline_Pipeline", [pipeline])
+        _feature(run, "Experiment/Pipeline_Pipeline", [in_batch_mode(pipeline)])
         if tags:
             keys = json.dumps([f"Metadata_{tag}" for tag in tags])
             _feature(run, "Experiment/Metadata_GroupingTags", [keys])

@@ -123,6 +123,13 @@ CSV_ENCODING = _rule(
     "LoadData fails with a UnicodeDecodeError.",
     "Save it as UTF-8.",
 )
+CSV_UNREADABLE = _rule(
+    "csv-unreadable",
+    _CSV,
+    "A file is of another kind than a CSV",
+    "LoadData fails at its first byte, or knows none of its columns.",
+    "Do as the message says: save it as CSV, unpack it, or fetch the file itself.",
+)
 CSV_EMPTY = _rule(
     "csv-empty",
     _CSV,
@@ -406,7 +413,7 @@ PIPELINE_MISSING = _rule(
 PIPELINE_UNREADABLE = _rule(
     "pipeline-unreadable",
     _PIPELINE,
-    "The pipeline is no .cppipe that CellProfiler 4 reads",
+    "The pipeline is no .cppipe or .json that CellProfiler 4 reads",
     "CellProfiler ends with an error about the pipeline.",
     "Export it from CellProfiler 4 with File > Export > Pipeline.",
 )

@@ -257,17 +257,22 @@ IMAGES = [
 
 PIPELINE = [
     Case("missing", unlink("pipeline"), ("{pipeline}:", "is not there", "put")),
-    Case("empty", fill("pipeline", ""), ("{pipeline}:1:", "is not a Cell", "export")),
+    Case("empty", fill("pipeline", ""), ("{pipeline}:", "is empty", "put it there")),
     Case("other_text", fill("pipeline", "a\n"), ("{pipeline}:1:", "is not", "export")),
     Case(
         "binary",
-        fill("pipeline", b"\x89HDF\xff"),
-        ("{pipeline}:1: is not a CellProfiler pipeline", "export one"),
+        fill("pipeline", b"\x89HDF\r\n\x1a\n\xff"),
+        ("{pipeline}:", "is HDF5", "use File > Export > Pipeline"),
     ),
     Case(
         "json",
         fill("pipeline", '{"modules": []}'),
-        ("{pipeline}:", "JSON pipeline of CellProfiler 5", "export it as .cppipe"),
+        (
+            "{pipeline}:",
+            "is JSON, and CellProfiler",
+            "only by the name .json",
+            "rename",
+        ),
     ),
     Case(
         "format_6",
@@ -342,7 +347,7 @@ BATCH_FILE = [
     Case(
         "no_hdf5",
         batch_file(lambda path: path.write_text("text")),
-        ("{batch_file}:", "not a batch file", "write it again with CreateBatchFiles"),
+        ("{batch_file}:", "is no HDF5 file", "write one with CreateBatchFiles"),
     ),
     Case(
         "other_grouping",

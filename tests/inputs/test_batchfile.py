@@ -8,7 +8,7 @@ import pytest
 
 from cpengine.errors import InputError
 from cpengine.inputs.batchfile import read
-from tests.build import batch_file, pipeline_text
+from tests.build import batch_file, in_batch_mode, pipeline_text
 
 IMAGE = {
     "FileName_OrigDNA": ["a.tif", "b.tif"],
@@ -89,7 +89,7 @@ def test_lines_are_image_numbers(path: Path) -> None:
 
 
 def test_pipeline_is_given_as_text(path: Path) -> None:
-    assert read(path).pipeline == pipeline_text("Plate")
+    assert read(path).pipeline == in_batch_mode(pipeline_text("Plate"))
 
 
 def test_grouping_keys_are_those_that_the_file_names(path: Path) -> None:
@@ -108,7 +108,7 @@ def test_missing_file_is_reported(tmp_path: Path) -> None:
     assert refusal(tmp_path / "a.h5") == "is not there: put the batch file there"
 
 
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_truncated_file_is_refused(path: Path, share: float) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -117,10 +117,35 @@ def test_truncated_file_is_refused(path: Path, share: float) -> None:
     assert line.endswith("): write it again with CreateBatchFiles")
 
 
-@pytest.mark.parametrize("content", [b"FileName_OrigDNA\na.tif\n", b"PK\x03\x04", b""])
-def test_file_that_is_no_hdf5_is_refused(path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty (0 bytes): write one with CreateBatchFiles"),
+        (b"FileName_OrigDNA\na.tif\n", "is no HDF5 file: write one with CreateBatch"),
+        (b"\x1f\x8b\x08", "is compressed with gzip: unpack it"),
+        (
+            pipeline_text().encode(),
+            "is a pipeline: name it in `pipeline` and set groups",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "is a Git LFS pointer: fetch",
+        ),
+    ],
+)
+def test_file_that_is_no_hdf5_is_refused(
+    path: Path, content: bytes, expected: str
+) -> None:
     path.write_bytes(content)
-    assert refusal(path).startswith("is damaged or not a batch file (")
+    assert refusal(path).startswith(expected)
+
+
+def test_project_of_cellprofiler_is_no_batch_file(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        text = pipeline_text("Plate").encode()
+        run = file["Measurements/2026-11-22-10-11-24"]
+        put("Experiment/Pipeline_Pipeline/data", [b"", text])(run)
+    assert refusal(path).startswith("is a project or measurements, no batch file: wri")
 
 
 def without(name: str) -> Callable[[h5py.Group], None]:

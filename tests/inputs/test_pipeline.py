@@ -87,8 +87,6 @@ def test_tags_do_not_count_where_images_are_not_grouped() -> None:
     [
         ("", "p.cppipe:1: is not a CellProfiler pipeline"),
         ("a,b\n", "p.cppipe:1: is not a CellProfiler pipeline"),
-        ('{"has_image_plane_details": false}', "p.cppipe: is a JSON pipeline"),
-        ('\n  {"modules": []}', "p.cppipe: is a JSON pipeline"),
         ("CellProfiler Pipeline: x\nVersion:6\n", "p.cppipe: has pipeline format 6"),
         ("CellProfiler Pipeline: x\nVersion:v\n", "p.cppipe: has pipeline format v"),
     ],

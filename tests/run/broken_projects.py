@@ -45,6 +45,7 @@ class Case:
     planes: bool = False
 
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
 LOAD = "Select metadata tags for grouping:"
 CASES = {
     # CSVs
@@ -78,6 +79,12 @@ CASES = {
         text(lambda t: t.replace("A01", "A\udce401")),
         "load_data.csv",
         "save it as UTF-8",
+    ),
+    "a web page": Case(
+        "csv-unreadable",
+        text(lambda t: f"\n<!DOCTYPE html>\n<html>{t}</html>"),
+        "load_data.csv",
+        "download the file itself",
     ),
     "open quote": Case(
         "csv-quotes",
@@ -376,11 +383,17 @@ CASES = {
         "illum.cppipe:1",
         "File > Export > Pipeline",
     ),
-    "a JSON pipeline": Case(
+    "JSON by another name": Case(
         "pipeline-unreadable",
         lambda root: (root / PIPELINES / "illum.cppipe").write_text('{"modules": []}'),
         "illum.cppipe",
-        "export it as .cppipe",
+        "rename it, and set the step's `pipeline`",
+    ),
+    "a project of CellProfiler": Case(
+        "pipeline-unreadable",
+        lambda root: (root / PIPELINES / "illum.cppipe").write_bytes(HDF5),
+        "illum.cppipe",
+        "use File > Export > Pipeline",
     ),
     "a newer format": Case(
         "pipeline-unreadable",

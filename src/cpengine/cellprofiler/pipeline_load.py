@@ -66,7 +66,9 @@ def _put(asked: LoadRequest, workspace: Storage, folder: Path) -> None:
     """Make the folder that the probe is run in."""
     table = asked.table
     lines = Table(table.path, table.header, table.rows[:_ROWS], table.lines[:_ROWS])
-    (folder / "any.cppipe").write_text(asked.text, "utf-8")
+    # CellProfiler reads JSON by its name alone.
+    suffix = ".json" if asked.shown.endswith(".json") else ".cppipe"
+    (folder / f"any{suffix}").write_text(asked.text, "utf-8")
     (folder / "load_data.csv").write_text(lines.to_csv(), "utf-8")
     shutil.copy(PROGRAM, folder)
     for key, name in ((asked.input, "input"), (asked.plugins, "plugins")):
@@ -106,8 +108,9 @@ def _ask(cellprofiler: CellProfiler, folder: Path) -> dict[str, Any]:
 
 
 def _arguments(folder: Path) -> Sequence[str]:
-    names = (PROGRAM.name, "any.cppipe", "load_data.csv", "input", "plugins")
-    return [str(folder / name) for name in names]
+    (pipeline,) = folder.glob("any.*")
+    others = (folder / name for name in ("load_data.csv", "input", "plugins"))
+    return [str(path) for path in (folder / PROGRAM.name, pipeline, *others)]
 
 
 def _findings_of(answer: dict[str, Any], shown: str) -> Iterator[Finding]:

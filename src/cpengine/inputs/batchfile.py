@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.inputs import pipeline
+from cpengine.inputs.file_kind import HEAD_BYTES, expect_batch_file
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import FILE, IMAGE_PREFIXES, URL
 
@@ -66,6 +69,8 @@ def read(path: Path, shown: str = "") -> BatchFile:
 
     shown = shown or str(path)
     try:
+        with path.open("rb") as data:
+            expect_batch_file(data.read(HEAD_BYTES), shown)
         with h5py.File(path) as file:
             return _read(file, shown)
     except FileNotFoundError as error:
@@ -87,6 +92,14 @@ def _read(file: "h5py.File", shown: str) -> BatchFile:
     measurements = file["Measurements"]
     run = measurements[max(measurements)]
     (text,) = _values(run["Experiment"]["Pipeline_Pipeline"]).values()
+    if not pipeline.parse(text or "", shown).in_batch_mode:
+        raise InputError(
+            rules.BATCH_FILE.found(
+                shown,
+                "is a project or measurements, no batch file",
+                "write one with CreateBatchFiles",
+            )
+        )
     if "Metadata_GroupingTags" not in run["Experiment"]:
         raise InputError(
             f"{shown}: its pipeline does not group: choose metadata for grouping in "

@@ -14,6 +14,7 @@ from operator import add
 
 from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.inputs.file_kind import expect_table
 from cpengine.inputs.table_images import (
     FILE,
     IMAGE_PREFIXES,
@@ -23,6 +24,7 @@ from cpengine.inputs.table_images import (
 )
 from cpengine.plates import WELL
 from cpengine.rules import Finding
+from cpengine.storage.store import as_text
 
 MARK = "\ufeff"
 """The byte order mark, which LoadData takes for a part of the first column's name."""
@@ -113,6 +115,12 @@ class Table:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
         return text.getvalue()
+
+
+def decode(data: bytes, path: str) -> str:
+    """A CSV's text. Raises InputError for other than UTF-8, and other kinds of file."""
+    expect_table(data, path)
+    return as_text(data, path)
 
 
 def parse(text: str, path: str) -> Table:

@@ -1,6 +1,7 @@
 """Read a CellProfiler pipeline: modules, grouping keys, channels, traps.
 
-A `.cppipe` is text: header lines, a blank line, then a block a module.
+A `.cppipe` is text: header lines, a blank line, then a block a module. For those in
+JSON see `pipeline_json`.
 
 Source: `cellprofiler_core/pipeline/_pipeline.py` 4.2.8.
 """
@@ -11,12 +12,13 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, starmap
 
 from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.inputs import pipeline_json
+from cpengine.inputs.file_kind import PIPELINE_HEAD, expect_pipeline
 
-_HEAD = "CellProfiler Pipeline:"
 _ENABLED = re.compile(r"\|enabled:(True|False)")
 _NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
 _MARK = "ÿþ"
@@ -85,6 +87,17 @@ class Pipeline:
         )
 
     @property
+    def in_batch_mode(self) -> bool:
+        """Whether CreateBatchFiles has written it into a batch file."""
+        return any(
+            module.name == "CreateBatchFiles"
+            and value == "Yes"
+            and text.endswith("in batch mode")
+            for module in self.enabled
+            for text, value in module.settings
+        )
+
+    @property
     def grouping_keys(self) -> tuple[str, ...]:
         """The metadata columns that LoadData groups by; none if it does not group."""
         module = self.load_data
@@ -136,6 +149,7 @@ def decode(data: bytes, path: str) -> str:
     InputError
         It is neither.
     """
+    expect_pipeline(data, path)
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -156,7 +170,7 @@ def _unescape(data: bytes) -> str:
 
 
 def parse(text: str, path: str) -> Pipeline:
-    """Read a pipeline's text.
+    """Read a pipeline's text, `.cppipe` or JSON.
 
     Raises
     ------
@@ -164,12 +178,10 @@ def parse(text: str, path: str) -> Pipeline:
         It is not a pipeline that CellProfiler 4 can read.
     """
     if text.lstrip().startswith("{"):
-        cause = "is a JSON pipeline of CellProfiler 5"
-        raise InputError(
-            rules.PIPELINE_UNREADABLE.found(path, cause, "export it as .cppipe")
-        )
+        revision, modules = pipeline_json.read(text, path)
+        return Pipeline(path, revision, tuple(starmap(Module, modules)))
     lines = [line.strip() for line in io.StringIO(text, newline=None)]
-    if not lines or not lines[0].startswith(_HEAD):
+    if not lines or not lines[0].startswith(PIPELINE_HEAD):
         raise InputError(
             rules.PIPELINE_UNREADABLE.found(
                 f"{path}:1",
@@ -189,8 +201,8 @@ def parse(text: str, path: str) -> Pipeline:
             )
         )
     count = header.get("ModuleCount", "")
-    modules = _modules(lines, int(count) if count.isdecimal() else None)
-    return Pipeline(path, header.get("DateRevision", ""), tuple(modules))
+    blocks = _modules(lines, int(count) if count.isdecimal() else None)
+    return Pipeline(path, header.get("DateRevision", ""), tuple(blocks))
 
 
 def _header(lines: Sequence[str]) -> Iterator[tuple[str, str]]:

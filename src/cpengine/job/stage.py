@@ -20,7 +20,6 @@ from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each
 from cpengine.storage.roots import Places
-from cpengine.storage.store import as_text
 
 P = TypeVar("P", Path, str)
 
@@ -281,7 +280,8 @@ def _read_once(
         text, table, pipeline_keys = batch.pipeline, batch.table, batch.grouping_keys
     else:
         text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
-        table = loaddata.parse(as_text(data.path.read_bytes(), data.shown), data.shown)
+        lines = loaddata.decode(data.path.read_bytes(), data.shown)
+        table = loaddata.parse(lines, data.shown)
         pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
     slim = replace(_slim(table), base=image_base)
     return _Read(text, GroupedTable.of(slim, keys, pipeline_keys))

@@ -18,7 +18,6 @@ from cpengine.inputs.table_images import FILE, PATH
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding
 from cpengine.storage.roots import BUCKET, Places
-from cpengine.storage.store import as_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Deriver:
         workspace = self.places.workspace
         if (data := workspace.read_if_there(key)) is not None:
             shown = workspace.url(key)
-            return loaddata.parse(as_text(data, shown), shown), False
+            return loaddata.parse(loaddata.decode(data, shown), shown), False
         if name == WITH_ILLUM:
             base, _ = self.table(f"{folder}/{LOAD_DATA}")
             return self._with_illum(base), True

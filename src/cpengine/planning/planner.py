@@ -221,7 +221,8 @@ class Planner:
         data = workspace.read_if_there(key)
         if data is None:
             beside = workspace.sizes(posixpath.dirname(key))
-            there = ", ".join(sorted(n for n in beside if n.endswith(".cppipe")))
+            names = (n for n in beside if n.endswith((".cppipe", ".json")))
+            there = ", ".join(sorted(names))
             raise InputError(
                 rules.PIPELINE_MISSING.found(
                     workspace.url(key),
