@@ -555,7 +555,8 @@ IMAGE_MISSING = _rule(
     _IMAGES,
     "An image is not there",
     "Its job fails, after it has waited for its turn.",
-    "Put it there, or drop the row; run the step that makes it first.",
+    "Put it there, map its folder in [storage.map], or drop the row; run the step that "
+    "makes it first.",
 )
 IMAGE_EMPTY = _rule(
     "image-empty",

@@ -568,7 +568,13 @@ CASES = {
         "image-missing",
         csv(lambda r: [[v.replace(".tiff", ".TIFF") for v in row] for row in r]),
         "load_data.csv:2:FileName_OrigDNA",
-        "put it there",
+        "write the names as the files have them",
+    ),
+    "images on a drive of Windows": Case(
+        "image-missing",
+        column("PathName_OrigDNA", r"D:\screen\DemoPlate1"),
+        "load_data.csv:2:FileName_OrigDNA",
+        r'write "D:\\screen" = "/path/to/screen" below [storage.map]',
     ),
     "an empty image": Case(
         "image-empty",

@@ -31,6 +31,24 @@ def test_a_full_scratch_folder_is_found(
     assert "executors.local.scratch" in finding.cure
 
 
+def test_pasted_line_of_a_moved_disk_finds_its_images(tmp_path: Path) -> None:
+    built = build.project(tmp_path / "p")
+    before = f"{build.MOUNT}/{build.IMAGES['default']}"
+    built.csv.write_text(built.csv.read_text().replace(before, r"D:\screen"))
+    (found,) = Steps(built.project(), ["analysis"], Part(), "4.2.8.1").checked()
+    (finding,) = found.findings
+    assert (
+        finding.cause
+        == r"D:\screen/images/P1 is not on this machine, or empty (8 files)"
+    )
+    line = finding.cure.partition(" write ")[2].partition(" below ")[0]
+    moved = built.images.parents[1].rename(tmp_path / "moved")
+    pasted = line.replace("/path/to/screen", str(moved))
+    built.toml.write_text(f"{built.toml.read_text()}\n[storage.map]\n{pasted}\n")
+    (found,) = Steps(built.project(), ["analysis"], Part(), "4.2.8.1").checked()
+    assert found.findings == ()
+
+
 def test_without_cellprofiler_all_else_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpengine: Cpengine
 ) -> None:

@@ -3,6 +3,7 @@
 Source: `cellprofiler_core/modules/loaddata.py` 4.2.8.
 """
 
+import ntpath
 import posixpath
 import re
 from collections import defaultdict
@@ -12,6 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from cpengine.storage.roots import without_file_scheme
+
 if TYPE_CHECKING:
     from cpengine.inputs.loaddata import Table
 
@@ -19,6 +22,7 @@ FILE, PATH, URL = "FileName_", "PathName_", "URL_"
 _OBJECTS = "Objects"
 IMAGE_PREFIXES = tuple(o + kind for o in ("", _OBJECTS) for kind in (FILE, PATH, URL))
 """How the names of columns begin that say where an image is."""
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 _WHOLE = re.compile(r"/|[A-Za-z]:[\\/]|\\\\|[A-Za-z][\w+.-]*:/")
 
 
@@ -72,11 +76,18 @@ def image_files(table: "Table", row: int) -> Iterator[ImageFile]:
     values, index = table.rows[row], table.index
     for image in table.image_columns:
         if image.url:
-            yield ImageFile(image.url, *posixpath.split(values[index[image.url]]))
+            place = without_file_scheme(values[index[image.url]])
+            yield ImageFile(image.url, *_split(place))
         elif image.file:
             path = values[index[image.path]] if image.path else ""
             place = in_base(in_base(table.base, path), values[index[image.file]])
-            yield ImageFile(image.file, *posixpath.split(place))
+            yield ImageFile(image.file, *_split(place))
+
+
+def _split(place: str) -> tuple[str, str]:
+    """The folder and the name of a file, of Windows, too."""
+    split = ntpath.split if _WINDOWS.match(place) else posixpath.split
+    return split(place)
 
 
 def in_base(base: str, place: str) -> str:

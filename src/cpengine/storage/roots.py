@@ -1,11 +1,13 @@
 """Where a project's files are: three roots, and the path map of its CSVs."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.store import Storage
 
+_DRIVE = re.compile(r"[A-Za-z]:/")
 BUCKET = "/home/ubuntu/bucket"
 """Where Distributed-CellProfiler mounts the bucket; CSVs made for it begin so."""
 
@@ -63,16 +65,33 @@ class Places:
         below = any(place == key or place.startswith(f"{key}/") for key in self.made)
         return below and self.outputs.exists(place)
 
+    def knows(self, place: str) -> bool:
+        """Whether a folder in a CSV is mapped, or below one of the roots."""
+        place = f"{without_file_scheme(place)}/"
+        roots = (self.images.root, self.workspace.root, self.outputs.root, BUCKET)
+        below = any(place.startswith(f"{root.rstrip('/')}/") for root in roots)
+        return below or self.is_mapped(place)
+
+    def is_mapped(self, place: str) -> bool:
+        """Whether something else stands for a folder in a CSV."""
+        place = without_file_scheme(place)
+        return self._mapped(place) != place
+
     def _mapped(self, place: str) -> str:
+        same = place.replace("\\", "/")
         for start, real in self.map:
-            rest = place.removeprefix(start.rstrip("/\\"))
-            if rest != place and rest[:1] in ("", "/", "\\"):
-                return real.rstrip("/") + rest.replace("\\", "/")
+            rest = same.removeprefix(start.replace("\\", "/").rstrip("/"))
+            if rest != same and rest[:1] in ("", "/"):
+                return real.rstrip("/") + rest
         return place
 
 
 def without_file_scheme(place: str) -> str:
-    """A `file:` address as LoadData reads it; with any number of slashes."""
+    """A `file:` address as LoadData reads it; with any number of slashes.
+
+    A drive of Windows begins without one.
+    """
     if not place.lower().startswith("file:"):
         return place
-    return "/" + unquote(place[len("file:") :]).lstrip("/")
+    path = unquote(place[len("file:") :]).lstrip("/")
+    return path if _DRIVE.match(path) else f"/{path}"
