@@ -43,8 +43,8 @@ def test_a_plate_that_is_a_number_is_illuminated_analysed_and_collected(
     assert ran.returncode == 0, ran.stderr
     illum = numbered.folder / "projects/demo" / BATCH / "illum" / READ
     assert f"{READ}_IllumDNA.npy" in {path.name for path in illum.iterdir()}
-    one = cpengine("plan", "analysis", *where, "--site", "002")
-    assert f"{READ}-A01-2" in one.stdout
+    planned = cpengine("plan", "analysis", *where, "--site", "002")
+    assert f"{READ}-A01-2" in planned.stdout
     collected = cpengine("collect", "analysis", *where)
     assert collected.returncode == 0, collected.stderr
     outputs = numbered.folder / numbered.layout.workspace("backend", BATCH, READ)

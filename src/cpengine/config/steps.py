@@ -16,6 +16,8 @@ BY_PLATE, BY_WELL = SITE_KEYS[:1], SITE_KEYS[:2]
 LOAD_DATA = "load_data.csv"
 WITH_ILLUM = "load_data_with_illum.csv"
 UNPROJECTED = "load_data_unprojected.csv"
+MADE_OF = {WITH_ILLUM: (LOAD_DATA, UNPROJECTED), LOAD_DATA: (UNPROJECTED,)}
+"""Of what a table can be made that is not there, the nearest first."""
 BATCH_FILE = "Batch_data.h5"
 """As CreateBatchFiles names it."""
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from cpengine import rules
-from cpengine.config.steps import STEPS, Step
+from cpengine.config.steps import LOAD_DATA, STEPS, WITH_ILLUM, Step
 from cpengine.errors import InputError
 from cpengine.group_names import Group, check_ids
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
@@ -137,6 +137,7 @@ class Planner:
 
     def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
+        self.step = self._without_functions(pipe)
         for folder in self._folders():
             try:
                 file = self._file(*self._listing(folder, pipe), pipe, text)
@@ -145,6 +146,25 @@ class Planner:
                 self.broken = True
             else:
                 yield file
+
+    def _without_functions(self, pipe: Pipeline) -> Step:
+        """The step, without a table of illumination functions that nobody wants.
+
+        Where that table is there, or the project names it, it is used all the same.
+        """
+        section = self.project.file.steps.get(self.step.name)
+        named = section is not None and section.data_file is not None
+        wanted = (image for _, _, image in pipe.images_wanted())
+        if (
+            self.step.data_file != WITH_ILLUM
+            or named
+            or any(image.startswith("Illum") for image in wanted)
+        ):
+            return self.step
+        first = self.step.data_key(self.project.plates(self.step)[0])
+        if self.project.places.workspace.exists(first):
+            return self.step
+        return replace(self.step, data_file=LOAD_DATA)
 
     def _folders(self) -> Iterator[str]:
         """The folders of tables to read: of a part that names folders, those alone."""

@@ -12,7 +12,7 @@ from typing import Self
 from cpengine import config, rules
 from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
-from cpengine.config.steps import BATCH_FILE, STEPS, DoneRule, Step
+from cpengine.config.steps import BATCH_FILE, MADE_OF, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
 from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
@@ -208,7 +208,8 @@ class ResolvedProject:
         folder = step.data_folder or self.layout.load_data
         workspace = self.places.workspace
         found = workspace.folders(folder)
-        if not found and not workspace.exists(step.data_key("")):
+        tables = {step.data_file, *MADE_OF.get(step.data_file, ())}
+        if not found and tables.isdisjoint(workspace.sizes(folder)):
             raise InputError(
                 rules.CSV_NO_PLATES.found(
                     workspace.url(folder),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cpengine.errors import ConfigError
-from cpengine.inputs import loaddata
+from cpengine.inputs.table_groups import sites
 from cpengine.model import Outcome
 from cpengine.planning.step_tables import read_table
 from cpengine.project import Project
@@ -521,7 +521,7 @@ def gets(s3: S3Server, bucket: str, project: Project) -> int:
     found = s3.counts(bucket)["get"]
     s3.reset_counts()
     project.plan("assaydev")
-    loaddata.sites(read_table(project, project.step("assaydev"), _csv(project)))
+    sites(read_table(project, project.step("assaydev"), _csv(project)))
     return found - s3.counts(bucket)["get"]
 
 
