@@ -49,7 +49,7 @@ def qc(
     version = version_or_none(project)
     found = quality.judge(project, name, part, cellprofiler=version)
     written = quality.write(project, found)
-    plates = [p for p in found.plates if not part.plates or p in part.plates]
+    plates = [plate for plate in found.plates if plate in found.judged]
     for note in found.notes:
         print_err(f"note: {note}")
     if as_json:

@@ -42,6 +42,8 @@ class Assessment:
     flags: Sequence[Flag]
     """Worst first."""
     cvs: Sequence[Cv]
+    judged: Sequence[str] = ()
+    """The plates that were read for it; of others their tables were."""
     notes: Sequence[str] = ()
     """What limits the judgement, a line each."""
 

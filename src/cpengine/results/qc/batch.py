@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
+from cpengine.inputs.loaddata import read_as_loaddata
 from cpengine.ledger.standing import JobState
 from cpengine.planning.plan import EVERYTHING, plate_of
 from cpengine.planning.project import ResolvedProject
-from cpengine.plates import Part
+from cpengine.plates import PLATE, Part
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls
@@ -84,7 +85,8 @@ def judge(
             "MeasureImageQuality to the pipeline, or set qc.measures"
         )
     found = assess.assess(step, sites, settings, _controls(project, sites, settings))
-    return found.with_notes(notes)
+    judged = tuple(dict.fromkeys(map(plate_of, todo.plan.jobs)))
+    return replace(found.with_notes(notes), judged=judged)
 
 
 def _rows(
@@ -123,7 +125,10 @@ def _unchanged_rows(
     """The image sets of plates that are not read again, from their own tables."""
     again = {plate_of(job) for job in todo.plan.jobs}
     outputs = project.places.outputs
-    for plate in project.plates(todo.plan.step):
+    folders = project.plates(todo.plan.step)
+    # Tables go by the plate that LoadData reads, 12 for a folder 0012.
+    read_as = (read_as_loaddata(PLATE, [folder])[0] for folder in folders)
+    for plate in dict.fromkeys([*folders, *read_as]):
         key = _table_key(project, todo.plan.step.name, plate)
         data = None if plate in again else outputs.read_if_there(key)
         if data is not None:
