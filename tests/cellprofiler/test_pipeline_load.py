@@ -1,44 +1,134 @@
-"""How CellProfiler is asked about a pipeline, and when again."""
+"""One process of CellProfiler's Python answers for many pipelines."""
 
-import json
-import os
+import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cpengine.cellprofiler import pipeline_load
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.cellprofiler.pipeline_load import LoadRequest
+from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
+from cpengine.inputs import loaddata
 from cpengine.storage.store import Storage
-from tests import build
 
-PYTHON = """#!/bin/sh
-echo "$PYTHONHASHSEED" >> "$(dirname "$0")/asked"
-echo '{answer}'
+TABLE = loaddata.parse("FileName_A,PathName_A\na.tif,/a\n", "f.csv")
+PROGRAM = """
+    import json, os, sys, time
+    for line in sys.stdin:
+        text = open(os.path.join(line.rstrip(), "any.cppipe")).read()
+        if text == "crash":
+            os.kill(os.getpid(), 11)
+        if text == "hang":
+            time.sleep(600)
+        if text == "noise":
+            print("MySQL could not be loaded", flush=True)
+        answer = {"pid": os.getpid(), "text": text, "argv": sys.argv[1:]}
+        answer["seed"] = os.environ["PYTHONHASHSEED"]
+        print(json.dumps(answer), flush=True)
+        if text == "last":
+            sys.exit()
 """
-"""Stands in for CellProfiler's Python, and keeps with which seed it was asked."""
-ANSWER = {"modules": ["LoadData"], "error": None, "invalid": []}
+
+
+@pytest.fixture
+def prober(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prober]:
+    """Asks our own Python, with a program that crashes and hangs as a module might."""
+    monkeypatch.setenv("CPENGINE_HOME", str(tmp_path / "home"))
+    program = tmp_path / "answers.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "runit.py").write_text("x = 1")
+    python = CellProfiler(("cellprofiler",), "4.2.8", "", python=Path(sys.executable))
+    workspace = Storage(str(tmp_path))
+    with Prober(python, workspace, tmp_path, timeout_s=5, program=program) as made:
+        yield made
+
+
+def asked(text: str, plugins: str | None = None) -> LoadRequest:
+    return LoadRequest(text, "p.cppipe", TABLE, "input", plugins)
+
+
+def pid(prober: Prober, text: str, plugins: str | None = None) -> int:
+    answer = prober.ask(asked(text, plugins))
+    assert answer is not None
+    assert answer["text"] == text
+    return int(answer["pid"])
+
+
+def test_one_process_answers_for_all(prober: Prober) -> None:
+    assert len({pid(prober, text) for text in ("a", "b", "c")}) == 1
+
+
+@pytest.mark.parametrize("ends", ["crash", "hang", "noise"])
+def test_one_without_an_answer_does_not_take_the_others_with_it(
+    prober: Prober, ends: str
+) -> None:
+    first = pid(prober, "a")
+    assert prober.ask(asked(ends)) is None
+    assert pid(prober, "b") != first
+
+
+def test_process_that_has_ended_is_replaced(prober: Prober) -> None:
+    assert pid(prober, "last") != pid(prober, "b")
+
+
+def test_answers_are_stored(prober: Prober) -> None:
+    first = pid(prober, "last")
+    assert pid(prober, "last") == first
 
 
 def test_an_answer_counts_for_the_seed_with_which_it_was_given(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prober: Prober, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CPENGINE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONHASHSEED", "12345")
-    python = tmp_path / "python"
-    build.write(python, PYTHON.format(answer=json.dumps(ANSWER)))
-    os.chmod(python, 0o755)
-    program = CellProfiler(("cellprofiler",), "4.2.8.1", "test", python=python)
-    table = build.table(["Metadata_Plate"], ["P1"])
-    asked = LoadRequest("LoadData", "x.cppipe", table, "", None)
+    first = prober.ask(asked("last"))
+    assert first is not None
+    assert first["seed"] == "0"
+    assert prober.ask(asked("last")) == first
+    monkeypatch.setattr(pipeline_load, "HASH_SEED", {"PYTHONHASHSEED": "another"})
+    assert prober.ask(asked("last")) != first
 
-    def ask() -> list[str]:
-        storage = Storage(str(tmp_path))
-        assert not list(pipeline_load.findings(program, asked, storage, tmp_path))
-        return (tmp_path / "asked").read_text().split()
 
-    assert ask() == ["0"]
-    assert ask() == ["0"]  # it was kept
-    seed = {"PYTHONHASHSEED": "another"}
-    monkeypatch.setattr(pipeline_load, "HASH_SEED", seed)
-    assert ask() == ["0", "0"]
+def test_other_plugins_get_another_process(prober: Prober) -> None:
+    first = pid(prober, "a")
+    assert pid(prober, "a", "plugins") != first
+    answer = prober.ask(asked("b", "plugins"))
+    assert answer is not None
+    (folder,) = answer["argv"]
+    assert Path(folder, "runit.py").read_text() == "x = 1"
+
+
+def test_without_a_cellprofiler_nothing_is_asked(tmp_path: Path) -> None:
+    with Prober(None, Storage(str(tmp_path)), tmp_path) as prober:
+        assert prober.ask(asked("a")) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.cellprofiler
+def test_cellprofiler_answers_for_pipeline_after_pipeline(
+    cellprofiler: CellProfiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPENGINE_HOME", str(tmp_path))
+    head = "CellProfiler Pipeline: http://www.cellprofiler.org\nVersion:5\n"
+    head += "DateRevision:428\nModuleCount:1\n\n"
+    attributes = "[module_num:1|variable_revision_number:{}|enabled:True]\n"
+    texts = {
+        "Nope": head + "Nope:" + attributes.format(1),
+        "newer": head + "MedialAxis:" + attributes.format(99),
+        "sound": head + "MedialAxis:" + attributes.format(1),
+    }
+    with Prober(cellprofiler, Storage(str(tmp_path)), tmp_path) as prober:
+        answers = {name: prober.ask(asked(text)) for name, text in texts.items()}
+    assert None not in answers.values()
+    nope, newer, sound = (answer or {} for answer in answers.values())
+    assert (nope["error"], nope["failed"], nope["loaded"]) == (
+        "Could not find the Nope module",
+        "Nope",
+        0,
+    )
+    assert newer["newer"] == [
+        {"number": 1, "module": "MedialAxis", "revision": 99, "installed": 1}
+    ]
+    assert (sound["error"], sound["newer"], sound["loaded"]) == (None, [], 1)

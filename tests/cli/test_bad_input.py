@@ -285,14 +285,9 @@ PIPELINE = [
         ("{pipeline}:", "pipeline format five", "export it from CellProfiler 4"),
     ),
     Case(
-        "newer",
-        swap("pipeline", "DateRevision:4281", "DateRevision:500"),
-        ("{pipeline}:", "by CellProfiler 5.0.0, 4.2.8.1 is installed", "install the"),
-    ),
-    Case(
         "no_load_data",
         swap("pipeline", "LoadData:", "Images:"),
-        ("{pipeline}:", "no enabled LoadData module", "add it as module 1"),
+        ("{pipeline}:", "finds its images by module 1 Images", 'groups = "batch"'),
     ),
     Case(
         "load_data_disabled",

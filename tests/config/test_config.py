@@ -10,7 +10,8 @@ from cpengine import config
 from cpengine.config import ProjectFile, template
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
-from cpengine.rules import _GUARDS, RULES, Rule
+from cpengine.rules import RULES, Rule
+from cpengine.rules.finding import GUARDS
 
 GOOD = '[project]\nname = "proj"\nbatch = "B1"\n'
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "cpengine.schema.json"
@@ -255,7 +256,7 @@ def test_rules_that_guard_results_cannot(rule: Rule, path: Path) -> None:
 
 
 def test_what_guards_results_is_a_rule() -> None:
-    assert set(RULES) >= _GUARDS
+    assert set(RULES) >= GUARDS
 
 
 def test_each_wrong_rule_is_a_line_with_its_nearest(path: Path) -> None:

@@ -17,6 +17,7 @@ from cpengine.model import Job
 from cpengine.planning.fingerprint import changed, of_image_sets
 from cpengine.planning.plan import Plan, check_part, in_part, suggestion
 from cpengine.plates import SITE_KEYS, Part
+from cpengine.rules import Severity
 from tests import build
 from tests.build import Built, change
 
@@ -422,12 +423,13 @@ def test_batch_file_is_found_by_the_name_that_cellprofiler_gives_it(
     assert ids(plan(built)) == expected
 
 
-def test_batch_file_of_a_newer_cellprofiler_is_refused(built: Built) -> None:
+def test_batch_file_of_a_newer_cellprofiler_is_doubtful(built: Built) -> None:
     change(built.pipeline, "DateRevision:4281", "DateRevision:500")
     build.batch_of(built)
     settings('[steps.analysis]\ngroups = "batch"\n')(built)
-    with pytest.raises(InputError, match=r"saved by CellProfiler 5.0.0, 4.2.8.1 is"):
-        plan(built)
+    (found,) = [f for f in plan(built).findings if f.rule.name == "pipeline-newer"]
+    assert found.cause.startswith("was saved by CellProfiler 5.0.0, 4.2.8.1 is")
+    assert found.severity is Severity.WARNING
 
 
 def test_batch_file_that_groups_otherwise_is_refused(built: Built) -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cpengine.inputs import loaddata
@@ -18,6 +19,21 @@ IMAGES = f"projects/demo/{BATCH}/images/DemoPlate1"
 STEPS = ("qc", "illum", "analysis")
 
 Break = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A broken project, and what must be found."""
+
+    rule: str
+    breaks: Break
+    place: str
+    cure: str
+    steps: tuple[str, ...] = ("illum", "analysis")
+    planes: bool = False
+
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def csv(change: Callable[[list[list[str]]], object], name: str = "load_data") -> Break:

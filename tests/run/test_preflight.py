@@ -17,7 +17,7 @@ from cpengine.project import Project
 from cpengine.rules import RULES, Finding, Severity
 from cpengine.run.session import Steps
 from tests.plain_runs import Cpengine
-from tests.run.breaks import Break, cell, csv, dropped, module, pipe
+from tests.run.breaks import PIPELINES, Break, csv, dropped, module, pipe
 from tests.run.broken_projects import CASES
 
 
@@ -63,14 +63,35 @@ def test_what_is_broken_is_found(
         assert [f for f in found if f.severity is Severity.ERROR] == []
 
 
+def _revision(module: str, number: int) -> Break:
+    """Say that another revision of a module has saved the analysis pipeline."""
+
+    def breaks(root: Path) -> None:
+        path = root / PIPELINES / "analysis.cppipe"
+        head = re.compile(rf"(?<=\n{module}:\[)(.*?variable_revision_number:)\d+")
+        path.write_text(head.sub(rf"\g<1>{number}", path.read_text()))
+
+    return breaks
+
+
 @pytest.mark.cellprofiler
 @pytest.mark.parametrize(
     ("breaks", "rule", "cause"),
     [
         (
             pipe("analysis", "\nMeasureTexture:[", "\nMeasureTextures:["),
+            "module-unknown",
+            "MeasureTextures is no module of CellProfiler 4.2.8",
+        ),
+        (
+            _revision("MeasureColocalization", 1),
             "pipeline-does-not-load",
-            "Could not find the MeasureTextures module",
+            "Automatic upgrade for this module is not supported",
+        ),
+        (
+            _revision("MeasureColocalization", 99),
+            "module-newer",
+            "module 10 MeasureColocalization has revision 99",
         ),
         (
             pipe(
@@ -95,7 +116,8 @@ def test_what_cellprofiler_itself_objects_to_is_found(
     breaks(root)
     for _ in range(2):  # the second time it is known
         found = check(root, ("illum", "analysis"), cellprofiler)
-        (finding,) = [f for f in found if f.rule.name == rule]
+        (finding,) = found
+        assert finding.rule.name == rule
         assert cause in finding.cause
         assert finding.place.endswith("analysis.cppipe")
 
@@ -117,13 +139,22 @@ def test_a_missing_channel_is_one_finding(
 
 
 @pytest.mark.cellprofiler
+def test_pipeline_that_finds_its_images_itself_has_one_finding(
+    demos: dict[bool, Path], tmp_path: Path, cellprofiler: CellProfiler
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    pipe("qc", "LoadData:[", "Images:[")(root)
+    (finding,) = check(root, ("qc",), cellprofiler)
+    assert finding.rule.name == "loaddata-missing"
+
+
+@pytest.mark.cellprofiler
 def test_the_command_says_all_and_fails(
     demos: dict[bool, Path], tmp_path: Path, cpengine: Cpengine
 ) -> None:
     root = shutil.copytree(demos[False], tmp_path / "demo")
-    cell(2, "Metadata_Site", "1")(root)
-    add = csv(lambda rows: [row.insert(0, "a/b") for row in rows])
-    add(root)
+    pipe("illum", "When to save:Last cycle", "When to save:Every cycle")(root)
+    pipe("illum", "DateRevision:428", "DateRevision:500")(root)
     csv(lambda rows: rows[:-1])(root)
     ran = cpengine("check", "illum", "-C", root, "--json")
     assert ran.returncode == 2
@@ -131,14 +162,15 @@ def test_the_command_says_all_and_fails(
     assert (step["step"], step["jobs"], step["image_sets"]) == ("illum", 1, 9)
     rules = {finding["rule"]: finding["severity"] for finding in step["findings"]}
     assert rules == {
-        "group-values-read-as-one": "error",
-        "csv-site-twice": "warning",
+        "saves-over-itself": "error",
+        "pipeline-newer": "warning",
         "sites-missing": "warning",
+        "module-doubtful": "warning",
     }
     ran = cpengine("check", "illum", "-C", root)
     assert ran.returncode == 2
-    assert re.search(r"illum: 1 job, 9 image sets: 2 errors, \d warning", ran.stdout)
-    assert "what to do: keep one row a site" in ran.stdout
+    assert re.search(r"illum: 1 job, 9 image sets: 1 error, \d warning", ran.stdout)
+    assert "what to do: use metadata in the name" in ran.stdout
 
 
 @pytest.mark.cellprofiler
@@ -198,6 +230,17 @@ def test_a_run_stops_for_what_is_found_unless_it_is_unchecked(
     assert "would run 1 of 1 job" in ran.stdout
 
 
+def test_a_step_is_given_before_the_next_is_checked(
+    demos: dict[bool, Path], tmp_path: Path
+) -> None:
+    root = shutil.copytree(demos[False], tmp_path / "demo")
+    steps = Steps(Project.load(root), ("qc", "illum"), Part(), "4.2.8.1").check_each()
+    assert next(steps).findings == ()
+    (root / PIPELINES / "illum.cppipe").unlink()
+    (finding,) = next(steps).findings
+    assert finding.rule.name == "pipeline-missing"
+
+
 def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
     assert len(CASES) >= 60
     elsewhere = {
@@ -206,7 +249,10 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "executor",
         "flagged-kept",
         "flagged-left-out",
+        "module-doubtful",
         "module-invalid",
+        "module-newer",
+        "mysqldb-missing",
         "pipeline-does-not-load",
         "scratch-space",
     }

@@ -1,29 +1,32 @@
-"""What CellProfiler itself objects to in a pipeline, asked without running it.
+"""What CellProfiler itself makes of pipelines, asked without running them.
 
-It takes about two seconds, so what it said of a pipeline is kept.
+One process answers for all pipelines of a check. It starts within some seconds and
+takes a fraction of one for each, and what it said of a pipeline is kept.
 """
 
 import hashlib
 import json
+import os
+import selectors
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from cpengine import rules
 from cpengine.cellprofiler import find
 from cpengine.cellprofiler.command import HASH_SEED
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.inputs.loaddata import Table
-from cpengine.rules import Finding
 from cpengine.storage.store import Storage
+from cpengine.system.process import CANCELLED, Child, Limits
 
 PROGRAM = Path(__file__).with_name("probe.py")
 _ROWS = 2
-_TIMEOUT_S = 300
+_PLUGINS = "plugins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +44,170 @@ class LoadRequest:
     """and the plugins folder."""
 
 
-def findings(
-    cellprofiler: CellProfiler, asked: LoadRequest, workspace: Storage, scratch: Path
-) -> Iterator[Finding]:
-    """What a CellProfiler says of a pipeline; nothing where it cannot be asked."""
-    if cellprofiler.python is None:
-        return
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="cpengine-check-") as name:
-        folder = Path(name)
-        _put(asked, workspace, folder)
+class Prober:
+    """Asks a CellProfiler; its process is started when it is first needed.
+
+    Parameters
+    ----------
+    cellprofiler
+        Nothing is asked if None.
+    timeout_s
+        After which a pipeline is given up; the next gets a process of its own.
+    program
+        What is run in CellProfiler's Python.
+    """
+
+    def __init__(
+        self,
+        cellprofiler: CellProfiler | None,
+        workspace: Storage,
+        scratch: Path,
+        *,
+        timeout_s: float = 300,
+        program: Path = PROGRAM,
+    ) -> None:
+        self._cellprofiler = cellprofiler
+        self._workspace = workspace
+        self._timeout_s = timeout_s
+        self._program = program
+        self._scratch = scratch
+        self._folder = Path()
+        self._asked = 0
+        self._process: _Process | None = None
+
+    def __enter__(self) -> Self:
+        name = tempfile.mkdtemp(dir=self._scratch, prefix="cpengine-check-")
+        self._folder = Path(name)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def ask(self, asked: LoadRequest) -> Mapping[str, Any] | None:
+        """The answer of `probe.py`; None where CellProfiler cannot be asked."""
+        cellprofiler = self._cellprofiler
+        if cellprofiler is None or cellprofiler.python is None:
+            return None
+        self._asked += 1
+        folder = self._folder / str(self._asked)
+        self._put(asked, folder)
         key = _key(folder, cellprofiler.version)
         cached = find.home() / "checked" / f"{key}.json"
         if cached.is_file():
-            answer = json.loads(cached.read_text())
-        else:
-            answer = _ask(cellprofiler, folder)
-            if answer:
-                cached.parent.mkdir(parents=True, exist_ok=True)
-                cached.write_text(json.dumps(answer))
-    yield from _findings_of(answer, asked.shown)
+            answer: dict[str, Any] | None = json.loads(cached.read_text())
+        elif answer := self._answer(cellprofiler, folder):
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            cached.write_text(json.dumps(answer))
+        return answer
+
+    def _put(self, asked: LoadRequest, folder: Path) -> None:
+        """Make the folder that a pipeline is loaded in."""
+        folder.mkdir()
+        table = asked.table
+        lines = Table(table.path, table.header, table.rows[:_ROWS], table.lines[:_ROWS])
+        # CellProfiler reads JSON by its name alone.
+        suffix = ".json" if asked.shown.endswith(".json") else ".cppipe"
+        (folder / f"any{suffix}").write_text(asked.text, "utf-8")
+        (folder / "load_data.csv").write_text(lines.to_csv(), "utf-8")
+        shutil.copy(self._program, folder)
+        for key, name in ((asked.input, "input"), (asked.plugins, _PLUGINS)):
+            (folder / name).mkdir()
+            for file in self._workspace.tree(key) if key else ():
+                path = folder / name / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self._workspace.read(f"{key}/{file}"))
+
+    def _answer(
+        self, cellprofiler: CellProfiler, folder: Path
+    ) -> dict[str, Any] | None:
+        """Ask about a folder; a process that gives no answer is ended."""
+        plugins = _key(folder / _PLUGINS, "")
+        if self._process and self._process.plugins != plugins:
+            self._end()
+        used = self._process is not None
+        answer = None
+        try:
+            self._process = self._process or self._start(cellprofiler, folder, plugins)
+            answer = self._process.ask(folder, self._timeout_s)
+        except TimeoutError:
+            used = False  # it would not end the next time either
+        except OSError:
+            pass  # a job would tell; this is no reason not to try
+        if answer is None:
+            self._end()
+        if answer is None and used:  # what was asked before may have broken it
+            return self._answer(cellprofiler, folder)
+        return answer
+
+    def _start(
+        self, cellprofiler: CellProfiler, folder: Path, plugins: str
+    ) -> "_Process":
+        argv = [str(cellprofiler.python), str(folder / self._program.name)]
+        if any((folder / _PLUGINS).iterdir()):
+            argv.append(str(folder / _PLUGINS))
+        program = cellprofiler.program(argv, self._folder, self._folder)
+        child = Child.start(
+            program.command,
+            program.environment,
+            self._folder,
+            input=subprocess.PIPE,
+            error=subprocess.DEVNULL,
+            apart=program.apart,
+        )
+        return _Process(child, plugins)
+
+    def _end(self) -> None:
+        if self._process:
+            self._process.end()
+            self._process = None
 
 
-def _put(asked: LoadRequest, workspace: Storage, folder: Path) -> None:
-    """Make the folder that the probe is run in."""
-    table = asked.table
-    lines = Table(table.path, table.header, table.rows[:_ROWS], table.lines[:_ROWS])
-    # CellProfiler reads JSON by its name alone.
-    suffix = ".json" if asked.shown.endswith(".json") else ".cppipe"
-    (folder / f"any{suffix}").write_text(asked.text, "utf-8")
-    (folder / "load_data.csv").write_text(lines.to_csv(), "utf-8")
-    shutil.copy(PROGRAM, folder)
-    for key, name in ((asked.input, "input"), (asked.plugins, "plugins")):
-        (folder / name).mkdir()
-        for file in workspace.tree(key) if key else ():
-            path = folder / name / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(workspace.read(f"{key}/{file}"))
+class _Process:
+    """One CellProfiler that answers for pipeline after pipeline."""
+
+    def __init__(self, child: Child, plugins: str) -> None:
+        self.plugins = plugins
+        """Which plugins it has loaded."""
+        self._child = child
+        assert child.process.stdin is not None
+        assert child.process.stdout is not None
+        self._questions = child.process.stdin
+        self._answers = child.process.stdout.fileno()
+
+    def ask(self, folder: Path, timeout_s: float) -> dict[str, Any] | None:
+        """Its answer; None or OSError where it has ended.
+
+        Raises
+        ------
+        TimeoutError
+            It has said nothing for that long.
+        """
+        self._questions.write(f"{folder}\n".encode())
+        self._questions.flush()
+        line = self._line(time.monotonic() + timeout_s)
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            return None
+        return answer if isinstance(answer, dict) else None
+
+    def _line(self, end: float) -> bytes:
+        """What it writes up to the end of a line."""
+        line = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._answers, selectors.EVENT_READ)
+            while not line.endswith(b"\n"):
+                if not selector.select(max(0.0, end - time.monotonic())):
+                    raise TimeoutError
+                if not (data := os.read(self._answers, 65536)):
+                    break
+                line += data
+        return line
+
+    def end(self) -> None:
+        """End it."""
+        self._child.end(CANCELLED, self._child.watch(Limits()).meter)
 
 
 def _key(folder: Path, version: str) -> str:
@@ -86,46 +217,3 @@ def _key(folder: Path, version: str) -> str:
         name = path.relative_to(folder).as_posix()
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
-
-
-def _ask(cellprofiler: CellProfiler, folder: Path) -> dict[str, Any]:
-    """Run the probe; nothing is said where it cannot be run."""
-    argv = [str(cellprofiler.python), *_arguments(folder)]
-    program = cellprofiler.program(argv, folder, folder)
-    try:
-        ran = subprocess.run(
-            list(program.command),
-            env=program.environment,
-            cwd=folder,
-            capture_output=True,
-            timeout=_TIMEOUT_S,
-            check=True,
-        )
-        answer: dict[str, Any] = json.loads(ran.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return {}  # a job would tell; this is no reason not to try
-    return answer
-
-
-def _arguments(folder: Path) -> Sequence[str]:
-    (pipeline,) = folder.glob("any.*")
-    others = (folder / name for name in ("load_data.csv", "input", "plugins"))
-    return [str(path) for path in (folder / PROGRAM.name, pipeline, *others)]
-
-
-def _findings_of(answer: dict[str, Any], shown: str) -> Iterator[Finding]:
-    if answer.get("error"):
-        after = f" after module {len(answer['modules'])}" if answer["modules"] else ""
-        yield rules.PIPELINE_DOES_NOT_LOAD.found(
-            shown,
-            f"CellProfiler cannot load it{after} ({answer['error'].splitlines()[0]})",
-            "open it in CellProfiler and export it again, or give the step its plugins",
-        )
-    for entry in answer.get("invalid", ()):
-        message = entry["message"].splitlines()[0].rstrip(".")
-        yield rules.MODULE_INVALID.found(
-            shown,
-            f"module {entry['number']} {entry['module']}: {message} "
-            f"({entry['setting']})",
-            "open it in CellProfiler and mend what is marked red",
-        )

@@ -24,14 +24,17 @@ _NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
 _MARK = "ÿþ"
 """The mark of UTF-16, as CellProfiler 3 wrote it before each setting, byte by byte."""
 _NEWEST_FORMAT = 5
-_NO_IMAGE = {"", "None", "Do not use", "Leave this blank"}
+NO_IMAGE = {"", "None", "Do not use", "Leave this blank"}
 _TAKES_IMAGES = {
     "Select the input image",
     "Select the illumination function",
     "Select images to measure",
     "Select the images to measure",
 }
-"""Settings that are in use whenever their module is, and hold names of images."""
+"""Settings that are in use whenever their module is, and hold names of images, but for
+those of a MeasureImageQuality that measures all loaded images."""
+_WHICH = "Calculate metrics for which images?"
+_ALL_LOADED = "All loaded images"
 _RULED = {
     "FlagImage": ("Flag is based on", {"Rules", "Classifier"}),
     "FilterObjects": ("Select the filtering mode", {"Rules", "Classifiers"}),
@@ -114,15 +117,19 @@ class Pipeline:
         return kind, place
 
     def images_wanted(self) -> Iterator[tuple[Module, str, str]]:
-        """Give (module, setting, image) of images that no earlier module makes."""
+        """Give (module, setting, image) of images that no earlier module makes.
+
+        What an earlier module selects by name, it does not make. All other texts of
+        its settings may be names that it gives.
+        """
         made: set[str] = set()
         for module in self.enabled:
             for text, value in module.settings:
-                if text in _TAKES_IMAGES:
+                if text in _TAKES_IMAGES and module.setting(_WHICH) != _ALL_LOADED:
                     for image in (name.strip() for name in value.split(",")):
-                        if image not in made | _NO_IMAGE:
+                        if image not in made | NO_IMAGE:
                             yield module, text, image
-            made |= {v for text, v in module.settings if text.startswith("Name ")}
+            made |= {v for text, v in module.settings if not text.startswith("Select")}
 
     def rule_files(self) -> Iterator[tuple[Module, str]]:
         """Give (module, file) of rules and classifiers in the Default Input Folder."""

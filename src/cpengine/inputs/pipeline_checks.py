@@ -14,12 +14,12 @@ from cpengine.wording import did_you_mean
 
 OUTPUT_FOLDER = "Default Output Folder"
 _BY_HAND = {"EditObjectsManually", "IdentifyObjectsManually"}
-_SAVES = {
-    "ExportToDatabase",
-    "ExportToSpreadsheet",
-    "SaveCroppedObjects",
-    "SaveImages",
-}
+_EXPORTS = {"ExportToDatabase", "ExportToSpreadsheet"}
+_SAVES = {*_EXPORTS, "SaveCroppedObjects", "SaveImages"}
+_MAY_SAVE = {"CalculateStatistics", "MeasureObjectSkeleton", "UntangleWorms"}
+PLACES = ("Output file location", "Directory")
+"""Settings that say where a module of these saves."""
+_BY_IMAGE_FILES = {"Images", "NamesAndTypes"}
 OWN_MODULES = frozenset(
     """
     Align CalculateMath CalculateStatistics ClassifyObjects Closing ColorToGray
@@ -54,6 +54,8 @@ _RENAMED = frozenset(
     """.split()  # noqa: SIM905 (as above)
 )
 """Older names that it takes for modules of its own."""
+_SILENT = (OWN_MODULES | _RENAMED) - _MAY_SAVE
+_WANTS_GROUPS = ("Do you want to group your images?",)
 
 
 def findings(
@@ -62,8 +64,10 @@ def findings(
     images: Sequence[str],
     data_file: str,
     cellprofiler: str = "",
+    *,
+    rows: int = 0,
 ) -> Iterator[Finding]:
-    """What keeps a pipeline from running over these groups and images.
+    """What keeps a pipeline with LoadData from running over these groups and images.
 
     Parameters
     ----------
@@ -73,26 +77,40 @@ def findings(
         The image names that the CSV provides.
     cellprofiler
         The version that would run it; not compared if empty.
+    rows
+        The image sets of the CSV.
     """
-    yield from _load_data(pipeline, group)
+    if pipeline.load_data is not None:
+        yield from _load_data(pipeline, pipeline.load_data, group, rows)
     yield from _traps(pipeline)
     yield from newer(pipeline, cellprofiler)
-    yield from _images(pipeline, images, data_file)
+    wanted = ((str(m), text, image) for m, text, image in pipeline.images_wanted())
+    yield from channels_missing(wanted, pipeline.path, images, data_file)
     yield from _saves(pipeline)
 
 
-def _load_data(pipeline: Pipeline, group: Sequence[str]) -> Iterator[Finding]:
-    module = pipeline.load_data
-    if module is None:
+def without_load_data(pipeline: Pipeline) -> Iterator[Finding]:
+    """What takes the place of LoadData in a pipeline that has none."""
+    if pipeline.load_data is not None:
+        return
+    finds_files = [m for m in pipeline.enabled if m.name in _BY_IMAGE_FILES]
+    if finds_files:
+        yield rules.LOADDATA_MISSING.found(
+            pipeline.path,
+            f"finds its images by {finds_files[0]}, not by a LoadData CSV",
+            "in CellProfiler, add CreateBatchFiles for a batch file and set "
+            'groups = "batch", or take File > Export > Image Set Listing as the CSV '
+            "and LoadData in place of Images, Metadata, NamesAndTypes and Groups",
+        )
+    else:
         cause = "has no enabled LoadData module"
         yield rules.LOADDATA_MISSING.found(pipeline.path, cause, "add it as module 1")
-        return
-    if module is not pipeline.enabled[0]:
-        yield rules.LOADDATA_FIRST.found(
-            pipeline.path,
-            f"{module} comes after {pipeline.enabled[0]}",
-            "move it to the top",
-        )
+
+
+def _load_data(
+    pipeline: Pipeline, module: Module, group: Sequence[str], rows: int
+) -> Iterator[Finding]:
+    yield from _beside_load_data(pipeline, module)
     if set(pipeline.grouping_keys) != set(group):
         yield rules.GROUPING_DIFFERS.found(
             pipeline.path,
@@ -100,10 +118,12 @@ def _load_data(pipeline: Pipeline, group: Sequence[str]) -> Iterator[Finding]:
             f"step by {_tags(group)}",
             "change the pipeline's metadata tags for grouping, or the step's `group`",
         )
-    if module.setting("Process just a range of rows?") == "Yes":
+    chosen = module.setting("Rows to process") or ""
+    is_limited = module.setting("Process just a range of rows?") == "Yes"
+    if is_limited and not _all_rows(chosen, rows):
         yield rules.LOADDATA_ROWS.found(
             pipeline.path,
-            f"{module} processes just a range of rows",
+            f"{module} processes just a range of rows ({chosen})",
             "set 'Process just a range of rows?' to No",
         )
     if module.setting("Load images based on this data?") == "No":
@@ -112,6 +132,35 @@ def _load_data(pipeline: Pipeline, group: Sequence[str]) -> Iterator[Finding]:
             f"{module} loads no images",
             "set 'Load images based on this data?' to Yes",
         )
+
+
+def _beside_load_data(pipeline: Pipeline, module: Module) -> Iterator[Finding]:
+    """Modules whose image sets are in the way, or that want LoadData's too early.
+
+    All other modules may come before LoadData: it prepares the run as a whole.
+    """
+    for other in pipeline.enabled:
+        if other.name == "NamesAndTypes" or (
+            other.name == "Groups" and "Yes" in other.settings_named(*_WANTS_GROUPS)
+        ):
+            yield rules.LOADDATA_NOT_ALONE.found(
+                pipeline.path,
+                f"{other} is enabled beside {module}",
+                "disable Images, Metadata, NamesAndTypes and Groups",
+            )
+        if other.name in _EXPORTS and other.number < module.number:
+            yield rules.LOADDATA_FIRST.found(
+                pipeline.path, f"{module} comes after {other}", "move it to the top"
+            )
+
+
+def _all_rows(chosen: str, rows: int) -> bool:
+    """Whether a range of rows, counted from 1, leaves none out."""
+    first, _, last = chosen.partition(",")
+    try:
+        return int(first) <= 1 and int(last) >= rows > 0
+    except ValueError:
+        return False
 
 
 def _tags(keys: Sequence[str]) -> str:
@@ -154,14 +203,26 @@ def _digits(version: str) -> tuple[int, ...]:
     return tuple(map(int, digits))
 
 
-def _images(
-    pipeline: Pipeline, images: Sequence[str], data_file: str
+def channels_missing(
+    wanted: Iterable[tuple[str, str, str]],
+    path: str,
+    images: Collection[str],
+    data_file: str,
 ) -> Iterator[Finding]:
-    wanted: dict[str, str] = {}
-    for module, setting, image in pipeline.images_wanted():
-        wanted.setdefault(image, f"{module} of {pipeline.path} wants ({setting})")
-    missing = [image for image in wanted if image not in images]
-    unused = set(images) - set(wanted)
+    """Images that a CSV does not provide, each with its illumination function.
+
+    Parameters
+    ----------
+    wanted
+        (module, setting, image) of what no earlier module makes.
+    path
+        The pipeline as messages name it.
+    """
+    wants: dict[str, str] = {}
+    for module, setting, image in wanted:
+        wants.setdefault(image, f"{module} of {path} wants ({setting})")
+    missing = [image for image in wants if image not in images]
+    unused = set(images) - set(wants)
     follows = {_illum(image) for image in missing if image != _illum(image)}
     for image in missing:
         if image in follows:  # the illum step makes it of the other one
@@ -173,7 +234,7 @@ def _images(
         hint = ", or run the illum step first" if image.startswith("Illum") else ""
         yield rules.CHANNEL_MISSING.found(
             data_file,
-            f"has no columns for {image}{near}{both}, which {wanted[image]}",
+            f"has no columns for {image}{near}{both}, which {wants[image]}",
             f"add FileName_{image} and PathName_{image}{hint}",
         )
 
@@ -183,30 +244,20 @@ def _illum(image: str) -> str:
     return f"Illum{image.removeprefix('Orig').removeprefix('Illum')}"
 
 
-def without_channels(
-    pipeline: Pipeline, objections: Iterable[Finding]
-) -> Iterator[Finding]:
-    """What CellProfiler objects to, but for images that the CSV was found to lack."""
-    wanted = {image for _, _, image in pipeline.images_wanted()}
-    for finding in objections:
-        if not any(f": {image} not in " in finding.cause for image in wanted):
-            yield finding
-
-
 def _saves(pipeline: Pipeline) -> Iterator[Finding]:
     saving = [module for module in pipeline.enabled if module.name in _SAVES]
-    if not saving and _only_own(pipeline):
+    if not saving and {m.name for m in pipeline.enabled} <= _SILENT:
         yield rules.SAVES_NOTHING.found(
             pipeline.path,
             "has no enabled module that saves something",
             "add ExportToSpreadsheet or SaveImages",
         )
     for module in saving:
-        place = module.setting("Output file location")
+        place = next(iter(module.settings_named(*PLACES)), "")
         if place and not place.startswith(OUTPUT_FOLDER):
             yield rules.EXPORT_ELSEWHERE.found(
                 pipeline.path,
-                f"{module} saves to {place.strip('|').replace('|', ' ')!r}",
+                f"{module} saves to '{place.strip('|').replace('|', ' ')}'",
                 f"set its output file location to {OUTPUT_FOLDER}",
             )
         if module.name == "ExportToDatabase":
@@ -217,29 +268,28 @@ def _saves(pipeline: Pipeline) -> Iterator[Finding]:
             )
 
 
-def _only_own(pipeline: Pipeline) -> bool:
-    names = {module.name for module in pipeline.enabled}
-    return names <= OWN_MODULES | _RENAMED
+def unknown(pipeline: Pipeline, plugins: Collection[str]) -> dict[str, Finding]:
+    """Modules that neither CellProfiler has nor a plugin, by name.
 
-
-def unknown(pipeline: Pipeline, plugins: Collection[str]) -> Iterator[Finding]:
-    """Modules that neither CellProfiler has nor a plugin.
+    Disabled ones count: CellProfiler loads them, too.
 
     Parameters
     ----------
     plugins
         The files of the step's plugins folder, by their place below it.
     """
-    for module in pipeline.enabled:
+    found = {}
+    for module in pipeline.modules:
         name = module.name.rpartition(".")[2]
         if name not in OWN_MODULES | _RENAMED and f"{name.lower()}.py" not in plugins:
-            yield rules.MODULE_UNKNOWN.found(
+            found[name] = rules.MODULE_UNKNOWN.found(
                 pipeline.path,
                 f"{module} is no module of CellProfiler 4.2.8"
                 + did_you_mean(name, OWN_MODULES, form=" ({})")
                 + (", nor of the step's plugins" if plugins else ""),
                 f"put {name.lower()}.py into the step's plugins folder",
             )
+    return found
 
 
 def for_groups(
@@ -254,14 +304,11 @@ def for_groups(
     largest
         Image sets of the largest group.
     """
+    skips = False
     for module in pipeline.enabled:
+        skips |= "Yes" in module.settings_named("Skip image set if flagged?")
         if largest > 1 and _saves_over_itself(module, group):
-            name = module.setting("Enter single file name")
-            yield rules.SAVES_OVER_ITSELF.found(
-                pipeline.path,
-                f"{module} saves each of a job's {largest} image sets as {name!r}",
-                "use metadata in the name that tells them apart, such as \\g<Site>",
-            )
+            yield _over_itself(pipeline.path, module, largest, skips=skips)
         scope = module.setting(
             "Calculate function for each image individually, or based on all images?"
         )
@@ -278,6 +325,7 @@ def _saves_over_itself(module: Module, group: Sequence[str]) -> bool:
     """Whether nothing in a name changes between the image sets of a group."""
     single = (
         module.name == "SaveImages"
+        and module.setting("Select the type of image to save") != "Movie/Stack"
         and module.setting("Select method for constructing file names") == "Single name"
         and module.setting("When to save") == "Every cycle"
     )
@@ -286,6 +334,20 @@ def _saves_over_itself(module: Module, group: Sequence[str]) -> bool:
     )
     tags = {f"Metadata_{tag}" for tag in re.findall(r"\\g<(\w+)>", texts)}
     return single and tags <= set(group)
+
+
+def _over_itself(path: str, module: Module, sets: int, *, skips: bool) -> Finding:
+    """Whether the job fails depends on what is left out and may be overwritten."""
+    overwrites = module.setting("Overwrite existing files without warning?") == "Yes"
+    rule = rules.MAY_SAVE_OVER if skips or overwrites else rules.SAVES_OVER_ITSELF
+    but = ", but for those that FlagImage leaves out" if skips else ""
+    but += ", and overwrites them: the last is kept" if overwrites else ""
+    return rule.found(
+        path,
+        f"{module} saves each of a job's {sets} image sets as "
+        f"'{module.setting('Enter single file name')}'{but}",
+        "use metadata in the name that tells them apart, such as \\g<Site>",
+    )
 
 
 def missing_rule_files(

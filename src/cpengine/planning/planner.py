@@ -137,6 +137,8 @@ class Planner:
 
     def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
+        if missing := list(pipeline_checks.without_load_data(pipe)):
+            raise InputError(*missing)
         self.step = self._without_functions(pipe)
         for folder in self._folders():
             try:
@@ -209,6 +211,7 @@ class Planner:
                 list(table.images),
                 table.path,
                 self.cellprofiler,
+                rows=len(table.rows),
             )
         )
         largest = max(map(len, sheet.groups.values()), default=0)

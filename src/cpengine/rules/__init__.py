@@ -3,36 +3,10 @@
 This is the one source of what `cpengine check` says and of the troubleshooting page.
 """
 
-from cpengine.rules.finding import Finding, Rule, Severity
+from cpengine.rules.finding import RULES, Finding, Rule, Severity
+from cpengine.rules.finding import rule as _rule
 
 __all__ = ["RULES", "Finding", "Rule", "Severity"]
-
-RULES: dict[str, Rule] = {}
-"""All rules by name, in the order of the troubleshooting page."""
-
-
-_GUARDS = frozenset(
-    """
-    csv-file-again csv-illum-of-other-plate csv-quotes csv-row-longer csv-same-file
-    csv-site-twice export-elsewhere export-to-database group-names-clash
-    group-value-unfit group-values-read-as-one input loaddata-range-of-rows
-    output-structure pipeline-newer saves-over-itself
-    """.split()  # noqa: SIM905 (as a list it would take twenty lines)
-)
-
-
-def _rule(
-    name: str,
-    section: str,
-    title: str,
-    symptom: str,
-    cure: str,
-    severity: Severity = Severity.ERROR,
-) -> Rule:
-    guards = name in _GUARDS
-    rule = RULES[name] = Rule(name, section, title, symptom, cure, severity, guards)
-    return rule
-
 
 # --- LoadData CSVs -------------------------------------------------------------------
 
@@ -357,6 +331,14 @@ PIPELINE_NEWER = _rule(
     "pipeline-newer",
     _PIPELINE,
     "The pipeline was saved by a newer CellProfiler",
+    "Modules that have changed meanwhile are misread.",
+    "Install the newer CellProfiler, or export the pipeline from the older.",
+    Severity.WARNING,
+)
+MODULE_NEWER = _rule(
+    "module-newer",
+    _PIPELINE,
+    "A module was saved by a newer CellProfiler, in which its settings are others",
     "Settings are misread, mostly without a word.",
     "Install the newer CellProfiler, or export the pipeline from the older.",
 )
@@ -373,6 +355,15 @@ MODULE_INVALID = _rule(
     "CellProfiler itself objects to a setting of a module",
     "Without a window CellProfiler does not look at it, and fails in that module.",
     "Open the pipeline in CellProfiler and mend what is marked red.",
+)
+MODULE_DOUBTFUL = _rule(
+    "module-doubtful",
+    _PIPELINE,
+    "CellProfiler's window objects to a setting, and a run goes on all the same",
+    "Another value counts than is meant: a number's default, another method; columns "
+    "that are not there are left out.",
+    "Open the pipeline in CellProfiler and look at what is marked red.",
+    Severity.WARNING,
 )
 MODULE_UNKNOWN = _rule(
     "module-unknown",
@@ -400,14 +391,22 @@ LOADDATA_MISSING = _rule(
     _PIPELINE,
     "The pipeline has no LoadData",
     "CellProfiler processes no image set.",
-    "Add LoadData as module 1 and enable it.",
+    'Make a batch file of it by CreateBatchFiles (`groups = "batch"`), or put LoadData '
+    "in place of Images, Metadata, NamesAndTypes and Groups.",
 )
 LOADDATA_FIRST = _rule(
     "loaddata-not-first",
     _PIPELINE,
-    "LoadData is not the first module",
-    "Modules before it see no images.",
-    "Move it to the top, and remove Images, Metadata, NamesAndTypes and Groups.",
+    "LoadData comes after a module that exports",
+    "CellProfiler fails before the first image set.",
+    "Move it to the top.",
+)
+LOADDATA_NOT_ALONE = _rule(
+    "loaddata-not-alone",
+    _PIPELINE,
+    "Other modules make image sets or groups beside LoadData",
+    "CellProfiler fails before the first image set.",
+    "Disable Images, Metadata, NamesAndTypes and Groups.",
 )
 LOADDATA_ROWS = _rule(
     "loaddata-range-of-rows",
@@ -455,8 +454,16 @@ SAVES_OVER_ITSELF = _rule(
     "saves-over-itself",
     _PIPELINE,
     "SaveImages gives each image set of a job the same file name",
-    "The job ends when it would overwrite, or only its last image is kept.",
+    "The job ends when it would overwrite.",
     "Use metadata in the file's name, such as \\g<Well>_s\\g<Site>.",
+)
+MAY_SAVE_OVER = _rule(
+    "may-save-over-itself",
+    _PIPELINE,
+    "SaveImages gives image sets of a job the same name, if FlagImage keeps several",
+    "Only the last image is kept, or the job ends when it would overwrite.",
+    "Use metadata in the file's name, such as \\g<Well>_s\\g<Site>.",
+    Severity.WARNING,
 )
 ILLUM_SCOPE = _rule(
     "illum-of-a-part",
@@ -480,6 +487,14 @@ DATABASE = _rule(
     "Jobs overwrite each other's tables, or each leaves a database of its own.",
     "Use ExportToSpreadsheet and `cpengine collect`.",
     Severity.WARNING,
+)
+
+DATABASE_LIBRARY = _rule(
+    "mysqldb-missing",
+    _PIPELINE,
+    "ExportToDatabase is enabled, and CellProfiler has no MySQLdb",
+    "Every job fails as it starts: name 'sqlite3' is not defined.",
+    "Use ExportToSpreadsheet, or install mysqlclient for CellProfiler.",
 )
 
 # --- Images --------------------------------------------------------------------------

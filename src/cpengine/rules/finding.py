@@ -66,3 +66,29 @@ class Finding:
             "severity": self.severity,
             **{name: asdict(self)[name] for name in ("place", "cause", "cure")},
         }
+
+
+RULES: dict[str, Rule] = {}
+"""All rules by name, in the order of the troubleshooting page."""
+GUARDS = frozenset(
+    """
+    csv-file-again csv-illum-of-other-plate csv-quotes csv-row-longer csv-same-file
+    csv-site-twice export-elsewhere export-to-database group-names-clash
+    group-value-unfit group-values-read-as-one input loaddata-range-of-rows
+    module-newer output-structure saves-over-itself
+    """.split()  # noqa: SIM905 (as a list it would take twenty lines)
+)
+
+
+def rule(
+    name: str,
+    section: str,
+    title: str,
+    symptom: str,
+    cure: str,
+    severity: Severity = Severity.ERROR,
+) -> Rule:
+    """Add a rule to those that there are."""
+    guards = name in GUARDS
+    RULES[name] = Rule(name, section, title, symptom, cure, severity, guards)
+    return RULES[name]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cpengine import rules
-from cpengine.cellprofiler import pipeline_load
-from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.objections import LoadedPipeline
+from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
 from cpengine.errors import CpengineError, StorageError
 from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
@@ -19,6 +19,8 @@ from cpengine.planning.step_tables import image_sets, read_batch_file
 from cpengine.rules import Finding
 from cpengine.wording import GB, gigabytes
 
+Sheets = Sequence[tuple[Table, Sequence[int]]]
+"""Tables, each with the rows of the jobs that would run."""
 _ROOM = GB
 """What CellProfiler's results and temporary files of a job may take."""
 
@@ -39,14 +41,14 @@ class Check:
 
     Parameters
     ----------
-    cellprofiler
-        What would run it; its own opinion is not asked for if None.
+    prober
+        Asks the CellProfiler that would run it.
     before
         Steps that will have run by then: what they make need not be there yet.
     """
 
     project: ResolvedProject
-    cellprofiler: CellProfiler | None = None
+    prober: Prober
     before: tuple[str, ...] = ()
 
     def check(self, plan: Plan, jobs: Sequence[Job]) -> "Seen":
@@ -79,18 +81,7 @@ class Check:
             if not batch:
                 yield from table_checks.doubts(table)
             yield from self._images(table, rows)
-        yield from self._files(plan, pipe)
-        if self.cellprofiler and sheets and not batch:
-            asked = pipeline_load.LoadRequest(
-                text, pipe.path, sheets[0][0], plan.step.input, plan.step.plugins
-            )
-            objections = pipeline_load.findings(
-                self.cellprofiler,
-                asked,
-                self.project.places.workspace,
-                self.project.scratch,
-            )
-            yield from pipeline_checks.without_channels(pipe, objections)
+        yield from self._modules(plan, pipe, text, sheets)
         yield from self._writable(plan)
         yield from self._room()
 
@@ -112,15 +103,26 @@ class Check:
         made = [root.url(key) for root in roots for key in keys]
         yield from image_checks.findings(self.project.places, table, rows, made)
 
-    def _files(self, plan: Plan, pipe: Pipeline) -> Iterator[Finding]:
-        """Rules files and plugins that are not there."""
+    def _modules(
+        self, plan: Plan, pipe: Pipeline, text: str, sheets: Sheets
+    ) -> Iterator[Finding]:
+        """What is wrong with rules files, plugins and settings."""
         workspace, step = self.project.places.workspace, plan.step
-        if any(pipe.rule_files()):
-            there = workspace.tree(step.input)
-            shown = workspace.url(step.input)
-            yield from pipeline_checks.missing_rule_files(pipe, there, shown)
-        own = workspace.tree(step.plugins) if step.plugins else ()
-        yield from pipeline_checks.unknown(pipe, own)
+        rules_there = workspace.tree(step.input) if any(pipe.rule_files()) else {}
+        shown = workspace.url(step.input)
+        yield from pipeline_checks.missing_rule_files(pipe, rules_there, shown)
+        own = workspace.tree(step.plugins) if step.plugins else {}
+        unknown = pipeline_checks.unknown(pipe, own)
+        if sheets:
+            table, _ = sheets[0]
+            asked = LoadRequest(text, pipe.path, table, step.input, step.plugins)
+            if answer := self.prober.ask(asked):
+                if step.source == "batch":  # it knows what its images are, we do not
+                    answer = {**answer, "objections": ()}
+                loaded = LoadedPipeline(pipe, table, rules_there, unknown)
+                yield from loaded.findings(answer)
+                return
+        yield from unknown.values()
 
     def _writable(self, plan: Plan) -> Iterator[Finding]:
         outputs = self.project.places.outputs

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from cpengine import rules
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.pipeline_load import Prober
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
@@ -172,17 +173,23 @@ class Steps:
 
     def checked(self) -> list[Checked]:
         """Look at every step; nothing is raised for what is wrong."""
-        return [
-            self._check_step(number, name) for number, name in enumerate(self.names)
-        ]
+        return list(self.check_each())
 
-    def _check_step(self, number: int, name: str) -> Checked:
+    def check_each(self) -> Iterator[Checked]:
+        """Look at one step after another, as for `checked`."""
+        workspace, scratch = self.project.places.workspace, self.project.scratch
+        with Prober(self.program, workspace, scratch) as prober:
+            for number, name in enumerate(self.names):
+                yield self._check_step(name, tuple(self.names[:number]), prober)
+
+    def _check_step(
+        self, name: str, before: tuple[str, ...], prober: Prober
+    ) -> Checked:
         try:
             todo = self._plan(name, unchecked=True)
         except CpengineError as error:
             return Checked(name, None, tuple(dict.fromkeys(error.findings)))
-        before = tuple(self.names[:number])
-        check = Check(self.project, self.program, before)
+        check = Check(self.project, prober, before)
         seen = check.check(todo.plan, todo.jobs)
         return Checked(name, todo, seen.findings, seen.writes)
 
