@@ -1,25 +1,32 @@
 """Which files a pipeline will write, as its modules' settings say.
 
-Source: `exporttospreadsheet.py` and `saveimages.py` of CellProfiler 4.2.8.
+Source: `exporttospreadsheet.py`, `exporttodatabase.py`, `saveimages.py` and
+`savecroppedobjects.py` of CellProfiler 4.2.8. Settings that another one switches off
+are in the text all the same.
 """
 
 import posixpath
 from collections.abc import Iterator
 
 from cpengine.inputs.pipeline import Module, Pipeline
-from cpengine.inputs.pipeline_checks import OUTPUT_FOLDER
+from cpengine.inputs.pipeline_checks import OUTPUT_FOLDER, PLACES
 
-_ALL = "Export all measurement types?"
+_ENDINGS = {"tif": "tiff", "jpg": "jpeg", "8-bit tiff": "tiff", "16-bit tiff": "tiff"}
+"""What CellProfiler makes of formats, older ones included."""
+_NO_OBJECTS = {"Image", "Experiment", "Object relationships"}
+_HOW_MANY_TABLES = (
+    "Create one table per object, a single object table or a single object view?"
+)
 
 
 def writes(pipeline: Pipeline) -> list[str]:
     """Names below a job's folder; `*` stands for what image sets and objects name."""
     found: dict[str, None] = {}
     for module in pipeline.enabled:
-        if module.name == "ExportToSpreadsheet":
-            found |= dict.fromkeys(_tables(module))
-        elif module.name == "SaveImages":
-            found[_image(module)] = None
+        if module.name in _NAMES:
+            folder = _below(module)
+            for name in _NAMES[module.name](module):
+                found[posixpath.join(folder, name)] = None
     return list(found)
 
 
@@ -27,30 +34,82 @@ def _tables(module: Module) -> Iterator[str]:
     prefix = ""
     if module.setting("Add a prefix to file names?") == "Yes":
         prefix = module.setting("Filename prefix") or ""
-    folder = _below(module)
-    if module.setting(_ALL) == "Yes":
-        yield posixpath.join(folder, f"{prefix}*.csv")
+    is_csv = module.setting("Select the column delimiter") in (None, 'Comma (",")')
+    ending = "csv" if is_csv else "txt"
+    if module.setting("Export all measurement types?") == "Yes":
+        yield f"{prefix}*.{ending}"
         return
     kinds = module.settings_named("Data to export")
     names = module.settings_named("File name")
     own = module.settings_named("Use the object name for the file name?")
-    for kind, name, is_own in zip(kinds, names, own, strict=False):
-        yield posixpath.join(
-            folder, prefix + (f"{kind}.csv" if is_own == "Yes" else name)
-        )
+    joined = module.settings_named(
+        "Combine these object measurements with those of the previous object?"
+    )
+    before = ""
+    for kind, name, is_own, is_joined in zip(kinds, names, own, joined, strict=False):
+        objects = kind not in _NO_OBJECTS
+        if not (objects and before and is_joined == "Yes"):
+            yield prefix + (f"{kind}.{ending}" if is_own == "Yes" else name)
+        before = kind if objects else ""
 
 
-def _image(module: Module) -> str:
-    name = "*"
-    if module.setting("Select method for constructing file names") == "Single name":
-        name = module.setting("Enter single file name") or "*"
-    if module.setting("Append a suffix to the image file name?") == "Yes":
-        name += module.setting("Text to append to the image name") or ""
+def _database(module: Module) -> Iterator[str]:
+    file = module.setting("Name the SQLite database file") or "*.db"
+    if module.setting("Database type") == "SQLite":
+        yield file
+    else:
+        file = "*"
+    name = file.rpartition(".")[0] or file
+    if module.setting("Add a prefix to table names?") == "Yes":
+        name += f"_{(module.setting('Table prefix') or '').removesuffix('_')}"
+    if module.setting("Create a CellProfiler Analyst properties file?") == "Yes":
+        is_each = module.setting(_HOW_MANY_TABLES) == "One table per object type"
+        yield f"{name}{'_*' if is_each else ''}.properties"
+    if module.setting("Create a CellProfiler Analyst workspace file?") == "Yes":
+        yield f"{name}.workspace"
+
+
+def _image(module: Module) -> Iterator[str]:
+    method = module.setting("Select method for constructing file names")
+    texts = module.settings_named("Enter single file name", "Enter file prefix")
+    name = next(iter(texts), "*") if method != "From image filename" else "*"
+    if method == "Sequential numbers":
+        name += "*"
+    elif method == "From image filename":
+        if module.setting("Append a suffix to the image file name?") == "Yes":
+            name += module.setting("Text to append to the image name") or ""
+        if module.setting("Create subfolders in the output folder?") == "Yes":
+            name = f"*/{name}"
+    is_stack = module.setting("Select the type of image to save") == "Movie/Stack"
+    yield f"{name}.{'tiff' if is_stack else _ending(module)}"
+
+
+def _crops(module: Module) -> Iterator[str]:
+    objects = module.setting("Objects") or "*"
+    name = f"{objects}_*.{_ending(module)}"
+    prefixed = module.setting("Prefix saved crop image name with input image name?")
+    if prefixed != "No":
+        name = f"*_{name}"
+    if module.setting("Save output crops in nested folders?") == "Yes":
+        name = f"{'*' if prefixed != 'No' else objects}/{name}"
+    yield name
+
+
+def _ending(module: Module) -> str:
     kind = module.setting("Saved file format") or "tiff"
-    return posixpath.join(_below(module), f"{name}.{kind}")
+    return _ENDINGS.get(kind, kind)
+
+
+_NAMES = {
+    "ExportToDatabase": _database,
+    "ExportToSpreadsheet": _tables,
+    "SaveCroppedObjects": _crops,
+    "SaveImages": _image,
+}
 
 
 def _below(module: Module) -> str:
     """The sub-folder of the output folder."""
-    place, _, folder = (module.setting("Output file location") or "").partition("|")
-    return folder if place.startswith(f"{OUTPUT_FOLDER} sub-folder") else ""
+    text = next(iter(module.settings_named(*PLACES)), "")
+    place, _, folder = text.partition("|")
+    return folder if place == f"{OUTPUT_FOLDER} sub-folder" else ""
