@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
 from rich.text import Text
 
 from cpengine import rules
@@ -61,14 +63,18 @@ def check(
     names = steps or _with_pipelines(project)
     part = part_of(plate, well, site)
     todo = Steps(project, names, part, version, program=cellprofiler)
-    with err.status("looking"):
-        found = todo.checked()
-        place = (*missing, *_executor(project, on, found, version))
-        place += () if names else (_no_pipelines(project),)
+    missing += () if names else (_no_pipelines(project),)
+    if not as_json:
+        _show_findings(missing)
+    found = _check_each(todo, shown=not as_json)
+    place = _executor(project, on, found, version)
     if as_json:
-        print_json(_json(found, place))
+        print_json(_json(found, (*missing, *place)))
     else:
-        _show(found, place)
+        _show_findings(place)
+        if any(checked.findings for checked in found):
+            print_err("what each finding means: docs/how-to/troubleshooting.md")
+    place = (*missing, *place)
     every = [*place, *(finding for checked in found for finding in checked.findings)]
     bad = every if strict else [f for f in every if f.severity is Severity.ERROR]
     raise typer.Exit(BAD_INPUT if bad else OK)
@@ -142,21 +148,39 @@ def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, objec
     }
 
 
-def _show(found: Sequence[Checked], place: Sequence[Finding]) -> None:
-    for finding in place:
-        _show_finding(finding)
-    for checked, new in zip(found, once(c.findings for c in found), strict=True):
-        counts = Counter(finding.severity for finding in checked.findings)
-        summary = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
-        above = len(checked.findings) - len(new)
-        summary += f", {above} of them above" if above else ""
-        out.print(f"{checked.step}: {_jobs(checked)}: {summary or 'nothing found'}")
-        if checked.writes:
-            out.print(Text(f"  writes: {', '.join(checked.writes)}"))
-        for finding in new:
-            _show_finding(finding)
-    if any(checked.findings for checked in found):
-        print_err("what each finding means: docs/how-to/troubleshooting.md")
+def _check_each(todo: Steps, *, shown: bool) -> list[Checked]:
+    """Check each step; as they come, print them and how far it is, if that is shown."""
+    found: list[Checked] = []
+    bar = Progress(
+        *(TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn()),
+        Elapsed(),
+        console=err,
+        transient=True,
+        redirect_stdout=False,
+        disable=not (shown and err.is_terminal),
+    )
+    with bar:
+        task = bar.add_task("looking", total=len(todo.names))
+        for checked in todo.check_each():
+            found.append(checked)
+            if shown:
+                bar.stop()  # else the two would be written into each other
+                _show(checked, once(c.findings for c in found)[-1])
+                bar.start()
+            bar.advance(task)
+    return found
+
+
+def _show(checked: Checked, new: Sequence[Finding]) -> None:
+    """Print what was found of a step, and in full what no step before it has."""
+    counts = Counter(finding.severity for finding in checked.findings)
+    summary = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
+    above = len(checked.findings) - len(new)
+    summary += f", {above} of them above" if above else ""
+    out.print(f"{checked.step}: {_jobs(checked)}: {summary or 'nothing found'}")
+    if checked.writes:
+        out.print(Text(f"  writes: {', '.join(checked.writes)}"))
+    _show_findings(new)
 
 
 def _jobs(checked: Checked) -> str:
@@ -167,14 +191,12 @@ def _jobs(checked: Checked) -> str:
     return jobs if left == len(plan.jobs) else f"{jobs}, {left} of them left"
 
 
-def _show_finding(finding: Finding) -> None:
-    """Three short lines: a place is long, and is what one copies."""
-    style = _STYLES[finding.severity]
-    out.print(
-        Text.assemble(
-            (f"  {finding.severity}", style), f" {finding.place} [{finding.rule.name}]"
-        )
-    )
-    out.print(Text(f"    {finding.cause}"))
-    if finding.cure:
-        out.print(Text(f"    what to do: {finding.cure}"))
+def _show_findings(findings: Sequence[Finding]) -> None:
+    """Three short lines each: a place is long, and is what one copies."""
+    for finding in findings:
+        style = _STYLES[finding.severity]
+        head = f" {finding.place} [{finding.rule.name}]"
+        out.print(Text.assemble((f"  {finding.severity}", style), head))
+        out.print(Text(f"    {finding.cause}"))
+        if finding.cure:
+            out.print(Text(f"    what to do: {finding.cure}"))
