@@ -104,7 +104,9 @@ class _Revisions:
 
         def load(module: Any, values: Any, revision: Any, name: str) -> Any:
             ours = module.variable_revision_number
-            if name == module.module_name and int(revision) > ours:
+            # From JSON it is the path of its class.
+            own = name.rpartition(".")[2] == module.module_name
+            if own and int(revision) > ours:
                 numbers = {"revision": int(revision), "installed": ours}
                 found.append(dict(_name(module), **numbers))
             return self._original(module, values, revision, name)

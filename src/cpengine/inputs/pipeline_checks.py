@@ -3,6 +3,7 @@
 Source: the settings of the modules of CellProfiler 4.2.8.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -116,7 +117,10 @@ def _load_data(
             pipeline.path,
             f"{module} groups by {_tags(pipeline.grouping_keys) or 'nothing'}, the "
             f"step by {_tags(group)}",
-            "change the pipeline's metadata tags for grouping, or the step's `group`",
+            "change the pipeline's metadata tags for grouping, or set the step's "
+            f"group = {json.dumps(list(pipeline.grouping_keys))}"
+            if pipeline.grouping_keys
+            else "choose metadata tags for grouping in LoadData",
         )
     chosen = module.setting("Rows to process") or ""
     is_limited = module.setting("Process just a range of rows?") == "Yes"
