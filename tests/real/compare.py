@@ -3,16 +3,21 @@
 import csv
 import io
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 TIMES, PLACES = ("ExecutionTime_",), ("PathName_", "URL_")
 TIMESTAMP = "Run_Timestamp"
 
 
+def image_rows(data: bytes) -> list[dict[str, str]]:
+    """The rows of an Image.csv, one an image set."""
+    return list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+
+
 def image_row(data: bytes) -> dict[str, str]:
     """The row of an Image.csv that has one image set."""
-    (row,) = csv.DictReader(io.StringIO(data.decode(), newline=""))
+    (row,) = image_rows(data)
     return row
 
 
@@ -60,7 +65,30 @@ def lasting(name: str, data: bytes) -> object:
     """
     match PurePosixPath(name).name:
         case "Image.csv":
-            return without(image_row(data), (*TIMES, "URL_"))
+            return [without(row, (*TIMES, "URL_")) for row in image_rows(data)]
         case "Experiment.csv":
             return without(experiment(data), (TIMESTAMP,))
     return data
+
+
+def differing(ours: Path, theirs: Path) -> list[str]:
+    """Which files of two runs' folders differ in what lasts, or are in one alone.
+
+    Where plain CellProfiler's Image.csv names its own output folder, it stands for the
+    place of ours.
+    """
+    mine, plain_ones = _files(ours), _files(theirs)
+    if table := plain_ones.get("Image.csv"):
+        plain_ones["Image.csv"] = moved(table, str(theirs), str(ours))
+    return [
+        name
+        for name in sorted({*mine, *plain_ones})
+        if name not in mine
+        or name not in plain_ones
+        or lasting(name, mine[name]) != lasting(name, plain_ones[name])
+    ]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
