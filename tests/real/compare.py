@@ -2,12 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 TIMES, PLACES = ("ExecutionTime_",), ("PathName_", "URL_")
 TIMESTAMP = "Run_Timestamp"
+_FOLDERS = re.compile(
+    r"^ +(Output folder path|Hidden- default input folder at time of save):.*\n",
+    re.MULTILINE,
+)
+"""Settings of CreateBatchFiles that CellProfiler sets to the folders of a run."""
 
 
 def image_rows(data: bytes) -> list[dict[str, str]]:
@@ -61,13 +67,15 @@ def lasting(name: str, data: bytes) -> object:
     """What two runs have in common that differ in time and in where the images are.
 
     An Image.csv without execution times and addresses, its PathName_ columns included;
-    an Experiment.csv without the time of the run; every other file byte for byte.
+    an Experiment.csv without the time and folders of the run; every other file byte
+    for byte.
     """
     match PurePosixPath(name).name:
         case "Image.csv":
             return [without(row, (*TIMES, "URL_")) for row in image_rows(data)]
         case "Experiment.csv":
-            return without(experiment(data), (TIMESTAMP,))
+            values = without(experiment(data), (TIMESTAMP,))
+            return {key: _FOLDERS.sub("", text) for key, text in values.items()}
     return data
 
 
