@@ -58,8 +58,6 @@ class Case:
     plate: str = "P1"
     """The folder of the table; empty: it is beside the plates' folders."""
     pipeline_name: str = "measure.cppipe"
-    settings: str = ""
-    """More lines of the step's section."""
     input: str = ""
     """The step's input folder, which plain gets as `-i`."""
     arguments: tuple[str, ...] = ()
@@ -97,7 +95,7 @@ class Case:
         return (
             '[project]\nname = "proj"\nbatch = "B1"\n\n[steps.analysis]\n'
             f'pipeline = "{self.pipeline_name}"\ndata_file = "load_data.csv"\n'
-            f"{group}{source}{given}{self.settings}"
+            f"{group}{source}{given}"
         )
 
 
@@ -170,7 +168,8 @@ def write_images(folder: Path) -> None:
     numbers = (1, 2, 3, 4)
     seeds = {f"{n}{name}": seed + n for n in numbers for name, seed in CHANNELS.items()}
     for number in numbers:
-        seeds |= {f"TimePoint_1/{number}": 30 + number, f"my day 1/x {number}": 30}
+        seeds[f"TimePoint_1/{number}"] = 30 + number
+        seeds[f"my day 1/x {number}"] = 60 + number
     for place, plate in enumerate(("P1", "P2")):
         for well in ("A01", "A02"):
             seed = 40 + 10 * place + int(well[1:])

@@ -50,6 +50,7 @@ def excel() -> bytes:
 TABLES = [
     Case("an empty table", ""),
     Case("a table without rows", rows(HEAD)),
+    Case("a table that names no images", two("Metadata_Plate,Metadata_Well", "P1,A0#")),
     Case("a row that is too short", wells().replace("2.tif,IMAGES", "2.tif")),
     Case("a short row of another group", wells().replace("1.tif,IMAGES", "1.tif")),
     Case("a line of blanks", wells() + "  \n"),
