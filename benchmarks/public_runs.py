@@ -27,6 +27,7 @@ _PARTS = {
 }
 _TIMES = ("ExecutionTime_", "Run_Timestamp", "Modification_Timestamp")
 _TIMEOUT_S = 1800
+csv.field_size_limit(sys.maxsize)  # Experiment.csv has whole pipelines in a cell
 
 
 @dataclass(frozen=True, slots=True)
