@@ -44,7 +44,7 @@ class Made:
 
 
 def make(folder: Path, pipeline: Path, asks: Mapping[str, Any], images: Path) -> Made:
-    """Make a project for a pipeline.
+    """Make a project for a pipeline, in place of what an earlier run left there.
 
     Parameters
     ----------
@@ -53,6 +53,7 @@ def make(folder: Path, pipeline: Path, asks: Mapping[str, Any], images: Path) ->
     images
         The folder that all projects share.
     """
+    shutil.rmtree(folder, ignore_errors=True)
     rows = [_row(number, asks, images) for number in range(len(WELLS) * len(SITES))]
     made = Made(
         folder,
