@@ -99,6 +99,8 @@ class Job:
     share: int = 1
     """How many slots it takes; more for one that ran out of memory before."""
     plugins: str | None = None
+    whole_table: bool = False
+    """Whether it takes all image sets of its data file: the pipeline does not group."""
     image_base: str = ""
     """The folder of images whose own place is relative; empty: the images' root."""
     earlier: tuple[str, ...] = ()
@@ -195,6 +197,7 @@ _OWN = (
     "stall_s",
     "memory_gb",
     "image_base",
+    "whole_table",
     "share",
     "plugins",
 )

@@ -304,8 +304,12 @@ PIPELINE = [
     ),
     Case(
         "no_grouping",
-        swap("pipeline", "by metadata?:Yes", "by metadata?:No"),
-        ("{pipeline}: module 1 LoadData groups by nothing", "change the pipeline's"),
+        lambda built: (
+            swap("pipeline", "by metadata?:Yes", "by metadata?:No")(built),
+            add("toml", '[steps.analysis]\ngroup = ["Metadata_Well"]\n')(built),
+            add("toml", 'output_structure = ""\n')(built),
+        ),
+        ("{pipeline}: module 1 LoadData groups by nothing", "choose metadata tags"),
     ),
     Case(
         "range_of_rows",

@@ -138,7 +138,6 @@ def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> No
             '[steps.illum]\ngroup = ["Plate"]',
             'steps.illum.group.0: "Plate" is not allowed: write Metadata_ and a name',
         ),
-        ("[steps.illum]\ngroup = []", "steps.illum.group: [] is not allowed: list"),
         (
             '[steps.illum]\ngroups = "all"',
             "steps.illum.groups: \"all\" is not allowed: input should be 'csv', 'layout"

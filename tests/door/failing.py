@@ -293,7 +293,6 @@ BATCHES = [
         says=("group",),
         g="Metadata_Plate=P1,Metadata_Well=A02",
     ),
-    Case("a batch file without groups", batch=of_folder(window(())), says=("group",)),
     Case(
         "HDF5 where a batch file should be",
         batch=no_measurements,

@@ -356,5 +356,6 @@ BATCHES = [
         g="Metadata_Well=A02",
     ),
     Case("a batch file of a CSV", batch=of_table),
+    Case("a batch file without groups", batch=of_folder(window(())), g="", group=None),
 ]
 PIPELINES = [*OLD, *SETTINGS, *BATCHES]

@@ -200,7 +200,7 @@ def test_file_without_image_sets_is_refused(tmp_path: Path) -> None:
     assert refusal(path).startswith("has no image sets: ")
 
 
-def test_pipeline_that_does_not_group_is_refused(tmp_path: Path) -> None:
+def test_pipeline_that_does_not_group_has_no_keys(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     batch_file(path, IMAGE, pipeline=pipeline_text(), tags=[])
-    assert refusal(path).startswith("its pipeline does not group: choose metadata")
+    assert read(path).grouping_keys == ()

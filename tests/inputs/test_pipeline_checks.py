@@ -42,7 +42,7 @@ def test_order_of_the_tags_does_not_matter() -> None:
     [
         ("Plate", "groups by Plate, the step by Plate, Well, Site: change"),
         (f"{SITE},Dose", "groups by Plate, Well, Site, Dose, the step by Plate,"),
-        ("", "groups by nothing, the step by Plate, Well, Site: change"),
+        ("", "groups by nothing, the step by Plate, Well, Site: choose"),
     ],
 )
 def test_other_grouping_keys_are_refused(tags: str, expected: str) -> None:

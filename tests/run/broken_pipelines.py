@@ -103,16 +103,16 @@ PIPELINE_CASES = {
         "to Yes",
     ),
     "no grouping": Case(
-        "grouping-differs",
+        "pipeline-does-not-group",
         pipe("illum", "Group images by metadata?:Yes", "Group images by metadata?:No"),
         "illum.cppipe",
-        "metadata tags for grouping",
+        "let LoadData group",
     ),
     "other grouping": Case(
         "grouping-differs",
         pipe("analysis", f"{LOAD}Plate,Well,Site", f"{LOAD}Plate,Well"),
         "analysis.cppipe",
-        "step's `group`",
+        'set the step\'s group = ["Metadata_Plate", "Metadata_Well"]',
     ),
     "CreateBatchFiles": Case(
         "create-batch-files",

@@ -24,6 +24,7 @@ _ENDING_KINDS = {_NAMES, "Colormap", "Coordinates", "Measurement"}
 cannot be read does not: the module's default counts."""
 _ENDING_MESSAGES = (
     "At least one of the images must not be blank",
+    "already",
     "Percentile not within",
     "Percentile was not",
     "Unsupported directory choice",

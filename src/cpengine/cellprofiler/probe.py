@@ -135,9 +135,11 @@ def _visible(module: Any) -> list[Any]:
 
 
 def _objections(pipeline: Any) -> Iterator[dict[str, Any]]:
+    objects: dict[str, int] = {}
     for module in pipeline.modules():
         if module.module_name in BY_IMAGE_FILES:
             continue
+        yield from _made_again(module, objects)
         for setting in _visible(module):
             error = _error(setting.test_valid, pipeline)
             lacking = _lacking(setting, module, pipeline) if error else None
@@ -145,6 +147,19 @@ def _objections(pipeline: Any) -> Iterator[dict[str, Any]]:
                 yield _objection(module, setting, error, lacking or [])
         if error := _error(module.validate_module, pipeline):
             yield dict(_objection(module, error.setting, error, []), whole=True)
+
+
+def _made_again(module: Any, objects: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """Objects that an earlier module makes, too; CellProfiler looks at that late."""
+    from cellprofiler_core.setting import ValidationError
+    from cellprofiler_core.setting.text import LabelName
+
+    for setting in _visible(module):
+        if isinstance(setting, LabelName):
+            before = objects.setdefault(setting.value, module.module_num)
+            if before != module.module_num:
+                message = f"{setting.value} are objects of module {before} already"
+                yield _objection(module, setting, ValidationError(message, setting), [])
 
 
 def _error(check: Any, pipeline: Any) -> Any:

@@ -144,7 +144,9 @@ class StepSection(Section):
         "empty: the group's values joined by '-'.",
     )
     group: list[Metadata] | None = Field(
-        None, min_length=1, description="Metadata columns that make the groups."
+        None,
+        description="Metadata columns that make the groups. Empty: a job a table, for "
+        "pipelines that do not group.",
     )
     groups: GroupSource = Field(
         "csv", description="Where groups come from: 'csv', 'layout' or 'batch'."

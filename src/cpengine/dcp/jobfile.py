@@ -140,6 +140,11 @@ def dump(jobs: Iterable[Job]) -> dict[str, str]:
         if shared not in groups:
             _check_places(dict(zip(_SHARED, shared, strict=True)), f"job {job.id}")
         _check_group(job.group, f"job {job.id}")
+        if job.whole_table:
+            raise InputError(
+                f"job {job.id}: takes a whole table, and DCP knows groups alone: let "
+                "the pipeline group"
+            )
         groups.setdefault(shared, []).append(job.metadata)
     files: dict[str, str] = {}
     for shared, metadata in groups.items():

@@ -48,7 +48,7 @@ class BatchFile:
     pipeline: str
     """The pipeline's text."""
     grouping_keys: tuple[str, ...]
-    """The metadata columns that the pipeline groups by."""
+    """The metadata columns that the pipeline groups by; none if it does not group."""
     by_plane: bool
     """Whether its images are opened from image sets of the Images module, which name
     them again in a form that cannot be changed."""
@@ -100,12 +100,9 @@ def _read(file: "h5py.File", shown: str) -> BatchFile:
                 "write one with CreateBatchFiles",
             )
         )
-    if "Metadata_GroupingTags" not in run["Experiment"]:
-        raise InputError(
-            f"{shown}: its pipeline does not group: choose metadata for grouping in "
-            "Groups or LoadData and write it again"
-        )
-    (tags,) = _values(run["Experiment"]["Metadata_GroupingTags"]).values()
+    tags: str | None = None
+    if "Metadata_GroupingTags" in run["Experiment"]:
+        (tags,) = _values(run["Experiment"]["Metadata_GroupingTags"]).values()
     images = run["Image"]
     numbers = sorted(_values(images["ImageNumber"]))
     if not numbers:

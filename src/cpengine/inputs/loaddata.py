@@ -137,6 +137,9 @@ def parse(text: str, path: str) -> Table:
         raise InputError(
             rules.CSV_ENCODING.found(f"{path}:{line}", cause, "write the file again")
         )
+    if text[:1] in ("\r", "\n"):
+        cure = "remove the line: the first one names the columns"
+        raise InputError(rules.CSV_UNNAMED.found(f"{path}:1", "is blank", cure))
     numbered = _numbered_rows(text, path)
     if len(numbered) < 2:
         raise InputError(

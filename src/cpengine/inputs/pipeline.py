@@ -24,6 +24,7 @@ _NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
 _MARK = "ÿþ"
 """The mark of UTF-16, as CellProfiler 3 wrote it before each setting, byte by byte."""
 _NEWEST_FORMAT = 5
+LOADS = ("LoadData", "LoadText")
 NO_IMAGE = {"", "None", "Do not use", "Leave this blank"}
 _TAKES_IMAGES = {
     "Select the input image",
@@ -85,9 +86,7 @@ class Pipeline:
     @property
     def load_data(self) -> Module | None:
         """The LoadData module, if it runs."""
-        return next(
-            (m for m in self.enabled if m.name in ("LoadData", "LoadText")), None
-        )
+        return next((m for m in self.enabled if m.name in LOADS), None)
 
     @property
     def in_batch_mode(self) -> bool:
@@ -144,6 +143,7 @@ class Pipeline:
                 elif text.lower().endswith("file name") and used and folder is not None:
                     start, _, below = folder.partition("|")
                     if start.startswith("Default Input Folder"):
+                        below = below if "sub-folder" in start else ""
                         yield module, posixpath.normpath(posixpath.join(below, value))
                     folder = None
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from cpengine import rules
-from cpengine.inputs.pipeline import Module, Pipeline
+from cpengine.inputs.pipeline import LOADS, Module, Pipeline
 from cpengine.plates import WELL
 from cpengine.rules import Finding
-from cpengine.wording import did_you_mean
+from cpengine.wording import counted, did_you_mean
 
 OUTPUT_FOLDER = "Default Output Folder"
 _BY_HAND = {"EditObjectsManually", "IdentifyObjectsManually"}
@@ -108,10 +108,21 @@ def without_load_data(pipeline: Pipeline) -> Iterator[Finding]:
         yield rules.LOADDATA_MISSING.found(pipeline.path, cause, "add it as module 1")
 
 
+def does_not_group(pipeline: Pipeline, rows: int) -> Finding:
+    """That a job is all of a table, which may take long."""
+    return rules.NO_GROUPING.found(
+        pipeline.path,
+        f"does not group, so that one job runs the {counted(rows, 'image set')} of a "
+        "table, one after another",
+        "let LoadData group by metadata, to have a job a group",
+    )
+
+
 def _load_data(
     pipeline: Pipeline, module: Module, group: Sequence[str], rows: int
 ) -> Iterator[Finding]:
     yield from _beside_load_data(pipeline, module)
+    yield from _base_folder(pipeline, module)
     if set(pipeline.grouping_keys) != set(group):
         yield rules.GROUPING_DIFFERS.found(
             pipeline.path,
@@ -152,10 +163,30 @@ def _beside_load_data(pipeline: Pipeline, module: Module) -> Iterator[Finding]:
                 f"{other} is enabled beside {module}",
                 "disable Images, Metadata, NamesAndTypes and Groups",
             )
+        if other.name in LOADS and other is not module and _makes_image_sets(other):
+            yield rules.LOADDATA_NOT_ALONE.found(
+                pipeline.path, f"{other} is enabled beside {module}", "disable one"
+            )
         if other.name in _EXPORTS and other.number < module.number:
             yield rules.LOADDATA_FIRST.found(
                 pipeline.path, f"{module} comes after {other}", "move it to the top"
             )
+
+
+def _makes_image_sets(load_data: Module) -> bool:
+    """Whether a LoadData loads images or groups; all read the table of the command."""
+    texts = ("Load images based on this data?", "Group images by metadata?")
+    return any(load_data.setting(text) == "Yes" for text in texts)
+
+
+def _base_folder(pipeline: Pipeline, module: Module) -> Iterator[Finding]:
+    kind, _ = pipeline.image_base
+    if not kind.startswith(("None", "Default", "Elsewhere")):
+        yield rules.MODULE_INVALID.found(
+            pipeline.path,
+            f"{module}: CellProfiler knows no base image location {kind!r}",
+            "choose one in CellProfiler",
+        )
 
 
 def _all_rows(chosen: str, rows: int) -> bool:

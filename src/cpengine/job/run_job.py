@@ -280,7 +280,7 @@ class _Attempt:
             output=folder / "output",
             done_file=folder / "done",
             data_file=staged.header(folder) if batch else data_file,
-            group=dict(self.job.group),
+            group={} if self.job.whole_table else dict(self.job.group),
             temp=folder / "temp",
             plugins=plugins,
         )

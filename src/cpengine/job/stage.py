@@ -266,6 +266,9 @@ class _LocalFile:
 def _read(pipe: Path, data: Path, job: Job) -> _Read:
     keys = tuple(key for key, _ in job.group)
     sources = (_LocalFile.of(pipe, job.pipeline), _LocalFile.of(data, job.data_file))
+    if job.whole_table:
+        read = _read_once(*sources, (), job.image_base)
+        return replace(read, sheet=GroupedTable.whole_of(read.sheet.table, job.group))
     return _read_once(*sources, keys, job.image_base)
 
 
@@ -284,6 +287,8 @@ def _read_once(
         table = loaddata.parse(lines, data.shown)
         pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
     slim = replace(_slim(table), base=image_base)
+    if not keys:
+        return _Read(text, GroupedTable.whole_of(slim, ()))
     return _Read(text, GroupedTable.of(slim, keys, pipeline_keys))
 
 

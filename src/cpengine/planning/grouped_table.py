@@ -10,6 +10,10 @@ from cpengine.inputs import table_groups
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import ImageFile, image_files
 from cpengine.planning import fingerprint
+from cpengine.plates import PLATE
+
+_ALL = "all"
+"""What the job of a table is called that names no plate, or several."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,8 @@ class GroupedTable:
     """The rows of each group, from 0."""
     numbers: Sequence[int]
     """The ImageNumber of each row."""
+    whole: bool = False
+    """Whether its one group is all of it, because the pipeline does not group."""
 
     @classmethod
     def of(
@@ -46,6 +52,13 @@ class GroupedTable:
         named = {g: rows for g, rows in groups.items() if all(v for _, v in g)}
         return cls(table, named, numbers)
 
+    @classmethod
+    def whole_of(cls, table: Table, group: Group) -> "GroupedTable":
+        """All image sets as one group, numbered in the order of the file."""
+        numbers = table.lines if table.typed else range(1, len(table.rows) + 1)
+        rows = list(range(len(table.rows)))
+        return cls(table, {group: rows}, list(numbers), whole=True)
+
     def fingerprint(self, group: Group) -> str:
         """The part of a job's fingerprint that stands for its image sets."""
         rows = self.groups[group]
@@ -68,3 +81,29 @@ class GroupedTable:
             files = {f for of_row in self.files(group).values() for f in of_row}
             uses.update({(file.folder, file.name) for file in files})
         return uses
+
+
+def ungrouped(table: Table, keys: Sequence[str], folder: str) -> GroupedTable:
+    """The table of a pipeline that does not group: as a whole, if that is one group.
+
+    Parameters
+    ----------
+    keys
+        The step's columns; if none, the job is called by the table's plate.
+    folder
+        The folder that names a table of no plate or several.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or a value cannot name a group.
+    """
+    if not keys:
+        values = table.values(PLATE) if PLATE in table.names else ()
+        plates = list(dict.fromkeys(filter(None, values)))
+        name = plates[0] if len(plates) == 1 else folder or _ALL
+        return GroupedTable.whole_of(table, ((PLATE, name),))
+    grouped = GroupedTable.of(table, keys, keys)
+    if len(grouped.groups) == 1:
+        return GroupedTable.whole_of(table, *grouped.groups)
+    return grouped

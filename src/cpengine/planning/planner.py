@@ -18,7 +18,7 @@ from cpengine.inputs.table_groups import repeated_sites, sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.derive import Deriver
-from cpengine.planning.grouped_table import GroupedTable
+from cpengine.planning.grouped_table import GroupedTable, ungrouped
 from cpengine.planning.job_list import FileJobs, JobList
 from cpengine.planning.listed_groups import listed_groups
 from cpengine.planning.plan import (
@@ -139,7 +139,7 @@ class Planner:
         pipe, text = self._pipeline()
         if missing := list(pipeline_checks.without_load_data(pipe)):
             raise InputError(*missing)
-        self.step = self._without_functions(pipe)
+        self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
         for folder in self._folders():
             try:
                 file = self._file(*self._listing(folder, pipe), pipe, text)
@@ -202,12 +202,35 @@ class Planner:
                     return key
         return None
 
+    def _ungrouped(self, step: Step, pipeline_keys: Sequence[str]) -> Step:
+        """The step with a job a table, where neither it nor the pipeline groups."""
+        if pipeline_keys or self._names_group:
+            return step
+        structure = step.output_structure if self._names_structure else ""
+        return replace(step, group=(PLATE,), output_structure=structure)
+
+    def _sheet(
+        self, key: str, table: Table, pipeline_keys: Sequence[str]
+    ) -> GroupedTable:
+        if pipeline_keys:
+            return GroupedTable.of(table, self.step.group, pipeline_keys)
+        keys = self.step.group if self._names_group else ()
+        return ungrouped(table, keys, self._folder(key))
+
+    @property
+    def _names_group(self) -> bool:
+        """Whether the project file says what makes a group."""
+        section = self.project.file.steps.get(self.step.name)
+        return bool((section and section.group) or self.step.job_file)
+
     def _file(self, key: str, table: Table, pipe: Pipeline, text: str) -> FileJobs:
-        sheet = GroupedTable.of(table, self.step.group, pipe.grouping_keys)
+        sheet = self._sheet(key, table, pipe.grouping_keys)
+        if sheet.whole:
+            self._take([pipeline_checks.does_not_group(pipe, len(table.rows))])
         self._take(
             pipeline_checks.findings(
                 pipe,
-                self.step.group,
+                () if sheet.whole else self.step.group,
                 list(table.images),
                 table.path,
                 self.cellprofiler,
@@ -217,7 +240,7 @@ class Planner:
         largest = max(map(len, sheet.groups.values()), default=0)
         self._take(pipeline_checks.for_groups(pipe, self.step.group, largest))
         values = self._spellings(key, table)
-        groups = self._of_plates(self._groups(sheet), table, values)
+        groups = self._of_plates(sheet, values)
         return self._jobs(key, sheet, groups, values, pipe, text)
 
     def _spellings(self, key: str, table: Table) -> dict[str, dict[str, str]]:
@@ -326,8 +349,9 @@ class Planner:
     def _batch(self) -> Iterator[FileJobs]:
         key = self.step.data_file
         file = read_batch_file(self.project, key)
-        self.step = _grouped(self.step, file.grouping_keys, self._names_structure)
-        if set(file.grouping_keys) != set(self.step.group):
+        step = _grouped(self.step, file.grouping_keys, self._names_structure)
+        self.step = self._ungrouped(step, file.grouping_keys)
+        if file.grouping_keys and set(file.grouping_keys) != set(self.step.group):
             raise InputError(
                 rules.BATCH_FILE.found(
                     file.table.path,
@@ -342,9 +366,9 @@ class Planner:
             raise_any(table_checks.unlike_named(file.table, places.is_opened_as_named))
         pipe = pipeline.parse(file.pipeline, file.table.path)
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
-        sheet = GroupedTable.of(file.table, self.step.group, file.grouping_keys)
+        sheet = self._sheet(key, file.table, file.grouping_keys)
         values = self._spellings(key, file.table)
-        groups = self._of_plates(self._groups(sheet), file.table, values)
+        groups = self._of_plates(sheet, values)
         yield self._jobs(key, sheet, groups, values, pipe, file.pipeline)
 
     @property
@@ -354,11 +378,12 @@ class Planner:
         return section is not None and section.output_structure is not None
 
     def _of_plates(
-        self, groups: list[Group], table: Table, values: Mapping[str, Mapping[str, str]]
+        self, sheet: GroupedTable, values: Mapping[str, Mapping[str, str]]
     ) -> list[Group]:
         """The groups of the project's plates; all, where groups know no plates."""
+        groups, table = self._groups(sheet), sheet.table
         plates = self.project.file.project.plates
-        if plates == "all" or PLATE not in self.step.group:
+        if plates == "all" or PLATE not in self.step.group or sheet.whole:
             return groups
         known = values[PLATE]
         named = {known[plate] for plate in plates if plate in known}
@@ -406,6 +431,7 @@ class Planner:
             memory_gb=step.memory_gb,
             plugins=step.plugins,
             image_base=sheet.table.base,
+            whole_table=sheet.whole,
         )
         return FileJobs(
             make,

@@ -60,8 +60,12 @@ def image_sets(
 ) -> Iterator[tuple[Table, list[int]]]:
     """Give each data file's table, with the rows of these jobs, from 0."""
     wanted = {job.group for job in jobs}
+    whole = {job.data_file for job in jobs if job.whole_table}
     for data_file, base in dict.fromkeys((j.data_file, j.image_base) for j in jobs):
         table = read_table(project, plan.step, data_file, base)
+        if data_file in whole:
+            yield table, list(range(len(table.rows)))
+            continue
         found = groups(table, plan.step.group)
         yield (
             table,

@@ -429,6 +429,14 @@ GROUPING_DIFFERS = _rule(
     "-g is refused, or ignored so that every job processes the whole plate.",
     "Change the pipeline's metadata tags for grouping, or the step's group.",
 )
+NO_GROUPING = _rule(
+    "pipeline-does-not-group",
+    _PIPELINE,
+    "The pipeline does not group its image sets",
+    "One job runs all of a table, one image set after another.",
+    "Choose metadata tags for grouping in LoadData, if that takes too long.",
+    Severity.WARNING,
+)
 CREATE_BATCH_FILES = _rule(
     "create-batch-files",
     _PIPELINE,

@@ -47,6 +47,11 @@ def body(job: Job, attempt: int = 1, *, plain: bool = False) -> str:
             f"{job.step} {job.id}: has a blank, at which DCP's own worker breaks its "
             "command line: use worker = 'cpengine'"
         )
+    if plain and job.whole_table:
+        raise InputError(
+            f"{job.step} {job.id}: takes a whole table, and DCP's own worker knows "
+            "groups alone: use worker = 'cpengine'"
+        )
     data = job.to_message() if plain else job.to_json() | {"attempt": attempt}
     text = json.dumps(data)
     if len(text.encode()) > MOST_BYTES:
