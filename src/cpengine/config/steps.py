@@ -88,6 +88,12 @@ class Step:
             return self.data_file
         return posixpath.join(self.data_folder, folder, self.data_file)
 
+    def folder_of(self, key: str) -> str:
+        """The name of a table's folder; empty for one beside those of plates."""
+        if self.source == "batch":
+            return ""
+        return posixpath.dirname(key).removeprefix(self.data_folder).strip("/")
+
 
 STEPS = {
     kind.name: kind

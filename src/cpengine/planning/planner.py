@@ -1,6 +1,5 @@
 """Make a step's plan from the files of a project: CSVs, pipeline or batch file."""
 
-import contextlib
 import posixpath
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,10 +13,9 @@ from cpengine.group_names import Group, check_ids
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.inputs.table_groups import repeated_sites, sites, spellings
+from cpengine.inputs.table_groups import sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
-from cpengine.planning.derive import Deriver
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
 from cpengine.planning.job_list import FileJobs, JobList
 from cpengine.planning.listed_groups import listed_groups
@@ -31,6 +29,7 @@ from cpengine.planning.plan import (
     chosen,
     layout_groups,
 )
+from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_tables import read_batch_file, read_table
 from cpengine.plates import PLATE, SITE_KEYS, Part
@@ -140,9 +139,11 @@ class Planner:
         if missing := list(pipeline_checks.without_load_data(pipe)):
             raise InputError(*missing)
         self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
-        for folder in self._folders():
+        tables = PlateTables(self.project, self.step, pipe, self.derived)
+        known = self.known.setdefault(PLATE, {})
+        for folder in tables.folders(self.part.plates, known):
             try:
-                file = self._file(*self._listing(folder, pipe), pipe, text)
+                file = self._file(*tables.read(folder), pipe, text)
             except InputError as error:  # the other plates may have some, too
                 self.found |= dict.fromkeys(error.findings)
                 self.broken = True
@@ -168,40 +169,6 @@ class Planner:
             return self.step
         return replace(self.step, data_file=LOAD_DATA)
 
-    def _folders(self) -> Iterator[str]:
-        """The folders of tables to read: of a part that names folders, those alone."""
-        folders = self.project.plates(self.step)
-        wanted = [name for name in folders if name in self.part.plates]
-        is_all = len(wanted) < len(self.part.plates) or not wanted
-        for name in folders if is_all else wanted:
-            if name not in self.known.get(PLATE, ()):  # a table may list several plates
-                yield name
-
-    def _listing(self, plate: str, pipe: Pipeline) -> tuple[str, Table]:
-        """The table in a plate's folder, or another one that lists it."""
-        key = self.step.data_key(plate)
-        try:
-            return key, self._table(key, pipe)
-        except InputError as error:
-            missing = all(f.rule is rules.CSV_MISSING for f in error.findings)
-            if not missing or self.project.file.project.plates == "all":
-                raise
-            other = self._elsewhere(plate)
-            if other is None:
-                raise
-        return other, self._table(other, pipe)
-
-    def _elsewhere(self, plate: str) -> str | None:
-        """The key of a table that lists a plate, but is not in its folder."""
-        workspace = self.project.places.workspace
-        deriver = Deriver(self.project.places, self.project.step)
-        for folder in ("", *workspace.folders(self.step.data_folder)):
-            key = self.step.data_key(folder)
-            with contextlib.suppress(InputError):
-                if plate in spellings(deriver.table(key)[0], PLATE):
-                    return key
-        return None
-
     def _ungrouped(self, step: Step, pipeline_keys: Sequence[str]) -> Step:
         """The step with a job a table, where neither it nor the pipeline groups."""
         if pipeline_keys or self._names_group:
@@ -215,7 +182,7 @@ class Planner:
         if pipeline_keys:
             return GroupedTable.of(table, self.step.group, pipeline_keys)
         keys = self.step.group if self._names_group else ()
-        return ungrouped(table, keys, self._folder(key))
+        return ungrouped(table, keys, self.step.folder_of(key))
 
     @property
     def _names_group(self) -> bool:
@@ -224,6 +191,7 @@ class Planner:
         return bool((section and section.group) or self.step.job_file)
 
     def _file(self, key: str, table: Table, pipe: Pipeline, text: str) -> FileJobs:
+        self._take(table.notes)
         sheet = self._sheet(key, table, pipe.grouping_keys)
         if sheet.whole:
             self._take([pipeline_checks.does_not_group(pipe, len(table.rows))])
@@ -249,17 +217,11 @@ class Planner:
         A folder's name stands for its plate, whatever the table calls it.
         """
         values = {k: spellings(table, k) for k in SITE_KEYS if k in self.step.group}
-        folder = self._folder(key)
+        folder = self.step.folder_of(key)
         plates = set(values.get(PLATE, {"": ""}).values())
         if folder and len(plates) == 1:
             values.setdefault(PLATE, {}).setdefault(folder, *plates)
         return values
-
-    def _folder(self, key: str) -> str:
-        """The name of a table's folder, if it is one of a plate."""
-        if self.step.source == "batch":
-            return ""
-        return posixpath.dirname(key).removeprefix(self.step.data_folder).strip("/")
 
     def _pipeline(self) -> tuple[Pipeline, str]:
         key = self.step.pipeline
@@ -278,36 +240,6 @@ class Planner:
             )
         text = pipeline.decode(data, workspace.url(key))
         return pipeline.parse(text, workspace.url(key)), text
-
-    def _table(self, key: str, pipe: Pipeline) -> Table:
-        deriver = Deriver(self.project.places, self.project.step)
-        table, derived = deriver.table(key)
-        table = replace(table, base=self._image_base(pipe))
-        if derived:
-            self.derived.append(key)
-        elif outdated := deriver.outdated(key):
-            self._take([outdated])
-        self._take(table.notes)
-        self._take(repeated_sites(table))
-        self._take(table_checks.other_plate(table, self._folder(key)))
-        if pipe.image_base[0].startswith("Default Output"):
-            raise_any(table_checks.without_folder(table))
-        return table
-
-    def _image_base(self, pipe: Pipeline) -> str:
-        """Where images are whose own place is relative, as LoadData has it.
-
-        Its default input folder is the step's; where that is none of the user's, the
-        root of images stands for it.
-        """
-        kind, place = pipe.image_base
-        if not kind.startswith("Default Input"):
-            return place if kind.startswith("Elsewhere") else ""
-        below = place if "sub-folder" in kind else ""
-        if not self.step.images_in_input:
-            return below
-        folder = self.project.places.workspace.url(self.step.input)
-        return posixpath.join(folder, below) if below else folder
 
     def _groups(self, sheet: GroupedTable) -> list[Group]:
         if self.step.job_file:

@@ -1,0 +1,108 @@
+"""The tables of a step, as the LoadData of its pipeline takes them."""
+
+import contextlib
+import posixpath
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+
+from cpengine import rules
+from cpengine.config.steps import Step
+from cpengine.errors import InputError
+from cpengine.inputs import table_checks
+from cpengine.inputs.loaddata import Table, raise_any
+from cpengine.inputs.pipeline import Pipeline
+from cpengine.inputs.table_groups import repeated_sites, spellings
+from cpengine.planning.derive import Deriver
+from cpengine.planning.project import ResolvedProject
+from cpengine.plates import PLATE
+
+
+@dataclass(frozen=True)
+class PlateTables:
+    """Reads the tables in the folders of plates, beside them, or derived ones."""
+
+    project: ResolvedProject
+    step: Step
+    pipe: Pipeline
+    derived: list[str] = field(default_factory=list)
+    """The keys of tables that are missing and were made."""
+
+    def folders(self, wanted: Collection[str], known: Collection[str]) -> Iterator[str]:
+        """The folders to read: where all wanted plates are folders, those alone.
+
+        Parameters
+        ----------
+        known
+            Plates that were read meanwhile: a table may list several.
+        """
+        folders = self.project.plates(self.step)
+        named = [name for name in folders if name in wanted]
+        is_all = len(named) < len(wanted) or not named
+        for name in folders if is_all else named:
+            if name not in known:
+                yield name
+
+    def read(self, plate: str) -> tuple[str, Table]:
+        """The table in a plate's folder, or another one that lists it; with its key.
+
+        What is found of it is in its notes.
+
+        Raises
+        ------
+        InputError
+            There is none, or it is wrong.
+        """
+        key = self.step.data_key(plate)
+        try:
+            return key, self._table(key)
+        except InputError as error:
+            missing = all(f.rule is rules.CSV_MISSING for f in error.findings)
+            if not missing or self.project.file.project.plates == "all":
+                raise
+            other = self._elsewhere(plate)
+            if other is None:
+                raise
+        return other, self._table(other)
+
+    def _elsewhere(self, plate: str) -> str | None:
+        """The key of a table that lists a plate, but is not in its folder."""
+        workspace = self.project.places.workspace
+        for folder in ("", *workspace.folders(self.step.data_folder)):
+            key = self.step.data_key(folder)
+            with contextlib.suppress(InputError):
+                if plate in spellings(self._deriver.table(key)[0], PLATE):
+                    return key
+        return None
+
+    def _table(self, key: str) -> Table:
+        table, derived = self._deriver.table(key)
+        if derived:
+            self.derived.append(key)
+        if self.pipe.image_base[0].startswith("Default Output"):
+            raise_any(table_checks.without_folder(table))
+        notes = [
+            *filter(None, [None if derived else self._deriver.outdated(key)]),
+            *table.notes,
+            *repeated_sites(table),
+            *table_checks.other_plate(table, self.step.folder_of(key)),
+        ]
+        return replace(table, base=self._image_base(), notes=tuple(notes))
+
+    @property
+    def _deriver(self) -> Deriver:
+        return Deriver(self.project.places, self.project.step)
+
+    def _image_base(self) -> str:
+        """Where images are whose own place is relative, as LoadData has it.
+
+        Its default input folder is the step's; where that is none of the user's, the
+        root of images stands for it.
+        """
+        kind, place = self.pipe.image_base
+        if not kind.startswith("Default Input"):
+            return place if kind.startswith("Elsewhere") else ""
+        below = place if "sub-folder" in kind else ""
+        if not self.step.images_in_input:
+            return below
+        folder = self.project.places.workspace.url(self.step.input)
+        return posixpath.join(folder, below) if below else folder
