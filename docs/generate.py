@@ -66,7 +66,7 @@ A rule that is wrong about your pipeline can be set to warn, or left out:
 
 ```toml
 [check]
-grouping-differs = "warn"
+image-small = "off"
 sites-missing = "off"
 ```
 
@@ -98,7 +98,7 @@ CHECK = """\
 ## `[check]`
 
 Rules of `cpengine check` by name, each `"warn"` (it does not stop a run) or `"off"` (it
-is left out): `grouping-differs = "warn"`. Their names, and which cannot be set:
+is left out): `image-small = "off"`. Their names, and which cannot be set:
 [troubleshooting](../how-to/troubleshooting.md).
 """
 SECTIONS = {

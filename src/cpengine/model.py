@@ -101,8 +101,9 @@ class Job:
     plugins: str | None = None
     whole_table: bool = False
     """Whether it takes all image sets of its data file: the pipeline does not group."""
-    image_base: str = ""
-    """The folder of images whose own place is relative; empty: the images' root."""
+    image_base: str | None = None
+    """The folder of images whose own place is relative; empty: the images' root. If
+    None, what the pipeline says, with `input` as the default input folder."""
     earlier: tuple[str, ...] = ()
     """Names of the markers that earlier runs of this job left in the ledger."""
 
@@ -110,6 +111,14 @@ class Job:
     def id(self) -> str:
         """The job's name, unique in its plan: the group's values joined by `-`."""
         return id_of(self.group)
+
+    @property
+    def shared_metadata(self) -> dict[str, str]:
+        """The metadata that its image sets have in common, as far as it says them.
+
+        A whole table goes by a name that its image sets need not have.
+        """
+        return {} if self.whole_table else dict(self.group)
 
     @property
     def metadata(self) -> str:

@@ -47,7 +47,7 @@ def prober(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prober]:
 
 
 def asked(text: str, plugins: str | None = None) -> LoadRequest:
-    return LoadRequest(text, "p.cppipe", TABLE, "input", plugins)
+    return LoadRequest(text, "p.cppipe", TABLE, "input", plugins, {"rules.txt"})
 
 
 def pid(prober: Prober, text: str, plugins: str | None = None) -> int:
@@ -89,6 +89,38 @@ def test_an_answer_counts_for_the_seed_with_which_it_was_given(
     assert prober.ask(asked("last")) == first
     monkeypatch.setattr(pipeline_load, "HASH_SEED", {"PYTHONHASHSEED": "another"})
     assert prober.ask(asked("last")) != first
+
+
+def test_a_broken_answer_is_asked_for_again(prober: Prober, tmp_path: Path) -> None:
+    pid(prober, "a")
+    (stored,) = (tmp_path / "home/checked").iterdir()
+    for broken in ("", '{"pid":'):
+        stored.write_text(broken)
+        pid(prober, "a")
+
+
+def test_another_program_is_asked_anew(prober: Prober, tmp_path: Path) -> None:
+    first = pid(prober, "last")
+    other = tmp_path / "other/bin/python"
+    other.parent.mkdir(parents=True)
+    other.symlink_to(sys.executable)
+    python = CellProfiler(("cellprofiler",), "4.2.8", "", python=other)
+    program = tmp_path / "answers.py"
+    with Prober(python, Storage(str(tmp_path)), tmp_path, program=program) as made:
+        assert pid(made, "last") != first
+
+
+def test_of_the_input_folder_named_files_alone_are_read(
+    prober: Prober, tmp_path: Path
+) -> None:
+    """There may be a plate of images beside them."""
+    for name in ("rules.txt", "image.tif"):
+        path = tmp_path / "input/sub" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    pid(prober, "a")
+    copied = [path.name for path in tmp_path.glob("cpengine-check-*/1/input/sub/*")]
+    assert copied == ["rules.txt"]
 
 
 def test_other_plugins_get_another_process(prober: Prober) -> None:

@@ -13,7 +13,7 @@ from tests.door.cases import Case
 from tests.door.old_pipelines import PIPELINES
 from tests.door.running import Plain, Ran
 from tests.door.tables import TABLES
-from tests.real.compare import differing
+from tests.real.compare import differing, image_rows, without
 
 pytestmark = pytest.mark.cellprofiler
 CASES = [*TABLES, *PIPELINES]
@@ -66,3 +66,31 @@ def test_forked_runs_are_those_of_the_command(
         ran: list[Ran] = [plain.run_case(built), plain.run_case(built, forked=False)]
         assert [each.done for each in ran] == ["Complete"] * 2
         assert differing(ran[0].output, ran[1].output) == []
+
+
+def test_a_whole_table_is_mapped_as_groups_are(
+    images: Path,
+    plain: Plain,
+    cellprofiler: CellProfiler,
+    hosts: Hosts,
+    tmp_path: Path,
+) -> None:
+    case = next(case for case in CASES if case.name == "no groups")
+    theirs = plain.run_case(case.build(tmp_path / "plain", images, plain))
+    built = case.build(tmp_path / "mapped", images, plain)
+    table = built.folder / built.table_place
+    table.write_text(table.read_text().replace(str(images), "/gone"))
+    toml = built.folder / "cpengine.toml"
+    toml.write_text(f'{toml.read_text()}[storage.map]\n"/gone" = "{images}"\n')
+    project = Project.load(built.folder)
+    (job,) = running.run(project, cellprofiler, hosts)
+    ours = project.places.outputs.path(job.destination)
+    places = ("PathName_", "URL_", "ExecutionTime_")
+    mine, yours = (
+        [
+            without(row, places)
+            for row in image_rows((folder / "Image.csv").read_bytes())
+        ]
+        for folder in (ours, theirs.output)
+    )
+    assert mine == yours

@@ -177,6 +177,8 @@ def put(name: str, value: object) -> Callable[[h5py.Group], None]:
         put("Image/Metadata_Plate/index", [1, 2]),
         put("Experiment/Metadata_GroupingTags/data", [b"", b"Plate"]),
         put("Experiment/Metadata_GroupingTags/data", [b"", b"1"]),
+        put("Experiment/Metadata_GroupingTags/data", [b"", b'{"a": 1}']),
+        put("Experiment/Metadata_GroupingTags/data", [b"", b'[["a"]]']),
     ],
 )
 def test_hdf5_of_another_make_is_refused(

@@ -44,6 +44,20 @@ def test_json_that_is_no_pipeline_is_refused(change: Any, expected: str) -> None
     assert refusal(json.dumps(content)).startswith(expected)
 
 
+def test_settings_without_a_text_are_read_by_their_order() -> None:
+    content = json.loads(pipeline_json(pipeline_text()))
+    for setting in content["modules"][2]["settings"]:
+        setting["text"] = None
+    read = parse(json.dumps(content), "p")
+    assert [name for name, _ in read.modules[2].settings] == ["", ""]
+
+
+def test_json_that_is_too_deep_is_refused() -> None:
+    assert refusal('{"modules":' + "[" * 100_000).startswith(
+        "is JSON, but no pipeline (Rec"
+    )
+
+
 def test_broken_json_is_refused() -> None:
     text = pipeline_json(pipeline_text())
     assert refusal(text[: len(text) // 2]).startswith("is no JSON (")

@@ -222,3 +222,43 @@ def test_a_group_that_is_not_in_the_csv_is_bad_input(
 def test_places_of_one_root_are_one(tmp_path: Path) -> None:
     places = Places.single_root(Storage(str(tmp_path)))
     assert places.local
+
+
+def test_a_message_without_a_base_takes_the_one_of_the_pipeline(
+    built: Built, cache: Cache
+) -> None:
+    images = built.images
+    text = built.csv.read_text().replace("PathName_OrigDNA", "Folder")
+    built.csv.write_text(text)
+    build.change(
+        built.pipeline,
+        "    Process just",
+        f"    Base image location:Elsewhere...|{images}\n    Process just",
+    )
+    build.write(built.root / "A01_1.tif", "another image of that name")
+    project = built.project()
+    (job, *_) = project.plan("analysis").jobs
+    assert job.image_base == str(images)
+    message = Job.from_json(job.to_message() | {"ledger": job.ledger})
+    assert message.image_base is None
+    assert str(images / "A01_1.tif") in map(str, stage(project, message, cache).files)
+
+
+def test_of_an_input_folder_with_images_named_files_alone_are_fetched(
+    remote: Project, built: Built, cache: Cache, s3: S3Server, bucket: str
+) -> None:
+    base = "    Base image location:Default Input Folder|\n    Process just"
+    text = built.pipeline.read_text().replace("    Process just", base)
+    key = str(built.pipeline.relative_to(built.root))
+    remote.places.workspace.write(key, text.encode())
+    toml = remote.folder / "cpengine.toml"
+    folder = "projects/proj/B1/images/P1"
+    toml.write_text(
+        toml.read_text().replace(
+            "[steps.analysis]\n", f'[steps.analysis]\ninput = "{folder}"\n'
+        )
+    )
+    project = Project.load(remote.folder)
+    (job, *_) = project.plan("analysis").jobs
+    staged = stage(project, job, cache)
+    assert [path for path in staged.input.rglob("*") if path.is_file()] == []

@@ -455,7 +455,8 @@ class Run:
     def _replace_columns(self, pipeline: Any, workspace: Any) -> None:
         """Put in what the request says of the group's rows."""
         _, groupings = pipeline.get_groupings(workspace)
-        numbers = [n for group, ns in groupings if group == self.group for n in ns]
+        # Without groups, the one group's key is an empty tuple.
+        numbers = [n for g, ns in groupings if dict(g) == self.group for n in ns]
         for name, values in self.request["columns"].items():
             if numbers:
                 workspace.measurements.add_measurement("Image", name, values, numbers)

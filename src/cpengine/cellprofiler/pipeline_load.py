@@ -4,6 +4,7 @@ One process answers for all pipelines of a check. It starts within some seconds 
 takes a fraction of one for each, and what it said of a pipeline is kept.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -39,9 +40,11 @@ class LoadRequest:
     table: Table
     """The image sets of any plate."""
     input: str
-    """Keys in the workspace: the rules folder,"""
+    """Keys in the workspace: CellProfiler's input folder,"""
     plugins: str | None
     """and the plugins folder."""
+    file_names: Collection[str]
+    """Which files of the input folder it may read: there may be images beside them."""
 
 
 class Prober:
@@ -92,13 +95,16 @@ class Prober:
         self._asked += 1
         folder = self._folder / str(self._asked)
         self._put(asked, folder)
-        key = _key(folder, cellprofiler.version)
+        key = _key(folder, _identity(cellprofiler))
         cached = find.home() / "checked" / f"{key}.json"
-        if cached.is_file():
-            answer: dict[str, Any] | None = json.loads(cached.read_text())
-        elif answer := self._answer(cellprofiler, folder):
+        answer: dict[str, Any] | None = None
+        with contextlib.suppress(OSError, ValueError):  # else it is asked again
+            answer = json.loads(cached.read_text())
+        if answer is None and (answer := self._answer(cellprofiler, folder)):
             cached.parent.mkdir(parents=True, exist_ok=True)
-            cached.write_text(json.dumps(answer))
+            part = cached.with_name(f"{key}.{os.getpid()}.part")
+            part.write_text(json.dumps(answer))
+            part.replace(cached)
         return answer
 
     def _put(self, asked: LoadRequest, folder: Path) -> None:
@@ -114,6 +120,8 @@ class Prober:
         for key, name in ((asked.input, "input"), (asked.plugins, _PLUGINS)):
             (folder / name).mkdir()
             for file in self._workspace.tree(key) if key else ():
+                if name != _PLUGINS and os.path.basename(file) not in asked.file_names:
+                    continue
                 path = folder / name / file
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self._workspace.read(f"{key}/{file}"))
@@ -210,9 +218,17 @@ class _Process:
         self._child.end(CANCELLED, self._child.watch(Limits()).meter)
 
 
-def _key(folder: Path, version: str) -> str:
+def _identity(cellprofiler: CellProfiler) -> str:
+    """Changes with the program, and with packages that are put beside it."""
+    python = cellprofiler.python or Path()
+    packages = python.parent.parent.glob("lib/python*/site-packages")
+    changed = [path.stat().st_mtime_ns for path in packages]
+    return f"{cellprofiler.version} {python} {changed}"
+
+
+def _key(folder: Path, program: str) -> str:
     """Changes with all that CellProfiler would be asked with."""
-    digest = hashlib.sha256(f"{version} {HASH_SEED}".encode())
+    digest = hashlib.sha256(f"{program} {HASH_SEED}".encode())
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -122,7 +122,11 @@ def _no_pipelines(project: Project) -> Finding:
     workspace, folder = project.places.workspace, project.layout.pipelines
     keys = (project.step(name).pipeline for name in project.step_names)
     expected = dict.fromkeys(key.removeprefix(f"{folder}/") for key in keys)
-    others = sorted(name for name in workspace.sizes(folder) if ".cp" in name)
+    others = sorted(
+        name
+        for name in workspace.sizes(folder)
+        if name.endswith((".cppipe", ".cpproj", ".cp", ".json"))
+    )
     return rules.PIPELINE_MISSING.found(
         workspace.url(folder),
         f"has no pipeline of a step (it has {', '.join(others) or 'none at all'})",

@@ -148,6 +148,8 @@ def _read(path: Path, missing: str) -> dict[str, Any]:
 
 def _quotes_missing(text: str, error: str) -> str:
     """What to do where a text without quotes is what TOML cannot read; else nothing."""
+    if "Unescaped '\\'" in error or "Invalid hex value" in error:
+        return ": write each \\ twice, or use single quotes"
     place = re.search(r"at line (\d+)", error)
     line = text.splitlines()[int(place[1]) - 1] if place else ""
     _, equals, value = line.partition("=")

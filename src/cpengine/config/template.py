@@ -80,7 +80,7 @@ layout = "default"
 
 # Rules of `cpengine check` that only warn ("warn") or are left out ("off").
 [check]
-# grouping-differs = "warn"
+# image-small = "off"
 # sites-missing = "off"
 
 [run]

@@ -103,6 +103,9 @@ def _read(file: "h5py.File", shown: str) -> BatchFile:
     tags: str | None = None
     if "Metadata_GroupingTags" in run["Experiment"]:
         (tags,) = _values(run["Experiment"]["Metadata_GroupingTags"]).values()
+    keys = json.loads(tags or "[]")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise ValueError(f"groups by {tags}")
     images = run["Image"]
     numbers = sorted(_values(images["ImageNumber"]))
     if not numbers:
@@ -111,9 +114,7 @@ def _read(file: "h5py.File", shown: str) -> BatchFile:
     columns = [_column(name, images[name], numbers) for name in header]
     rows = tuple(zip(*columns, strict=True))
     table = Table(shown, header, rows, tuple(numbers), typed=True)
-    return BatchFile(
-        text or "", tuple(json.loads(tags or "[]")), _IMAGE_SETS in images, table
-    )
+    return BatchFile(text or "", tuple(keys), _IMAGE_SETS in images, table)
 
 
 def _column(name: str, feature: "h5py.Group", numbers: Sequence[int]) -> list[str]:

@@ -266,6 +266,7 @@ def _header_errors(table: Table) -> Iterator[Finding]:
             cause = f"CellProfiler cannot store a column named {name!r}"
             yield rules.CSV_COLUMN_UNFIT.found(place, cause, "rename it")
     yield from _well_errors(table)
+    yield from _twice_errors(table)
 
 
 def _image_column_errors(table: Table) -> Iterator[Finding]:
@@ -298,6 +299,23 @@ def _well_errors(table: Table) -> Iterator[Finding]:
                 f"{table.path}:1:{name}",
                 "has numbers alone, which LoadData fails to join to wells",
                 "add a column Metadata_Well, or write rows as letters",
+            )
+
+
+def _twice_errors(table: Table) -> Iterator[Finding]:
+    """Columns of one name of which LoadData reads all by the type of the last."""
+    for name, times in Counter(table.header).items():
+        if times == 1:
+            continue
+        places = [i for i, other in enumerate(table.header) if other == name]
+        *others, last = ({kind_of(row[i]) for row in table.rows} for i in places)
+        unlike = any(kinds - last - {int} for kinds in others)
+        if str not in last and unlike and not _is_well_column(name):
+            yield rules.CSV_COLUMN_UNFIT.found(
+                f"{table.path}:1:{name}",
+                "is there twice, with texts and then with numbers, and LoadData reads "
+                "both as numbers",
+                "remove one",
             )
 
 

@@ -18,6 +18,7 @@ from cpengine import rules
 from cpengine.errors import InputError
 from cpengine.inputs import pipeline_json
 from cpengine.inputs.file_kind import PIPELINE_HEAD, expect_pipeline
+from cpengine.inputs.load_settings import LoadSettings, load_settings
 
 _ENABLED = re.compile(r"\|enabled:(True|False)")
 _NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
@@ -102,18 +103,29 @@ class Pipeline:
     @property
     def grouping_keys(self) -> tuple[str, ...]:
         """The metadata columns that LoadData groups by; none if it does not group."""
-        module = self.load_data
-        if module is None or module.setting("Group images by metadata?") != "Yes":
-            return ()
-        tags = module.setting("Select metadata tags for grouping") or ""
-        return tuple(f"Metadata_{tag}" for tag in tags.split(",") if tags)
+        return tuple(f"Metadata_{tag}" for tag in self.loads.tags)
 
     @property
-    def image_base(self) -> tuple[str, str]:
-        """LoadData's base image location: the kind of folder, and a place in it."""
-        text = self.load_data and self.load_data.setting("Base image location")
-        kind, _, place = (text or "None").partition("|")
-        return kind, place
+    def loads(self) -> LoadSettings:
+        """What LoadData is set to do; nothing, without one."""
+        return load_settings(self.load_data.settings if self.load_data else ())
+
+    def image_base(self, input_folder: str | None) -> str:
+        """Where images are whose own place in the table is relative.
+
+        Parameters
+        ----------
+        input_folder
+            CellProfiler's default input folder. If None, the root of images stands
+            for it.
+        """
+        kind, place = self.loads.base
+        if not kind.startswith("Default Input"):
+            return place if kind.startswith("Elsewhere") else ""
+        below = place if "sub-folder" in kind else ""
+        if input_folder is None:
+            return below
+        return posixpath.join(input_folder, below) if below else input_folder
 
     def images_wanted(self) -> Iterator[tuple[Module, str, str]]:
         """Give (module, setting, image) of images that no earlier module makes.
@@ -129,6 +141,15 @@ class Pipeline:
                         if image not in made | NO_IMAGE:
                             yield module, text, image
             made |= {v for text, v in module.settings if not text.startswith("Select")}
+
+    @property
+    def file_names(self) -> set[str]:
+        """What may be names of files that modules read: all values of settings."""
+        return {
+            posixpath.basename(value)
+            for module in self.enabled
+            for _, value in module.settings
+        }
 
     def rule_files(self) -> Iterator[tuple[Module, str]]:
         """Give (module, file) of rules and classifiers in the Default Input Folder."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from cpengine import rules
+from cpengine.inputs.load_settings import load_settings
 from cpengine.inputs.pipeline import LOADS, Module, Pipeline
 from cpengine.plates import WELL
 from cpengine.rules import Finding
@@ -133,15 +134,14 @@ def _load_data(
             if pipeline.grouping_keys
             else "choose metadata tags for grouping in LoadData",
         )
-    chosen = module.setting("Rows to process") or ""
-    is_limited = module.setting("Process just a range of rows?") == "Yes"
-    if is_limited and not _all_rows(chosen, rows):
+    chosen = pipeline.loads.rows
+    if chosen is not None and not _all_rows(chosen, rows):
         yield rules.LOADDATA_ROWS.found(
             pipeline.path,
             f"{module} processes just a range of rows ({chosen})",
             "set 'Process just a range of rows?' to No",
         )
-    if module.setting("Load images based on this data?") == "No":
+    if not pipeline.loads.loads_images:
         yield rules.LOADDATA_NO_IMAGES.found(
             pipeline.path,
             f"{module} loads no images",
@@ -175,12 +175,12 @@ def _beside_load_data(pipeline: Pipeline, module: Module) -> Iterator[Finding]:
 
 def _makes_image_sets(load_data: Module) -> bool:
     """Whether a LoadData loads images or groups; all read the table of the command."""
-    texts = ("Load images based on this data?", "Group images by metadata?")
-    return any(load_data.setting(text) == "Yes" for text in texts)
+    loads = load_settings(load_data.settings)
+    return loads.loads_images or bool(loads.tags)
 
 
 def _base_folder(pipeline: Pipeline, module: Module) -> Iterator[Finding]:
-    kind, _ = pipeline.image_base
+    kind, _ = pipeline.loads.base
     if not kind.startswith(("None", "Default", "Elsewhere")):
         yield rules.MODULE_INVALID.found(
             pipeline.path,

@@ -31,7 +31,13 @@ def read(text: str, path: str) -> tuple[str, list[ModuleFields]]:
         return str(content["date_revision"]), list(_modules(content["modules"]))
     except json.JSONDecodeError as error:
         cause = f"is no JSON ({error})"
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         cause = f"is JSON, but no pipeline ({type(error).__name__}: {error})"
     raise InputError(rules.PIPELINE_UNREADABLE.found(path, cause, _EXPORT))
 
@@ -44,5 +50,5 @@ def _modules(content: list[dict[str, Any]]) -> Iterator[ModuleFields]:
             attributes["module_name"],
             int(attributes["module_num"]),
             bool(attributes["enabled"]),
-            tuple((text.get("text", ""), str(text["value"])) for text in settings),
+            tuple((text.get("text") or "", str(text["value"])) for text in settings),
         )

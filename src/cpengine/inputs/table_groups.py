@@ -83,6 +83,26 @@ def spellings(table: Table, key: str) -> dict[str, str]:
     return dict(zip(table.column(key), values, strict=True)) | {v: v for v in values}
 
 
+def read_as(known: Mapping[str, str], value: str) -> str:
+    """A value of the user's as a table has it: 01 and 1 for 1, or for 1.0.
+
+    Parameters
+    ----------
+    known
+        What `spellings` gave.
+    """
+    numbers = [value, *(str(kind(value)) for kind in (int, float) if _is(kind, value))]
+    return next((known[text] for text in numbers if text in known), value)
+
+
+def _is(kind: type[int] | type[float], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
 def missing_keys(table: Table, keys: Sequence[str]) -> Iterator[Finding]:
     """Say which columns that make groups are not there."""
     for key in keys:

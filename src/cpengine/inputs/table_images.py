@@ -80,7 +80,11 @@ def image_files(table: "Table", row: int) -> Iterator[ImageFile]:
             yield ImageFile(image.url, *_split(place))
         elif image.file:
             path = values[index[image.path]] if image.path else ""
-            place = in_base(in_base(table.base, path), values[index[image.file]])
+            name = values[index[image.file]]
+            # An address is none in the name of a file, but a folder called `file:`.
+            is_address = ":/" in name and not _WINDOWS.match(name)
+            join = posixpath.join if is_address else in_base
+            place = join(in_base(table.base, path), name)
             yield ImageFile(image.file, *_split(place))
 
 

@@ -1,7 +1,7 @@
 """Bring to this machine what one job needs; what is local stays where it is."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -115,9 +115,13 @@ class Stager:
         shared = [job.pipeline, job.data_file]
         at_once = self.places.workspace.at_once(job.data_file)
         pipe, data = each(self._shared_file, shared, at_once)
-        rules = self._tree(job.input, "rules")
+        input_folder = self.places.workspace.url(job.input)
+        read = _read(pipe, data, job, input_folder)
+        # Where images are in the input folder, too, they are fetched one by one.
+        has_images = read.sheet.table.base.startswith(input_folder)
+        wanted = _file_names(read.text) if has_images else None
+        rules = self._tree(job.input, "rules", wanted)
         code = self._tree(job.plugins, "plugins") if job.plugins else None
-        read = _read(pipe, data, job)
         if job.plugins and code is None:
             raise InputError(f"{job.plugins}: is not there: put the plugins there")
         self._check_unchanged(read, rules, code)
@@ -141,12 +145,21 @@ class Stager:
         url = workspace.url(key)
         return _there(self._bring(url, self.folder / "shared", shared=True), url)
 
-    def _tree(self, key: str, name: str) -> Path | None:
-        """A folder of the workspace with all that is below it, if it is there."""
+    def _tree(
+        self, key: str, name: str, wanted: Collection[str] | None = None
+    ) -> Path | None:
+        """A folder of the workspace with all that is below it, if it is there.
+
+        Where it is not on this machine, with the files of these names alone.
+        """
         workspace = self.places.workspace
         if workspace.is_local(key):
             return workspace.path(key) if workspace.path(key).is_dir() else None
-        files = workspace.tree(key)
+        files = [
+            file
+            for file in workspace.tree(key)
+            if wanted is None or os.path.basename(file) in wanted
+        ]
 
         def bring(file: str) -> Path:
             parent = (self.folder / name / file).parent
@@ -263,18 +276,22 @@ class _LocalFile:
         return cls(stamp, path, shown)
 
 
-def _read(pipe: Path, data: Path, job: Job) -> _Read:
+def _read(pipe: Path, data: Path, job: Job, input_folder: str) -> _Read:
     keys = tuple(key for key, _ in job.group)
     sources = (_LocalFile.of(pipe, job.pipeline), _LocalFile.of(data, job.data_file))
     if job.whole_table:
-        read = _read_once(*sources, (), job.image_base)
+        read = _read_once(*sources, (), job.image_base, input_folder)
         return replace(read, sheet=GroupedTable.whole_of(read.sheet.table, job.group))
-    return _read_once(*sources, keys, job.image_base)
+    return _read_once(*sources, keys, job.image_base, input_folder)
 
 
 @lru_cache(maxsize=8)
 def _read_once(
-    pipe: _LocalFile, data: _LocalFile, keys: tuple[str, ...], image_base: str
+    pipe: _LocalFile,
+    data: _LocalFile,
+    keys: tuple[str, ...],
+    image_base: str | None,
+    input_folder: str,
 ) -> _Read:
     """Read and group a data file once for all jobs that it lists."""
     table: Table
@@ -285,8 +302,11 @@ def _read_once(
         text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
         lines = loaddata.decode(data.path.read_bytes(), data.shown)
         table = loaddata.parse(lines, data.shown)
-        pipeline_keys = pipeline.parse(text, pipe.shown).grouping_keys
-    slim = replace(_slim(table), base=image_base)
+        parsed = pipeline.parse(text, pipe.shown)
+        pipeline_keys = parsed.grouping_keys
+        if image_base is None:
+            image_base = parsed.image_base(input_folder)
+    slim = replace(_slim(table), base=image_base or "")
     if not keys:
         return _Read(text, GroupedTable.whole_of(slim, ()))
     return _Read(text, GroupedTable.of(slim, keys, pipeline_keys))
@@ -307,6 +327,11 @@ def _rules(text: str, folder: Path | None) -> dict[str, bytes]:
         there = path is not None and path.is_file()
         found[f"rules/{name}"] = path.read_bytes() if path and there else b""
     return found
+
+
+@lru_cache(maxsize=8)
+def _file_names(text: str) -> frozenset[str]:
+    return frozenset(pipeline.parse(text, "").file_names)
 
 
 @lru_cache(maxsize=8)

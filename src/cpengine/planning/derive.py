@@ -221,7 +221,11 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
 
 def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
     numbers = table.column(plane)
-    unfit = [i for i, text in enumerate(numbers) if loaddata.kind_of(text) is str]
+    unfit = [
+        i
+        for i, text in enumerate(numbers)
+        if loaddata.kind_of(text) is str and any(table.rows[i])
+    ]
     if unfit:
         raise InputError(
             rules.CSV_PLANES.found(
@@ -232,6 +236,8 @@ def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
         )
     last: dict[tuple[str, ...], int] = {}
     for row, site in enumerate(zip(*map(table.values, SITE_KEYS), strict=True)):
+        if not any(table.rows[row]):
+            continue
         if site not in last or float(numbers[row]) >= float(numbers[last[site]]):
             last[site] = row
     return last

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from cpengine.group_names import Group
+from cpengine import rules
+from cpengine.errors import InputError
+from cpengine.group_names import UNFIT, Group
 from cpengine.inputs import table_groups
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import ImageFile, image_files
@@ -96,12 +98,21 @@ def ungrouped(table: Table, keys: Sequence[str], folder: str) -> GroupedTable:
     Raises
     ------
     InputError
-        A column is missing, or a value cannot name a group.
+        A column is missing, a value cannot name a group, or a row is empty.
     """
+    if blank := [row for row, values in enumerate(table.rows) if not any(values)]:
+        raise InputError(
+            rules.CSV_EMPTY_CELL.found(
+                table.where(blank[0]),
+                "has nothing but commas, and is in the job of the whole table",
+                "remove the row",
+            )
+        )
     if not keys:
         values = table.values(PLATE) if PLATE in table.names else ()
         plates = list(dict.fromkeys(filter(None, values)))
-        name = plates[0] if len(plates) == 1 else folder or _ALL
+        names = (*(plates if len(plates) == 1 else ()), folder, _ALL)
+        name = next(name for name in names if not UNFIT.search(name))
         return GroupedTable.whole_of(table, ((PLATE, name),))
     grouped = GroupedTable.of(table, keys, keys)
     if len(grouped.groups) == 1:

@@ -173,6 +173,11 @@ def check_part(part: Part, jobs: Sized, known: Mapping[str, Collection[str]]) ->
     InputError
         A wanted value is not known, or there are no jobs.
     """
+    if part.plates and PLATE not in known:
+        raise InputError(
+            f"--plate {','.join(sorted(part.plates))}: jobs of this step are of no "
+            f"plate: group it by {PLATE}"
+        )
     taken = {key: wanted for key, wanted in part.wanted.items() if key in known}
     for key, wanted in taken.items():
         for value in sorted(wanted - set(known[key])):
@@ -180,7 +185,8 @@ def check_part(part: Part, jobs: Sized, known: Mapping[str, Collection[str]]) ->
             raise InputError(f"{_option(key)} {value}: is not in the plan{hint}")
     if taken and not len(jobs):
         options = [f"{_option(key)} {','.join(sorted(taken[key]))}" for key in taken]
-        raise InputError(f"{' '.join(options)}: no group has them all: drop one")
+        all_of = "them all: drop one" if len(options) > 1 else "that"
+        raise InputError(f"{' '.join(options)}: no group has {all_of}")
 
 
 def _option(key: str) -> str:
@@ -215,7 +221,7 @@ def check_structure(step: Step) -> None:
             rules.OUTPUT_STRUCTURE.found(
                 f"steps.{step.name}.output_structure",
                 f"{structure!r} must stay below the output and name only groups",
-                f"name only {', '.join(step.group)}",
+                f'name only {", ".join(step.group)}, or set output_structure = ""',
             )
         )
 

@@ -13,7 +13,7 @@ from cpengine.group_names import Group, check_ids
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.inputs.table_groups import sites, spellings
+from cpengine.inputs.table_groups import read_as, sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
@@ -141,14 +141,16 @@ class Planner:
         self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
         tables = PlateTables(self.project, self.step, pipe, self.derived)
         known = self.known.setdefault(PLATE, {})
-        for folder in tables.folders(self.part.plates, known):
+        for folder in tables.folders(self.part.plates):
             try:
-                file = self._file(*tables.read(folder), pipe, text)
+                listing = tables.read(folder, known)
+                file = self._file(*listing, pipe, text) if listing else None
+                del listing  # tables are large
             except InputError as error:  # the other plates may have some, too
                 self.found |= dict.fromkeys(error.findings)
                 self.broken = True
             else:
-                yield file
+                yield from filter(None, [file])
 
     def _without_functions(self, pipe: Pipeline) -> Step:
         """The step, without a table of illumination functions that nobody wants.
@@ -188,7 +190,8 @@ class Planner:
     def _names_group(self) -> bool:
         """Whether the project file says what makes a group."""
         section = self.project.file.steps.get(self.step.name)
-        return bool((section and section.group) or self.step.job_file)
+        listed = self.step.job_file or self.step.source == "layout"
+        return bool((section and section.group) or listed)
 
     def _file(self, key: str, table: Table, pipe: Pipeline, text: str) -> FileJobs:
         self._take(table.notes)
@@ -207,16 +210,20 @@ class Planner:
         )
         largest = max(map(len, sheet.groups.values()), default=0)
         self._take(pipeline_checks.for_groups(pipe, self.step.group, largest))
-        values = self._spellings(key, table)
+        values = self._spellings(key, sheet)
         groups = self._of_plates(sheet, values)
         return self._jobs(key, sheet, groups, values, pipe, text)
 
-    def _spellings(self, key: str, table: Table) -> dict[str, dict[str, str]]:
+    def _spellings(self, key: str, sheet: GroupedTable) -> dict[str, dict[str, str]]:
         """What the user may write for the values of the table's groups, by column.
 
         A folder's name stands for its plate, whatever the table calls it.
         """
-        values = {k: spellings(table, k) for k in SITE_KEYS if k in self.step.group}
+        if sheet.whole:
+            (group,) = sheet.groups
+            return {key: {value: value} for key, value in group}
+        keys = [key for key in SITE_KEYS if key in self.step.group]
+        values = {key: spellings(sheet.table, key) for key in keys}
         folder = self.step.folder_of(key)
         plates = set(values.get(PLATE, {"": ""}).values())
         if folder and len(plates) == 1:
@@ -249,8 +256,9 @@ class Planner:
             return found
         plates = dict.fromkeys(dict(group).get(PLATE, "") for group in found)
         layout = self.project.file.plate
+        known = {key: spellings(table, key) for key in self.step.group}
         wanted = [
-            group
+            tuple((key, read_as(known[key], value)) for key, value in group)
             for plate in plates
             for group in layout_groups(plate, layout, self.step.group)
         ]
@@ -299,7 +307,9 @@ class Planner:
         pipe = pipeline.parse(file.pipeline, file.table.path)
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
         sheet = self._sheet(key, file.table, file.grouping_keys)
-        values = self._spellings(key, file.table)
+        if sheet.whole:
+            self._take([pipeline_checks.does_not_group(pipe, len(file.table.rows))])
+        values = self._spellings(key, sheet)
         groups = self._of_plates(sheet, values)
         yield self._jobs(key, sheet, groups, values, pipe, file.pipeline)
 

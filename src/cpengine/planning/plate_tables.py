@@ -1,8 +1,7 @@
 """The tables of a step, as the LoadData of its pipeline takes them."""
 
 import contextlib
-import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from cpengine import rules
@@ -27,25 +26,22 @@ class PlateTables:
     derived: list[str] = field(default_factory=list)
     """The keys of tables that are missing and were made."""
 
-    def folders(self, wanted: Collection[str], known: Collection[str]) -> Iterator[str]:
-        """The folders to read: where all wanted plates are folders, those alone.
+    def folders(self, wanted: Collection[str]) -> list[str]:
+        """The folders to read: where all wanted plates are folders, those alone."""
+        folders = self.project.plates(self.step)
+        named = [name for name in folders if name in wanted]
+        return named if named and len(named) == len(wanted) else folders
+
+    def read(self, plate: str, known: Collection[str]) -> tuple[str, Table] | None:
+        """The table in a plate's folder, or another one that lists it; with its key.
+
+        What is found of it is in its notes. None, if a plate without a table of its
+        own is known already.
 
         Parameters
         ----------
         known
-            Plates that were read meanwhile: a table may list several.
-        """
-        folders = self.project.plates(self.step)
-        named = [name for name in folders if name in wanted]
-        is_all = len(named) < len(wanted) or not named
-        for name in folders if is_all else named:
-            if name not in known:
-                yield name
-
-    def read(self, plate: str) -> tuple[str, Table]:
-        """The table in a plate's folder, or another one that lists it; with its key.
-
-        What is found of it is in its notes.
+            Plates of tables that were read.
 
         Raises
         ------
@@ -59,6 +55,8 @@ class PlateTables:
             missing = all(f.rule is rules.CSV_MISSING for f in error.findings)
             if not missing or self.project.file.project.plates == "all":
                 raise
+            if plate in known:
+                return None
             other = self._elsewhere(plate)
             if other is None:
                 raise
@@ -78,7 +76,7 @@ class PlateTables:
         table, derived = self._deriver.table(key)
         if derived:
             self.derived.append(key)
-        if self.pipe.image_base[0].startswith("Default Output"):
+        if self.pipe.loads.base[0].startswith("Default Output"):
             raise_any(table_checks.without_folder(table))
         notes = [
             *filter(None, [None if derived else self._deriver.outdated(key)]),
@@ -86,23 +84,10 @@ class PlateTables:
             *repeated_sites(table),
             *table_checks.other_plate(table, self.step.folder_of(key)),
         ]
-        return replace(table, base=self._image_base(), notes=tuple(notes))
+        folder = self.project.places.workspace.url(self.step.input)
+        base = self.pipe.image_base(folder if self.step.images_in_input else None)
+        return replace(table, base=base, notes=tuple(notes))
 
     @property
     def _deriver(self) -> Deriver:
         return Deriver(self.project.places, self.project.step)
-
-    def _image_base(self) -> str:
-        """Where images are whose own place is relative, as LoadData has it.
-
-        Its default input folder is the step's; where that is none of the user's, the
-        root of images stands for it.
-        """
-        kind, place = self.pipe.image_base
-        if not kind.startswith("Default Input"):
-            return place if kind.startswith("Elsewhere") else ""
-        below = place if "sub-folder" in kind else ""
-        if not self.step.images_in_input:
-            return below
-        folder = self.project.places.workspace.url(self.step.input)
-        return posixpath.join(folder, below) if below else folder

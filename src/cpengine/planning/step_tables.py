@@ -18,7 +18,7 @@ from cpengine.rules import Severity
 
 
 def read_table(
-    project: ResolvedProject, step: Step, data_file: str, image_base: str = ""
+    project: ResolvedProject, step: Step, data_file: str, image_base: str | None = ""
 ) -> Table:
     """The image sets that a job's data file lists; derived if it is missing.
 
@@ -35,7 +35,7 @@ def read_table(
     if step.source == "batch":
         return read_batch_file(project, data_file).table
     table, _ = Deriver(project.places, project.step).table(data_file)
-    return replace(table, base=image_base)
+    return replace(table, base=image_base or "")
 
 
 def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:

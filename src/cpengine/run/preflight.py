@@ -115,7 +115,9 @@ class Check:
         unknown = pipeline_checks.unknown(pipe, own)
         if sheets:
             table, _ = sheets[0]
-            asked = LoadRequest(text, pipe.path, table, step.input, step.plugins)
+            asked = LoadRequest(
+                text, pipe.path, table, step.input, step.plugins, pipe.file_names
+            )
             if answer := self.prober.ask(asked):
                 if step.source == "batch":  # it knows what its images are, we do not
                     answer = {**answer, "objections": ()}

@@ -116,3 +116,27 @@ def test_reading_gives_a_job_for_each_form_of_metadata() -> None:
     job, attempt = read(json.dumps(plain))
     assert isinstance(job, Job)
     assert (job.group, attempt) == (JOB.group, 1)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"image_base": ["a"]}, {"whole_table": "false"}, {"whole_table": 1}]
+)
+def test_keys_of_other_types_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(changes))):
+        read(json.dumps(JOB.to_json() | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"group": (("Metadata_Plate", "A 1"),)}, "has a blank, at which DCP's own"),
+        ({"whole_table": True}, "takes a whole table, and DCP's own worker knows"),
+    ],
+)
+def test_what_the_worker_of_dcp_cannot_do_is_not_sent_to_it(
+    changes: dict[str, Any], why: str
+) -> None:
+    job = replace(JOB, **changes)
+    assert read(body(job))[0] == job
+    with pytest.raises(InputError, match=why):
+        body(job, plain=True)

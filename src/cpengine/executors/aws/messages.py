@@ -94,7 +94,7 @@ def read(text: str) -> tuple[Job, int]:
 
 
 def _check_types(data: Mapping[str, Any]) -> None:
-    texts = ("step", "output_structure", "fingerprint", *_PLACES)
+    texts = ("step", "output_structure", "fingerprint", "image_base", *_PLACES)
     for name in texts:
         value = data.get(name)
         if value is not None and not isinstance(value, str):
@@ -104,6 +104,8 @@ def _check_types(data: Mapping[str, Any]) -> None:
         number = isinstance(value, int | kind) and not isinstance(value, bool)
         if value is not None and not (number and value >= 0):
             raise InputError(f"message with {name} that is no number: change it")
+    if not isinstance(data.get("whole_table", False), bool):
+        raise InputError("message with whole_table that is not true or false")
     earlier = data.get("earlier", [])
     known = isinstance(earlier, list) and all(
         isinstance(name, str) and "/" not in name for name in earlier

@@ -89,7 +89,7 @@ class Batch:
     def _keyed(self, name: str, table: Any) -> Any:
         """Plate, well and site: what the job is of, else what Image.csv says."""
         jobs = numbers(table, JOB)
-        groups = {job: dict(self._jobs[job].group) for job in set(jobs.tolist())}
+        groups = {job: self._jobs[job].shared_metadata for job in set(jobs.tolist())}
         image = None if name == IMAGE else self._image_rows(table)
         for key in (PLATE, WELL, SITE):
             if all(key in group for group in groups.values()) and groups:

@@ -87,7 +87,10 @@ def columns(table: str, file: Csv) -> list[str] | None:
     found = columns_of(table, next(csv.reader([file.header])))
     if found and len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
-        raise damaged(file.place, f"has two columns for {twice}")
+        raise InputError(
+            f"{file.place}: has two columns for {twice}: run the step again without "
+            "ExportToSpreadsheet's image metadata columns in object data files"
+        )
     return found
 
 

@@ -93,7 +93,9 @@ def plates(project: ResolvedProject, plan: Plan) -> Iterator[PlateImages]:
     for plate, jobs in by_plate.items():
         table = read_table(project, plan.step, jobs[0].data_file, jobs[0].image_base)
         raise_any(missing_keys(table, [PLATE, WELL]))
-        yield _plate(plate, table, jobs)
+        known = dict.fromkeys(filter(None, table.values(PLATE)))
+        for name in [plate] if plate in known else known:
+            yield _plate(name, table, jobs)
 
 
 def _plate(plate: str, table: Table, jobs: Sequence[Job]) -> PlateImages:
@@ -184,7 +186,7 @@ def _files(ledger: Ledger, jobs: Sequence[Job]) -> Iterator[PublishedPicture]:
         alone = len(sharing[job.destination]) == 1
         for name in tree:
             key = f"{job.destination}/{name}"
-            group = dict(job.group) if alone else owners.get(key, {})
+            group = job.shared_metadata if alone else owners.get(key, {})
             yield PublishedPicture(key, name, group.get(WELL, ""), group.get(SITE, ""))
 
 
@@ -194,7 +196,7 @@ def _owners(ledger: Ledger, jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
     markers = [name for job in jobs for name in found.get(job.id, ())]
     done = [name for name in markers if name.endswith(f".{MarkerState.DONE}")]
     return {
-        f"{outcome.job.destination}/{name}": dict(outcome.job.group)
+        f"{outcome.job.destination}/{name}": outcome.job.shared_metadata
         for outcome in ledger.outcomes(done)
         for name in outcome.files
     }

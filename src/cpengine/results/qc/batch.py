@@ -85,8 +85,9 @@ def judge(
             "MeasureImageQuality to the pipeline, or set qc.measures"
         )
     found = assess.assess(step, sites, settings, _controls(project, sites, settings))
-    judged = tuple(dict.fromkeys(map(plate_of, todo.plan.jobs)))
-    return replace(found.with_notes(notes), judged=judged)
+    by_plate = all(plate_of(j) and not j.whole_table for j in todo.plan.jobs)
+    judged = dict.fromkeys(map(plate_of, todo.plan.jobs)) if by_plate else found.plates
+    return replace(found.with_notes(notes), judged=tuple(judged))
 
 
 def _rows(

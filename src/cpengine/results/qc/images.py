@@ -126,7 +126,7 @@ def of_jobs(
         job, key = entry
         place = storage.url(key)
         text = as_text(storage.read(key), place)
-        return parse(text, place, wanted, dict(job.group))
+        return parse(text, place, wanted, job.shared_metadata)
 
     at_once = storage.at_once(jobs[0].output) if jobs else 1
     rows = [row for some in each(read, there, at_once) for row in some]
