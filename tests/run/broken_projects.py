@@ -171,6 +171,12 @@ CASES = PIPELINE_CASES | {
         "in one table",
         steps=("illum",),
     ),
+    "a CSV beside the folders of plates": Case(
+        "csv-beside-plates",
+        touched(f"{CSVS}/load_data.csv"),
+        f"{BATCH}/load_data.csv",
+        "folder of its own",
+    ),
     "another case of the plate": Case(
         "csv-other-plate",
         column("Metadata_Plate", "demoplate1"),

@@ -140,8 +140,10 @@ class Planner:
             raise InputError(*missing)
         self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
         tables = PlateTables(self.project, self.step, pipe, self.derived)
+        folders = tables.folders(self.part.plates)
+        self._take(tables.beside(folders))
         known = self.known.setdefault(PLATE, {})
-        for folder in tables.folders(self.part.plates):
+        for folder in folders:
             try:
                 listing = tables.read(folder, known)
                 file = self._file(*listing, pipe, text) if listing else None

@@ -1,11 +1,11 @@
 """The tables of a step, as the LoadData of its pipeline takes them."""
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from cpengine import rules
-from cpengine.config.steps import Step
+from cpengine.config.steps import LOAD_DATA, Step
 from cpengine.errors import InputError
 from cpengine.inputs import table_checks
 from cpengine.inputs.loaddata import Table, raise_any
@@ -14,6 +14,7 @@ from cpengine.inputs.table_groups import repeated_sites, spellings
 from cpengine.planning.derive import Deriver
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE
+from cpengine.rules import Finding
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ class PlateTables:
         folders = self.project.plates(self.step)
         named = [name for name in folders if name in wanted]
         return named if named and len(named) == len(wanted) else folders
+
+    def beside(self, folders: Collection[str]) -> Iterator[Finding]:
+        """Tables beside the folders of plates, where those alone are read."""
+        workspace, folder = self.project.places.workspace, self.step.data_folder
+        if self.project.file.project.plates != "all" or "" in folders:
+            return
+        for name in {LOAD_DATA, self.step.data_file} & workspace.sizes(folder).keys():
+            yield rules.CSV_BESIDE.found(
+                workspace.url(f"{folder}/{name}"),
+                "lies beside the folders of plates, and is not read",
+                "give it a folder of its own, or remove it",
+            )
 
     def read(self, plate: str, known: Collection[str]) -> tuple[str, Table] | None:
         """The table in a plate's folder, or another one that lists it; with its key.

@@ -8,8 +8,6 @@ from cpengine.rules.finding import rule as _rule
 
 __all__ = ["RULES", "Finding", "Rule", "Severity"]
 
-# --- LoadData CSVs -------------------------------------------------------------------
-
 _CSV = "LoadData CSVs"
 
 CSV_MISSING = _rule(
@@ -25,6 +23,14 @@ CSV_NO_PLATES = _rule(
     "The batch has no plate folders",
     "Nothing runs.",
     "Make one folder a plate with its CSV, or correct project.batch.",
+)
+CSV_BESIDE = _rule(
+    "csv-beside-plates",
+    _CSV,
+    "A CSV lies beside the folders of plates",
+    "It is not read, and what only it lists is not run.",
+    "Give it a folder of its own, or remove it.",
+    Severity.WARNING,
 )
 CSV_ENCODING = _rule(
     "csv-encoding",
@@ -207,8 +213,6 @@ ILLUM_NAME = _rule(
     "Rename them as the message says: plates go by the value that LoadData reads.",
 )
 
-# --- Groups --------------------------------------------------------------------------
-
 _GROUPS = "Groups"
 
 GROUP_COLUMN = _rule(
@@ -308,8 +312,6 @@ BATCH_FILE = _rule(
     "No group matches.",
     "Set the step's group and project.plates as the file has them, or make it again.",
 )
-
-# --- Pipelines -----------------------------------------------------------------------
 
 _PIPELINE = "Pipelines"
 
@@ -505,8 +507,6 @@ DATABASE_LIBRARY = _rule(
     "Use ExportToSpreadsheet, or install mysqlclient for CellProfiler.",
 )
 
-# --- Images --------------------------------------------------------------------------
-
 _IMAGES = "Images"
 
 IMAGE_MISSING = _rule(
@@ -532,8 +532,6 @@ IMAGE_SMALL = _rule(
     "Compare it with the microscope's and copy it again.",
     Severity.WARNING,
 )
-
-# --- Settings and machines -----------------------------------------------------------
 
 _PLACES = "Settings and machines"
 
