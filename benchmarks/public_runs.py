@@ -60,7 +60,7 @@ def plain(cellprofiler: CellProfiler, made: Made, group: Mapping[str, str]) -> R
     )
     environ = run_environment(cellprofiler.env, temp, os.environ)
     environ["PYTHONHASHSEED"] = "0"
-    code, log = _run(command, environ)
+    code, log = _run(command, environ, made.folder)
     (folder / "log").write_text(log)
     complete = done_file.is_file() and done_file.read_text().strip() == "Complete"
     files = _files(output)
@@ -80,7 +80,7 @@ def engine(made: Made, group: Mapping[str, str], *, unchecked: bool) -> Ran:
     command = [sys.executable, "-m", "cpengine", "run", STEP, "-C", str(made.folder)]
     command += ["--workers", "1", *_part(group)]
     command += ["--unchecked"] if unchecked else []
-    code, log = _run(command, os.environ)
+    code, log = _run(command, os.environ, made.folder)
     (made.folder / "engine.log").write_text(log)
     values = list(group.values()) or [next(iter(made.groups[0].values()), "P1")]
     files = _files(made.results / "-".join(values))
@@ -95,12 +95,15 @@ def _part(group: Mapping[str, str]) -> Iterator[str]:
             yield from (option, group[key])
 
 
-def _run(command: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
-    """Its exit code, and what it said."""
+def _run(
+    command: Sequence[str], environ: Mapping[str, str], folder: Path
+) -> tuple[int, str]:
+    """Its exit code, and what it said; some pipelines write where they are started."""
     try:
         ran = subprocess.run(
             command,
             env=dict(environ),
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=_TIMEOUT_S,

@@ -101,6 +101,8 @@ class Job:
     plugins: str | None = None
     whole_table: bool = False
     """Whether it takes all image sets of its data file: the pipeline does not group."""
+    mixed: bool = False
+    """Whether its image sets are of several plates or of none: its group is a name."""
     image_base: str | None = None
     """The folder of images whose own place is relative; empty: the images' root. If
     None, what the pipeline says, with `input` as the default input folder."""
@@ -114,11 +116,8 @@ class Job:
 
     @property
     def shared_metadata(self) -> dict[str, str]:
-        """The metadata that its image sets have in common, as far as it says them.
-
-        A whole table goes by a name that its image sets need not have.
-        """
-        return {} if self.whole_table else dict(self.group)
+        """The metadata that its image sets have in common, as far as it says them."""
+        return {} if self.mixed else dict(self.group)
 
     @property
     def metadata(self) -> str:
@@ -207,6 +206,7 @@ _OWN = (
     "memory_gb",
     "image_base",
     "whole_table",
+    "mixed",
     "share",
     "plugins",
 )

@@ -313,7 +313,11 @@ PIPELINE = [
     ),
     Case(
         "range_of_rows",
-        swap("pipeline", "range of rows?:No", "range of rows?:Yes"),
+        swap(
+            "pipeline",
+            "range of rows?:No",
+            "range of rows?:Yes\n    Rows to process:2,3",
+        ),
         ("{pipeline}: module 1 LoadData", "just a range of rows", "to No"),
     ),
     Case(

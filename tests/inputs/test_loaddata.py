@@ -130,6 +130,10 @@ def test_quoted_values_may_hold_commas() -> None:
         ("Metadata_Row,Metadata_Col\n1,01\n", "f.csv:1:Metadata_Row: has numbers al"),
         ("Metadata_Well_Row,Metadata_Well_Col\nA,1\n", "f.csv:1:Metadata_Well_Col: h"),
         ("a,b\n1,2\n3,\0\n", "f.csv:3: has a NUL byte"),
+        ("x,a,a\n1,b,2\n", "f.csv:1:a: is there twice, with texts and then with"),
+        ("x,a,a\n1,2,3\n4\n", "f.csv:3: has 1 values for 3 columns"),
+        ("Metadata_Row,b,Metadata_Col\n1,2\n", "f.csv:2: has 2 values for 3 columns"),
+        ("\na,b\n1,2\n", "f.csv:1: is blank"),
         (f"{IMAGE}\n,x\n", "f.csv:2:FileName_OrigDNA: is empty: "),
         ("URL_A,b\n,1\n,2\n", "f.csv:2:URL_A: is empty (and 1 rows more): "),
         ('a\n"' + "x" * 140_000, "f.csv:2: is no CSV (field larger than field limit"),
@@ -164,6 +168,15 @@ def test_values_beyond_the_columns_are_dropped_with_a_note() -> None:
     assert str(read.notes[0]).startswith(
         "f.csv:3: has 4 values for 2 columns (and 1 rows more); LoadData drops"
     )
+
+
+@pytest.mark.parametrize(
+    "text", ["a,a\n99999999999,1\n", "a,a\nb,c\n1,d\n", "PathName_A,PathName_A\nx,1\n"]
+)
+def test_columns_twice_that_loaddata_can_type_are_taken(text: str) -> None:
+    header, *rows = text.splitlines()
+    read = table("\n".join([f"FileName_A,{header}", *(f"f,{row}" for row in rows)]))
+    assert [note.rule.name for note in read.notes] == ["csv-column-twice"]
 
 
 def test_of_two_columns_of_one_name_the_last_counts() -> None:

@@ -151,3 +151,35 @@ def test_a_table_without_functions_is_used_where_none_is_wanted(built: Built) ->
     change(built.pipeline, "Select the illumination function:IllumDNA", "Other:x")
     (job,) = plan(built).jobs
     assert job.data_file.endswith("/P1/load_data.csv")
+
+
+def test_plates_that_share_a_table_are_read_once(ungrouped: Built) -> None:
+    table(ungrouped, "", "P1,A01,1", "P2,A01,1")
+    change(ungrouped.toml, "batch =", 'plates = ["P1", "P2"]\nbatch =')
+    (job,) = plan(ungrouped).jobs
+    assert (job.id, job.mixed, job.shared_metadata) == ("all", True, {})
+    change(ungrouped.toml, ', "P2"', "")
+    assert "lists P2, too, which project.plates leaves out" in refusal(ungrouped)
+
+
+def test_every_table_of_a_named_plate_is_read(built: Built) -> None:
+    table(built, "x", "P1,A01,1")
+    table(built, "y", "P1,A02,1")
+    change(built.toml, "batch =", 'plates = ["P1"]\nbatch =')
+    assert ids(built) == ["P1-A01-1", "P1-A02-1"]
+
+
+def test_a_whole_table_of_one_plate_is_that_plates(ungrouped: Built) -> None:
+    table(ungrouped, "0012", "0012,A01,1", "0012,A02,1")
+    for spelling in ("0012", "12"):
+        (job,) = plan(ungrouped, plates=spelling).jobs
+        assert job.shared_metadata == {"Metadata_Plate": "12"}
+
+
+def test_a_plate_is_not_asked_of_jobs_without_one(built: Built) -> None:
+    change(built.pipeline, "grouping:Plate,Well,Site", "grouping:Well")
+    settings(built, f'{STEP}group = ["Metadata_Well"]\noutput_structure = ""\n')
+    table(built, "", "P1,A01,1")
+    assert "--plate P1: jobs of this step are of no plate" in refusal(
+        built, plates="P1"
+    )

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -43,7 +43,7 @@ class LoadRequest:
     """Keys in the workspace: CellProfiler's input folder,"""
     plugins: str | None
     """and the plugins folder."""
-    file_names: Collection[str]
+    file_names: Set[str]
     """Which files of the input folder it may read: there may be images beside them."""
 
 
@@ -101,10 +101,11 @@ class Prober:
         with contextlib.suppress(OSError, ValueError):  # else it is asked again
             answer = json.loads(cached.read_text())
         if answer is None and (answer := self._answer(cellprofiler, folder)):
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            part = cached.with_name(f"{key}.{os.getpid()}.part")
-            part.write_text(json.dumps(answer))
-            part.replace(cached)
+            with contextlib.suppress(OSError):  # others' folder, full disk
+                cached.parent.mkdir(parents=True, exist_ok=True)
+                part = cached.with_name(f"{key}.{os.getpid()}.part")
+                part.write_text(json.dumps(answer))
+                part.replace(cached)
         return answer
 
     def _put(self, asked: LoadRequest, folder: Path) -> None:
@@ -120,7 +121,7 @@ class Prober:
         for key, name in ((asked.input, "input"), (asked.plugins, _PLUGINS)):
             (folder / name).mkdir()
             for file in self._workspace.tree(key) if key else ():
-                if name != _PLUGINS and os.path.basename(file) not in asked.file_names:
+                if name != _PLUGINS and asked.file_names.isdisjoint(file.split("/")):
                     continue
                 path = folder / name / file
                 path.parent.mkdir(parents=True, exist_ok=True)

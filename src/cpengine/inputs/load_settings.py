@@ -22,8 +22,16 @@ _TEXTS = (
 )
 _FIRST = 2
 """Before these, revisions 4 to 6 have the CSV's folder and name."""
+_FEWEST = 8
 _OLD_FIRST = 3
 """Revisions 1 to 3 have its folder in two settings, and that of images, too."""
+
+
+_OLDER_KINDS = {
+    "Absolute path elsewhere": "Elsewhere...",
+    "Default input directory sub-folder": "Default Input Folder sub-folder",
+    "Default output directory sub-folder": "Default Output Folder sub-folder",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ def load_settings(settings: Settings) -> LoadSettings:
         )
         kind, _, place = base.partition("|")
     return LoadSettings(
-        images != "No",
+        images in ("Yes", "") if len(values) < _FEWEST else images == "Yes",
         (_kind(kind), place),
         rows if limited == "Yes" else None,
         tuple(tags.split(",")) if groups == "Yes" and tags else (),
@@ -64,9 +72,10 @@ def load_settings(settings: Settings) -> LoadSettings:
 
 def _kind(kind: str) -> str:
     """The kind of a folder as CellProfiler 4 calls it."""
-    below = " sub-folder" if "sub-folder" in kind else ""
+    if kind in _OLDER_KINDS:
+        return _OLDER_KINDS[kind]
     if kind.startswith(("Default Image", "Default image", "Default input")):
-        return f"Default Input Folder{below}"
+        return "Default Input Folder"
     if kind.startswith("Default output"):
-        return f"Default Output Folder{below}"
-    return "Elsewhere..." if kind == "Absolute path elsewhere" else kind or "None"
+        return "Default Output Folder"
+    return kind or "None"

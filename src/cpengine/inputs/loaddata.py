@@ -156,6 +156,7 @@ def parse(text: str, path: str) -> Table:
     table = Table(path, header, rows, lines, notes=notes)
     raise_any(_shape_errors(table))
     raise_any(_image_column_errors(table))
+    raise_any([*_well_errors(table), *_twice_errors(table)])
     raise_any(_cell_errors(table))
     return replace(table, notes=(*notes, *_passed_over(table)))
 
@@ -265,8 +266,6 @@ def _header_errors(table: Table) -> Iterator[Finding]:
         elif "/" in name or name == ".":
             cause = f"CellProfiler cannot store a column named {name!r}"
             yield rules.CSV_COLUMN_UNFIT.found(place, cause, "rename it")
-    yield from _well_errors(table)
-    yield from _twice_errors(table)
 
 
 def _image_column_errors(table: Table) -> Iterator[Finding]:
@@ -308,15 +307,26 @@ def _twice_errors(table: Table) -> Iterator[Finding]:
         if times == 1:
             continue
         places = [i for i, other in enumerate(table.header) if other == name]
-        *others, last = ({kind_of(row[i]) for row in table.rows} for i in places)
-        unlike = any(kinds - last - {int} for kinds in others)
-        if str not in last and unlike and not _is_well_column(name):
+        *others, last = ({row[i] for row in table.rows} for i in places)
+        kinds = set(map(kind_of, last))
+        if str in kinds or _is_well_column(name) or name.startswith(IMAGE_PREFIXES):
+            continue
+        kind = float if float in kinds else int
+        if not all(_parses(kind, text) for texts in others for text in texts):
             yield rules.CSV_COLUMN_UNFIT.found(
                 f"{table.path}:1:{name}",
                 "is there twice, with texts and then with numbers, and LoadData reads "
                 "both as numbers",
                 "remove one",
             )
+
+
+def _parses(kind: type[int] | type[float], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
 
 
 def unread_cure(name: str) -> str:

@@ -144,7 +144,7 @@ class Pipeline:
 
     @property
     def file_names(self) -> set[str]:
-        """What may be names of files that modules read: all values of settings."""
+        """What may be names of files or folders that modules read: of all values."""
         return {
             posixpath.basename(value)
             for module in self.enabled

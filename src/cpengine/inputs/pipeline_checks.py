@@ -18,6 +18,8 @@ OUTPUT_FOLDER = "Default Output Folder"
 _BY_HAND = {"EditObjectsManually", "IdentifyObjectsManually"}
 _EXPORTS = {"ExportToDatabase", "ExportToSpreadsheet"}
 _SAVES = {*_EXPORTS, "SaveCroppedObjects", "SaveImages"}
+_ROWS_IF_UNREAD = 100_000
+"""What LoadData takes for the last row of a range that it cannot read."""
 _MAY_SAVE = {"CalculateStatistics", "MeasureObjectSkeleton", "UntangleWorms"}
 PLACES = ("Output file location", "Directory")
 """Settings that say where a module of these saves."""
@@ -195,7 +197,7 @@ def _all_rows(chosen: str, rows: int) -> bool:
     try:
         return int(first) <= 1 and int(last) >= rows > 0
     except ValueError:
-        return False
+        return rows <= _ROWS_IF_UNREAD
 
 
 def _tags(keys: Sequence[str]) -> str:

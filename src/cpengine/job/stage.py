@@ -1,7 +1,7 @@
 """Bring to this machine what one job needs; what is local stays where it is."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -118,7 +118,7 @@ class Stager:
         input_folder = self.places.workspace.url(job.input)
         read = _read(pipe, data, job, input_folder)
         # Where images are in the input folder, too, they are fetched one by one.
-        has_images = read.sheet.table.base.startswith(input_folder)
+        has_images = f"{read.sheet.table.base}/".startswith(f"{input_folder}/")
         wanted = _file_names(read.text) if has_images else None
         rules = self._tree(job.input, "rules", wanted)
         code = self._tree(job.plugins, "plugins") if job.plugins else None
@@ -145,12 +145,10 @@ class Stager:
         url = workspace.url(key)
         return _there(self._bring(url, self.folder / "shared", shared=True), url)
 
-    def _tree(
-        self, key: str, name: str, wanted: Collection[str] | None = None
-    ) -> Path | None:
+    def _tree(self, key: str, name: str, wanted: Set[str] | None = None) -> Path | None:
         """A folder of the workspace with all that is below it, if it is there.
 
-        Where it is not on this machine, with the files of these names alone.
+        Where it is not on this machine, with files and folders of these names alone.
         """
         workspace = self.places.workspace
         if workspace.is_local(key):
@@ -158,7 +156,7 @@ class Stager:
         files = [
             file
             for file in workspace.tree(key)
-            if wanted is None or os.path.basename(file) in wanted
+            if wanted is None or not wanted.isdisjoint(file.split("/"))
         ]
 
         def bring(file: str) -> Path:

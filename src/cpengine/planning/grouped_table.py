@@ -29,6 +29,8 @@ class GroupedTable:
     """The ImageNumber of each row."""
     whole: bool = False
     """Whether its one group is all of it, because the pipeline does not group."""
+    mixed: bool = False
+    """Whether that group's value is but a name, of several plates or of none."""
 
     @classmethod
     def of(
@@ -55,11 +57,13 @@ class GroupedTable:
         return cls(table, named, numbers)
 
     @classmethod
-    def whole_of(cls, table: Table, group: Group) -> "GroupedTable":
+    def whole_of(
+        cls, table: Table, group: Group, *, mixed: bool = False
+    ) -> "GroupedTable":
         """All image sets as one group, numbered in the order of the file."""
         numbers = table.lines if table.typed else range(1, len(table.rows) + 1)
         rows = list(range(len(table.rows)))
-        return cls(table, {group: rows}, list(numbers), whole=True)
+        return cls(table, {group: rows}, list(numbers), whole=True, mixed=mixed)
 
     def fingerprint(self, group: Group) -> str:
         """The part of a job's fingerprint that stands for its image sets."""
@@ -111,9 +115,10 @@ def ungrouped(table: Table, keys: Sequence[str], folder: str) -> GroupedTable:
     if not keys:
         values = table.values(PLATE) if PLATE in table.names else ()
         plates = list(dict.fromkeys(filter(None, values)))
-        names = (*(plates if len(plates) == 1 else ()), folder, _ALL)
-        name = next(name for name in names if not UNFIT.search(name))
-        return GroupedTable.whole_of(table, ((PLATE, name),))
+        if len(plates) == 1 and not UNFIT.search(plates[0]):
+            return GroupedTable.whole_of(table, ((PLATE, plates[0]),))
+        name = _ALL if UNFIT.search(folder) else folder
+        return GroupedTable.whole_of(table, ((PLATE, name),), mixed=True)
     grouped = GroupedTable.of(table, keys, keys)
     if len(grouped.groups) == 1:
         return GroupedTable.whole_of(table, *grouped.groups)

@@ -142,17 +142,13 @@ class Planner:
         tables = PlateTables(self.project, self.step, pipe, self.derived)
         folders = tables.folders(self.part.plates)
         self._take(tables.beside(folders))
-        known = self.known.setdefault(PLATE, {})
         for folder in folders:
             try:
-                listing = tables.read(folder, known)
-                file = self._file(*listing, pipe, text) if listing else None
-                del listing  # tables are large
+                for key, read in tables.read(folder):
+                    yield self._file(key, read(), pipe, text)
             except InputError as error:  # the other plates may have some, too
                 self.found |= dict.fromkeys(error.findings)
                 self.broken = True
-            else:
-                yield from filter(None, [file])
 
     def _without_functions(self, pipe: Pipeline) -> Step:
         """The step, without a table of illumination functions that nobody wants.
@@ -221,9 +217,9 @@ class Planner:
 
         A folder's name stands for its plate, whatever the table calls it.
         """
-        if sheet.whole:
-            (group,) = sheet.groups
-            return {key: {value: value} for key, value in group}
+        if sheet.mixed:
+            (((_, name),),) = sheet.groups
+            return {PLATE: {name: name}}
         keys = [key for key in SITE_KEYS if key in self.step.group]
         values = {key: spellings(sheet.table, key) for key in keys}
         folder = self.step.folder_of(key)
@@ -327,7 +323,10 @@ class Planner:
         """The groups of the project's plates; all, where groups know no plates."""
         groups, table = self._groups(sheet), sheet.table
         plates = self.project.file.project.plates
-        if plates == "all" or PLATE not in self.step.group or sheet.whole:
+        if plates == "all" or PLATE not in self.step.group:
+            return groups
+        if sheet.mixed:
+            self._check_all_named(plates, table)
             return groups
         known = values[PLATE]
         named = {known[plate] for plate in plates if plate in known}
@@ -344,6 +343,21 @@ class Planner:
         if named:
             return [group for group in groups if dict(group)[PLATE] in named]
         return groups
+
+    def _check_all_named(self, plates: Sequence[str], table: Table) -> None:
+        """Refuse a job of a whole table that would run a plate that is not named."""
+        known = spellings(table, PLATE)
+        named = {known[plate] for plate in plates if plate in known}
+        others = [p for p in dict.fromkeys(known.values()) if p and p not in named]
+        if others:
+            raise InputError(
+                rules.GROUPING_DIFFERS.found(
+                    table.path,
+                    f"lists {', '.join(others)}, too, which project.plates leaves out, "
+                    "and the pipeline does not group",
+                    "let it group by metadata, or name all plates of the table",
+                )
+            )
 
     def _jobs(
         self,
@@ -376,6 +390,7 @@ class Planner:
             plugins=step.plugins,
             image_base=sheet.table.base,
             whole_table=sheet.whole,
+            mixed=sheet.mixed,
         )
         return FileJobs(
             make,

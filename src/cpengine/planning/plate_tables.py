@@ -1,8 +1,9 @@
 """The tables of a step, as the LoadData of its pipeline takes them."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from cpengine import rules
 from cpengine.config.steps import LOAD_DATA, Step
@@ -26,6 +27,8 @@ class PlateTables:
     pipe: Pipeline
     derived: list[str] = field(default_factory=list)
     """The keys of tables that are missing and were made."""
+    listed: set[str] = field(default_factory=set)
+    """Plates of the tables that were read, in any spelling."""
 
     def folders(self, wanted: Collection[str]) -> list[str]:
         """The folders to read: where all wanted plates are folders, those alone."""
@@ -45,16 +48,11 @@ class PlateTables:
                 "give it a folder of its own, or remove it",
             )
 
-    def read(self, plate: str, known: Collection[str]) -> tuple[str, Table] | None:
-        """The table in a plate's folder, or another one that lists it; with its key.
+    def read(self, plate: str) -> Iterator[tuple[str, Callable[[], Table]]]:
+        """The table in a plate's folder, or others that list it: keys, and readers.
 
-        What is found of it is in its notes. None, if a plate without a table of its
-        own is known already.
-
-        Parameters
-        ----------
-        known
-            Plates of tables that were read.
+        What is found of a table is in its notes. There are none, if a plate without a
+        table of its own is in one that was read.
 
         Raises
         ------
@@ -63,27 +61,29 @@ class PlateTables:
         """
         key = self.step.data_key(plate)
         try:
-            return key, self._table(key)
+            table = self._table(key)
         except InputError as error:
             missing = all(f.rule is rules.CSV_MISSING for f in error.findings)
             if not missing or self.project.file.project.plates == "all":
                 raise
-            if plate in known:
-                return None
-            other = self._elsewhere(plate)
-            if other is None:
+            others = [] if plate in self.listed else list(self._elsewhere(plate))
+            if not others and plate not in self.listed:
                 raise
-        return other, self._table(other)
+            for other in others:
+                yield other, partial(self._table, other)
+        else:
+            held = [table]
+            del table  # tables are large: the caller alone keeps it
+            yield key, held.pop
 
-    def _elsewhere(self, plate: str) -> str | None:
-        """The key of a table that lists a plate, but is not in its folder."""
+    def _elsewhere(self, plate: str) -> Iterator[str]:
+        """The keys of tables that list a plate, but are not in its folder."""
         workspace = self.project.places.workspace
         for folder in ("", *workspace.folders(self.step.data_folder)):
             key = self.step.data_key(folder)
             with contextlib.suppress(InputError):
                 if plate in spellings(self._deriver.table(key)[0], PLATE):
-                    return key
-        return None
+                    yield key
 
     def _table(self, key: str) -> Table:
         table, derived = self._deriver.table(key)
@@ -91,6 +91,7 @@ class PlateTables:
             self.derived.append(key)
         if self.pipe.loads.base[0].startswith("Default Output"):
             raise_any(table_checks.without_folder(table))
+        self.listed.update(spellings(table, PLATE))
         notes = [
             *filter(None, [None if derived else self._deriver.outdated(key)]),
             *table.notes,

@@ -94,7 +94,7 @@ def plates(project: ResolvedProject, plan: Plan) -> Iterator[PlateImages]:
         table = read_table(project, plan.step, jobs[0].data_file, jobs[0].image_base)
         raise_any(missing_keys(table, [PLATE, WELL]))
         known = dict.fromkeys(filter(None, table.values(PLATE)))
-        for name in [plate] if plate in known else known:
+        for name in known if jobs[0].mixed else [plate]:
             yield _plate(name, table, jobs)
 
 
@@ -145,7 +145,12 @@ def _published(
 ) -> list[Picture]:
     storage, step = project.places.outputs, project.step(plate.jobs[0].step)
     found = _files(step_ledger(project, step), plate.jobs)
-    files = [file for file in found if names.is_picture(file.key)]
+    others = _other_plates(plate)
+    files = [
+        file
+        for file in found
+        if names.is_picture(file.key) and not any(p in file.name for p in others)
+    ]
     known = names.kinds(files, plate.sites)
     where = f"{plate.jobs[0].step} {plate.sites.plate}"
     if not known:
@@ -167,6 +172,13 @@ def _published(
         Picture(name, (Layer(Source(name, storage, keys, raw=False)),))
         for name, keys in taken.items()
     ]
+
+
+def _other_plates(plate: PlateImages) -> set[str]:
+    """Plates that share jobs with this one; names of pictures tell them apart."""
+    if not plate.jobs[0].mixed:
+        return set()
+    return {*plate.table.values(PLATE)} - {plate.sites.plate, ""}
 
 
 def _fits(pattern: str, kind: str, keys: Iterable[str]) -> bool:

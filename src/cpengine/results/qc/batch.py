@@ -126,12 +126,15 @@ def _unchanged_rows(
     """The image sets of plates that are not read again, from their own tables."""
     again = {plate_of(job) for job in todo.plan.jobs}
     outputs = project.places.outputs
-    folders = project.plates(todo.plan.step)
-    # Tables go by the plate that LoadData reads, 12 for a folder 0012.
-    read_as = (read_as_loaddata(PLATE, [folder])[0] for folder in folders)
-    for plate in dict.fromkeys([*folders, *read_as]):
-        key = _table_key(project, todo.plan.step.name, plate)
-        data = None if plate in again else outputs.read_if_there(key)
+    step, plates = todo.plan.step.name, project.file.project.plates
+    named = None if plates == "all" else set(plates)
+    if named:  # tables go by the plate that LoadData reads, 12 for 0012
+        named |= {read_as_loaddata(PLATE, [plate])[0] for plate in named}
+    for plate in outputs.folders(_key(project, step)):
+        if plate in again or (named is not None and plate not in named):
+            continue
+        key = _table_key(project, step, plate)
+        data = outputs.read_if_there(key)
         if data is not None:
             place = outputs.url(key)
             yield from images.parse(as_text(data, place), place, wanted)
