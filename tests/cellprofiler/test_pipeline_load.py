@@ -119,7 +119,7 @@ def test_of_the_input_folder_named_files_alone_are_read(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     pid(prober, "a")
-    copied = [path.name for path in tmp_path.glob("cpengine-check-*/1/input/sub/*")]
+    copied = [path.name for path in tmp_path.glob("cpengine-*-check-*/1/input/sub/*")]
     assert copied == ["rules.txt"]
 
 

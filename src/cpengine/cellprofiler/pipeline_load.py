@@ -11,7 +11,6 @@ import os
 import selectors
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from cpengine.cellprofiler.command import HASH_SEED
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.inputs.loaddata import Table
 from cpengine.storage.store import Storage
+from cpengine.system import scratch as scratch_folders
 from cpengine.system.process import CANCELLED, Child, Limits
 
 PROGRAM = Path(__file__).with_name("probe.py")
@@ -79,8 +79,8 @@ class Prober:
         self._process: _Process | None = None
 
     def __enter__(self) -> Self:
-        name = tempfile.mkdtemp(dir=self._scratch, prefix="cpengine-check-")
-        self._folder = Path(name)
+        scratch_folders.sweep(self._scratch)  # what killed checks have left
+        self._folder = scratch_folders.fresh(self._scratch, "check")
         return self
 
     def __exit__(self, *error: object) -> None:
