@@ -169,6 +169,13 @@ def test_every_table_of_a_named_plate_is_read(built: Built) -> None:
     assert ids(built) == ["P1-A01-1", "P1-A02-1"]
 
 
+def test_a_table_that_is_read_for_one_plate_hides_no_other(built: Built) -> None:
+    table(built, "x", "P1,A01,1", "P2,A01,1")
+    table(built, "y", "P2,A02,1")
+    change(built.toml, "batch =", 'plates = ["P1", "P2"]\nbatch =')
+    assert ids(built) == ["P1-A01-1", "P2-A01-1", "P2-A02-1"]
+
+
 def test_a_whole_table_of_one_plate_is_that_plates(ungrouped: Built) -> None:
     table(ungrouped, "0012", "0012,A01,1", "0012,A02,1")
     for spelling in ("0012", "12"):

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 from cpengine import rules
 from cpengine.config.steps import LOAD_DATA, Step
@@ -27,8 +27,8 @@ class PlateTables:
     pipe: Pipeline
     derived: list[str] = field(default_factory=list)
     """The keys of tables that are missing and were made."""
-    listed: set[str] = field(default_factory=set)
-    """Plates of the tables that were read, in any spelling."""
+    keys: set[str] = field(default_factory=set)
+    """Those of the tables that were read."""
 
     def folders(self, wanted: Collection[str]) -> list[str]:
         """The folders to read: where all wanted plates are folders, those alone."""
@@ -51,8 +51,8 @@ class PlateTables:
     def read(self, plate: str) -> Iterator[tuple[str, Callable[[], Table]]]:
         """The table in a plate's folder, or others that list it: keys, and readers.
 
-        What is found of a table is in its notes. There are none, if a plate without a
-        table of its own is in one that was read.
+        What is found of a table is in its notes. Of a plate without a table of its own,
+        those that were read already are left out.
 
         Raises
         ------
@@ -66,24 +66,27 @@ class PlateTables:
             missing = all(f.rule is rules.CSV_MISSING for f in error.findings)
             if not missing or self.project.file.project.plates == "all":
                 raise
-            others = [] if plate in self.listed else list(self._elsewhere(plate))
-            if not others and plate not in self.listed:
+            others = [k for k, plates in self._plates_of.items() if plate in plates]
+            if not others:
                 raise
             for other in others:
-                yield other, partial(self._table, other)
+                if other not in self.keys:
+                    yield other, partial(self._table, other)
         else:
             held = [table]
             del table  # tables are large: the caller alone keeps it
             yield key, held.pop
 
-    def _elsewhere(self, plate: str) -> Iterator[str]:
-        """The keys of tables that list a plate, but are not in its folder."""
-        workspace = self.project.places.workspace
-        for folder in ("", *workspace.folders(self.step.data_folder)):
-            key = self.step.data_key(folder)
+    @cached_property
+    def _plates_of(self) -> dict[str, set[str]]:
+        """The plates that each table lists, in any spelling, by its key."""
+        found = {}
+        folders = self.project.places.workspace.folders(self.step.data_folder)
+        for key in map(self.step.data_key, ("", *folders)):
             with contextlib.suppress(InputError):
-                if plate in spellings(self._deriver.table(key)[0], PLATE):
-                    yield key
+                table, _ = self._deriver.table(key)
+                found[key] = set(spellings(table, PLATE))
+        return found
 
     def _table(self, key: str) -> Table:
         table, derived = self._deriver.table(key)
@@ -91,7 +94,7 @@ class PlateTables:
             self.derived.append(key)
         if self.pipe.loads.base[0].startswith("Default Output"):
             raise_any(table_checks.without_folder(table))
-        self.listed.update(spellings(table, PLATE))
+        self.keys.add(key)
         notes = [
             *filter(None, [None if derived else self._deriver.outdated(key)]),
             *table.notes,
