@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks.common import Options, Report, scratch
 from benchmarks.work import STEP, TEN, TWO, Plate, Work, say_plate, write_project
-from cpengine.ledger.marker import MarkerState
+from cpengine.marker import MarkerState
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results.estimate import Known, Where, estimate

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cpengine.executors.retry import CURES, HOPELESS, Tally, causes, next_try
-from cpengine.ledger.marker import Marker
+from cpengine.marker import Marker
 from cpengine.model import ATTEMPTS, UNCOUNTED, Failure, FailureKind, Job, Outcome
 from cpengine.testing import jobs
 

@@ -9,8 +9,8 @@ import pytest
 
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
-from cpengine.ledger.marker import Marker, marker_of
 from cpengine.ledger.standing import JobState, Standing
+from cpengine.marker import Marker, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
 

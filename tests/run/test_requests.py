@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.ledger.marker import Marker
 from cpengine.ledger.standing import JobState, summary
+from cpengine.marker import Marker
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps

@@ -25,7 +25,7 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.project import Project
 from cpengine.run.session import Steps
 from cpengine.wording import counted

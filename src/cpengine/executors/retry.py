@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from cpengine.ledger.marker import marker_of
+from cpengine.marker import marker_of
 from cpengine.model import ATTEMPTS, UNCOUNTED, Failure, FailureKind, Job, Outcome
 
 HOPELESS = 10

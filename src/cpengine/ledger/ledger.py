@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from cpengine.config.steps import DoneRule, Step
 from cpengine.ledger.dcp_done import counted_files
-from cpengine.ledger.marker import Marker, MarkerState, marker_of
 from cpengine.ledger.standing import NEVER_RUN, JobState, Standing, Verdict, verdict_of
+from cpengine.marker import Marker, MarkerState, marker_of
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.project import ResolvedProject

@@ -5,7 +5,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cpengine.config.steps import DoneRule
 from cpengine.ledger.dcp_done import counted_files
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.storage.store import Storage
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cpengine.ledger.marker import MarkerState
+from cpengine.marker import MarkerState
 from cpengine.model import Outcome
 from cpengine.project import Project
 from tests.build import change

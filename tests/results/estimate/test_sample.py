@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from cpengine.ledger.marker import Marker
+from cpengine.marker import Marker
 from cpengine.results.estimate.sample import MOST_MARKERS, even, markers, representative
 from tests.results.estimate.build import job
 

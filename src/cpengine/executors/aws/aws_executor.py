@@ -25,7 +25,7 @@ from cpengine.executors.base import Executor
 from cpengine.executors.retry import given_up, next_try
 from cpengine.job.run_job import Machine, versions
 from cpengine.ledger.ledger import Ledger
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Failure, FailureKind, Job, Outcome
 
 _WINDOW = 20_000

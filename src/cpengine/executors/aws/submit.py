@@ -8,7 +8,7 @@ from cpengine.executors.aws.messages import body
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import Queue
 from cpengine.ledger.ledger import Ledger
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.storage.parallel import each

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.ledger.marker import Marker, MarkerState
 from cpengine.ledger.standing import JobState, Standing
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning.plan import plate_of
 from cpengine.planning.project import ResolvedProject

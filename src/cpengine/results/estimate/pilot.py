@@ -8,7 +8,7 @@ from cpengine.executors import registry
 from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import step_ledger
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job, Outcome
 from cpengine.results.estimate.sample import representative
 from cpengine.run.progress import MakeView

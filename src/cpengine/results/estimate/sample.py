@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-from cpengine.ledger.marker import Marker, MarkerState
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.plan import plate_of

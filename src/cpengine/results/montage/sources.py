@@ -15,7 +15,7 @@ from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.table_groups import missing_keys
 from cpengine.inputs.table_images import image_files
 from cpengine.ledger.ledger import Ledger, step_ledger
-from cpengine.ledger.marker import MarkerState
+from cpengine.marker import MarkerState
 from cpengine.model import Job
 from cpengine.planning.plan import Plan, plate_of, suggestion
 from cpengine.planning.project import ResolvedProject

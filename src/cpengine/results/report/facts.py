@@ -17,8 +17,8 @@ from cpengine.group_names import Group, id_of
 from cpengine.ledger import heartbeat
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger, step_ledger
-from cpengine.ledger.marker import Marker, MarkerState
 from cpengine.ledger.standing import JobState, Standing, Verdict
+from cpengine.marker import Marker, MarkerState
 from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
