@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -88,8 +89,12 @@ class Job:
     ledger: str = ""
     """The folder that keeps this step's markers and logs."""
     fingerprint: str = ""
-    """Changes when the pipeline, the group's rows, their image numbers or the places
-    of input, output or plugins change."""
+    """Changes with all that the results depend on. See `planning.fingerprint`."""
+    fingerprint_v1: str = ""
+    """The same in the first format: markers of that time count as long as it fits."""
+    inputs: str = ""
+    """Changes with size and time of what it reads of earlier steps; empty if that is
+    not compared."""
     image_sets: int = 0
     timeout_s: float | None = None
     stall_s: float | None = None
@@ -200,6 +205,8 @@ _OWN = (
     "step",
     "ledger",
     "fingerprint",
+    "fingerprint_v1",
+    "inputs",
     "image_sets",
     "timeout_s",
     "stall_s",
@@ -256,6 +263,13 @@ class Outcome:
     def done(self) -> bool:
         """Whether the job's results are published."""
         return self.failure is None
+
+    @property
+    def ended(self) -> float:
+        """When it ended, in seconds since 1970; 0 if that is not known."""
+        if not self.started:
+            return 0.0
+        return datetime.fromisoformat(self.started).timestamp() + self.wall_s
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as the ledger keeps it."""

@@ -15,12 +15,13 @@ import pytest
 
 from cpengine.events import Event, PhaseBegun
 from cpengine.executors.retry import next_try
-from cpengine.inputs import loaddata
+from cpengine.inputs import loaddata, pipeline
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.planning import fingerprint
+from cpengine.planning.step_inputs import File, digest_of
 from cpengine.storage.roots import BUCKET
 from cpengine.system.scratch import PREFIX, sweep
 from cpengine.testing import jobs, machine
@@ -92,28 +93,52 @@ def test_an_image_that_vanished_since_the_plan_is_bad_input(
 @pytest.mark.parametrize(
     ("name", "text", "part"),
     [
-        ("any.cppipe", "CellProfiler Pipeline:\nVersion:5\n", "the pipeline"),
+        ("any.cppipe", "CellProfiler Pipeline:\n\nCrop:[]\n", "the pipeline"),
         ("load_data.csv", "Metadata_Plate,Metadata_X\nP1,1\n", "its image sets"),
     ],
 )
 def test_input_that_changed_since_the_plan_is_not_run(
     this_machine: Machine, job: Job, tmp_path: Path, name: str, text: str, part: str
 ) -> None:
-    (made_of,) = {
-        fingerprint.of_job(
-            job,
-            (tmp_path / "any.cppipe").read_text(),
-            fingerprint.of_image_sets(
-                loaddata.parse((tmp_path / "load_data.csv").read_text(), ""), [0], [0]
-            ),
-            {},
-        )
-    }
-    planned = replace(job, fingerprint=made_of)
+    pipe = (tmp_path / "any.cppipe").read_text()
+    table = loaddata.parse((tmp_path / "load_data.csv").read_text(), "")
+    shared = fingerprint.of_all(job, pipeline.parse(pipe, ""), pipe, {})
+    image_sets = fingerprint.of_image_sets(table, [0], [0])
+    planned = replace(job, fingerprint=shared.of_job(image_sets, fingerprint.NOTHING))
     (tmp_path / name).write_text(text)
     failure = run_job(planned, this_machine).failure
     assert failure is not None
     assert f"{part} changed while the step ran" in failure.message
+
+
+def test_a_job_that_a_newer_version_planned_is_not_run(
+    this_machine: Machine, job: Job
+) -> None:
+    failure = run_job(replace(job, fingerprint="v9-1-2-3"), this_machine).failure
+    assert failure is not None
+    assert "was planned by another version of cpengine" in failure.message
+
+
+def test_a_function_that_changed_since_the_plan_is_not_used(
+    this_machine: Machine, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
+    for name in "ab":
+        build.write(tmp_path / "images" / f"{name}.tif", "image")
+    machine = replace(
+        this_machine, places=replace(this_machine.places, made=("images",))
+    )
+    outputs = machine.places.outputs
+    files = [File("images", name) for name in ("a.tif", "b.tif")]
+    digest = digest_of((file, outputs.entry(file.key)) for file in files)
+    planned = replace(job, inputs=digest)
+    assert run_job(planned, machine).done
+    (tmp_path / "images/a.tif").write_text("egami")
+    failure = run_job(_again(planned, machine), machine).failure
+    assert failure is not None
+    assert failure.message == (
+        "P1: what it reads of earlier steps changed while the step ran: run again"
+    )
 
 
 def test_a_csv_with_local_paths_is_used_in_place(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from cpengine.config.steps import BY_WELL
 from cpengine.errors import InputError
 from cpengine.group_names import check_ids
+from cpengine.inputs.pipeline import parse
 from cpengine.model import Job
-from cpengine.planning.fingerprint import changed, of_image_sets
+from cpengine.planning.fingerprint import changed, of_image_sets, of_pipeline
 from cpengine.planning.plan import Plan, check_part, in_part, suggestion
 from cpengine.plates import SITE_KEYS, Part
 from cpengine.rules import Severity
@@ -91,6 +92,72 @@ def test_fingerprint_stays(spoil: Callable[[Built], object], built: Built) -> No
     before = prints(built)
     spoil(built)
     assert prints(built)["P1-A01-1"] == before["P1-A01-1"]
+
+
+NOTES = "wants_pause:False|show_window:False|notes:[]|enabled:"
+
+
+def header(name: str, old: str, new: str) -> Callable[[str], str]:
+    """Change something in the line that begins a module."""
+
+    def edit(text: str) -> str:
+        assert name in text
+        head, start, rest = text.partition(f"\n{name}:[")
+        line, end, rest = rest.partition("\n")
+        assert old in line
+        return head + start + line.replace(old, new) + end + rest
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        header("IdentifyPrimaryObjects", "notes:[]", "notes:['bright nuclei']"),
+        header("IdentifyPrimaryObjects", "show_window:False", "show_window:True"),
+        header("IdentifyPrimaryObjects", "wants_pause:False", "wants_pause:True"),
+        lambda text: text.replace("DateRevision:428", "DateRevision:427"),
+        lambda text: text.replace("Select the input image:", "Which image?:"),
+        lambda text: text.replace("\n", "\r\n"),
+        build.pipeline_json,
+    ],
+    ids=["notes", "window", "pause", "date", "wording", "line_ends", "json"],
+)
+def test_what_cellprofiler_does_not_compute_makes_nothing_stale(
+    edit: Callable[[str], str],
+) -> None:
+    text = build.pipeline_text().replace("enabled:", NOTES)
+    assert edit(text) != text
+    assert pipeline_part(edit(text)) == pipeline_part(text)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        header("IdentifyPrimaryObjects", "enabled:True", "enabled:False"),
+        header("IdentifyPrimaryObjects", "revision_number:", "revision_number:1"),
+        lambda text: text.replace("Nuclei", "Cells", 1),
+    ],
+    ids=["enabled", "revision", "setting"],
+)
+def test_what_cellprofiler_computes_makes_results_stale(
+    edit: Callable[[str], str],
+) -> None:
+    text = build.pipeline_text()
+    assert pipeline_part(edit(text)) != pipeline_part(text)
+
+
+def test_settings_of_disabled_modules_do_not_count_but_their_numbers_do() -> None:
+    off = header("IdentifyPrimaryObjects", "enabled:True", "enabled:False")
+    text = off(build.pipeline_text())
+    assert pipeline_part(text.replace("Nuclei", "Cells")) == pipeline_part(text)
+    head, _, last = text.rpartition("\n\n")
+    assert pipeline_part(head) != pipeline_part(text)
+    assert last
+
+
+def pipeline_part(text: str) -> str:
+    return of_pipeline(parse(text, ""))
 
 
 def test_fingerprint_is_the_same_for_a_part(built: Built) -> None:
@@ -190,7 +257,7 @@ def test_fingerprint_sees_the_image_number() -> None:
 
 def test_fingerprint_is_short_parts(built: Built) -> None:
     for made_of in prints(built).values():
-        assert re.fullmatch("[0-9a-f]{8}-[0-9a-f]{8}-0-[0-9a-f]{8}", made_of)
+        assert re.fullmatch("v2-[0-9a-f]{8}-[0-9a-f]{8}-0(-[0-9a-f]{8}){2}", made_of)
 
 
 def test_fingerprint_tells_which_part_changed(built: Built) -> None:

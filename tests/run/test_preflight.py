@@ -249,6 +249,8 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "executor",
         "flagged-kept",
         "flagged-left-out",
+        "input-replaced",
+        "input-unmarked",
         "module-doubtful",
         "module-invalid",
         "module-newer",

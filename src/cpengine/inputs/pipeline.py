@@ -21,6 +21,7 @@ from cpengine.inputs.file_kind import PIPELINE_HEAD, expect_pipeline
 from cpengine.inputs.load_settings import LoadSettings, load_settings
 
 _ENABLED = re.compile(r"\|enabled:(True|False)")
+_REVISION = re.compile(r"variable_revision_number:(\d+)")
 _NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
 _MARK = "ÿþ"
 """The mark of UTF-16, as CellProfiler 3 wrote it before each setting, byte by byte."""
@@ -56,6 +57,8 @@ class Module:
     number: int
     enabled: bool
     settings: tuple[tuple[str, str], ...]
+    revision: int = 0
+    """The version of its settings (`variable_revision_number`)."""
 
     def setting(self, text: str) -> str | None:
         """The value of the first setting with that text."""
@@ -247,9 +250,14 @@ def _modules(lines: Sequence[str], count: int | None) -> Iterator[Module]:
     _header, *modules = [list(block) for there, block in blocks if there]
     for number, (head, *settings) in enumerate(modules[:count], 1):
         name, _, attributes = head.partition(":")
-        enabled = _ENABLED.findall(attributes)
+        enabled = _ENABLED.findall(attributes)[-1:] != ["False"]
+        revision = _REVISION.search(attributes)
         yield Module(
-            name, number, enabled[-1:] != ["False"], tuple(map(_setting, settings))
+            name,
+            number,
+            enabled,
+            tuple(map(_setting, settings)),
+            int(revision[1]) if revision else 0,
         )
 
 

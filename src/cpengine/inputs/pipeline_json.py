@@ -14,8 +14,8 @@ from cpengine.errors import InputError
 
 _EXPORT = "export it again with File > Export > Pipeline"
 
-ModuleFields = tuple[str, int, bool, tuple[tuple[str, str], ...]]
-"""A module's name, its number, whether it is enabled, and its settings."""
+ModuleFields = tuple[str, int, bool, tuple[tuple[str, str], ...], int]
+"""A module's name, its number, whether it is enabled, settings and revision."""
 
 
 def read(text: str, path: str) -> tuple[str, list[ModuleFields]]:
@@ -51,4 +51,5 @@ def _modules(content: list[dict[str, Any]]) -> Iterator[ModuleFields]:
             int(attributes["module_num"]),
             bool(attributes["enabled"]),
             tuple((text.get("text") or "", str(text["value"])) for text in settings),
+            int(attributes.get("variable_revision_number", 0)),
         )

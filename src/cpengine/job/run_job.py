@@ -137,8 +137,9 @@ class _Attempt:
     def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
         try:
+            stager = self._stager(folder)
             with self._phase("fetching"):
-                staged = self._stage(folder)
+                staged = self._stage(stager)
             log = folder / "log"
             with self._lease() as lease, self._phase("running"):
                 log.touch()
@@ -148,6 +149,8 @@ class _Attempt:
                 already = self.done_elsewhere()
                 if already is not None:
                     return already
+                if self.machine.places.outputs.is_local():  # they were opened in place
+                    stager.check_step_inputs()
                 publish(self.job, self.ledger, folder / "output", files, log)
             outcome = self.outcome(files=files)
             self.ledger.record(outcome)
@@ -180,9 +183,11 @@ class _Attempt:
                 lease = held.enter_context(slots.take(self.job, self.cancelled))
             yield lease
 
-    def _stage(self, folder: Path) -> Staged:
+    def _stager(self, folder: Path) -> Stager:
         places, cache = self.machine.places, self.machine.cache
-        stager = Stager(self.job, places, cache, folder, self.cancelled)
+        return Stager(self.job, places, cache, folder, self.cancelled)
+
+    def _stage(self, stager: Stager) -> Staged:
         staged = stager.stage()
         self.fetched = staged.fetched
         _check_seen(staged, self.machine.cellprofiler)

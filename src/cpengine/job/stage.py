@@ -12,9 +12,10 @@ from typing import TypeVar
 from cpengine.errors import InputError
 from cpengine.inputs import batchfile, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
 from cpengine.model import AttemptError, FailureKind, Job
-from cpengine.planning import fingerprint
+from cpengine.planning import fingerprint, step_inputs
 from cpengine.planning.grouped_table import GroupedTable
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
@@ -96,6 +97,7 @@ class Stager:
     folder: Path
     cancelled: Flag = field(default_factory=Flag)
     _fetched: int = 0
+    _sheet: GroupedTable | None = None
     _opened: list[Path | str] = field(default_factory=list)
     _counting: Lock = field(default_factory=Lock)
 
@@ -126,6 +128,8 @@ class Stager:
             raise InputError(f"{job.plugins}: is not there: put the plugins there")
         self._check_unchanged(read, rules, code)
         images = self._images(read.sheet)
+        self._sheet = read.sheet
+        self.check_step_inputs()
         return Staged(
             pipeline=pipe,
             data_file=data,
@@ -197,16 +201,45 @@ class Stager:
                 f"{read.sheet.table.path}: has no image set of {job.metadata}: "
                 "plan again"
             )
+        if fingerprint.is_of_another_version(job.fingerprint):
+            raise InputError(
+                f"{job.id}: was planned by another version of cpengine (fingerprint "
+                f"{job.fingerprint}): install the same version here and there"
+            )
         used = _rules(read.text, rules)
         if code:
             used |= _code(read.text, plugins.Code.below(code))
         image_sets = read.sheet.fingerprint(job.group)
-        now = fingerprint.of_job(job, read.text, image_sets, used)
-        if not fingerprint.comparable(now, job.fingerprint):
+        shared = fingerprint.of_all(job, read.pipe, read.text, used)
+        inputs = fingerprint.step_inputs_of(job.fingerprint)
+        now = shared.of_job(image_sets, inputs), shared.of_job_v1(image_sets)
+        if fingerprint.of_one_format(job.fingerprint, now) is None:
             return  # a job of another program
-        if parts := fingerprint.changed(job.fingerprint, now):
+        if parts := fingerprint.changed(job.fingerprint, *now):
             raise InputError(
                 f"{job.id}: {' and '.join(parts)} changed while the step ran: run again"
+            )
+
+    def check_step_inputs(self) -> None:
+        """Refuse results of earlier steps that are not those which were planned with.
+
+        Raises
+        ------
+        InputError
+            One is gone, or has another size or time.
+        """
+        if not self.job.inputs or self._sheet is None:
+            return
+        rows, own = self._sheet.files(self.job.group).values(), self.job.output
+        files = {f for row in rows for f in step_inputs.files_of(row, self.places, own)}
+        outputs, named = self.places.outputs, sorted(files)
+        keys = [file.key for file in named]
+        entries = each(outputs.entry, keys, outputs.at_once())
+        seen = zip(named, entries, strict=True)
+        if step_inputs.digest_of(seen) != self.job.inputs:
+            raise InputError(
+                f"{self.job.id}: {fingerprint.PARTS[-1]} changed while the step ran: "
+                "run again"
             )
 
     def _images(self, sheet: GroupedTable) -> dict[int, list[str]]:
@@ -256,6 +289,7 @@ class _Read:
 
     text: str
     """The pipeline's."""
+    pipe: Pipeline
     sheet: GroupedTable
 
 
@@ -296,6 +330,7 @@ def _read_once(
     if data.path.suffix == ".h5":
         batch = batchfile.read(data.path)
         text, table, pipeline_keys = batch.pipeline, batch.table, batch.grouping_keys
+        parsed = pipeline.parse(text, data.shown)
     else:
         text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
         lines = loaddata.decode(data.path.read_bytes(), data.shown)
@@ -306,8 +341,8 @@ def _read_once(
             image_base = parsed.image_base(input_folder)
     slim = replace(_slim(table), base=image_base or "")
     if not keys:
-        return _Read(text, GroupedTable.whole_of(slim, ()))
-    return _Read(text, GroupedTable.of(slim, keys, pipeline_keys))
+        return _Read(text, parsed, GroupedTable.whole_of(slim, ()))
+    return _Read(text, parsed, GroupedTable.of(slim, keys, pipeline_keys))
 
 
 def _slim(table: Table) -> Table:

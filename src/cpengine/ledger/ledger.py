@@ -7,11 +7,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cpengine.config.steps import DoneRule, Step
+from cpengine.group_names import Group
 from cpengine.ledger.dcp_done import counted_files
-from cpengine.ledger.standing import NEVER_RUN, JobState, Standing, Verdict, verdict_of
+from cpengine.ledger.standing import (
+    NEVER_RUN,
+    JobState,
+    Standing,
+    Verdict,
+    replaced_since,
+    verdict_of,
+)
 from cpengine.marker import Marker, MarkerState, marker_of
 from cpengine.model import Job, Outcome
-from cpengine.planning.job_list import Lazy, ids
+from cpengine.planning.job_list import JobList, Lazy, ids
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
@@ -48,6 +56,8 @@ class Ledger:
         verdicts = [known.setdefault(verdict, verdict) for verdict in fresh]
         if dcp is not None:
             self._recognise(dcp, jobs, earlier, verdicts)
+        if isinstance(jobs, JobList) and (replaced := jobs.replaced):
+            self._compare_times(replaced, jobs, earlier, verdicts)
 
         def standing(number: int) -> Standing:
             return Standing(jobs, number, verdicts[number], earlier[number])
@@ -61,6 +71,22 @@ class Ledger:
             if marker := Marker.parse(name):
                 found[marker.job_id] = (*found.get(marker.job_id, ()), name)
         return found
+
+    def _compare_times(
+        self,
+        replaced: Mapping[Group, float],
+        jobs: JobList,
+        earlier: Sequence[Collection[str]],
+        verdicts: list[Verdict],
+    ) -> None:
+        """Call jobs stale that read what was replaced since they were done."""
+        entries = self.storage.entries(f"{self.folder}/markers")
+        for number, group in enumerate(jobs.groups):
+            if group in replaced:
+                times = [entries[n].time for n in earlier[number] if n in entries]
+                newest = max(times, default=0.0)
+                verdict = replaced_since(verdicts[number], newest, replaced[group])
+                verdicts[number] = verdict
 
     def _recognise(
         self,

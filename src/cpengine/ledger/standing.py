@@ -72,7 +72,7 @@ def verdict_of(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
     mine = [
         marker
         for marker in markers
-        if marker.fingerprint == job.fingerprint
+        if marker.fingerprint in (job.fingerprint, job.fingerprint_v1)
         and cellprofiler in ("", marker.version)
     ]
     done = [marker for marker in markers if marker.state is MarkerState.DONE]
@@ -90,10 +90,24 @@ def verdict_of(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
     return Verdict(JobState.LEFT, "it failed before something changed")
 
 
+def replaced_since(verdict: Verdict, done: float, replaced: float) -> Verdict:
+    """The verdict on a job whose inputs were replaced by other hands.
+
+    Parameters
+    ----------
+    done, replaced
+        When its marker was written and when that happened, in seconds since 1970.
+    """
+    if verdict.state is not JobState.DONE or done >= replaced:
+        return verdict
+    return Verdict(JobState.STALE, f"{fingerprint.PARTS[-1]} was replaced since")
+
+
 def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:
-    if marker.fingerprint == job.fingerprint:
+    if marker.fingerprint in (job.fingerprint, job.fingerprint_v1):
         return f"CellProfiler {marker.version} made it, {cellprofiler} would run it now"
-    parts = fingerprint.changed(marker.fingerprint, job.fingerprint)
+    now = (job.fingerprint, job.fingerprint_v1)
+    parts = fingerprint.changed(marker.fingerprint, *now)
     return f"{' and '.join(parts)} changed since it was done"
 
 

@@ -1,69 +1,134 @@
-"""What a job's results depend on, as short text that tells which part changed. Pure."""
+"""What a job's results depend on, as short text that tells which part changed. Pure.
+
+A fingerprint begins with the version of its format. Ledgers also hold those of the
+first one, which had no such mark: four parts, the first of all the pipeline's text.
+"""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.pipeline import Pipeline
 from cpengine.model import Job
 
+FORMAT = "v2"
 PARTS = (
     "the pipeline",
     "its image sets",
     "its plugins or rules",
     "its input or output place",
+    "what it reads of earlier steps",
 )
 """What each part of a fingerprint stands for, in order."""
+_PARTS_V1 = 4
+_MARK = re.compile(r"v\d+")
+NOTHING = "0"
+"""The part that stands for no files at all."""
 _SEPARATOR = "-"
 _DIGITS = 8
-
-
-def of_job(job: Job, pipeline: str, image_sets: str, code: Mapping[str, bytes]) -> str:
-    """What a job's results depend on; the job's own `fingerprint` is not looked at.
-
-    Parameters
-    ----------
-    pipeline
-        The pipeline's text.
-    image_sets
-        What `of_image_sets` gave for the job's group.
-    code
-        The plugin files that the pipeline runs and the rules files that it reads, by
-        name.
-    """
-    return of_all(job, pipeline, code).with_image_sets(image_sets)
 
 
 class Shared(NamedTuple):
     """The parts of a fingerprint that all jobs of a data file have in common."""
 
     pipeline: str
+    text: str
+    """What the first format had of the pipeline."""
     code: str
     places: str
 
-    def with_image_sets(self, part: str) -> str:
-        """The fingerprint of one of the jobs; `of_image_sets` gives the part."""
-        return _SEPARATOR.join((self.pipeline, part, self.code, self.places))
+    def of_job(self, image_sets: str, step_inputs: str) -> str:
+        """The fingerprint of one of the jobs.
+
+        Parameters
+        ----------
+        image_sets
+            What `of_image_sets` gave for its group.
+        step_inputs
+            What stands for the results of earlier steps that it reads.
+        """
+        parts = (self.pipeline, image_sets, self.code, self.places, step_inputs)
+        return _SEPARATOR.join((FORMAT, *parts))
+
+    def of_job_v1(self, image_sets: str) -> str:
+        """The same in the first format."""
+        return _SEPARATOR.join((self.text, image_sets, self.code, self.places))
 
 
-def of_all(job: Job, pipeline: str, code: Mapping[str, bytes]) -> Shared:
-    """What `of_job` takes from any one job, whatever its group."""
+def of_all(job: Job, pipe: Pipeline, text: str, code: Mapping[str, bytes]) -> Shared:
+    """What any one job has in common with all others, whatever its group.
+
+    Parameters
+    ----------
+    pipe, text
+        The pipeline, and the text that it was read from.
+    code
+        The plugin files that the pipeline runs and the rules files that it reads, by
+        name.
+    """
     places = (job.input, job.output, job.output_structure, job.plugins or "")
-    return Shared(of_text(pipeline), of_files(code), of_text(*places))
+    return Shared(of_pipeline(pipe), of_text(text), of_files(code), of_text(*places))
 
 
-def comparable(old: str, new: str) -> bool:
-    """Whether both have the parts of `PARTS`."""
-    return old.count(_SEPARATOR) == new.count(_SEPARATOR) == len(PARTS) - 1
+def of_pipeline(pipe: Pipeline) -> str:
+    """One part: changes with what CellProfiler computes.
+
+    That is each module's place, kind, revision and settings. Notes, the state of
+    windows and the date do not count, nor the settings of disabled modules, which only
+    number those behind them.
+    """
+    computed = [
+        (m.name, m.enabled, m.revision, [v for _, v in m.settings] if m.enabled else [])
+        for m in pipe.modules
+    ]
+    return _short(repr(computed).encode())
 
 
-def changed(old: str, new: str) -> list[str]:
-    """What differs between two fingerprints, in the words of `PARTS`."""
-    if not comparable(old, new):
+def step_inputs_of(fingerprint: str) -> str:
+    """The part of a fingerprint that stands for results of earlier steps."""
+    return fingerprint.rpartition(_SEPARATOR)[2]
+
+
+def is_of_another_version(fingerprint: str) -> bool:
+    """Whether a version of cpengine made it that has another format than this one."""
+    mark = fingerprint.partition(_SEPARATOR)[0]
+    return _MARK.fullmatch(mark) is not None and _format_of(fingerprint) is None
+
+
+def of_one_format(old: str, now: Iterable[str]) -> str | None:
+    """That of some fingerprints which can be compared with another one, if any can."""
+    format_ = _format_of(old)
+    return next((f for f in now if format_ and _format_of(f) == format_), None)
+
+
+def changed(old: str, *now: str) -> list[str]:
+    """What differs between a fingerprint and a job's, in the words of `PARTS`.
+
+    Parameters
+    ----------
+    now
+        The job's, in each format that it has.
+    """
+    new = of_one_format(old, now)
+    if new is None:
         return ["the way cpengine compares"]
-    parts = zip(PARTS, old.split(_SEPARATOR), new.split(_SEPARATOR), strict=True)
-    return [name for name, before, now in parts if before != now]
+    before, after = (
+        text.removeprefix(f"{FORMAT}{_SEPARATOR}").split(_SEPARATOR)
+        for text in (old, new)
+    )
+    pairs = zip(PARTS, before, after, strict=False)
+    return [name for name, then, since in pairs if then != since]
+
+
+def _format_of(fingerprint: str) -> str | None:
+    """The format of a fingerprint; None if it is of none that we know."""
+    mark, *parts = fingerprint.split(_SEPARATOR)
+    if mark == FORMAT and len(parts) == len(PARTS):
+        return FORMAT
+    return None if _MARK.fullmatch(mark) or len(parts) != _PARTS_V1 - 1 else "v1"
 
 
 @lru_cache(maxsize=16)  # they are the same in job after job
@@ -88,9 +153,9 @@ def _of_header(header: tuple[str, ...]) -> "hashlib._Hash":
 
 
 def of_files(files: Mapping[str, bytes]) -> str:
-    """One part: changes with the names and contents of some files; `0` for none."""
+    """One part: changes with the names and contents of some files."""
     if not files:
-        return "0"
+        return NOTHING
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(f"{name}\x1f{len(files[name])}\x1f".encode() + files[name])

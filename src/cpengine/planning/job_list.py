@@ -14,6 +14,7 @@ from typing import Any, TypeVar, overload
 from cpengine.group_names import Group, id_of
 from cpengine.model import Job
 from cpengine.planning.fingerprint import Shared
+from cpengine.planning.step_inputs import StepInputs
 
 T = TypeVar("T")
 
@@ -62,12 +63,17 @@ class FileJobs:
     groups: Sequence[Group]
     parts: Sequence[str]
     """The part of each job's fingerprint that stands for its image sets."""
+    inputs: Sequence[StepInputs]
+    """What each job reads of earlier steps."""
     image_sets: Sequence[int]
 
     def __getitem__(self, number: int) -> Job:
+        inputs, part = self.inputs[number], self.parts[number]
         return self.make(
             group=self.groups[number],
-            fingerprint=self.fingerprint.with_image_sets(self.parts[number]),
+            fingerprint=self.fingerprint.of_job(part, inputs.part),
+            fingerprint_v1=self.fingerprint.of_job_v1(part),
+            inputs=inputs.digest,
             image_sets=self.image_sets[number],
         )
 
@@ -84,6 +90,19 @@ class JobList(Lazy[Job]):
 
         super().__init__(job, range(starts[-1]))
         self.files = files
+
+    @property
+    def replaced(self) -> dict[Group, float]:
+        """The jobs that read what was replaced after an earlier step had made it.
+
+        For each the time of that, in seconds since 1970.
+        """
+        return {
+            group: inputs.replaced
+            for file in self.files
+            for group, inputs in zip(file.groups, file.inputs, strict=True)
+            if inputs.replaced
+        }
 
     @property
     def groups(self) -> Iterator[Group]:

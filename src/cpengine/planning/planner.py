@@ -31,6 +31,7 @@ from cpengine.planning.plan import (
 )
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_inputs import StepInputReader
 from cpengine.planning.step_tables import read_batch_file, read_table
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
@@ -90,6 +91,7 @@ class Planner:
         """Whether a file is such that no jobs can be made of it."""
         self.code: dict[str, bytes] | None = None
         """Files that the pipeline runs or reads, once they are read."""
+        self.step_inputs = StepInputReader(project, step)
         self.known: dict[str, dict[str, None]] = {}
         """The spellings of plates, wells and sites that the files have, by column."""
 
@@ -105,6 +107,7 @@ class Planner:
             check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
         files = list(by_source())
+        self._take(self.step_inputs.findings())
         errors = [
             finding for finding in self.found if finding.severity is Severity.ERROR
         ]
@@ -392,11 +395,13 @@ class Planner:
             whole_table=sheet.whole,
             mixed=sheet.mixed,
         )
+        read = self.step_inputs.reader(sheet.table)
         return FileJobs(
             make,
-            fingerprint.of_all(make(group=()), text, self._code(pipe)),
+            fingerprint.of_all(make(group=()), pipe, text, self._code(pipe)),
             remaining,
             [sheet.fingerprint(group) for group in remaining],
+            [read(sheet.groups[group]) for group in remaining],
             array("L", (len(sheet.groups[group]) for group in remaining)),
         )
 

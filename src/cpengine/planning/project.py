@@ -125,24 +125,20 @@ class ResolvedProject:
                 f"{name}: is not a step: {hint}choose from {', '.join(known)}"
             )
         section = self.file.steps.get(name, StepSection())
-        kind = STEPS.get(name)
         folder, data_file = self._data(section, name)
         batch = section.groups == "batch"
-        default_output = self.layout.output(kind.output) if kind else ""
-        default_structure = kind.output_structure if kind else ""
+        group, output, structure = self.results_of(name)
         return Step(
             name=name,
-            group=tuple(section.group or (kind.group if kind and not batch else ())),
+            group=group,
             source=section.groups,
             pipeline=data_file if batch else self._pipeline(section, name),
             data_folder=folder,
             data_file=data_file,
             input=section.input or self.layout.rules,
             images_in_input=section.input is not None,
-            output=section.output or default_output,
-            output_structure=default_structure
-            if section.output_structure is None
-            else section.output_structure,
+            output=output,
+            output_structure=structure,
             ledger=self.layout.ledger(name),
             timeout_s=section.timeout_min and section.timeout_min * 60,
             stall_s=section.stall_min * 60 or None,
@@ -151,6 +147,17 @@ class ResolvedProject:
             job_file=self.beside(section.job_file) if section.job_file else None,
             dcp_done=DoneRule(**dict(dcp)) if (dcp := section.dcp_done) else None,
         )
+
+    def results_of(self, name: str) -> tuple[tuple[str, ...], str, str]:
+        """By what a step groups, its output, and how results are laid out there."""
+        section, kind = self.file.steps.get(name, StepSection()), STEPS.get(name)
+        by_file = section.groups == "batch"
+        group = section.group or (kind.group if kind and not by_file else ())
+        output = section.output or (self.layout.output(kind.output) if kind else "")
+        structure = section.output_structure
+        if structure is None:
+            structure = kind.output_structure if kind else ""
+        return tuple(group), output, structure
 
     def _data(self, section: StepSection, name: str) -> tuple[str, str]:
         """Give the CSVs' folder and name; the batch file's key as the name for h5."""

@@ -3,10 +3,11 @@
 This is the one source of what `cpengine check` says and of the troubleshooting page.
 """
 
+from cpengine.rules.earlier_steps import INPUT_REPLACED, INPUT_UNMARKED
 from cpengine.rules.finding import RULES, Finding, Rule, Severity
 from cpengine.rules.finding import rule as _rule
 
-__all__ = ["RULES", "Finding", "Rule", "Severity"]
+__all__ = ["INPUT_REPLACED", "INPUT_UNMARKED", "RULES", "Finding", "Rule", "Severity"]
 
 _CSV = "LoadData CSVs"
 

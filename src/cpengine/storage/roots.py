@@ -54,6 +54,24 @@ class Places:
             return place
         return (self.outputs if self._is_made(place) else self.images).url(place)
 
+    def made_key(self, place: str, own: str) -> str:
+        """The key below `outputs` of a folder that another step fills; else empty.
+
+        Nothing is looked up: the folder need not be there.
+
+        Parameters
+        ----------
+        own
+            Where the step that asks puts its results.
+        """
+        place = self._mapped(without_file_scheme(place))
+        if place == BUCKET or place.startswith(f"{BUCKET}/"):
+            place = place.removeprefix(BUCKET).lstrip("/")
+        place = place.removeprefix(f"{self.outputs.root.rstrip('/')}/")
+        place = place.rstrip("/")
+        fillers = (key for key in self.made if f"{place}/".startswith(f"{key}/"))
+        return "" if max(fillers, key=len, default=own) == own else place
+
     def is_opened_as_named(self, place: str) -> bool:
         """Whether a folder or address of a CSV is a local one that needs no change."""
         located = self.locate(place)

@@ -7,9 +7,10 @@ import posixpath
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fsspec import Callback
 from fsspec.core import split_protocol
@@ -23,9 +24,29 @@ if TYPE_CHECKING:
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART = ".part"
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 _AT_ONCE = 16
 _PIECE = 2**18
 """Bytes that are asked for where a file is not read whole."""
+
+
+class Entry(NamedTuple):
+    """What a listing says of a file."""
+
+    size: int
+    """Bytes."""
+    time: float
+    """When it was last changed, in seconds since 1970; 0 if that is not said."""
+
+    @classmethod
+    def read(cls, info: Mapping[str, Any]) -> "Entry":
+        """An entry as fsspec gives it; file systems have words of their own."""
+        named = (info.get(name) for name in _TIMES)
+        time = next(filter(None, named), 0.0)
+        if isinstance(time, datetime):  # of a store, whose head says whole seconds
+            time = time.timestamp() // 1
+        known = isinstance(time, (int, float))
+        return cls(int(info["size"] or 0), float(time) if known else 0.0)
 
 
 class Storage:
@@ -134,11 +155,23 @@ class Storage:
 
     def sizes(self, key: str) -> dict[str, int]:
         """Names and sizes in bytes of a folder's files, from one listing."""
+        return {name: entry.size for name, entry in self.entries(key).items()}
+
+    def entries(self, key: str) -> dict[str, Entry]:
+        """A folder's files by name, from one listing."""
         return {
-            posixpath.basename(entry["name"]): int(entry["size"] or 0)
-            for entry in self._listing(key)
-            if entry["type"] != "directory"
+            posixpath.basename(info["name"]): Entry.read(info)
+            for info in self._listing(key)
+            if info["type"] != "directory"
         }
+
+    def entry(self, key: str) -> Entry | None:
+        """A file's size and time; None if there is no such file."""
+        try:
+            with self._telling(key, "cannot be looked up", _ABSENT):
+                return Entry.read(self._filesystem(key).info(self.url(key)))
+        except _ABSENT:
+            return None
 
     def folders(self, key: str) -> list[str]:
         """Names of a folder's folders, sorted."""

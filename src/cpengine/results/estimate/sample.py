@@ -102,8 +102,9 @@ def markers(names: Iterable[str], job: Job, cellprofiler: str) -> Chosen:
     likes: dict[tuple[bool, bool], list[str]] = {}
     for name, marker in done:
         same_version = cellprofiler in ("", marker.version)
-        changed = fingerprint.changed(marker.fingerprint, job.fingerprint)
-        compared = fingerprint.comparable(marker.fingerprint, job.fingerprint)
+        now = (job.fingerprint, job.fingerprint_v1)
+        compared = fingerprint.of_one_format(marker.fingerprint, now) is not None
+        changed = fingerprint.changed(marker.fingerprint, *now)
         same_code = compared and not _CODE & set(changed)
         likes.setdefault((same_code, same_version), []).append(name)
     if not likes:

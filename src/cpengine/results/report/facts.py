@@ -231,9 +231,10 @@ def _marker(standing: Standing) -> str:
     wanted = (
         MarkerState.FAILED if standing.state is JobState.FAILED else MarkerState.DONE
     )
-    made_of = standing.jobs[standing.number].fingerprint
+    job = standing.jobs[standing.number]
+    made_of = (job.fingerprint, job.fingerprint_v1)
     found = [
-        (marker.fingerprint == made_of, number, name)
+        (marker.fingerprint in made_of, number, name)
         for number, name in enumerate(standing.earlier)
         if (marker := Marker.parse(name)) and marker.state is wanted
     ]

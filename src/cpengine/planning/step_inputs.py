@@ -1,0 +1,225 @@
+"""What jobs read of the results of earlier steps, such as illumination functions.
+
+Results of a step are told by its done markers. Where a file has none, its size stands
+for it. Whether a file is still the one that its marker tells of is seen from the times
+and sizes in listings.
+"""
+
+import hashlib
+import posixpath
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import NamedTuple
+
+from cpengine import rules
+from cpengine.config.steps import Step
+from cpengine.group_names import Group
+from cpengine.inputs.loaddata import Table
+from cpengine.inputs.table_images import ImageColumns, ImageFile, image_files, in_base
+from cpengine.planning.fingerprint import NOTHING
+from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_results import StepResults
+from cpengine.rules import Finding
+from cpengine.storage.roots import Places
+from cpengine.storage.store import Entry
+from cpengine.wording import counted
+
+_DIGITS = 8
+
+
+class StepInputs(NamedTuple):
+    """What a job reads of earlier steps, in short."""
+
+    part: str = NOTHING
+    """The part of its fingerprint: changes when a step makes its results anew."""
+    digest: str = ""
+    """Changes with the size and the time of each file; empty if there are none."""
+    replaced: float = 0.0
+    """When the last of them was replaced by other hands, in seconds since 1970."""
+
+
+NO_INPUTS = StepInputs()
+
+
+class File(NamedTuple):
+    """A file of an earlier step."""
+
+    folder: str
+    """The key of its folder."""
+    name: str
+
+    @property
+    def key(self) -> str:
+        """Its own key."""
+        return posixpath.join(self.folder, self.name)
+
+
+def files_of(images: Iterable[ImageFile], places: Places, own: str) -> Iterator[File]:
+    """Those images that are files of another step than the one with this output."""
+    for image in images:
+        folder = places.made_key(image.folder, own) if image.name else ""
+        if folder:
+            yield File(folder, image.name)
+
+
+def digest_of(files: Iterable[tuple[File, Entry | None]]) -> str:
+    """Text that changes with the size and time of a file; empty for no files."""
+    seen = [
+        (*file, entry and (entry.size, f"{entry.time:.3f}")) for file, entry in files
+    ]
+    return _short(*map(repr, sorted(seen))) if seen else ""
+
+
+@dataclass(frozen=True)
+class StepInputReader:
+    """Looks up what the groups of a step's tables read of earlier steps.
+
+    Folders and ledgers are listed once each, and only where a table names them.
+    """
+
+    project: ResolvedProject
+    step: Step
+    results: list[StepResults] = field(init=False)
+    replaced: dict[File, str] = field(default_factory=dict)
+    """Files that are not as their step left them, and why."""
+    unmarked: set[File] = field(default_factory=set)
+    """Files that no marker tells of, though others of their step have one."""
+
+    def __post_init__(self) -> None:
+        others = (name for name in self.project.step_names if name != self.step.name)
+        made = [StepResults.of_step(self.project, name) for name in others]
+        made = [r for r in made if r.output and r.output != self.step.output]
+        # Of outputs within one another, the inner one is the nearer.
+        made.sort(key=lambda r: -len(r.output))
+        object.__setattr__(self, "results", made)
+
+    def reader(self, table: Table) -> Callable[[Sequence[int]], StepInputs]:
+        """Give what tells the inputs of some rows of a table."""
+        columns = self._columns(table)
+        if not columns:
+            return lambda rows: NO_INPUTS
+        indices = [table.index[name] for name in columns]
+        values = itemgetter(indices[0], *indices)  # of a single one it gives no tuple
+        known: dict[frozenset[object], StepInputs] = {}
+
+        def read(rows: Sequence[int]) -> StepInputs:
+            key = frozenset(values(table.rows[row]) for row in rows)
+            if key not in known:
+                known[key] = self._of_rows(table, rows)
+            return known[key]
+
+        return read
+
+    def findings(self) -> Iterator[Finding]:
+        """What a user should know of the inputs that were looked up."""
+        outputs = self.project.places.outputs
+        for file, why in sorted(self.replaced.items()):
+            yield rules.INPUT_REPLACED.found(
+                outputs.url(file.key),
+                f"{why}: jobs that read it are stale",
+                "run them again, or the earlier step with --force",
+            )
+        if self.unmarked:
+            first = outputs.url(min(self.unmarked).key)
+            yield rules.INPUT_UNMARKED.found(
+                first,
+                f"has no marker of the step that fills its folder{_others(self)}",
+                "use --force when such files change but not their size",
+            )
+
+    def _columns(self, table: Table) -> list[str]:
+        """The columns on which it depends what rows read of earlier steps."""
+        found: dict[str, None] = {}
+        for image in table.image_columns:
+            if results := self._of_column(table, image):
+                named = (image.url, image.path, image.file)
+                found |= dict.fromkeys(filter(None, named))
+                if results.structure:
+                    found |= dict.fromkeys((*results.keys, *(table.well_parts or ())))
+        return [name for name in found if name in table.index]
+
+    def _of_column(self, table: Table, image: ImageColumns) -> StepResults | None:
+        """The step whose results a column of images names, if it names any."""
+        column = image.url or image.path
+        places = set(table.column(column)) if column else {""}
+        if image.url:
+            places = set(map(posixpath.dirname, places))
+        key_of, own = self.project.places.made_key, self.step.output
+        keys = (key_of(in_base(table.base, place), own) for place in places)
+        return next(filter(None, map(self._step_of, keys)), None)
+
+    def _step_of(self, folder: str) -> StepResults | None:
+        return next((r for r in self.results if folder and r.has(folder)), None)
+
+    def _of_rows(self, table: Table, rows: Sequence[int]) -> StepInputs:
+        reads = {
+            (read.results.step, read.file): read
+            for row in rows
+            for read in self._reads(table, row)
+        }
+        if not reads:
+            return NO_INPUTS
+        made = sorted(repr(self._made_by(read)) for read in reads.values())
+        replaced = max(map(self._replaced, reads.values()))
+        return StepInputs(
+            _short(*dict.fromkeys(made)),
+            digest_of((read.file, read.entry) for read in reads.values()),
+            replaced,
+        )
+
+    def _reads(self, table: Table, row: int) -> Iterator["_StepFile"]:
+        """The files of earlier steps that a row names."""
+        places, own = self.project.places, self.step.output
+        for file in files_of(image_files(table, row), places, own):
+            if (results := self._step_of(file.folder)) is not None:
+                owner = results.owner(file.folder, _group(table, row, results.keys))
+                yield _StepFile(results, file, owner)
+
+    def _made_by(self, read: "_StepFile") -> object:
+        """What stands for a file: how its step's job was done, or else its size."""
+        if done := read.results.done.get(read.owner):
+            return read.results.step, read.owner, sorted(d.made_by for d in done)
+        if read.entry is None:
+            return read.results.step, read.owner
+        if read.results.done:  # the step is run here, and made others
+            self.unmarked.add(read.file)
+        return read.file, read.entry.size
+
+    def _replaced(self, read: "_StepFile") -> float:
+        """When a file was replaced by other hands; 0 if it was not."""
+        why = read.results.differs(read.owner, *read.file)
+        if not why or read.entry is None:
+            return 0.0
+        self.replaced[read.file] = why
+        return read.entry.time
+
+
+class _StepFile(NamedTuple):
+    """A file of an earlier step that a job reads."""
+
+    results: StepResults
+    file: File
+    owner: str
+    """The id of the step's job that made it, as far as that is known."""
+
+    @property
+    def entry(self) -> Entry | None:
+        """What the listing says of it."""
+        return self.results.entries(self.file.folder).get(self.file.name)
+
+
+def _group(table: Table, row: int, keys: Sequence[str]) -> Group | None:
+    """The group of a row by the columns of another step, if the table has them."""
+    if not keys or not set(keys) <= set(table.names):
+        return None
+    return tuple((key, table.values(key)[row]) for key in keys)
+
+
+def _others(reader: StepInputReader) -> str:
+    others = len(reader.unmarked) - 1
+    return f", nor have {counted(others, 'other')}" if others else ""
+
+
+def _short(*texts: str) -> str:
+    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()[:_DIGITS]

@@ -1,0 +1,142 @@
+"""What an earlier step has left: its done markers, and the files in its folders."""
+
+import json
+import posixpath
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from cpengine.errors import InputError
+from cpengine.group_names import Group
+from cpengine.marker import Marker, MarkerState
+from cpengine.model import Job, Outcome
+from cpengine.planning.project import ResolvedProject
+from cpengine.storage.store import Entry, Storage
+
+_COPY_S = 120.0
+"""A marker that is so much younger than what it tells of was copied: then the times of
+files say nothing."""
+
+
+class Done(NamedTuple):
+    """A done marker, and when it was written, in seconds since 1970."""
+
+    marker: Marker
+    time: float
+
+    @property
+    def made_by(self) -> str:
+        """What made the results: a fingerprint, and a version of CellProfiler."""
+        return f"{self.marker.fingerprint}~{self.marker.version}"
+
+
+@dataclass(frozen=True)
+class StepResults:
+    """The results of one step; each folder is listed once, when it is first asked for.
+
+    Parameters
+    ----------
+    keys
+        By what the step groups.
+    """
+
+    storage: Storage
+    step: str
+    keys: tuple[str, ...]
+    output: str
+    structure: str
+    ledger: str
+    _entries: dict[str, Mapping[str, Entry]] = field(default_factory=dict)
+    _outcomes: dict[Marker, Outcome | None] = field(default_factory=dict)
+
+    @classmethod
+    def of_step(cls, project: ResolvedProject, name: str) -> "StepResults":
+        """Those of a step of a project."""
+        keys, output, structure = project.results_of(name)
+        ledger = project.layout.ledger(name)
+        return cls(project.places.outputs, name, keys, output, structure, ledger)
+
+    def has(self, folder: str) -> bool:
+        """Whether a folder, by its key, is the output of the step or below it."""
+        return f"{folder}/".startswith(f"{self.output}/")
+
+    def owner(self, folder: str, group: Group | None) -> str:
+        """The id of the job that fills a folder; empty if that cannot be told.
+
+        Parameters
+        ----------
+        group
+            That of the step which an image set belongs to, if its table tells.
+        """
+        place = folder.removeprefix(self.output).lstrip("/")
+        if group is not None:
+            job = Job(self.step, group, "", "", "", self.output, self.structure)
+            if f"{place}/".startswith(f"{job.place}/"):
+                return job.id
+        first = place.partition("/")[0]
+        return first if first in self.done else ""
+
+    @property
+    def shared(self) -> bool:
+        """Whether jobs of the step share folders."""
+        group = tuple((key, key) for key in self.keys)
+        return Job(self.step, group, "", "", "", "", self.structure).shares_place
+
+    @cached_property
+    def done(self) -> Mapping[str, Sequence[Done]]:
+        """The done markers by job id."""
+        found: defaultdict[str, list[Done]] = defaultdict(list)
+        for name, entry in self.storage.entries(f"{self.ledger}/markers").items():
+            marker = Marker.parse(name)
+            if marker and marker.state is MarkerState.DONE:
+                found[marker.job_id].append(Done(marker, entry.time))
+        return found
+
+    def entries(self, folder: str) -> Mapping[str, Entry]:
+        """The files of a folder, by name."""
+        if folder not in self._entries:
+            self._entries[folder] = self.storage.entries(folder)
+        return self._entries[folder]
+
+    def differs(self, job_id: str, folder: str, name: str) -> str:
+        """Say how a file differs from what its job has left; empty if it does not.
+
+        Sizes are compared only where a job has a folder of its own: then there are few
+        markers to be opened.
+        """
+        entry, done = self.entries(folder).get(name), self.done.get(job_id, ())
+        if entry is None or not done:
+            return ""
+        newest = max(done, key=lambda made: made.time)
+        if entry.time > newest.time > 0 and not self._is_copy(newest):
+            return f"is newer than the marker of {self.step}"
+        if self.shared:
+            return ""
+        outcome = self._outcome(newest.marker)
+        path = posixpath.join(folder, name)
+        size = outcome and outcome.files.get(
+            path.removeprefix(f"{outcome.job.destination}/")
+        )
+        if size is not None and size != entry.size:
+            return f"has {entry.size} of the {size} bytes that {self.step} made"
+        return ""
+
+    def _outcome(self, marker: Marker) -> Outcome | None:
+        """What a marker holds; None if it is damaged, which tells nothing of files."""
+        if marker not in self._outcomes:
+            data = self.storage.read_if_there(f"{self.ledger}/markers/{marker}")
+            self._outcomes[marker] = _parsed(data or b"")
+        return self._outcomes[marker]
+
+    def _is_copy(self, made: Done) -> bool:
+        outcome = self._outcome(made.marker)
+        return outcome is None or made.time - outcome.ended > _COPY_S
+
+
+def _parsed(data: bytes) -> Outcome | None:
+    try:
+        return Outcome.from_json(json.loads(data))
+    except (ValueError, TypeError, LookupError, AttributeError, InputError):
+        return None

@@ -1,0 +1,267 @@
+"""What jobs read of earlier steps: what makes them stale, and what does not."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from cpengine.ledger.standing import JobState, Standing
+from cpengine.model import Job, Outcome
+from cpengine.project import Project
+from tests import build
+from tests.build import Built, change
+
+VERSION = "4.2.8.1"
+OLD = {
+    "P1-A01-1": "ba655fdd-9b249fc3-0-b4fc2b9f",
+    "P1-A01-2": "ba655fdd-019a1b1a-0-b4fc2b9f",
+    "P1-A02-1": "ba655fdd-aef33262-0-b4fc2b9f",
+    "P1-A02-2": "ba655fdd-05238e07-0-b4fc2b9f",
+}
+"""Fingerprints in the first format, as the last version that wrote it made them."""
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Built:
+    """Two plates, whose illumination functions the project's own step makes."""
+    built = build.project(tmp_path, plates=["P1", "P2"], wells=["A01"])
+    return with_illum(built)
+
+
+def with_illum(built: Built) -> Built:
+    text = build.pipeline_text("Plate").replace("IllumDNA", "OrigDNA")
+    build.write(built.pipeline.with_name("illum.cppipe"), text)
+    for csv in built.csv.parent.parent.glob("*/load_data_with_illum.csv"):
+        shutil.copy(csv, csv.with_name("load_data.csv"))
+    return built
+
+
+def done(
+    project: Project, job: Job, files: Mapping[str, int] | None = None, ago: float = 0
+) -> None:
+    """Record that a job was done; its marker is so many seconds old."""
+    began = datetime.now(UTC) - timedelta(seconds=ago)
+    ledger = project.ledger(project.step(job.step))
+    ledger.record(
+        Outcome(
+            job,
+            started=began.isoformat(),
+            files=files or {},
+            versions={"cellprofiler": VERSION},
+        )
+    )
+    folder = ledger.storage.path(f"{ledger.folder}/markers")
+    for marker in folder.glob(f"{job.id}~{job.fingerprint}~*"):
+        os.utime(marker, (began.timestamp(), began.timestamp()))
+
+
+def illum_done(project: Project, ago: float = 60) -> None:
+    """Say that the illumination functions which are there are those of the step."""
+    for job in project.plan("illum").jobs:
+        name = f"{job.id}_IllumDNA.npy"
+        path = project.places.outputs.path(f"{job.destination}/{name}")
+        done(project, job, {name: path.stat().st_size}, ago)
+        os.utime(path, (time.time() - ago - 1,) * 2)
+
+
+def analysis_done(project: Project, ago: float = 30) -> None:
+    for job in project.plan("analysis").jobs:
+        done(project, job, {"Image.csv": 5}, ago)
+
+
+def standings(project: Project, step: str = "analysis") -> dict[str, Standing]:
+    found = project.ledger(project.step(step)).standings(
+        project.plan(step).jobs, VERSION
+    )
+    return {standing.job.id: standing for standing in found}
+
+
+def stale(project: Project) -> set[str]:
+    found = standings(project).items()
+    assert {s.state for _, s in found} <= {JobState.DONE, JobState.STALE}
+    return {job_id for job_id, s in found if s.state is JobState.STALE}
+
+
+OF_P2 = {"P2-A01-1", "P2-A01-2"}
+
+
+def test_functions_made_anew_make_the_jobs_of_their_plate_stale(built: Built) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    assert stale(project) == set()
+    (job,) = (job for job in project.plan("illum").jobs if job.id == "P2")
+    (marker,) = project.ledger(project.step("illum")).markers()["P2"]
+    changed = replace(job, fingerprint=f"{job.fingerprint}0", earlier=(marker,))
+    done(project, changed)
+    assert stale(project) == OF_P2
+    why = standings(project)["P2-A01-1"].why
+    assert why == "what it reads of earlier steps changed since it was done"
+
+
+def test_functions_of_another_cellprofiler_make_jobs_stale(built: Built) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    folder = project.places.outputs.path(f"{project.step('illum').ledger}/markers")
+    for marker in folder.glob("P2~*"):
+        marker.rename(marker.with_name(marker.name.replace(VERSION, "4.2.8.2")))
+    assert stale(project) == OF_P2
+
+
+def test_functions_done_again_with_equal_input_make_nothing_stale(
+    built: Built,
+) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    illum_done(project, ago=0)
+    assert stale(project) == set()
+
+
+def test_a_function_that_other_hands_replaced_is_found_and_jobs_run_once_more(
+    built: Built,
+) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    function = built.illum.parent / "P2/P2_IllumDNA.npy"
+    function.write_text("funktion")
+    assert stale(project) == OF_P2
+    (finding,) = project.plan("analysis").findings
+    assert finding.rule.name == "input-replaced"
+    assert finding.place == str(function)
+    assert "is newer than the marker of illum" in finding.cause
+    assert "was replaced since" in standings(project)["P2-A01-1"].why
+    analysis_done(project, ago=-1)
+    assert stale(project) == set()
+
+
+def test_a_function_of_another_size_is_found_though_it_is_older(built: Built) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project, ago=90)
+    function = built.illum / "P1_IllumDNA.npy"
+    function.write_text("a longer function")
+    os.utime(function, (time.time() - 80,) * 2)
+    assert stale(project) == {"P1-A01-1", "P1-A01-2"}
+    (finding,) = project.plan("analysis").findings
+    assert "has 17 of the 8 bytes that illum made" in finding.cause
+
+
+def test_a_copied_project_stays_done_in_whatever_order_files_were_copied(
+    built: Built, tmp_path: Path
+) -> None:
+    project = built.project()
+    illum_done(project, ago=900)
+    analysis_done(project, ago=800)
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        built.root, copy, copy_function=shutil.copyfile, ignore=lambda *_: {"copy"}
+    )
+    for number, function in enumerate(copy.rglob("*.npy"), 1):
+        os.utime(function, (time.time() + number,) * 2)
+    copied = Project.load(copy)
+    assert copied.plan("analysis").findings == ()
+    assert stale(copied) == set()
+
+
+def test_a_function_without_a_marker_counts_by_its_size(built: Built) -> None:
+    project = built.project()
+    analysis_done(project)
+    function = built.illum / "P1_IllumDNA.npy"
+    function.write_text("funktion")
+    assert stale(project) == set()
+    assert project.plan("analysis").findings == ()
+    function.write_text("a longer function")
+    assert stale(project) == {"P1-A01-1", "P1-A01-2"}
+
+
+def test_a_function_without_a_marker_is_noted_where_others_have_one(
+    built: Built,
+) -> None:
+    project = built.project()
+    (first, _) = project.plan("illum").jobs
+    done(project, first, ago=-1)
+    (finding,) = project.plan("analysis").findings
+    assert finding.rule.name == "input-unmarked"
+    assert finding.place.endswith("P2_IllumDNA.npy")
+
+
+def test_functions_of_another_plate_count_by_their_own_marker(built: Built) -> None:
+    for column in ("/illum/P2", "/illum/P2"):
+        change(built.csv.parent.parent / "P2" / built.csv.name, column, "/illum/P1")
+    text = (built.csv.parent.parent / "P2" / built.csv.name).read_text()
+    build.write(
+        built.csv.parent.parent / "P2" / built.csv.name,
+        text.replace("P2_Illum", "P1_Illum"),
+    )
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    (first, _) = project.plan("illum").jobs
+    (marker,) = project.ledger(project.step("illum")).markers()["P1"]
+    again = replace(first, fingerprint=f"{first.fingerprint}0", earlier=(marker,))
+    done(project, again)
+    assert stale(project) == {"P1-A01-1", "P1-A01-2", *OF_P2}
+
+
+def test_a_site_projected_anew_makes_its_own_jobs_stale_alone(tmp_path: Path) -> None:
+    """Projected images of a plate share a folder; each site is its own job."""
+    built = build.project(tmp_path)
+    projected = "projects/proj/B1/images_projected"
+    text = built.csv.read_text().replace("B1/images/", "B1/images_projected/")
+    built.csv.write_text(text)
+    shutil.move(built.images, tmp_path / projected / "P1")
+    unprojected = text.replace("Metadata_Site", "Metadata_Site,Metadata_PlaneID")
+    rows = unprojected.splitlines()
+    made = "\n".join([rows[0], *(f"{row},1" for row in rows[1:])])
+    build.write(built.csv.with_name("load_data_unprojected.csv"), made + "\n")
+    zproj = build.pipeline_text().replace("IllumDNA", "OrigDNA")
+    build.write(built.pipeline.with_name("Zproj.cppipe"), zproj)
+    project = built.project()
+    sites = {job.id: job for job in project.plan("zproj").jobs}
+    for job in sites.values():
+        done(project, job, {f"{job.id[3:].replace('-', '_')}.tif": 5}, ago=-5)
+    analysis_done(project)
+    assert stale(project) == set()
+    job = sites["P1-A02-1"]
+    (marker,) = project.ledger(project.step("zproj")).markers()[job.id]
+    done(project, replace(job, fingerprint=f"{job.fingerprint}0", earlier=(marker,)))
+    assert stale(project) == {"P1-A02-1"}
+
+
+# Ledgers in the first format
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Built:
+    """A project whose ledger an earlier version wrote."""
+    built = with_illum(build.project(tmp_path))
+    project = built.project()
+    for job in project.plan("analysis").jobs:
+        done(project, replace(job, fingerprint=OLD[job.id]), {"Image.csv": 5})
+    return built
+
+
+def test_results_of_a_ledger_in_the_first_format_count(old: Built) -> None:
+    project = old.project()
+    assert stale(project) == set()
+    illum_done(project)
+    assert stale(project) == set()
+
+
+def test_what_changed_since_the_first_format_is_named(old: Built) -> None:
+    change(old.csv, "A02_1.tif", "A02_9.tif")
+    (old.images / "A02_9.tif").write_text("image")
+    project = old.project()
+    assert stale(project) == {"P1-A02-1"}
+    why = standings(project)["P1-A02-1"].why
+    assert why == "its image sets changed since it was done"
+    change(old.pipeline, "Nuclei", "Kernels")
+    assert len(stale(old.project())) == 4
