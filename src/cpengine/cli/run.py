@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
@@ -45,7 +45,7 @@ from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
 from cpengine.run.progress import views
-from cpengine.run.session import Backend, StepResult, Steps
+from cpengine.run.session import Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
 from cpengine.wording import counted
 
@@ -71,6 +71,12 @@ On = Annotated[
     str, typer.Option(help="Executor: local, slurm, pbs, lsf, sge, htcondor, dask...")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run what is done, too.")]
+KeepStale = Annotated[
+    bool,
+    typer.Option(
+        "--keep-stale", help="Keep results of earlier input; do not run them again."
+    ),
+]
 MaxFailures = Annotated[
     int | None,
     typer.Option(
@@ -98,6 +104,7 @@ def run(
     exclude_flagged: ExcludeFlagged = False,
     workers: Workers = None,
     force: Force = False,
+    keep_stale: KeepStale = False,
     only: Annotated[
         Only | None, typer.Option(help="Run only jobs that stand so.")
     ] = None,
@@ -110,8 +117,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run steps in sequence; what is done already is not done again."""
-    if force and only:
-        raise ConfigError("--force and --only: each chooses jobs: give one of them")
+    if sum(map(bool, (force, keep_stale, only))) > 1:
+        raise ConfigError(
+            "--force, --keep-stale and --only: each chooses jobs: give one of them"
+        )
     project = Project.load(folder)
     cellprofiler = project.cellprofiler()
     todo = Steps(
@@ -119,11 +128,12 @@ def run(
         steps,
         part_of(plate, well, site, project if exclude_flagged else None),
         cellprofiler.version,
-        force,
-        JobState(only) if only else None,
-        max_failures or project.file.run.max_failures,
-        cellprofiler,
-        unchecked,
+        force=force,
+        keep_stale=keep_stale,
+        only=JobState(only) if only else None,
+        max_failures=max_failures or project.file.run.max_failures,
+        program=cellprofiler,
+        unchecked=unchecked,
     )
     if dry_run:
         _dry_run(todo, on, workers, as_json)
@@ -188,6 +198,8 @@ def _dry_run(todo: Steps, on: str, workers: int | None, as_json: bool) -> None:
             f"{plan.step.name}: would run {len(jobs)} of "
             f"{counted(len(plan.jobs), 'job')}, {counted(sets, 'image set')}"
         )
+        for line in _again(planned):
+            print_out(f"  {line}")
         for key in plan.derived:
             print_out(f"  would make {key}")
     for line in estimate.describe(todo, plans, on, workers):
@@ -214,7 +226,7 @@ def _run(
     results = []
     with machine, _notifier(todo.project, webhook) as notifier:
         also = [notifier.listen] if notifier else []
-        for result in todo.run(backend, views(err, *also)):
+        for result in todo.run(backend, views(err, *also), _announce):
             results.append(result)
             if notifier:
                 notifier.ended(result)
@@ -224,6 +236,21 @@ def _run(
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
+
+
+def _announce(planned: Todo) -> None:
+    for line in _again(planned):
+        print_err(f"{planned.plan.step.name}: {line}")
+
+
+def _again(planned: Todo) -> Iterator[str]:
+    """Say how many jobs are run again, and why."""
+    for why, count in planned.again.items():
+        are = "is" if count == 1 else "are"
+        yield (
+            f"{counted(count, 'job')} of {len(planned.jobs)} {are} run again: {why} "
+            "(--keep-stale keeps the results)"
+        )
 
 
 def _report(todo: Steps, result: StepResult) -> None:

@@ -56,6 +56,11 @@ class Standing(NamedTuple):
         return self.verdict.state
 
     @property
+    def is_stale(self) -> bool:
+        """Whether its results are of other input than it would have now."""
+        return self.state is JobState.STALE
+
+    @property
     def why(self) -> str:
         """One line: what the state comes from."""
         return self.verdict.why

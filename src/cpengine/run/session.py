@@ -3,8 +3,9 @@
 import contextlib
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -54,6 +55,8 @@ class StepResult:
     """Files that this run published."""
     wall_s: float = 0.0
     output: str = ""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """How many jobs were run again whose results had become stale, by the cause."""
     derived: tuple[str, ...] = ()
     """CSVs made because they were missing."""
     notes: tuple[str, ...] = ()
@@ -83,6 +86,8 @@ class Todo:
     standings: Sequence[Standing]
     jobs: Sequence[Job]
     """The jobs that would run; each is made when it is looked at."""
+    again: Mapping[str, int] = field(default_factory=dict)
+    """How many of them are stale, by what has changed."""
     findings: tuple[Finding, ...] = ()
     """What a user should know before."""
 
@@ -163,6 +168,8 @@ class Steps:
     """The version that will run them; empty if that is not known."""
     force: bool = False
     """Run jobs that are done, too."""
+    keep_stale: bool = False
+    """Let stale results stand, as if they were done."""
     only: JobState | None = None
     """Run only jobs in this state."""
     max_failures: int | None = None
@@ -231,15 +238,28 @@ class Steps:
             "L", (n for n, s in enumerate(standings) if self._wants(s.state))
         )
         jobs = Lazy(lambda number: standings[number].job, wanted)
-        return Todo(plan, standings, jobs, plan.findings)
+        stale = (s for s in map(standings.__getitem__, wanted) if s.is_stale)
+        again = Counter(standing.why for standing in stale)
+        return Todo(plan, standings, jobs, again, plan.findings)
 
     def _wants(self, state: JobState) -> bool:
         if self.only is not None:
             return state is self.only
-        return self.force or state is not JobState.DONE
+        kept = {JobState.DONE, *([JobState.STALE] if self.keep_stale else [])}
+        return self.force or state not in kept
 
-    def run(self, backend: Backend, watch: MakeView) -> Iterator[StepResult]:
+    def run(
+        self,
+        backend: Backend,
+        watch: MakeView,
+        announce: Callable[[Todo], None] = lambda todo: None,
+    ) -> Iterator[StepResult]:
         """Run the steps in order; stop after a step with failed jobs.
+
+        Parameters
+        ----------
+        announce
+            Is told of each step before it starts.
 
         Raises
         ------
@@ -254,6 +274,7 @@ class Steps:
                 if number:  # again: the step before has made files
                     todo = replace(self.plan(name), findings=findings[number])
                     self._check(todo)
+                announce(todo)
                 then = "".join(self.names[number + 1 : number + 2])
                 result = self._run_one(todo, backend, watch, then)
                 yield result
@@ -270,6 +291,7 @@ class Steps:
             already=0 if self.force else summary(todo.standings)[JobState.DONE],
             output=self.project.places.outputs.url(plan.step.output),
             notes=tuple(map(str, todo.findings)),
+            again=todo.again,
         )
         if not jobs:
             return result
