@@ -32,7 +32,7 @@ def planned(project: Project, *, keep_stale: bool = False) -> Todo:
     return steps.plan("analysis")
 
 
-def test_it_is_told_how_many_jobs_are_run_again_and_why(built: Built) -> None:
+def test_jobs_that_are_run_again_are_counted_by_cause(built: Built) -> None:
     todo = planned(built.project())
     assert len(todo.jobs) == 4
     assert todo.again == {"the pipeline changed since it was done": 3}
