@@ -12,7 +12,7 @@ from tests.services.shared import stop_all
 
 TIERS = {
     "cellprofiler": {"cellprofiler", "plate"},
-    "services": {"s3_server"},
+    "services": {"s3_server", "other_user"},
     "slurm": {"slurm_cluster"},
     "aws": {"aws_server"},
     "browser": {"chromium"},

@@ -1,15 +1,14 @@
 """Files that many jobs of this machine need, fetched once, kept within bounds."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cpengine.storage.store import Storage
+from cpengine.system import private
 from cpengine.wording import GB
 
 
@@ -27,20 +26,26 @@ class Cache:
 
     @classmethod
     def below(cls, scratch: Path, limit_gb: float) -> "Cache":
-        """The cache in a scratch folder, one a user. Links need one file system."""
-        name = f"cpengine-cache-{os.getuid()}"
-        return cls(scratch / name, int(limit_gb * GB))
+        """The cache in a scratch folder, one a user. Links need one file system.
+
+        Raises
+        ------
+        ConfigError
+            What is there is not this user's alone.
+        """
+        folder = private.check(scratch / f"cpengine-cache-{os.geteuid()}")
+        return cls(folder, int(limit_gb * GB))
 
     def fetch(self, storage: Storage, key: str, to: Path) -> int:
         """Put a file of a storage at a local path; give the bytes fetched for it.
 
-        Raises as `Storage.fetch`.
+        Raises as `Storage.fetch`, and ConfigError if the folder is not this user's
+        alone: what is in it goes to jobs, plugins too.
         """
         version = storage.version(key)
         name = hashlib.sha256(f"{storage.url(key)}\x1f{version}".encode()).hexdigest()
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        entry = self.folder / name[:32]
-        with _locked(entry.with_suffix(".lock")):
+        entry = private.make(self.folder) / name[:32]
+        with private.locked(entry.with_suffix(".lock")):
             if _given(entry, to):
                 os.utime(entry)
                 return 0
@@ -63,14 +68,6 @@ class Cache:
                 path.unlink(missing_ok=True)
                 path.with_suffix(".lock").unlink(missing_ok=True)
                 total -= stat.st_size
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock between threads and processes; it falls with the process."""
-    with path.open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _given(source: Path, to: Path) -> bool:

@@ -6,6 +6,7 @@ import socket
 import tempfile
 from pathlib import Path
 
+from cpengine.system.private import is_own
 from cpengine.system.usage import lives
 
 PREFIX = "cpengine-"
@@ -18,8 +19,8 @@ def fresh(parent: Path, what: str) -> Path:
 
 
 def sweep(parent: Path) -> None:
-    """Remove folders that killed processes of this machine left behind."""
+    """Remove this user's folders that killed processes of this machine left behind."""
     for folder in parent.glob(f"{PREFIX}*@{socket.gethostname()}-*"):
         owner = folder.name.removeprefix(PREFIX).partition("@")[0]
-        if owner.isdigit() and not lives(int(owner)):
+        if owner.isdigit() and not lives(int(owner)) and is_own(folder):
             shutil.rmtree(folder, ignore_errors=True)
