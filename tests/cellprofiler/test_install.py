@@ -185,6 +185,18 @@ def test_two_installations_wait_for_each_other(
         assert install(environ=environ, say=finish).version == "4.2.8.1"
 
 
+def test_an_installation_writes_through_no_link(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    folder = tmp_path / "home" / "cellprofiler"
+    folder.mkdir(parents=True)
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    (folder / ".4.2.8.1.lock").symlink_to(mine)
+    assert "cannot write to" in refusal(environ)
+    assert mine.read_text() == "mine"
+
+
 @pytest.mark.cellprofiler
 def test_installed_cellprofiler_starts(tmp_path: Path) -> None:
     environ = {**os.environ, "CPENGINE_HOME": str(tmp_path)}

@@ -160,6 +160,15 @@ def test_a_driver_becomes_a_process_of_its_own(tmp_path: Path) -> None:
     assert __version__ in log.read_text()
 
 
+def test_a_log_that_somebody_else_put_there_is_not_written(tmp_path: Path) -> None:
+    mine, log = tmp_path / "mine", tmp_path / "driver.log"
+    mine.write_text("mine")
+    log.symlink_to(mine)
+    with pytest.raises(FileExistsError):
+        as_process(["--version"], log)
+    assert mine.read_text() == "mine"
+
+
 def test_what_a_driver_complains_of_is_in_its_log(tmp_path: Path) -> None:
     log = tmp_path / "driver.log"
     _, _, number = as_process(["--no-such-option"], log).partition(" ")

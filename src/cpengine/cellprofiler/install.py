@@ -26,6 +26,7 @@ from cpengine.cellprofiler.parts import (
     uv_program,
 )
 from cpengine.errors import CellProfilerError
+from cpengine.system.private import no_link
 
 VERSION = "4.2.8.1"
 
@@ -95,7 +96,7 @@ def _alone(folder: Path, say: Say) -> Iterator[None]:
 def _lock_file(folder: Path) -> TextIO:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        return (folder.parent / f".{folder.name}.lock").open("w")
+        return open(folder.parent / f".{folder.name}.lock", "a", opener=no_link)
     except OSError as error:
         raise CellProfilerError(
             f"cannot write to {folder.parent} ({error.strerror}); "
@@ -132,7 +133,8 @@ def _build(
 ) -> None:
     """Fill a folder that can be renamed afterwards, and start what is in it."""
     log = folder.parent / f"{version}.log"
-    log.write_text("")
+    with open(log, "w", opener=no_link):
+        pass  # of this installation alone
     environ = {**environ, "JAVA_HOME": str(parts.jdk), "MPLBACKEND": "agg"}
     uv, python = uv_program(), str(folder / "bin" / "python")
     make = [uv, "venv", "--clear", "--relocatable", "--python", str(parts.python)]

@@ -45,7 +45,7 @@ def as_process(arguments: Sequence[str], log: Path) -> str:
 
     It goes on when the session that started it ends, where the site lets it.
     """
-    with log.open("wb") as output:
+    with log.open("xb") as output:  # never one that somebody else put there
         process = subprocess.Popen(
             _command(arguments),
             stdin=subprocess.DEVNULL,

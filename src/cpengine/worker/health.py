@@ -1,24 +1,29 @@
 """Whether a worker on this machine still turns: a file that it touches."""
 
+import os
 import tempfile
 import time
 from pathlib import Path
+
+from cpengine.system.private import is_own, no_link
 
 _SILENT_S = 180.0
 
 
 def _file() -> Path:
-    return Path(tempfile.gettempdir()) / "cpengine-worker.alive"
+    return Path(tempfile.gettempdir()) / f"cpengine-worker-{os.geteuid()}.alive"
 
 
 def tell() -> None:
     """Say that the worker turns."""
-    _file().touch()
+    with open(_file(), "ab", opener=no_link) as file:
+        os.utime(file.fileno())
 
 
 def is_well() -> bool:
     """Whether it has said so lately."""
+    file = _file()
     try:
-        return time.time() - _file().stat().st_mtime < _SILENT_S
+        return is_own(file) and time.time() - file.lstat().st_mtime < _SILENT_S
     except FileNotFoundError:
         return False
