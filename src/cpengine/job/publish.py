@@ -7,6 +7,7 @@ from pathlib import Path
 from cpengine.errors import InputError
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
+from cpengine.storage import keys
 from cpengine.storage.parallel import each
 
 
@@ -62,7 +63,7 @@ def publish(
 
 
 def _key(job: Job, name: str) -> str:
-    return f"{job.destination}/{name}"
+    return keys.below(job.destination, name)
 
 
 def _claim(job: Job, ledger: Ledger, names: Iterable[str]) -> None:

@@ -40,6 +40,7 @@ from cpengine.job.stage import Staged, Stager
 from cpengine.job.verify import verify
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
+from cpengine.storage import keys
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
 from cpengine.system import scratch
@@ -104,7 +105,7 @@ def run_job(
 @contextlib.contextmanager
 def _scratch(job: Job, parent: Path) -> Iterator[Path]:
     """A fresh folder of the attempt's own."""
-    folder = scratch.fresh(parent, job.id)
+    folder = scratch.fresh(parent, keys.folder_name(job.id))
     try:
         for name in ("output", "temp"):
             (folder / name).mkdir()

@@ -17,6 +17,7 @@ from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.planning import fingerprint, step_inputs
 from cpengine.planning.grouped_table import GroupedTable
+from cpengine.storage import keys
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each
@@ -165,7 +166,8 @@ class Stager:
 
         def bring(file: str) -> Path:
             parent = (self.folder / name / file).parent
-            return self._bring(f"{workspace.url(key)}/{file}", parent, shared=True)
+            url = keys.below(workspace.url(key), file)
+            return self._bring(url, parent, shared=True)
 
         each(bring, files)
         return self.folder / name if files else None
@@ -181,7 +183,7 @@ class Stager:
         if self.cancelled.is_set():
             raise AttemptError(FailureKind.CANCELLED, "cancelled")
         to.mkdir(parents=True, exist_ok=True)
-        path = to / os.path.basename(url)
+        path = Path(keys.below(str(to), os.path.basename(url)))
         storage = self.places.images  # any of them opens an address
         if shared:
             size = self.cache.fetch(storage, url, path)

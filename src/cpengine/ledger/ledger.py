@@ -1,7 +1,6 @@
 """Which jobs are done: one small marker a job, beside the outputs, written last."""
 
 import json
-import posixpath
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from cpengine.marker import Marker, MarkerState, marker_of
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import JobList, Lazy, ids
 from cpengine.planning.project import ResolvedProject
+from cpengine.storage import keys
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
@@ -123,10 +123,10 @@ class Ledger:
 
     def log(self, job: Job) -> str:
         """The key of the log of a job's last attempt."""
-        return f"{self.folder}/logs/{job.id}.log"
+        return keys.below(f"{self.folder}/logs", f"{job.id}.log")
 
     def _key(self, name: str) -> str:
-        return f"{self.folder}/markers/{name}"
+        return keys.below(f"{self.folder}/markers", name)
 
     def record(self, outcome: Outcome) -> None:
         """Write an outcome's marker, and remove those that it stands for.
@@ -162,6 +162,7 @@ class Ledger:
             for outcome in self.outcomes({str(marker) for marker in (*done, *aside)})
             if outcome.job.destination == job.destination
             for file in outcome.files
+            if keys.is_below(file)
         }
 
     def set_aside(self, job: Job) -> None:
@@ -190,7 +191,7 @@ class Ledger:
         self.storage.remove(self._claim(job, file))
 
     def _claim(self, job: Job, file: str) -> str:
-        return posixpath.join(self.folder, "claims", job.place, file)
+        return keys.below(f"{self.folder}/claims/{job.place}", file)
 
     def damaged(self, jobs: Iterable[Job]) -> list[tuple[Job, str]]:
         """Done jobs whose published files are not there as recorded, and what is not.

@@ -52,7 +52,7 @@ class Places:
             place = place.removeprefix(BUCKET).lstrip("/")
         if place.startswith("/") or "://" in place:
             return place
-        return (self.outputs if self._is_made(place) else self.images).url(place)
+        return (self.outputs if self._is_made(place) else self.images).join(place)
 
     def made_key(self, place: str, own: str) -> str:
         """The key below `outputs` of a folder that another step fills; else empty.

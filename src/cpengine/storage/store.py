@@ -17,6 +17,7 @@ from fsspec.core import split_protocol
 
 from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
+from cpengine.storage import keys
 from cpengine.storage.filesystems import WHOLE, Access, is_local
 
 if TYPE_CHECKING:
@@ -74,10 +75,20 @@ class Storage:
         self._filesystem(self.root)  # refuse a protocol that nothing opens
 
     def url(self, key: str) -> str:
-        """The local path or the address of a key."""
-        if not self.root or key.startswith("/") or "://" in key:
+        """The local path or the address of a key.
+
+        Raises
+        ------
+        InputError
+            It leads out of the root.
+        """
+        if key.startswith("/") or "://" in key:
             return key.removeprefix("file://")
-        return posixpath.join(self.root, key) if key else self.root
+        return self.join(keys.check_in_root(self.root, key))
+
+    def join(self, place: str) -> str:
+        """The path or address of a relative place, wherever that leads."""
+        return posixpath.join(self.root, place) if place else self.root
 
     def is_local(self, key: str = "") -> bool:
         """Whether a key is a file of this machine."""
@@ -160,8 +171,8 @@ class Storage:
     def entries(self, key: str) -> dict[str, Entry]:
         """A folder's files by name, from one listing."""
         return {
-            posixpath.basename(info["name"]): Entry.read(info)
-            for info in self._listing(key)
+            name: Entry.read(info)
+            for name, info in self._listing(key)
             if info["type"] != "directory"
         }
 
@@ -176,12 +187,18 @@ class Storage:
     def folders(self, key: str) -> list[str]:
         """Names of a folder's folders, sorted."""
         return sorted(
-            posixpath.basename(entry["name"].rstrip("/"))
-            for entry in self._listing(key)
-            if entry["type"] == "directory"
+            name for name, info in self._listing(key) if info["type"] == "directory"
         )
 
-    def _listing(self, key: str) -> list[dict[str, Any]]:
+    def _listing(self, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What a folder holds, by name, but for names that lead elsewhere."""
+        for info in self._ls(key):
+            is_folder = info["type"] == "directory"
+            place = info["name"].rstrip("/") if is_folder else info["name"]
+            if keys.is_below(name := posixpath.basename(place)):
+                yield name, info
+
+    def _ls(self, key: str) -> list[dict[str, Any]]:
         try:
             with self._telling(key, "cannot be listed", _ABSENT):
                 found: list[dict[str, Any]] = self._filesystem(key).ls(
@@ -194,7 +211,8 @@ class Storage:
     def tree(self, key: str) -> dict[str, int]:
         """Sizes in bytes of all files below a folder, by their place below it.
 
-        On S3 it takes one list request for a thousand files.
+        On S3 it takes one list request for a thousand files. Objects whose names lead
+        elsewhere (`..`, `//`) are no files of the folder.
         """
         filesystem = self._filesystem(key)
         with self._telling(key, "cannot be listed", _ABSENT):
@@ -203,7 +221,7 @@ class Storage:
         return {
             path[start:]: int(entry["size"] or 0)
             for path, entry in found.items()
-            if path[start:] and not path.endswith("/")
+            if keys.is_below(path[start:])
         }
 
     def version(self, key: str) -> str:

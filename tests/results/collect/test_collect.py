@@ -523,6 +523,23 @@ def test_tables_that_are_no_more_are_removed_and_no_others(screen: Screen) -> No
     assert "P1_normalized.parquet" in screen.files()
 
 
+def test_what_a_record_of_others_names_elsewhere_is_not_removed(
+    screen: Screen,
+) -> None:
+    all_done(screen)
+    screen.collect()
+    outputs = screen.project.places.outputs
+    mine, table = f"{screen.folder()}/../../mine", screen.table("Image")
+    data = json.loads(table.schema.metadata[record.KEY.encode()])
+    data["files"]["../../mine"] = {"rows": 1, "columns": 1}
+    file = screen.scratch / "theirs"
+    pq.write_table(table.replace_schema_metadata({record.KEY: json.dumps(data)}), file)
+    outputs.write(mine, b"mine")
+    outputs.write(f"{screen.folder()}/P1_Image.parquet", file.read_bytes())
+    assert screen.collect(force=True).made
+    assert outputs.read(mine) == b"mine"
+
+
 def test_files_that_something_else_made_are_replaced(screen: Screen) -> None:
     all_done(screen)
     outputs = screen.project.places.outputs

@@ -219,6 +219,21 @@ def test_a_measure_that_is_mostly_the_same_is_noted(tmp_path: Path) -> None:
     assert note in judge(project).notes
 
 
+@pytest.mark.parametrize("plate", ["{outside}", "../../../../../../../outside"])
+def test_a_plate_of_a_table_is_no_way_out(
+    built: Built, plate: str, tmp_path: Path
+) -> None:
+    project, outside = built.project(), tmp_path / "outside"
+    (job, *_) = project.plan("qc").jobs
+    images_csv = project.places.outputs.path(f"{job.destination}/Image.csv")
+    change(images_csv, ",P1,", f",{plate.format(outside=outside)},")
+    written = qc.write(project, qc.judge(project, "qc"))
+    assert len(written.tables) == 2
+    for table in written.tables:
+        assert Path(table).parents[1] == built.root / FOLDER
+    assert not outside.exists()
+
+
 def test_a_file_with_a_prefix_is_found(tmp_path: Path) -> None:
     project = made.built(tmp_path / "project", wells=WELLS).project()
     made.ran(project, values(), name="MyExpt_Image.csv")

@@ -1,6 +1,7 @@
 """What a report says, against the markers that it is made from."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,24 @@ def test_columns_that_only_some_jobs_have_are_named(tmp_path: Path) -> None:
         f"not in 1, such as {odd}",
     }
     assert some["note"] in report.make(made, STEP).html()
+
+
+@pytest.mark.parametrize(
+    "place", [{"output": "outside"}, {"output_structure": "../../../../../../outside"}]
+)
+def test_of_what_markers_name_only_files_of_the_step_are_read(
+    place: dict[str, str], tmp_path: Path
+) -> None:
+    made = project(tmp_path / "project", SMALL)
+    if "output" in place:
+        place = {"output": f"{tmp_path}/outside"}
+    for outcome, header in zip(outcomes(made), ("A", "A", "A", "Secret"), strict=True):
+        job = replace(outcome.job, **place) if header == "Secret" else outcome.job
+        file = Path(os.path.normpath(made.places.outputs.join(job.destination)))
+        build.write(file / "Image.csv", f"ImageNumber,{header}\r\n1,2\r\n")
+        done = replace(outcome, job=job, failure=None, files={"Image.csv": 1})
+        ledger_of(made).record(replace(done, columns={"Image.csv": header}))
+    assert model(made)["columns"] == []
 
 
 def test_a_part_can_be_taken(tmp_path: Path) -> None:

@@ -253,7 +253,9 @@ def _keys(folder: Path) -> Security:
     paths = {}
     for name in ("tls_ca_file", "tls_worker_cert", "tls_worker_key"):
         path = folder / f"{name.removeprefix('tls_')}.pem"
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        with open(
+            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w"
+        ) as file:
             file.write(getattr(made, name))
         paths[name] = str(path)
     roles = ("worker", "client", "scheduler")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cpengine.results.collect.arrow import pa, parquet
+from cpengine.storage.keys import is_below
 
 KEY = "cpengine"
 FORMAT = 1
@@ -48,13 +49,16 @@ class CollectRecord:
 
 
 def read(file: Path) -> CollectRecord | None:
-    """The record of a Parquet file; None if it is not of this cpengine."""
+    """The record of a Parquet file; None if it is not of this cpengine.
+
+    Files that are made no more are removed by their names in it.
+    """
     try:
         metadata = parquet.read_metadata(file).metadata or {}
         data: dict[str, Any] = json.loads(metadata.get(KEY.encode(), b"{}"))
     except (pa.ArrowInvalid, ValueError):
         return None
-    if data.get("format") != FORMAT:
+    if data.get("format") != FORMAT or not all(map(is_below, data["files"])):
         return None
     files = {name: FileSize(**made) for name, made in data["files"].items()}
     return CollectRecord(**data | {"files": files, "notes": tuple(data["notes"])})

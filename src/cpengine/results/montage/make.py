@@ -18,6 +18,7 @@ from cpengine.results.montage.options import Options
 from cpengine.results.montage.sources import Picture, PlateImages, Source
 from cpengine.results.montage.stack import Stack
 from cpengine.results.montage.writing import FACTS, Montage, Writer
+from cpengine.storage.keys import folder_name
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
@@ -54,7 +55,8 @@ class Made:
 
 def folder_of(project: ResolvedProject, step: str, plate: str) -> str:
     """The key of the folder of a plate's montages, in the project's outputs."""
-    return project.layout.workspace("montage", project.layout.batch, step, plate)
+    layout, name = project.layout, folder_name(plate)
+    return layout.workspace("montage", layout.batch, step, name)
 
 
 def make(
@@ -90,7 +92,9 @@ def make(
             writer = Writer(project.places.outputs, folder_of(project, step, name))
         else:
             to.mkdir(parents=True, exist_ok=True)
-            writer = Writer(Storage(str(to.resolve()), setting="--to"), name)
+            writer = Writer(
+                Storage(str(to.resolve()), setting="--to"), folder_name(name)
+            )
         writer.storage.check_writable(writer.folder)
         yield _PlateMontage(project, step, plate, options, writer, tell).make()
 

@@ -26,6 +26,7 @@ from cpengine.results.montage.grid import natural
 from cpengine.results.montage.names import PlateSites, PublishedPicture, Shown
 from cpengine.results.montage.options import Options, Rgb, colour
 from cpengine.storage import published
+from cpengine.storage.keys import folder_name
 from cpengine.storage.store import Storage
 
 _WHITE: Rgb = (255, 255, 255)
@@ -63,7 +64,7 @@ class Picture:
     def title(self) -> str:
         """The name as people read it."""
         if not self.layers[0].colour_name:
-            return self.name
+            return self.layers[0].source.name
         named = (f"{layer.source.name} {layer.colour_name}" for layer in self.layers)
         return " + ".join(named)
 
@@ -136,7 +137,7 @@ def pictures(
                 Layer(channels[name], colour(named) if named else _WHITE, named)
             )
         parts = (f"{n}-{c.lstrip('#')}" if c else n for n, c in colours.items())
-        found.append(Picture("_".join(parts), tuple(layers)))
+        found.append(Picture(folder_name("_".join(parts)), tuple(layers)))
     return tuple({picture.name: picture for picture in found}.values())
 
 

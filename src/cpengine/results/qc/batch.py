@@ -16,6 +16,7 @@ from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls
 from cpengine.results.qc.images import Row, SiteKey, SiteMeasures
 from cpengine.run.session import Steps, Todo
+from cpengine.storage.keys import folder_name
 from cpengine.storage.store import as_text
 from cpengine.wording import counted
 
@@ -225,4 +226,5 @@ def _key(project: ResolvedProject, step: str, *parts: str) -> str:
 
 
 def _table_key(project: ResolvedProject, step: str, plate: str) -> str:
-    return _key(project, step, plate, f"{plate}_image_quality.csv")
+    name = folder_name(plate)
+    return _key(project, step, name, f"{name}_image_quality.csv")

@@ -25,6 +25,7 @@ from cpengine.plates import Part
 from cpengine.results.collect.names import files_of
 from cpengine.results.columns import SomeColumns, in_some_jobs, names
 from cpengine.run.session import Steps, Todo
+from cpengine.storage.keys import is_below
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
@@ -139,10 +140,11 @@ class Facts:
             self.measures[name][number] = value
 
     def _add_columns(self, outcome: Outcome) -> None:
+        job = outcome.job
         for table, name in files_of(outcome.files).tables.items():
-            if digest := outcome.columns.get(name):
-                key = f"{outcome.job.destination}/{name}"
-                first = Header(outcome.job.id, key)
+            below = is_below(f"{job.place}/{name}") and job.output == self.step.output
+            if below and (digest := outcome.columns.get(name)):
+                first = Header(job.id, f"{job.destination}/{name}")
                 self.headers[table].setdefault(digest, first).jobs += 1
 
 
