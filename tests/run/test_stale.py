@@ -38,7 +38,7 @@ def test_jobs_that_are_run_again_are_counted_by_cause(built: Built) -> None:
     assert todo.again == {"the pipeline changed since it was done": 3}
 
 
-def test_stale_results_are_kept_if_asked(built: Built) -> None:
+def test_stale_results_stand_if_asked(built: Built) -> None:
     todo = planned(built.project(), keep_stale=True)
     assert [job.id for job in todo.jobs] == ["P1-A02-2"]
     assert todo.again == {}

@@ -245,8 +245,8 @@ class Steps:
     def _wants(self, state: JobState) -> bool:
         if self.only is not None:
             return state is self.only
-        kept = {JobState.DONE, *([JobState.STALE] if self.keep_stale else [])}
-        return self.force or state not in kept
+        standing = {JobState.DONE, *([JobState.STALE] if self.keep_stale else [])}
+        return self.force or state not in standing
 
     def run(
         self,
