@@ -477,11 +477,17 @@ def test_discord_and_slack_get_their_own_forms() -> None:
 
 def test_an_argument_comes_before_the_environment_and_that_before_the_file() -> None:
     first, second, third = (f"https://{name}.org/x" for name in ("a", "b", "c"))
-    environ = {"CPENGINE_NOTIFY": second}
-    assert wanted(first, environ, third) == first
-    assert wanted(None, environ, third) == second
+    assert wanted(first, {"CPENGINE_NOTIFY": second}, third) == first
+    assert wanted(None, {"CPENGINE_NOTIFY": second}, third) == second
     assert wanted(None, {}, third) == third
     assert wanted(None, {}, None) is None
+
+
+@pytest.mark.parametrize("option", [None, "", "https://b.org/x"])
+def test_no_child_inherits_the_address(option: str | None) -> None:
+    environ = {"CPENGINE_NOTIFY": "https://a.org/x", "PATH": "/bin"}
+    wanted(option, environ, None)
+    assert environ == {"PATH": "/bin"}
 
 
 def test_an_empty_address_turns_notifications_off() -> None:

@@ -16,6 +16,8 @@ FOREIGN = (
     "VIRTUAL_ENV_PROMPT",
     "__PYVENV_LAUNCHER__",
 )
+# The address of the webhook that is told of runs: whoever has it can write there.
+SECRETS = ("CPENGINE_NOTIFY",)
 # One process runs its modules on one thread; more only disturb the other slots.
 THREADS = (
     "BLIS_NUM_THREADS",
@@ -115,8 +117,9 @@ def _settings(temp: Path) -> dict[str, str]:
 
 
 def own_python(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables without those that point another Python at ours."""
-    return {key: value for key, value in environ.items() if key not in FOREIGN}
+    """The variables without our secrets, and those that point it at our Python."""
+    kept = environ.keys() - {*FOREIGN, *SECRETS}
+    return {key: value for key, value in environ.items() if key in kept}
 
 
 def parse_progress(line: str) -> ModuleLine | None:

@@ -9,7 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cpengine.config import ClusterSection, DaskSection, ProjectFile
+from cpengine.config import (
+    CellProfilerSection,
+    ClusterSection,
+    DaskSection,
+    ProjectFile,
+    S3Section,
+    StorageSection,
+)
 from cpengine.errors import CellProfilerError, ConfigError
 from cpengine.job.admission import MemoryRule, Slots
 from cpengine.job.machine import find_cellprofiler, make_machine
@@ -21,6 +28,24 @@ from cpengine.system.usage import sample
 from cpengine.wording import GB
 
 MAKE = f"{__name__}:project_machine"
+Fields = dict[str, Any]
+"""Fields of a section by name, True for all of one; see pydantic's `include`."""
+_TOLD: Fields = {
+    "project": {"name", "batch"},
+    "storage": True,
+    "steps": {"__all__": {"output"}},  # what is below them was made by jobs
+    "cellprofiler": True,
+}
+"""What a worker is told of the project file. A section that is not here, or is new, is
+not its business: `run` has the address of a webhook, which is a secret."""
+_ANYWHERE = set(S3Section.model_fields) - {"profile"}
+_TOLD_ELSEWHERE: Fields = _TOLD | {
+    "storage": dict.fromkeys(StorageSection.model_fields, True)
+    | {"s3": _ANYWHERE, "buckets": {"__all__": _ANYWHERE}},
+    "cellprofiler": set(CellProfilerSection.model_fields)
+    - {"path", "image", "runtime", "mounts"},
+}
+"""The same of a worker whose credentials and CellProfiler are its own."""
 _LEAST_ROOM = GB
 _EXPECTED_GB = 2.0
 """What a job is expected to need until some have ended."""
@@ -37,7 +62,7 @@ def site_spec(
         The version of the driver's, which must be the worker's, too.
     """
     return _text(
-        project.file.model_dump(mode="json", exclude_unset=True),
+        _told(project.file, _TOLD),
         cellprofiler,
         settings.scratch,
         settings.memory_gb,
@@ -47,7 +72,7 @@ def site_spec(
 
 
 def bucket_spec(
-    file: dict[str, Any], cellprofiler: str = "", memory_gb: float | None = None
+    file: ProjectFile, cellprofiler: str = "", memory_gb: float | None = None
 ) -> str:
     """What a worker must know that shares nothing with the driver but buckets.
 
@@ -55,29 +80,17 @@ def bucket_spec(
 
     Parameters
     ----------
-    file
-        The project file's content.
     cellprofiler
         The version that it must have; any if empty.
     memory_gb
         What it may use with all its jobs.
     """
-    storage = dict(file.get("storage", {}))
-    buckets = storage.get("buckets", {})
-    if "s3" in storage:
-        storage["s3"] = _without_profile(storage["s3"])
-    if buckets:
-        storage["buckets"] = {k: _without_profile(v) for k, v in buckets.items()}
-    own = dict(file.get("cellprofiler", {}))
-    for key in ("path", "image", "runtime", "mounts"):
-        own.pop(key, None)
-    file = {k: v for k, v in file.items() if k != "executors"}
-    file |= {"storage": storage, "cellprofiler": own}
-    return _text(file, cellprofiler, None, memory_gb, _EXPECTED_GB, Path("/"))
+    told = _told(file, _TOLD_ELSEWHERE)
+    return _text(told, cellprofiler, None, memory_gb, _EXPECTED_GB, Path("/"))
 
 
-def _without_profile(section: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in section.items() if key != "profile"}
+def _told(file: ProjectFile, fields: Fields) -> dict[str, Any]:
+    return file.model_dump(mode="json", exclude_unset=True, include=fields)
 
 
 def _text(

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -44,18 +44,19 @@ Clock = Callable[[], float]
 
 
 def wanted(
-    option: str | None, environ: Mapping[str, str], setting: str | None
+    option: str | None, environ: MutableMapping[str, str], setting: str | None
 ) -> str | None:
     """The webhook's address: argument before environment before project file.
 
-    An empty one turns off what comes after it.
+    An empty one turns off what comes after it. It is taken out of the environment,
+    which jobs of a cluster and other children would inherit.
 
     Raises
     ------
     ConfigError
         It is no address of a webhook. The message does not tell it.
     """
-    given = ((OPTION, option), (ENVIRON, environ.get(ENVIRON)), (KEY, setting))
+    given = ((OPTION, option), (ENVIRON, environ.pop(ENVIRON, None)), (KEY, setting))
     for name, url in given:
         if url is not None:
             if url and not _is_address(url):

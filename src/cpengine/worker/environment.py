@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cpengine.config import ProjectFile
 from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
@@ -108,4 +109,5 @@ def _of_buckets(environ: Mapping[str, str]) -> str:
         "outputs": f"s3://{bucket('DESTINATION_BUCKET') or whole}",
     }
     project = {"name": environ["APP_NAME"], "batch": "batch"}
-    return machine_spec.bucket_spec({"project": project, "storage": storage})
+    file = ProjectFile.model_validate({"project": project, "storage": storage})
+    return machine_spec.bucket_spec(file)

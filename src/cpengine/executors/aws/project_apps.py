@@ -110,9 +110,8 @@ class ProjectApps:
             buckets=self._buckets(),
             done=planned.dcp_done,
         )
-        file = project.file.model_dump(mode="json", exclude_unset=True)
         machine = machine_spec.bucket_spec(
-            file, self.cellprofiler, settings.memory_mb / _MB_PER_GB
+            project.file, self.cellprofiler, settings.memory_mb / _MB_PER_GB
         )
         return open_app(
             self.aws,
