@@ -36,7 +36,7 @@ def file() -> ProjectFile:
     return ProjectFile.model_validate(FILE)
 
 
-def test_a_worker_of_the_site_is_told_what_it_needs_and_nothing_else(
+def test_a_worker_of_the_site_gets_what_it_needs_and_nothing_else(
     file: ProjectFile, tmp_path: Path
 ) -> None:
     project = ResolvedProject(file, tmp_path)
@@ -50,7 +50,7 @@ def test_a_worker_of_the_site_is_told_what_it_needs_and_nothing_else(
     }
 
 
-def test_a_worker_elsewhere_is_told_nothing_of_this_machine(file: ProjectFile) -> None:
+def test_a_worker_elsewhere_gets_nothing_of_this_machine(file: ProjectFile) -> None:
     spec = machine_spec.bucket_spec(file, "4.2.8")
     assert SECRET not in spec
     assert json.loads(spec)["file"] == {
@@ -65,19 +65,19 @@ def test_a_worker_elsewhere_is_told_nothing_of_this_machine(file: ProjectFile) -
     }
 
 
-def test_what_a_worker_is_told_is_enough_for_its_places(file: ProjectFile) -> None:
-    told = json.loads(machine_spec.bucket_spec(file))["file"]
-    here, there = (
+def test_what_a_worker_gets_is_enough_for_its_places(file: ProjectFile) -> None:
+    selected = json.loads(machine_spec.bucket_spec(file))["file"]
+    driver, worker = (
         ResolvedProject(ProjectFile.model_validate(data), Path("/"))
-        for data in (FILE, told)
+        for data in (FILE, selected)
     )
-    assert there.layout == here.layout
-    assert there.places.made == here.places.made
-    assert there.places.map == here.places.map
-    assert there.places.outputs.root == here.places.outputs.root
+    assert worker.layout == driver.layout
+    assert worker.places.made == driver.places.made
+    assert worker.places.map == driver.places.map
+    assert worker.places.outputs.root == driver.places.outputs.root
 
 
-def test_cellprofiler_is_not_told_the_webhook() -> None:
+def test_cellprofiler_does_not_get_the_webhook() -> None:
     given = {"CPENGINE_NOTIFY": SECRET, "PATH": "/bin"}
     assert SECRET not in run_environment({}, Path("t"), given).values()
     assert SECRET not in container_environment(Path("t"), given).values()

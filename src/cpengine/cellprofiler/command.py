@@ -118,8 +118,8 @@ def _settings(temp: Path) -> dict[str, str]:
 
 def own_python(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables without our secrets, and those that point it at our Python."""
-    kept = environ.keys() - {*FOREIGN, *SECRETS}
-    return {key: value for key, value in environ.items() if key in kept}
+    left_out = {*FOREIGN, *SECRETS}
+    return {key: value for key, value in environ.items() if key not in left_out}
 
 
 def parse_progress(line: str) -> ModuleLine | None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cpengine.config.aws import AwsSection
-from cpengine.config.forms import WALLTIME, Key, Section
+from cpengine.config.forms import WALLTIME, Key, Line, Section
 
 
 class LocalSection(Section):
@@ -32,10 +32,10 @@ class ClusterSection(Section):
         description="A TOML file with these keys for all projects at a site; keys of "
         "the project file come before its.",
     )
-    partition: Key | None = Field(
+    partition: Line | None = Field(
         None, description="The partition or queue. Default: the scheduler's."
     )
-    account: Key | None = Field(
+    account: Line | None = Field(
         None, description="The account that pays. Default: the scheduler's."
     )
     walltime: Annotated[str, Field(pattern=WALLTIME)] = Field(
@@ -68,19 +68,19 @@ class ClusterSection(Section):
     prologue: list[str] = Field(
         [], description="Lines of the job script before the worker: 'module load ...'."
     )
-    directives: list[Key] = Field(
+    directives: list[Line] = Field(
         [],
         description="More options of the scheduler, a line each: '--constraint=avx2'.",
     )
     skip_directives: list[Key] = Field(
         [], description="Lines to leave out of the job script: those that hold these."
     )
-    interface: Key | None = Field(
+    interface: Line | None = Field(
         None,
         description="The network interface between driver and workers, such as 'ib0'. "
         "Default: the one that leads to the internet.",
     )
-    host: Key | None = Field(
+    host: Line | None = Field(
         None, description="The driver's address as workers reach it, instead."
     )
     python: Key | None = Field(
@@ -99,7 +99,7 @@ class ClusterSection(Section):
 class SlurmSection(ClusterSection):
     """The `slurm` executor."""
 
-    qos: Key | None = Field(None, description="The quality of service.")
+    qos: Line | None = Field(None, description="The quality of service.")
     requeue: bool = Field(
         True, description="Let SLURM start workers again that it ended itself."
     )
@@ -108,7 +108,7 @@ class SlurmSection(ClusterSection):
         description="What --detach starts: a small job of the cluster, or a process "
         "on this machine.",
     )
-    driver_partition: Key | None = Field(
+    driver_partition: Line | None = Field(
         None,
         description="The partition of that job. Default: the workers', with their qos.",
     )

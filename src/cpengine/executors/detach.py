@@ -5,30 +5,26 @@ import secrets
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cpengine.config import SlurmSection
-from cpengine.errors import ExecutorError
+from cpengine.errors import ConfigError, ExecutorError
 
 FOLDER = ".cpengine"
 """Beside the project file: what drivers and workers say."""
 
 JOB = """\
 #!/bin/bash
-#SBATCH -J cpengine-driver
-#SBATCH -o {log}
-#SBATCH -n 1
-#SBATCH --cpus-per-task=1
-#SBATCH --mem={memory_mb}M
-#SBATCH -t {walltime}
-#SBATCH --open-mode=append
-{directives}{prologue}
-cd {cwd}
+{directives}
+
+{prologue}cd {cwd}
 exec {command}
 """
 _MEMORY_MB = 2048
+_PLAIN = re.compile(r"[\w./%:,=+@-]+")
+_NO_FILE = frozenset("\n\r\\")
 NUMBER = r"(?m)^(?:Submitted batch job )?(?P<job_id>\d+)(?:;\S+| on cluster \S+)?\s*$"
 """What sbatch says of a job that it took, among what a site adds."""
 
@@ -59,32 +55,74 @@ def as_process(arguments: Sequence[str], log: Path) -> str:
 
 def job_script(arguments: Sequence[str], settings: SlurmSection, log: Path) -> str:
     """The job script of a driver that runs as a SLURM job."""
-    options = {
-        "-p": settings.driver_partition or settings.partition,
-        "-A": settings.account,
-        "--qos": None if settings.driver_partition else settings.qos,
-    }
-    given = [
-        f"#SBATCH {name}{'=' if name.startswith('--') else ' '}{value}\n"
-        for name, value in options.items()
-        if value
-    ]
-    script = JOB.format(
-        log=log,
-        memory_mb=_MEMORY_MB,
-        walltime=settings.driver_walltime,
-        directives="".join(given),
-        prologue="".join(f"\n{line}" for line in settings.prologue),
+    given = directives(
+        {
+            "-J": "cpengine-driver",
+            "-o": log_name(log),
+            "-n": "1",
+            "--cpus-per-task": "1",
+            "--mem": f"{_MEMORY_MB}M",
+            "-t": settings.driver_walltime,
+            "--open-mode": "append",
+            "-p": settings.driver_partition or settings.partition,
+            "-A": settings.account,
+            "--qos": None if settings.driver_partition else settings.qos,
+        },
+        settings.skip_directives,
+    )
+    return JOB.format(
+        directives="\n".join(f"#SBATCH {line}" for line in given),
+        prologue="".join(f"{line}\n" for line in settings.prologue),
         cwd=shlex.quote(str(Path.cwd())),
         command=shlex.join(_command(arguments)),
     )
-    skipped = settings.skip_directives
+
+
+def directives(
+    options: Mapping[str, str | None], skipped: Collection[str] = ()
+) -> list[str]:
+    """Options of sbatch as the lines of a job script have them, but for the word.
+
+    Parameters
+    ----------
+    options
+        Those that have a value are given.
+    skipped
+        Lines with one of these in them are left out.
+    """
     lines = [
-        line
-        for line in script.splitlines()
-        if not (line.startswith("#SBATCH") and any(skip in line for skip in skipped))
+        f"{name}{'=' if name.startswith('--') else ' '}{_quoted(value)}"
+        for name, value in options.items()
+        if value
     ]
-    return "\n".join([*lines, ""])
+    return [
+        line for line in lines if not any(skip in f"#SBATCH {line}" for skip in skipped)
+    ]
+
+
+def _quoted(value: str) -> str:
+    """A value as sbatch reads it in a script: it is not the shell that does."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def log_name(path: Path, ending: str = "") -> str:
+    """A file for SLURM to write to; `ending` may have its signs, such as `%J`.
+
+    Raises
+    ------
+    ConfigError
+        SLURM cannot be told of it.
+    """
+    name = str(path)
+    if set(name) & _NO_FILE:
+        raise ConfigError(
+            f"executors.slurm.folder: {name!r}: SLURM writes to no file with a line "
+            "break or a backslash in its path: name another folder"
+        )
+    return name.replace("%", "%%") + ending
 
 
 def as_job(script: str) -> str:

@@ -30,7 +30,7 @@ from cpengine.wording import GB
 MAKE = f"{__name__}:project_machine"
 Fields = dict[str, Any]
 """Fields of a section by name, True for all of one; see pydantic's `include`."""
-_TOLD: Fields = {
+_SITE_FIELDS: Fields = {
     "project": {"name", "batch"},
     "storage": True,
     "steps": {"__all__": {"output"}},  # what is below them was made by jobs
@@ -39,7 +39,7 @@ _TOLD: Fields = {
 """What a worker is told of the project file. A section that is not here, or is new, is
 not its business: `run` has the address of a webhook, which is a secret."""
 _ANYWHERE = set(S3Section.model_fields) - {"profile"}
-_TOLD_ELSEWHERE: Fields = _TOLD | {
+_REMOTE_FIELDS: Fields = _SITE_FIELDS | {
     "storage": dict.fromkeys(StorageSection.model_fields, True)
     | {"s3": _ANYWHERE, "buckets": {"__all__": _ANYWHERE}},
     "cellprofiler": set(CellProfilerSection.model_fields)
@@ -62,7 +62,7 @@ def site_spec(
         The version of the driver's, which must be the worker's, too.
     """
     return _text(
-        _told(project.file, _TOLD),
+        _selected(project.file, _SITE_FIELDS),
         cellprofiler,
         settings.scratch,
         settings.memory_gb,
@@ -85,11 +85,11 @@ def bucket_spec(
     memory_gb
         What it may use with all its jobs.
     """
-    told = _told(file, _TOLD_ELSEWHERE)
-    return _text(told, cellprofiler, None, memory_gb, _EXPECTED_GB, Path("/"))
+    fields = _selected(file, _REMOTE_FIELDS)
+    return _text(fields, cellprofiler, None, memory_gb, _EXPECTED_GB, Path("/"))
 
 
-def _told(file: ProjectFile, fields: Fields) -> dict[str, Any]:
+def _selected(file: ProjectFile, fields: Fields) -> dict[str, Any]:
     return file.model_dump(mode="json", exclude_unset=True, include=fields)
 
 

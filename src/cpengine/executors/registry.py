@@ -197,8 +197,10 @@ def job_script(project: ResolvedProject, name: str) -> str:
     settings = config.cluster(project.file, name, project.folder)
     folder = folder_of(project, name) / f"{name}-RUN"
     threads = settings.cores + _ahead(project, settings)
-    with tempfile.TemporaryDirectory() as made:  # dask-jobqueue makes the logs' folder
-        run = Workers(QUEUES[name], settings, "cpengine-RUN", Path(made), threads)
+    # dask-jobqueue makes the logs' folder, but for SLURM, whose lines quote its name.
+    with tempfile.TemporaryDirectory() as made:
+        place = folder if name == "slurm" else Path(made)
+        run = Workers(QUEUES[name], settings, "cpengine-RUN", place, threads)
         script: str = run.job("cpengine-RUN-1").job_script()
     return script.replace(made, str(folder))
 

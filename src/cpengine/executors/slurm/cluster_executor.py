@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import dask
 from dask_jobqueue.core import Job as QueueJob
-from distributed import Client, Scheduler
+from distributed import Client
 from distributed.deploy.spec import SpecCluster
 from distributed.security import Security
 
@@ -21,12 +22,14 @@ from cpengine.config import ClusterSection
 from cpengine.errors import ExecutorError
 from cpengine.events import Noted
 from cpengine.executors.dask.dask_executor import DaskExecutor
+from cpengine.executors.dask.without_http import WORKER_CLASS, SchedulerWithoutHttp
 from cpengine.executors.slurm.fleet import WorkerFleet, needed
 from cpengine.executors.slurm.schedulers import QUEUES, BatchScheduler, seconds
 from cpengine.job.run_job import Machine
 from cpengine.model import Failure
 from cpengine.wording import GB
 
+LOGS = "logs"
 _IDLE_S = 60.0
 """Workers too many are sent away after so many seconds without change."""
 _DRIVER_GONE_S = 60
@@ -60,7 +63,7 @@ class Workers:
     @property
     def logs(self) -> Path:
         """Where the scheduler puts what workers print."""
-        return self.folder / "logs"
+        return self.folder / LOGS
 
     def job(
         self,
@@ -76,7 +79,6 @@ class Workers:
             settings,
             excluded,
             scheduler=scheduler,
-            security=security,
             name=f"{name}-{self.queue.restarts}",
             job_name=self.name,
             cores=settings.cores,
@@ -94,7 +96,7 @@ class Workers:
             ],
             job_directives_skip=self.queue.skipped(settings),
             # exec: the worker itself gets the scheduler's signals, and time to end
-            python=f"exec {settings.python or sys.executable}",
+            python=f"exec {settings.python or shlex.quote(sys.executable)}",
             # Of options given twice the last counts. Memory is watched by cpengine:
             # what Dask sees is the worker without its CellProfilers.
             worker_extra_args=[
@@ -103,6 +105,9 @@ class Workers:
                 "--memory-limit",
                 "0",
                 "--no-dashboard",
+                "--worker-class",
+                WORKER_CLASS,
+                *_key_options(security),
             ],
         )
 
@@ -139,6 +144,7 @@ class ClusterExecutor(DaskExecutor):
         self._settings = settings
         self._folder = folder
         folder.mkdir(parents=True, mode=0o700)
+        (folder / LOGS).mkdir()
         security = _keys(folder) if settings.tls else Security()
         self._dask = _scheduler(settings, security)
         super().__init__(
@@ -227,7 +233,6 @@ def _scheduler(settings: ClusterSection, security: Security) -> SpecCluster:
         "protocol": "tls://" if settings.tls else "tcp://",
         "security": security,
         "dashboard": False,
-        "dashboard_address": ":0",  # without one it would ask for a fixed port
     }
     if settings.host:
         options["host"] = settings.host
@@ -236,7 +241,7 @@ def _scheduler(settings: ClusterSection, security: Security) -> SpecCluster:
     try:
         with dask.config.set(_SCHEDULER):
             return SpecCluster(
-                scheduler={"cls": Scheduler, "options": options},
+                scheduler={"cls": SchedulerWithoutHttp, "options": options},
                 security=security,
                 silence_logs=logging.CRITICAL,  # what matters is told in our words
             )
@@ -245,6 +250,17 @@ def _scheduler(settings: ClusterSection, security: Security) -> SpecCluster:
             f"the Dask scheduler does not start: {error}: see interface and host in "
             "the executor's settings"
         ) from error
+
+
+def _key_options(security: Security | None) -> list[str]:
+    """Where a worker finds its key, as the shell of its job reads it."""
+    role = security.get_tls_config_for_role("worker") if security else {}
+    files = [(name, path) for name, path in role.items() if name != "ciphers"]
+    return [
+        word
+        for name, path in files
+        for word in (f"--tls-{name.replace('_', '-')}", shlex.quote(str(path)))
+    ]
 
 
 def _keys(folder: Path) -> Security:

@@ -24,7 +24,7 @@ from dask_jobqueue.slurm import SLURMJob
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.errors import ExecutorError
-from cpengine.executors.detach import NUMBER
+from cpengine.executors.detach import NUMBER, directives, log_name
 
 _ASK_S = 60.0
 """A scheduler that is busy may take long to answer."""
@@ -196,28 +196,50 @@ def _complaint(error: str) -> str:
 
 
 class _Slurm(SLURMJob):
-    """A job whose number is found below a banner, too."""
+    """A job whose number is found below a banner, too.
+
+    dask-jobqueue quotes no value of a directive: those that may need it are ours.
+    """
 
     submit_command = "sbatch --parsable"
     job_id_regexp = NUMBER
     config_name = "slurm"
 
+    def __init__(
+        self,
+        *,
+        log_directory: str,
+        job_directives_skip: Sequence[str],
+        job_extra_directives: Sequence[str],
+        quoted: Mapping[str, str | None],
+        **more: Any,
+    ) -> None:
+        log = Path(log_directory) / more["job_name"]
+        own = directives(
+            {"-e": log_name(log, "-%J.err"), "-o": log_name(log, "-%J.out"), **quoted},
+            job_directives_skip,
+        )
+        super().__init__(  # type: ignore[no-untyped-call]  # dask-jobqueue has no types
+            job_directives_skip=job_directives_skip,
+            job_extra_directives=[*own, *job_extra_directives],
+            **more,
+        )
+
 
 def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
     assert isinstance(settings, SlurmSection)
-    own = ["--requeue" if settings.requeue else "--no-requeue"]
-    own += ["--open-mode=append"]  # a job that is requeued keeps its log
-    if settings.qos:
-        own += [f"--qos={settings.qos}"]
-    if excluded:
-        own += [f"--exclude={','.join(excluded)}"]
-    skipped = settings.skip_directives
-    directives = [line for line in own if not any(skip in line for skip in skipped)]
+    requeue = "--requeue" if settings.requeue else "--no-requeue"
+    skipped = any(skip in requeue for skip in settings.skip_directives)
     return {
-        "queue": settings.partition,
-        "account": settings.account,
         "walltime": settings.walltime,
-        "job_extra_directives": [*directives, *settings.directives],
+        "job_extra_directives": [*([] if skipped else [requeue]), *settings.directives],
+        "quoted": {
+            "-p": settings.partition,
+            "-A": settings.account,
+            "--open-mode": "append",  # a job that is requeued keeps its log
+            "--qos": settings.qos,
+            "--exclude": ",".join(excluded),
+        },
     }
 
 
