@@ -1,11 +1,14 @@
 """What happens while jobs run, as values that views can follow."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cpengine.model import Job, Outcome
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,19 @@ Listener: TypeAlias = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """The listener of those who do not watch."""
+
+
+def steady(listen: Listener) -> Listener:
+    """A listener that harms no job: its first fault is logged, the others are not."""
+    reported = False
+
+    def hear(event: Event) -> None:
+        nonlocal reported
+        try:
+            listen(event)
+        except Exception:
+            if not reported:
+                _LOG.exception("what follows the jobs has failed; they go on")
+            reported = True
+
+    return hear

@@ -55,7 +55,7 @@ def marker_of(outcome: Outcome) -> str:
         Marker(
             outcome.job.id,
             outcome.job.fingerprint,
-            outcome.versions["cellprofiler"],
+            outcome.versions.get("cellprofiler", ""),
             MarkerState.DONE if outcome.done else MarkerState.FAILED,
             outcome.failure.kind if outcome.failure else "",
         )

@@ -23,6 +23,8 @@ class FailureKind(StrEnum):
     NODE_LOST = "node_lost"
     SPOT_LOST = "spot_lost"
     STORAGE = "storage"
+    MACHINE = "machine"
+    INTERNAL = "internal"
     CANCELLED = "cancelled"
 
 
@@ -32,6 +34,7 @@ ATTEMPTS = {
     FailureKind.STALLED: 2,
     FailureKind.CRASH: 2,
     FailureKind.STORAGE: 3,
+    FailureKind.MACHINE: 3,
 }
 """How often a job is tried in all when it fails so; every other kind: once."""
 

@@ -3,12 +3,18 @@
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
+import pytest
+
+from cpengine.errors import ExecutorError
 from cpengine.events import Event, JobRetried, RunStopped
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import HOPELESS
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import JobState, states
 from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.testing import GROUPS, jobs
+from cpengine.testing import GROUPS, jobs, machine
 
 
 class ScriptedExecutor(Executor):
@@ -104,3 +110,52 @@ def test_a_run_with_a_limit_ends_when_it_is_reached() -> None:
     executor = ScriptedExecutor({name: [FailureKind.NO_OUTPUT] for name in "BDF"})
     outcomes, _ = run(executor, *"ABCDEFG", max_failures=2)
     assert [outcome.job.id for outcome in outcomes] == list("ABCD")
+
+
+class Refusing(ScriptedExecutor):
+    """Cannot submit some jobs at all."""
+
+    def __init__(self, refused: dict[str, list[Exception]]) -> None:
+        super().__init__({})
+        self.refused = refused
+
+    def submit(self, job: Job, attempt: int) -> None:
+        if errors := self.refused.get(job.id):
+            raise errors.pop(0)
+        super().submit(job, attempt)
+
+
+def test_a_job_that_cannot_be_submitted_is_an_outcome_and_the_others_go_on() -> None:
+    executor = Refusing({"B": [TypeError("cannot pickle 'lock' object")]})
+    outcomes, _ = run(executor, "A", "B", "C")
+    found = {outcome.job.id: outcome.failure for outcome in outcomes}
+    assert found.keys() == {"A", "B", "C"}
+    assert found["B"] == Failure(
+        FailureKind.INTERNAL, "TypeError: cannot pickle 'lock' object"
+    )
+    assert found["A"] is found["C"] is None
+
+
+def test_it_is_in_the_ledger_with_the_traceback_in_its_log(tmp_path: Path) -> None:
+    executor = Refusing({"A": [TypeError("cannot pickle")]})
+    executor.machine = machine(tmp_path, {})
+    (outcome,), _ = run(executor, "A")
+    assert outcome.failure is not None
+    log = Path(outcome.failure.log or "").read_text()
+    assert log.endswith("TypeError: cannot pickle\n")
+    ledger = Ledger(executor.machine.places.outputs, "ledger")
+    assert states(ledger.standings(jobs("A"))) == {"A": JobState.FAILED}
+
+
+def test_it_is_tried_again_where_that_may_help() -> None:
+    executor = Refusing({"A": [RuntimeError("can't start new thread")]})
+    (outcome,), events = run(executor, "A")
+    assert outcome.done
+    assert sum(isinstance(event, JobRetried) for event in events) == 1
+
+
+def test_what_the_user_can_mend_ends_the_run_and_what_is_under_way() -> None:
+    executor = Refusing({"B": [ExecutorError("no rights")]})
+    with pytest.raises(ExecutorError, match="no rights"):
+        run(executor, "A", "B")
+    assert executor.cancelled == 1

@@ -40,10 +40,13 @@ def test_out_of_memory_gets_twice_the_memory_and_slots() -> None:
     assert (again.job.memory_gb, again.job.share) == (3.0, 2)
 
 
-def test_storage_failures_wait_four_times_longer_each_time() -> None:
+@pytest.mark.parametrize("kind", [FailureKind.STORAGE, FailureKind.MACHINE])
+def test_what_may_pass_is_waited_for_four_times_longer_each_time(
+    kind: FailureKind,
+) -> None:
     waits = []
     for attempt in (1, 2):
-        again = next_try(failed(FailureKind.STORAGE, attempt=attempt), 5.0)
+        again = next_try(failed(kind, attempt=attempt), 5.0)
         assert again is not None
         waits.append(again.after_s)
     assert waits == [5.0, 20.0]

@@ -1,16 +1,23 @@
 """The seam: an executor takes jobs and yields outcomes as they end."""
 
+import contextlib
 import heapq
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Self
 
-from cpengine.events import JobEnded, JobRetried, Listener, RunStopped, ignore
+from cpengine.errors import CpengineError, StorageError
+from cpengine.events import JobEnded, JobRetried, Listener, RunStopped, ignore, steady
 from cpengine.executors.retry import Retry, Tally, next_try
-from cpengine.model import Job, Outcome
+from cpengine.job.failures import failure_of, trace_of
+from cpengine.job.run_job import Machine, versions
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.run_record import now
+from cpengine.model import Failure, FailureKind, Job, Outcome
 
 
 class Executor(ABC):
@@ -24,6 +31,9 @@ class Executor(ABC):
     """How many jobs may be submitted and not yet ended."""
     storage_pause_s: float = 5.0
     """Seconds before a job whose storage failed is tried for the second time."""
+    machine: Machine | None = None
+    """The driver's own, where it is known: it has the ledger for what it must record
+    itself."""
 
     def __init__(self) -> None:
         self.listen: Listener = ignore
@@ -56,6 +66,43 @@ class Executor(ABC):
     ) -> None:
         self.close()
 
+    def lost(
+        self, job: Job, attempt: int, failure: Failure, started: str = ""
+    ) -> Outcome:
+        """The outcome of an attempt that no worker tells of.
+
+        Recorded unless the job is tried again: nobody else will write that it failed.
+
+        Parameters
+        ----------
+        started
+            When, as an outcome has it.
+        """
+        known = self.machine and versions(self.machine.cellprofiler)
+        outcome = Outcome(
+            job, failure, attempt, started=started or now(), versions=known or {}
+        )
+        if self.machine and next_try(outcome, 0.0) is None:
+            with contextlib.suppress(StorageError):
+                Ledger(self.machine.places.outputs, job.ledger).record(outcome)
+        return outcome
+
+    def failed_by(
+        self, job: Job, attempt: int, error: BaseException, started: str = ""
+    ) -> Outcome:
+        """The outcome of an attempt around which something was raised, as `lost`.
+
+        The job's log gets the traceback.
+        """
+        failure = failure_of(error)
+        if self.machine and failure.kind is FailureKind.INTERNAL:
+            ledger = Ledger(self.machine.places.outputs, job.ledger)
+            key = ledger.log(job)
+            with contextlib.suppress(StorageError):
+                ledger.storage.write(key, trace_of(error).encode())
+                failure = replace(failure, log=ledger.storage.url(key))
+        return self.lost(job, attempt, failure, started)
+
     def run(
         self,
         jobs: Iterable[Job],
@@ -73,20 +120,21 @@ class Executor(ABC):
         max_failures
             See `Tally.limit`.
         """
-        self.listen = listen
+        self.listen = listen = steady(listen)
         tally = Tally(max_failures)
         waiting = _Waiting(jobs)
         under_way = 0
         try:
             while (waiting or under_way) and not tally.stopped:
+                ended: list[Outcome] = []
                 for ready in waiting.take(self.window - under_way):
-                    self.submit(ready.job, ready.attempt)
+                    ended += self._start(ready.job, ready.attempt)
                     under_way += 1
                 room = under_way < self.window
                 if not under_way:
                     time.sleep(waiting.due_in() or 0.0)
                     continue
-                for outcome in self.wait(waiting.due_in() if room else None):
+                for outcome in ended or self.wait(waiting.due_in() if room else None):
                     under_way -= 1
                     again = next_try(outcome, self.storage_pause_s)
                     if again is not None:
@@ -101,6 +149,19 @@ class Executor(ABC):
         finally:
             if under_way:
                 self.cancel()
+
+    def _start(self, job: Job, attempt: int) -> list[Outcome]:
+        """Submit an attempt; where that fails, its outcome is there at once.
+
+        What the user can mend is no job's failure: it is raised, and ends the run.
+        """
+        try:
+            self.submit(job, attempt)
+        except CpengineError:
+            raise
+        except Exception as error:
+            return [self.failed_by(job, attempt, error)]
+        return []
 
 
 class _Waiting:

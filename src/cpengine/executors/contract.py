@@ -55,6 +55,9 @@ def run(argv, tell, **seen):
     print(line, file=sys.stderr, flush=True)
     ended = dict(module="LoadData", module_num=1, cpu_s=0.01, wall_s=0.02)
     tell("module", image_number=1, **ended)
+    if act == "garble":
+        print(line.replace("0.02", "0.0.2"), file=sys.stderr, flush=True)
+        tell("module", image_number=1, **dict(ended, wall_s="long"))
     if act == "hang":
         time.sleep(600)
     if act == "eat":
@@ -142,7 +145,7 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     ----------
     faults
         By job id, what each attempt does: `ok`, `module_error`, `failure`, `crash`,
-        `hang`, `empty`, `zero`, `eat` (memory) or
+        `hang`, `empty`, `zero`, `eat` (memory), `garble` (says what nobody expects) or
         `slow3` (3 s). Attempts not listed are `ok`.
     """
     script = _script(folder)
@@ -278,6 +281,29 @@ class ExecutorContract:
         machine = self.machine(tmp_path, {"A": ["failure"] * 9})
         found = self.outcomes(machine, jobs("A", "B", "C"))
         assert [found[name].done for name in "ABC"] == [False, True, True]
+
+    def test_what_nobody_foresaw_fails_its_job_alone_with_a_traceback(
+        self, tmp_path: Path
+    ) -> None:
+        machine = self.machine(tmp_path, {"B": ["garble"] * 9})
+        found = self.outcomes(machine, jobs("A", "B", "C"))
+        assert [found[name].done for name in "ABC"] == [True, False, True]
+        failure = found["B"].failure
+        assert failure is not None
+        assert (failure.kind, found["B"].attempt) == (FailureKind.INTERNAL, 1)
+        log = Path(failure.log or "").read_text()
+        assert "Traceback (most recent call last)" in log
+        ledger = Ledger(machine.places.outputs, "ledger")
+        assert states(ledger.standings(jobs("B"))) == {"B": JobState.FAILED}
+
+    def test_a_listener_that_raises_loses_no_job(self, tmp_path: Path) -> None:
+        def listen(event: Event) -> None:
+            raise ValueError("a view that is broken")
+
+        machine = self.machine(tmp_path, {})
+        with machine, self.make(machine) as executor:
+            found = list(executor.run(jobs("A", "B"), listen))
+        assert [outcome.done for outcome in found] == [True, True]
 
     def test_a_failed_job_publishes_no_output(self, tmp_path: Path) -> None:
         self.outcomes(self.machine(tmp_path, {"A": ["failure"] * 9}), jobs("A"))

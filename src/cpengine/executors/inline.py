@@ -11,10 +11,11 @@ class InlineExecutor(Executor):
     """Runs each job where it is called, so that a debugger sees all of it."""
 
     window = 1
+    machine: Machine
 
     def __init__(self, machine: Machine) -> None:
         super().__init__()
-        self._machine = machine
+        self.machine = machine
         self._cancelled = Flag()
         self._ended: list[Outcome] = []
 
@@ -22,7 +23,7 @@ class InlineExecutor(Executor):
         self._ended.append(
             run_job(
                 job,
-                self._machine,
+                self.machine,
                 attempt=attempt,
                 listen=self.listen,
                 cancelled=self._cancelled,

@@ -27,6 +27,8 @@ class LocalExecutor(Executor):
         Says how many bytes of memory can be had. Those of this machine by default.
     """
 
+    machine: Machine
+
     def __init__(
         self,
         machine: Machine,
@@ -42,7 +44,7 @@ class LocalExecutor(Executor):
             admits=not workers,
         )
         self._slots = Slots(workers or usable_cores(), rule)
-        self._machine = replace(machine, slots=self._slots)
+        self.machine = replace(machine, slots=self._slots)
         self._cancelled = Flag()
         self._pool = ThreadPoolExecutor(2 * self._slots.count, "slot")
         self._running: set[Future[Outcome]] = set()
@@ -60,7 +62,7 @@ class LocalExecutor(Executor):
             self._pool.submit(
                 run_job,
                 job,
-                self._machine,
+                self.machine,
                 attempt=attempt,
                 listen=self.listen,
                 cancelled=self._cancelled,

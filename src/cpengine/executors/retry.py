@@ -28,10 +28,16 @@ CURES: Mapping[FailureKind, str] = {
     "more walltime or memory_gb",
     FailureKind.SPOT_LOST: "nothing: it is run again elsewhere",
     FailureKind.STORAGE: "do as it says and run again: only what is left runs",
+    FailureKind.MACHINE: "see that CellProfiler is there; run fewer jobs at a time "
+    "(--workers), or raise the machine's limits (ulimit -n, -u)",
+    FailureKind.INTERNAL: "this is a fault of cpengine: report it, with the traceback "
+    "at the end of the log",
     FailureKind.CANCELLED: "run again for the rest",
 }
 """What a user can do about each kind of failure."""
 
+_PASSING = frozenset({FailureKind.STORAGE, FailureKind.MACHINE})
+"""What may pass while the next try waits."""
 LOST = 5
 """A job that has lost its worker so often is given up: it may be what ends them."""
 
@@ -52,7 +58,7 @@ def next_try(outcome: Outcome, pause_s: float) -> Retry | None:
     """The next try that an outcome asks for, if any.
 
     One that ran out of memory gets twice the memory and twice the slots. One whose
-    storage failed waits, four times longer each time.
+    storage or machine failed waits, four times longer each time.
     """
     failure = outcome.failure
     if failure is None:
@@ -67,8 +73,8 @@ def next_try(outcome: Outcome, pause_s: float) -> Retry | None:
     if failure.kind is FailureKind.OUT_OF_MEMORY:
         more = job.memory_gb and job.memory_gb * 2
         job = replace(job, share=job.share * 2, memory_gb=more)
-    storage = failure.kind is FailureKind.STORAGE
-    wait = pause_s * 4 ** (outcome.attempt - 1) if storage else 0.0
+    waits = failure.kind in _PASSING
+    wait = pause_s * 4 ** (outcome.attempt - 1) if waits else 0.0
     return Retry(job, outcome.attempt + 1, wait)
 
 

@@ -22,7 +22,7 @@ from cpengine.cellprofiler.command import (
 )
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import Host, Hosts, NoHostError, Request
-from cpengine.errors import ConfigError, InputError, StorageError
+from cpengine.errors import InputError
 from cpengine.events import (
     JobStarted,
     Listener,
@@ -32,14 +32,16 @@ from cpengine.events import (
     PhaseBegun,
     ProcessEachJob,
     ignore,
+    steady,
 )
 from cpengine.job import csv_columns, image_measures, saved_places
 from cpengine.job.admission import Lease, Slots
+from cpengine.job.failures import failure_of, trace_of
 from cpengine.job.publish import publish
 from cpengine.job.stage import Staged, Stager
 from cpengine.job.verify import verify
 from cpengine.ledger.ledger import Ledger
-from cpengine.model import AttemptError, Failure, FailureKind, Job, Outcome
+from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage import keys
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
@@ -89,17 +91,19 @@ def run_job(
     job that another process has done meanwhile is not run again. A job that fails is
     an outcome, never an exception; a cancelled one leaves nothing.
     """
-    listen(JobStarted(job, attempt))
     ledger = Ledger(machine.places.outputs, job.ledger)
-    job_attempt = _Attempt(job, machine, ledger, attempt, listen, cancelled or Flag())
+    job_attempt = _Attempt(
+        job, machine, ledger, attempt, steady(listen), cancelled or Flag()
+    )
+    job_attempt.listen(JobStarted(job, attempt))
     try:
         already = job_attempt.done_elsewhere()
         if already is not None:
             return already
         with _scratch(job, machine.scratch) as folder:
             return job_attempt.run(folder)
-    except (OSError, ConfigError) as error:  # no ledger to ask, or no place to work in
-        return job_attempt.outcome(failure=_failure(error))
+    except Exception as error:  # no ledger to ask, no place to work in, or a fault
+        return job_attempt.failed(error)
 
 
 @contextlib.contextmanager
@@ -155,10 +159,50 @@ class _Attempt:
                 publish(self.job, self.ledger, folder / "output", files, log)
             outcome = self.outcome(files=files)
             self.ledger.record(outcome)
-        except (InputError, OSError, AttemptError) as error:
-            failed = self.outcome(failure=_failure(error))
-            return _keep_failure(failed, self.ledger, folder / "log")
+        except Exception as error:  # here, where the log still is
+            return self.failed(error, folder / "log")
         return outcome
+
+    def failed(self, error: Exception, log: Path | None = None) -> Outcome:
+        """Keep what is left of an attempt that an exception has ended.
+
+        Parameters
+        ----------
+        log
+            What CellProfiler has said, if it got so far that there may be such a file.
+        """
+        outcome = self.outcome(failure=failure_of(error))
+        if _is(outcome, FailureKind.CANCELLED):
+            return outcome
+        # Whatever goes wrong here, it is the attempt's own failure that counts.
+        with contextlib.suppress(Exception):
+            if _is(outcome, FailureKind.INTERNAL):
+                log = self._add_trace(trace_of(error), log)
+            outcome = self._keep_log(outcome, log)
+        with contextlib.suppress(Exception):
+            self.ledger.record(outcome)
+        return outcome
+
+    def _add_trace(self, trace: str, log: Path | None) -> Path | None:
+        """Add a traceback to a log, or put it in its place where that cannot be."""
+        with contextlib.suppress(OSError):
+            if log is not None:
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(trace)
+                return log
+        self.ledger.storage.write(self.ledger.log(self.job), trace.encode())
+        return None
+
+    def _keep_log(self, outcome: Outcome, log: Path | None) -> Outcome:
+        """Put a failed attempt's log in the ledger; the outcome names it."""
+        key, failure = self.ledger.log(self.job), outcome.failure
+        if log is not None and log.exists():
+            self.ledger.storage.publish(log, key)
+        has_log = "running" in outcome.phase_s or _is(outcome, FailureKind.INTERNAL)
+        if failure is None or not has_log:
+            return outcome
+        url = self.ledger.storage.url(key)
+        return replace(outcome, failure=replace(failure, log=url))
 
     def done_elsewhere(self) -> Outcome | None:
         """What another copy of the job came to, if one is done meanwhile.
@@ -353,26 +397,5 @@ def _check_seen(staged: Staged, cellprofiler: CellProfiler) -> None:
             )
 
 
-def _failure(error: Exception) -> Failure:
-    if isinstance(error, AttemptError):
-        return Failure(error.kind, str(error), error.module)
-    bad_input = isinstance(error, InputError)
-    kind = FailureKind.BAD_INPUT if bad_input else FailureKind.STORAGE
-    return Failure(kind, str(error))
-
-
-def _keep_failure(outcome: Outcome, ledger: Ledger, log: Path) -> Outcome:
-    """Keep a failed attempt's log and marker, as far as the storage lets us."""
-    failure = outcome.failure
-    if failure is None or failure.kind is FailureKind.CANCELLED:
-        return outcome
-    key = ledger.log(outcome.job)
-    with contextlib.suppress(StorageError):
-        if log.exists():
-            ledger.storage.publish(log, key)
-        if "running" in outcome.phase_s:
-            failure = replace(failure, log=ledger.storage.url(key))
-            outcome = replace(outcome, failure=failure)
-    with contextlib.suppress(StorageError):
-        ledger.record(outcome)
-    return outcome
+def _is(outcome: Outcome, kind: FailureKind) -> bool:
+    return outcome.failure is not None and outcome.failure.kind is kind

@@ -9,6 +9,9 @@ from cpengine.job.publish import files_of
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.system.process import Ended
 
+_NOT_STARTED = (126, 127)
+"""Exit codes by which setpriv, a shell or a container runtime says so."""
+
 
 def verify(ended: Ended, scratch: Path, job: Job) -> dict[str, int]:
     """Accept a run only by done file, exit code, log and files together.
@@ -58,5 +61,8 @@ def _broken(ended: Ended, done: str, log: str) -> AttemptError:
         named = {s.value: s.name for s in signal.Signals}
         by = named.get(-ended.code, f"signal {-ended.code}")
         return AttemptError(FailureKind.CRASH, error or f"ended by {by}", module)
+    if not done and not error and ended.code in _NOT_STARTED:
+        why = log.strip().rpartition("\n")[2] or f"exit code {ended.code}"
+        return AttemptError(FailureKind.MACHINE, f"CellProfiler did not start: {why}")
     message = error or f"exit code {ended.code}, done file {done or 'missing'}"
     return AttemptError(FailureKind.CELLPROFILER, message, module)

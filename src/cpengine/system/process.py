@@ -7,14 +7,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Event as Flag
 from typing import IO, Protocol
 
-from cpengine.model import FailureKind
+from cpengine.model import AttemptError, FailureKind
 from cpengine.system.usage import (
     PROC,
     Meter,
@@ -173,18 +173,24 @@ class Child:
         ----------
         error, input
             As Popen takes them.
+
+        Raises
+        ------
+        AttemptError
+            The machine has no such program, or no room for another process.
         """
         counter = oom_counter(proc)
         kills = oom_kills(counter)
-        process = subprocess.Popen(
-            [*_dies_with_parent(), *command],
-            stdin=input,
-            stdout=subprocess.PIPE,
-            stderr=error,
-            cwd=folder,
-            env=dict(environment),
-            start_new_session=True,  # Ctrl-C reaches us alone; we end the whole group
-        )
+        with _telling(command[0], folder):
+            process = subprocess.Popen(
+                [*_dies_with_parent(), *command],
+                stdin=input,
+                stdout=subprocess.PIPE,
+                stderr=error,
+                cwd=folder,
+                env=dict(environment),
+                start_new_session=True,  # Ctrl-C is for us; we end the whole group
+            )
         return cls(process, counter, kills, own_peak(), apart)
 
     @property
@@ -221,6 +227,18 @@ class Child:
             stop = Stop(FailureKind.OUT_OF_MEMORY, why)
         reason, why = (stop.reason, stop.why) if stop else (None, "")
         return Ended(code, reason, why, spent.cpu_s, spent.peak_memory)
+
+
+@contextlib.contextmanager
+def _telling(program: str, folder: Path) -> Iterator[None]:
+    """Say of a program that it cannot be started; its folder is another matter."""
+    try:
+        yield
+    except OSError as error:
+        if str(error.filename) == str(folder):
+            raise
+        why = f"{program} cannot be started: {error}"
+        raise AttemptError(FailureKind.MACHINE, why) from error
 
 
 def _both(exact: Usage, seen: Meter) -> Usage:

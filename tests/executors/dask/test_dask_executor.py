@@ -10,8 +10,10 @@ from distributed import Client, LocalCluster
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.events import Event, JobRetried
 from cpengine.executors import contract, machine_spec
+from cpengine.executors.dask import node
 from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.executors.machine_spec import node_scratch
+from cpengine.model import FailureKind
 
 pytestmark = pytest.mark.services
 
@@ -56,6 +58,29 @@ def test_workers_that_cannot_be_used_are_refused_at_once(
     nowhere = "cpengine.executors.machine_spec:project_machine"
     with pytest.raises(ExecutorError, match=r"a Dask worker cannot be used: .*scratch"):
         DaskExecutor(Client(cluster), machine, nowhere, '{"scratch": "$NOWHERE"}')
+
+
+@pytest.mark.parametrize("where", ["worker", "driver"])
+def test_what_a_task_raises_is_its_jobs_outcome_and_not_the_end_of_the_run(
+    cluster: LocalCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+) -> None:
+    machine = contract.machine(tmp_path, {})
+    client = Client(cluster)
+    if where == "worker":  # which cannot even read the job
+        monkeypatch.setattr(node, "attempt", int)
+    else:  # which does not know what a worker of another version tells
+        monkeypatch.setattr(node, "unpacked", lambda text, job: int(text))
+    description = contract.describe(machine)
+    with DaskExecutor(client, machine, contract.MAKE, description) as executor:
+        found = list(executor.run(contract.jobs("A", "B")))
+    assert len(found) == 2
+    for outcome in found:
+        assert outcome.failure is not None
+        assert outcome.failure.kind is FailureKind.INTERNAL
+        assert "int()" in Path(outcome.failure.log or "").read_text()
 
 
 # A worker's folder for work in progress

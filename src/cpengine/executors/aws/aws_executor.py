@@ -60,6 +60,8 @@ class AwsExecutor(Executor):
         At most so many jobs at a time.
     """
 
+    machine: Machine
+
     def __init__(
         self,
         machine: Machine,
@@ -70,7 +72,7 @@ class AwsExecutor(Executor):
     ) -> None:
         super().__init__()
         self.window = _WINDOW
-        self._machine = machine
+        self.machine = machine
         self._app_of = app_of
         self._fleet_file = fleet_file
         self._most = most
@@ -86,7 +88,7 @@ class AwsExecutor(Executor):
     def _begin(self, job: Job) -> "_StepRun":
         app = self._app_of(job.step)
         self.traces = {"scheduler": "aws", "ledger": job.ledger}
-        ledger = Ledger(self._machine.places.outputs, job.ledger)
+        ledger = Ledger(self.machine.places.outputs, job.ledger)
         return _StepRun(job.step, app, ledger, self)
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
@@ -114,12 +116,12 @@ class AwsExecutor(Executor):
     @property
     def cellprofiler(self) -> str:
         """The version that workers must have."""
-        return self._machine.cellprofiler.version
+        return self.machine.cellprofiler.version
 
     @property
     def versions(self) -> dict[str, str]:
         """What is known of what ran a job whose worker told nothing."""
-        return versions(self._machine.cellprofiler)
+        return versions(self.machine.cellprofiler)
 
     def cancel(self) -> None:
         if not self._lost:

@@ -19,14 +19,12 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
-from cpengine.errors import ExecutorError, StorageError
+from cpengine.errors import ExecutorError
 from cpengine.events import Noted
 from cpengine.executors.base import Executor
 from cpengine.executors.dask import node
 from cpengine.executors.dask.node import Node
-from cpengine.executors.retry import next_try
-from cpengine.job.run_job import Machine, versions
-from cpengine.ledger.ledger import Ledger
+from cpengine.job.run_job import Machine
 from cpengine.ledger.run_record import now
 from cpengine.model import Failure, FailureKind, Job, Outcome
 
@@ -101,7 +99,7 @@ class DaskExecutor(Executor):
         self.name = f"cpengine-{secrets.token_hex(3)}"
         self.window = 1
         self._client = client
-        self._machine = machine
+        self.machine = machine
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._under_way: dict[int, _SubmittedTask] = {}
@@ -274,7 +272,17 @@ class DaskExecutor(Executor):
                 if isinstance(ending, _Lost):
                     self._lost.append(ending)
                 elif task := self._taken(ending.number):
-                    yield node.unpacked(ending.outcome, task.job)
+                    yield self._unpacked(task, ending.outcome)
+
+    def _unpacked(self, task: _SubmittedTask, text: str) -> Outcome:
+        """Read what a worker told; one of another version may tell otherwise."""
+        try:
+            return node.unpacked(text, task.job)
+        except Exception as error:
+            return self._broken(task, error)
+
+    def _broken(self, task: _SubmittedTask, error: BaseException) -> Outcome:
+        return self.failed_by(task.job, task.attempt, error, task.submitted)
 
     def _taken(self, number: int) -> _SubmittedTask | None:
         """An attempt that is under way no more, if it still was."""
@@ -297,28 +305,16 @@ class DaskExecutor(Executor):
         if lost.worker in self.drained:
             self._taken(lost.number)
             self.submit(task.job, task.attempt)  # nothing has failed
+        elif lost.error is not None:
+            self._taken(lost.number)
+            yield self._broken(task, lost.error)
         elif failure := self._failure(lost):
             self._taken(lost.number)
-            yield self._lost_outcome(task, failure)
+            yield self.lost(task.job, task.attempt, failure, task.submitted)
 
     def _failure(self, lost: _Lost) -> Failure | None:
-        if lost.error is not None:
-            raise lost.error  # a fault of ours, not of a job
         if lost.worker:
             return self.cause(lost.worker, lost.since)
         if time.monotonic() < lost.since + _UNTOLD_S:
             return None
         return Failure(FailureKind.NODE_LOST, "its worker ended without a word of it")
-
-    def _lost_outcome(self, task: _SubmittedTask, failure: Failure) -> Outcome:
-        outcome = Outcome(
-            job=task.job,
-            failure=failure,
-            attempt=task.attempt,
-            started=task.submitted,
-            versions=versions(self._machine.cellprofiler),
-        )
-        if next_try(outcome, 0.0) is None:  # nobody else will write that it failed
-            with contextlib.suppress(StorageError):
-                Ledger(self._machine.places.outputs, task.job.ledger).record(outcome)
-        return outcome
