@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
-from itertools import permutations
 
 from cpengine import rules
 from cpengine.errors import InputError
@@ -26,19 +25,18 @@ def id_of(group: Iterable[tuple[str, str]]) -> str:
     return "-".join([value for _, value in group])
 
 
-def check_ids(groups: Collection[Group], structure: str = "") -> None:
-    """Refuse a plan in which two groups would have one name or one folder unseen.
+def metadata_of(group: Iterable[tuple[str, str]]) -> str:
+    """A group as CellProfiler's `-g` and DCP's messages have it: `K=V,K=V`."""
+    return ",".join([f"{key}={value}" for key, value in group])
 
-    Parameters
-    ----------
-    structure
-        The step's output structure.
+
+def check_ids(groups: Collection[Group]) -> None:
+    """Refuse a plan in which two groups would have one name.
 
     Raises
     ------
     InputError
-        Two jobs share an id, an id is too long to name a folder, or a grouping
-        column's name begins another's.
+        Two jobs share an id, or an id is too long to name a folder.
     """
     times = Counter(map(id_of, groups))
     twice = [job_id for job_id, n in times.items() if n > 1]
@@ -59,13 +57,3 @@ def check_ids(groups: Collection[Group], structure: str = "") -> None:
                 "shorten its metadata values",
             )
         )
-    keys = [key for key, _ in next(iter(groups), ())]
-    for key, other in permutations(keys, 2):
-        if structure and key != other and other.startswith(key):
-            raise InputError(
-                rules.OUTPUT_STRUCTURE.found(
-                    key,
-                    f"begins {other}, so output_structure cannot tell them apart",
-                    "rename one",
-                )
-            )

@@ -1,5 +1,6 @@
 """The nouns of cpengine: jobs, outcomes and failures, frozen, JSON in and out."""
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -7,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from cpengine.errors import InputError
-from cpengine.group_names import id_of
+from cpengine.group_names import Group, id_of, metadata_of
+from cpengine.output_structure import names_all, normal, place_of
 
 
 class FailureKind(StrEnum):
@@ -26,6 +28,12 @@ class FailureKind(StrEnum):
     MACHINE = "machine"
     INTERNAL = "internal"
     CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """One that another version of cpengine has recorded."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "FailureKind":
+        return cls.UNKNOWN
 
 
 ATTEMPTS = {
@@ -59,6 +67,18 @@ class Failure:
         log = f" (log: {self.log})" if self.log else ""
         return f"{self.kind}{where}: {self.message}{log}"
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Failure":
+        """Read a failure as the ledger keeps it, of whatever version.
+
+        A kind that is not known stays in its message, other keys are left out.
+        """
+        named, message = str(data.get("kind")), data.get("message", "")
+        kind = FailureKind(named)
+        if named != kind:
+            message = f"{named}: {message}"
+        return cls(kind, message, data.get("module"), data.get("log"))
+
 
 class AttemptError(Exception):
     """An attempt has come to a failure."""
@@ -81,7 +101,7 @@ class Job:
     """
 
     step: str
-    group: tuple[tuple[str, str], ...]
+    group: Group
     """Metadata columns and their values as LoadData reads them, in order."""
     pipeline: str
     data_file: str
@@ -130,7 +150,7 @@ class Job:
     @property
     def metadata(self) -> str:
         """The group as CellProfiler's `-g` takes it: `K=V,K=V`."""
-        return ",".join(f"{key}={value}" for key, value in self.group)
+        return metadata_of(self.group)
 
     @property
     def place(self) -> str:
@@ -138,23 +158,17 @@ class Job:
 
         Several jobs share one place where the structure is coarser than the group.
         """
-        if not self.output_structure:
-            return self.id
-        place = self.output_structure
-        for key, value in self.group:
-            place = place.replace(key, value)
-        return place
+        return place_of(self.output_structure, self.group)
 
     @property
     def destination(self) -> str:
         """The key of the folder that gets the results."""
-        return f"{self.output}/{self.place}"
+        return posixpath.join(self.output, self.place)
 
     @property
     def shares_place(self) -> bool:
         """Whether other jobs of the plan may write to the same folder."""
-        structure = self.output_structure
-        return bool(structure) and any(key not in structure for key, _ in self.group)
+        return not names_all(self.output_structure, [key for key, _ in self.group])
 
     @property
     def batch_file(self) -> bool:
@@ -171,14 +185,15 @@ class Job:
             "data_file": self.data_file,
         }
         if self.output_structure:
-            message["output_structure"] = self.output_structure
+            message["output_structure"] = normal(self.output_structure)
         return message
 
     def to_json(self) -> dict[str, Any]:
-        """The message plus the keys that only cpengine reads."""
+        """The message plus the keys that only cpengine reads; `from_json` gives it."""
         return self.to_message() | {
             "id": self.id,
             **{name: getattr(self, name) for name in _OWN},
+            "group": [list(pair) for pair in self.group],
             "earlier": list(self.earlier),
         }
 
@@ -186,10 +201,12 @@ class Job:
     def from_json(cls, data: Mapping[str, Any]) -> "Job":
         """Read a job from `to_json`, or from a DCP message with either Metadata form.
 
+        Keys of other versions are left out.
+
         Raises
         ------
         InputError
-            A key that DCP requires is missing.
+            A key that DCP requires is missing, or its groups contradict each other.
         """
         required = ("Metadata", "pipeline", "output", "input", "data_file")
         missing = [key for key in required if key not in data]
@@ -198,7 +215,7 @@ class Job:
         names = set(cls.__dataclass_fields__) - {"group", "step", "earlier"}
         return cls(
             step=str(data.get("step", "")),
-            group=_group_of(data["Metadata"]),
+            group=_group_of(data),
             earlier=tuple(data.get("earlier", ())),
             **{name: data[name] for name in names if name in data},
         )
@@ -206,6 +223,7 @@ class Job:
 
 _OWN = (
     "step",
+    "output_structure",
     "ledger",
     "fingerprint",
     "fingerprint_v1",
@@ -223,7 +241,19 @@ _OWN = (
 """The fields that only cpengine reads."""
 
 
-def _group_of(metadata: str | Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _group_of(data: Mapping[str, Any]) -> Group:
+    """The group of a message; ours has its pairs, as values may have commas."""
+    metadata = data["Metadata"]
+    if "group" not in data:
+        return _pairs_of(metadata)
+    group = tuple((str(key), str(value)) for key, value in data["group"])
+    if metadata_of(group) != metadata:
+        raise InputError(f"job with Metadata {metadata!r} of another group: send again")
+    return group
+
+
+def _pairs_of(metadata: str | Mapping[str, Any]) -> Group:
+    """A group from either form of Metadata."""
     if isinstance(metadata, Mapping):
         return tuple((key, str(value)) for key, value in metadata.items())
     pairs = [item.partition("=") for item in metadata.split(",")]
@@ -284,7 +314,9 @@ class Outcome:
     def from_json(cls, data: Mapping[str, Any]) -> "Outcome":
         """Read an outcome from `to_json`; keys of other versions are left out."""
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        failure = known.get("failure")
-        if failure:
-            failure = Failure(**failure | {"kind": FailureKind(failure["kind"])})
-        return cls(**known | {"job": Job.from_json(data["job"]), "failure": failure})
+        failure = data.get("failure")
+        parts = {
+            "job": Job.from_json(data["job"]),
+            "failure": None if failure is None else Failure.from_json(failure),
+        }
+        return cls(**known | parts)

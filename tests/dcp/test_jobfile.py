@@ -143,6 +143,7 @@ def bad(key: str, value: Any, expected: str) -> Any:
             ],
             "two groups are both named P-1-1-1",
         ),
+        bad("output_structure", ".", "'.' must name a folder: name only Metadata_P"),
     ],
 )
 def test_a_wrong_job_file_is_reported_in_a_line(
@@ -153,6 +154,41 @@ def test_a_wrong_job_file_is_reported_in_a_line(
     (line,) = str(caught.value).splitlines()
     assert line.startswith("job.json: ")
     assert expected in line
+
+
+SHARED_NAMES = [
+    ("Metadata_Plate=Metadata_Well,Metadata_Well=A01", "Metadata_Plate/Metadata_Well"),
+    ("Metadata_Site=1,Metadata_SiteName=x", "Metadata_Site-Metadata_SiteName"),
+]
+
+
+@pytest.mark.parametrize(("metadata", "structure"), SHARED_NAMES)
+def test_results_that_dcp_would_put_elsewhere_are_refused_both_ways(
+    metadata: str, structure: str
+) -> None:
+    changes = {"groups": [{"Metadata": metadata}], "output_structure": structure}
+    with pytest.raises(InputError, match="DCP replaces name after name and comes to"):
+        parse(**changes)
+    pairs = tuple(tuple(pair.split("=")) for pair in metadata.split(","))
+    with pytest.raises(InputError, match=r"^job .*: output_structure: DCP replaces"):
+        jobfile.dump([job(group=pairs, output_structure=structure)])
+
+
+def test_two_groups_of_one_place_are_refused() -> None:
+    sites = [("A1", "11"), ("A11", "1")]
+    groups = [{"Metadata_Well": well, "Metadata_Site": site} for well, site in sites]
+    with pytest.raises(
+        InputError, match=r"gives A1-11 and A11-1 one folder, A111: put"
+    ):
+        parse(groups=groups, output_structure="Metadata_WellMetadata_Site")
+
+
+def test_slashes_too_many_are_left_out_of_a_structure() -> None:
+    structure = "Metadata_Plate//Metadata_Well-Metadata_Site/./"
+    (plain, _) = parse(output_structure=structure)
+    assert plain.destination == "projects/output/P1/A01-1"
+    (text,) = jobfile.dump([plain]).values()
+    assert '"output_structure": "Metadata_Plate/Metadata_Well-Metadata_Site",' in text
 
 
 @pytest.mark.parametrize("key", ["pipeline", "data_file", "input", "output", "groups"])

@@ -367,19 +367,49 @@ def test_two_groups_of_one_name_are_refused() -> None:
         check_ids(groups)
 
 
-def test_key_that_begins_another_is_refused_in_a_structure() -> None:
-    group = (("Metadata_Site", "1"), ("Metadata_SiteName", "x"))
-    structure = "Metadata_Site-Metadata_SiteName"
-    with pytest.raises(InputError, match="Metadata_Site: begins Metadata_SiteName"):
-        check_ids([group], structure)
+STRUCTURE = "Metadata_Plate/Metadata_WellMetadata_Site"
+TWO_IN_ONE = re.escape(
+    f"output_structure: '{STRUCTURE}' gives P1-A1-11 and P1-A11-1 one folder, P1/A111"
+)
 
 
-def test_key_that_begins_another_is_taken_without_a_structure() -> None:
-    check_ids([(("Metadata_A", "1"), ("Metadata_AB", "x"))])
+@pytest.mark.parametrize("wanted", [Part(), part(wells="A1"), part(wells="A11")])
+def test_two_jobs_of_one_place_are_refused_also_where_a_run_has_but_one(
+    tmp_path: Path, wanted: Part
+) -> None:
+    toml = f'[steps.analysis]\noutput_structure = "{STRUCTURE}"\n'
+    built = build.project(tmp_path, wells=["A1", "A11"], sites=["1", "11"], toml=toml)
+    with pytest.raises(InputError, match=TWO_IN_ONE):
+        plan(built, wanted)
 
 
-def test_a_column_that_is_named_twice_begins_no_other() -> None:
-    check_ids([(("Metadata_Well", "A"), ("Metadata_Well", "A"))], "Metadata_Well")
+def test_two_jobs_of_one_name_are_refused_where_a_run_has_but_one(
+    tmp_path: Path,
+) -> None:
+    built = build.project(tmp_path, wells=["A", "A-1"], sites=["1", "1-1"])
+    with pytest.raises(InputError, match="two groups are both named P1-A-1-1"):
+        plan(built, part(wells="A"))
+
+
+def test_jobs_of_one_place_that_the_layout_leaves_out_are_no_matter(
+    tmp_path: Path,
+) -> None:
+    toml = LAYOUT + f'output_structure = "{STRUCTURE}"\n[plate]\nwells = ["A1"]\n'
+    toml += "sites = [1, 11]\n"
+    built = build.project(tmp_path, wells=["A1", "A11"], sites=["1", "11"], toml=toml)
+    assert [job.place for job in plan(built).jobs] == ["P1/A11", "P1/A111"]
+
+
+def test_a_plate_that_is_called_as_a_column_has_a_folder_of_that_name(
+    tmp_path: Path,
+) -> None:
+    built = build.project(tmp_path, plates=["Metadata_Well", "A01"], sites=["1"])
+    places = [job.place for job in plan(built).jobs]
+    assert places == [
+        f"{plate}/analysis/{plate}-{well}-1"
+        for plate in ("A01", "Metadata_Well")
+        for well in ("A01", "A02")
+    ]
 
 
 def test_of_values_that_differ_in_zeros_the_first_is_hinted_at() -> None:
@@ -612,7 +642,7 @@ def test_place_is_shared_where_the_structure_is_coarser(
 
 
 @pytest.mark.parametrize(
-    "structure", ["../Metadata_Plate", "/Metadata_Plate", "Metadata_Batch"]
+    "structure", ["../Metadata_Plate", "/Metadata_Plate", "Metadata_Batch", "./"]
 )
 def test_structure_that_leads_out_or_names_no_key_is_refused(
     structure: str, built: Built

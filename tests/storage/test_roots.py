@@ -78,6 +78,12 @@ def test_roots_of_the_project_file(tmp_path: Path) -> None:
     assert not places.local
 
 
+def test_a_slash_after_a_steps_output_means_nothing(tmp_path: Path) -> None:
+    toml = '[steps.illum]\noutput = "illum/"\n'
+    places = build.project(tmp_path, toml=toml).project().places
+    assert "illum" in places.made
+
+
 def test_a_root_that_is_not_there_is_named_by_its_setting(tmp_path: Path) -> None:
     built = build.project(tmp_path)
     build.change(built.toml, "[storage]\n", '[storage]\noutputs = "gone"\n')

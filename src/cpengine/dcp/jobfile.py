@@ -18,6 +18,7 @@ from cpengine.dcp.values import Found, Setting
 from cpengine.errors import InputError, StorageError
 from cpengine.group_names import METADATA, UNFIT, Group, check_ids
 from cpengine.model import Job
+from cpengine.output_structure import check_places, dcp_place_of, fault_of, normal
 
 _PLACES = ("pipeline", "data_file", "input", "output")
 _SHARED = (*_PLACES, "output_structure")
@@ -70,7 +71,7 @@ def as_step(path: Path, step: str = "") -> Found:
         "groups": "batch" if job.batch_file else "csv",
         "input": job.input,
         "output": job.output,
-        "output_structure": job.output_structure,
+        "output_structure": normal(job.output_structure),
     }
     if job.batch_file:
         values |= {"batch_file": name, "batch_path": folder or "."}
@@ -140,6 +141,7 @@ def dump(jobs: Iterable[Job]) -> dict[str, str]:
         if shared not in groups:
             _check_places(dict(zip(_SHARED, shared, strict=True)), f"job {job.id}")
         _check_group(job.group, f"job {job.id}")
+        _check_place(job, f"job {job.id}")
         if job.whole_table:
             raise InputError(
                 f"job {job.id}: takes a whole table, and DCP knows groups alone: let "
@@ -205,7 +207,8 @@ def _paths(path: Path, data_files: list[str]) -> dict[str, Path]:
     }
 
 
-def _text(places: Mapping[str, str], metadata: Iterable[str]) -> str:
+def _text(places: dict[str, str], metadata: Iterable[str]) -> str:
+    places |= {"output_structure": normal(places["output_structure"])}
     head = {key: value for key, value in places.items() if value}
     lines = [f"  {json.dumps(key)}: {json.dumps(head[key])}," for key in head]
     groups = ",\n".join(f"    {json.dumps({'Metadata': text})}" for text in metadata)
@@ -299,6 +302,17 @@ def _check_group(group: Group, where: str) -> None:
             )
 
 
+def _check_place(job: Job, where: str) -> None:
+    """Refuse a job whose results DCP would put elsewhere."""
+    place = dcp_place_of(job.output_structure, job.group)
+    if place != job.place:
+        raise InputError(
+            f"{where}: output_structure: DCP replaces name after name and comes to "
+            f"{place}, not {job.place}: rename the column or value that has another's "
+            "name in it"
+        )
+
+
 def _check_groups(jobs: list[Job], path: str) -> None:
     """Refuse groups that do not go together."""
     first = jobs[0]
@@ -315,15 +329,15 @@ def _check_groups(jobs: list[Job], path: str) -> None:
             raise InputError(
                 f"{path}: group {number}: is group {same} again: remove it"
             )
-    structure = rest = first.output_structure
-    for key in sorted(keys, key=len, reverse=True):
-        rest = rest.replace(key, "")
-    if "Metadata_" in rest or structure.startswith("/") or ".." in structure.split("/"):
-        raise InputError(
-            f"{path}: output_structure: {structure!r} must stay below the "
-            f"output and name only {', '.join(sorted(keys))}"
-        )
+    structure = first.output_structure
+    if fault := fault_of(structure, keys):
+        names = ", ".join(sorted(keys))
+        raise InputError(f"{path}: output_structure: {fault}: name only {names}")
+    groups = [job.group for job in jobs]
     try:
-        check_ids([job.group for job in jobs], structure)
+        check_ids(groups)
+        check_places(groups, structure)
+        for job in jobs:
+            _check_place(job, f"job {job.id}")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -33,6 +33,8 @@ CURES: Mapping[FailureKind, str] = {
     FailureKind.INTERNAL: "this is a fault of cpengine: report it, with the traceback "
     "at the end of the log",
     FailureKind.CANCELLED: "run again for the rest",
+    FailureKind.UNKNOWN: "see what the version of cpengine that ran it says of it, or "
+    "run it again",
 }
 """What a user can do about each kind of failure."""
 

@@ -79,7 +79,7 @@ class Deriver:
     def _with_illum(self, base: Table) -> Table:
         output = self.step("illum").output
         present = {
-            plate: self.places.outputs.sizes(f"{output}/{plate}")
+            plate: self.places.outputs.sizes(posixpath.join(output, plate))
             for plate in set(plates(base)) - {""}
         }
         raise_any(_misnamed(base, present, self.places.outputs.url(output)))
@@ -88,7 +88,7 @@ class Deriver:
     def _as_in(self, table: Table, output: str, plate: str) -> str:
         """Write a place as the table writes its own: under DCP's mount, or locally."""
         paths = (image.path for image in table.image_columns if image.path)
-        key = f"{output}/{plate}"
+        key = posixpath.join(output, plate)
         if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
             return f"{BUCKET}/{key}"
         return self.places.outputs.url(key)

@@ -17,9 +17,10 @@ from cpengine import rules
 from cpengine.config import PlateSection
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.group_names import Group
+from cpengine.group_names import Group, check_ids
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
+from cpengine.output_structure import check_places, fault_of
 from cpengine.planning.job_list import JobList
 from cpengine.plates import PLATE, SHAPES, SITE, WELL, Part, row_name
 from cpengine.rules import Finding
@@ -210,20 +211,29 @@ def check_structure(step: Step) -> None:
     Raises
     ------
     InputError
-        It has a part that is `..`, begins with `/`, or keeps a `Metadata_` name.
+        It has a part that is `..`, begins with `/`, keeps a `Metadata_` name, or is
+        no folder at all.
     """
-    structure = rest = step.output_structure
-    for key in step.group:
-        rest = rest.replace(key, "")
-    leads_out = structure.startswith("/") or ".." in structure.split("/")
-    if leads_out or "Metadata_" in rest:
+    if fault := fault_of(step.output_structure, step.group):
         raise InputError(
             rules.OUTPUT_STRUCTURE.found(
                 f"steps.{step.name}.output_structure",
-                f"{structure!r} must stay below the output and name only groups",
+                fault,
                 f'name only {", ".join(step.group)}, or set output_structure = ""',
             )
         )
+
+
+def check_names(groups: Collection[Group], structure: str) -> None:
+    """Refuse groups whose jobs have one name or, unless they share it, one place.
+
+    Raises
+    ------
+    InputError
+        As `check_ids` and `check_places`.
+    """
+    check_ids(groups)
+    check_places(groups, structure)
 
 
 def check_dcp_done(step: Step, job: Job) -> None:

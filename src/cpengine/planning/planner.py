@@ -9,7 +9,7 @@ from functools import partial
 from cpengine import rules
 from cpengine.config.steps import LOAD_DATA, STEPS, WITH_ILLUM, Step
 from cpengine.errors import InputError
-from cpengine.group_names import Group, check_ids
+from cpengine.group_names import Group, metadata_of
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
@@ -24,6 +24,7 @@ from cpengine.planning.plan import (
     Derived,
     Plan,
     check_dcp_done,
+    check_names,
     check_part,
     check_structure,
     chosen,
@@ -122,7 +123,7 @@ class Planner:
                 "--site, or the plate layout"
             )
         try:
-            check_ids(list(jobs.groups), self.step.output_structure)
+            check_names(list(jobs.groups), self.step.output_structure)
         except InputError:
             _check_listed_once(files)
             raise
@@ -269,7 +270,7 @@ class Planner:
                 rules.LAYOUT_NONE.found(
                     table.path,
                     f"has none of the plate layout's groups, such as "
-                    f"{_shown(absent[0])}; it has {_shown(found[0])}",
+                    f"{metadata_of(absent[0])}; it has {metadata_of(found[0])}",
                     "change [plate] or use groups = 'csv'",
                 )
             )
@@ -280,7 +281,7 @@ class Planner:
                         f"plate {', '.join(plates)}",
                         f"{len(absent)} of {len(wanted)} groups of the layout are not "
                         f"in {table.path} and are left out (first: "
-                        f"{_shown(absent[0])})",
+                        f"{metadata_of(absent[0])})",
                         "exclude their wells, or add their rows",
                     )
                 ]
@@ -378,6 +379,8 @@ class Planner:
         remaining = self._without_flagged(
             sheet, chosen(groups, self.part.read_as(values))
         )
+        if len(remaining) < len(groups):  # those of other runs have names, too
+            check_names(groups, step.output_structure)
         make = partial(
             Job,
             step=step.name,
@@ -495,11 +498,7 @@ def _check_listed_once(files: Sequence[FileJobs]) -> None:
                 raise InputError(
                     rules.GROUP_NAMES.found(
                         key,
-                        f"lists {_shown(group)}, as {listed[group]} does",
+                        f"lists {metadata_of(group)}, as {listed[group]} does",
                         "keep the rows of a group in one table",
                     )
                 )
-
-
-def _shown(group: Group) -> str:
-    return ",".join(f"{key}={value}" for key, value in group)

@@ -72,7 +72,7 @@ class ResolvedProject:
         """Where the steps put their results."""
         built_in = (self.layout.output(kind.output) for kind in STEPS.values())
         changed = (step.output for step in self.file.steps.values() if step.output)
-        return tuple(dict.fromkeys([*built_in, *changed]))
+        return tuple(dict.fromkeys(key.rstrip("/") for key in (*built_in, *changed)))
 
     def _place(self, place: str) -> str:
         """A folder or address of the project file."""

@@ -100,7 +100,7 @@ class Check:
         # What is not made yet is looked for where the other images are.
         roots = (places.outputs, places.images)
         keys = [self.project.step(name).output for name in self.before]
-        made = [root.url(key) for root in roots for key in keys]
+        made = [root.url(key.rstrip("/")) for root in roots for key in keys]
         yield from image_checks.findings(self.project.places, table, rows, made)
 
     def _modules(

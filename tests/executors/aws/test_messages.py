@@ -118,6 +118,24 @@ def test_reading_gives_a_job_for_each_form_of_metadata() -> None:
     assert (job.group, attempt) == (JOB.group, 1)
 
 
+def test_what_dcps_own_client_sends_goes_where_dcp_puts_it_or_is_refused() -> None:
+    message = JOB.to_message() | {"output": "out/", "output_structure": "x//y/./"}
+    job, _ = read(json.dumps(message))
+    assert job.destination == "out/x/y"
+    assert job.to_message()["output_structure"] == "x/y"
+    plate = {"Metadata_Plate": "Metadata_Well", "Metadata_Well": "A01"}
+    structure = {"output_structure": "Metadata_Plate/Metadata_Well"}
+    for wrong in ({"Metadata": plate} | structure, {"output_structure": "./"}):
+        with pytest.raises(InputError, match="message with output_structure"):
+            read(json.dumps(message | wrong))
+
+
+@pytest.mark.parametrize("group", ["A", [["A"]], [["A", 1]], [["A", "1", "2"]], {}])
+def test_pairs_of_another_form_are_refused(group: Any) -> None:
+    with pytest.raises(InputError, match="with group that is no list of pairs"):
+        read(json.dumps(JOB.to_json() | {"group": group}))
+
+
 @pytest.mark.parametrize(
     "changes", [{"image_base": ["a"]}, {"whole_table": "false"}, {"whole_table": 1}]
 )
@@ -131,6 +149,16 @@ def test_keys_of_other_types_are_refused(changes: dict[str, Any]) -> None:
     [
         ({"group": (("Metadata_Plate", "A 1"),)}, "has a blank, at which DCP's own"),
         ({"whole_table": True}, "takes a whole table, and DCP's own worker knows"),
+        (
+            {"group": (("Metadata_Plate", "Metadata_Well"), ("Metadata_Well", "A"))}
+            | {"output_structure": "Metadata_Plate/Metadata_Well"},
+            "in which DCP's own worker would find other names: use worker = 'cp",
+        ),
+        (
+            {"group": (("Metadata_Site", "1"), ("Metadata_SiteName", "x"))}
+            | {"output_structure": "Metadata_Site-Metadata_SiteName"},
+            "in which DCP's own worker would find other names: use worker = 'cp",
+        ),
     ],
 )
 def test_what_the_worker_of_dcp_cannot_do_is_not_sent_to_it(

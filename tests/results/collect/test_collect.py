@@ -155,6 +155,27 @@ def test_another_step_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert list(screen.project.places.outputs.sizes(folder)) == ["P1_Image.parquet"]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'output_structure = "Metadata_Plate//Metadata_Well-Metadata_Site/"',
+        'output_structure = "./Metadata_Plate/./Metadata_Well/Metadata_Site/."',
+        'output = "results/"',
+        'output = "./some//results"\n'
+        'output_structure = "x/Metadata_Plate-Metadata_Well-Metadata_Site/"',
+    ],
+)
+def test_slashes_too_many_and_points_hide_no_results(
+    tmp_path: Path, settings: str
+) -> None:
+    built = build.project(tmp_path, toml=f"[steps.analysis]\n{settings}\n")
+    screen = Screen(built.project(), tmp_path)
+    all_done(screen)
+    ledger = screen.project.ledger(screen.project.step("analysis"))
+    assert ledger.damaged(screen.jobs.values()) == []
+    assert screen.collect().files[""].rows == 12
+
+
 # Columns and types
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from cpengine.errors import InputError
 from cpengine.group_names import UNFIT
 from cpengine.model import Job
+from cpengine.output_structure import dcp_place_of
 
 MOST_BYTES = 262_144
 """What SQS takes at the most."""
@@ -42,16 +43,8 @@ def body(job: Job, attempt: int = 1, *, plain: bool = False) -> str:
     InputError
         It is larger than SQS takes, or our worker would not take it.
     """
-    if plain and " " in job.metadata:
-        raise InputError(
-            f"{job.step} {job.id}: has a blank, at which DCP's own worker breaks its "
-            "command line: use worker = 'cpengine'"
-        )
-    if plain and job.whole_table:
-        raise InputError(
-            f"{job.step} {job.id}: takes a whole table, and DCP's own worker knows "
-            "groups alone: use worker = 'cpengine'"
-        )
+    if plain:
+        _check_plain(job)
     data = job.to_message() if plain else job.to_json() | {"attempt": attempt}
     text = json.dumps(data)
     if len(text.encode()) > MOST_BYTES:
@@ -61,6 +54,19 @@ def body(job: Job, attempt: int = 1, *, plain: bool = False) -> str:
         )
     read(text)
     return text
+
+
+def _check_plain(job: Job) -> None:
+    """Refuse a job that DCP's own worker would not run as we do."""
+    why = ""
+    if " " in job.metadata:
+        why = "has a blank, at which DCP's own worker breaks its command line"
+    elif job.whole_table:
+        why = "takes a whole table, and DCP's own worker knows groups alone"
+    elif dcp_place_of(job.output_structure, job.group) != job.place:
+        why = "has names or values in which DCP's own worker would find other names"
+    if why:
+        raise InputError(f"{job.step} {job.id}: {why}: use worker = 'cpengine'")
 
 
 def read(text: str) -> tuple[Job, int]:
@@ -88,7 +94,9 @@ def read(text: str) -> tuple[Job, int]:
                 f"message with {name} {place[:80]!r}: name a place below the bucket"
             )
     structure = job.output_structure
-    if _BAD_PLACE.search(structure) or not _STRUCTURE.fullmatch(structure):
+    bad = _BAD_PLACE.search(structure) or not _STRUCTURE.fullmatch(structure)
+    elsewhere = dcp_place_of(structure, job.group) != job.place and not job.ledger
+    if bad or elsewhere or (structure and not job.place):
         raise InputError(f"message with output_structure {structure[:80]!r}: change it")
     return job, int(data.get("attempt", 1))
 
@@ -114,6 +122,18 @@ def _check_types(data: Mapping[str, Any]) -> None:
         raise InputError("message with earlier that is no list of names: change it")
     if not isinstance(data.get("Metadata", ""), str | dict):
         raise InputError("message with Metadata of no known form: write it as K=V,K=V")
+    pairs = data.get("group", [])
+    if not (isinstance(pairs, list) and all(map(_is_pair, pairs))):
+        raise InputError("message with group that is no list of pairs: send it again")
+
+
+def _is_pair(pair: object) -> bool:
+    """Whether something is a column's name and a value."""
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and all(isinstance(text, str) for text in pair)
+    )
 
 
 def _check_group(job: Job) -> None:
