@@ -1,6 +1,7 @@
-"""Jobs and outcomes as JSON and back, those of other versions included."""
+"""Jobs and outcomes as JSON and back, those of DCP and other versions included."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,8 @@ JOBS = st.builds(
     image_base=st.none() | TEXT,
     earlier=st.lists(TEXT, max_size=3).map(tuple),
 )
+GROUP = (("Metadata_Plate", "P1"), ("Metadata_Well", "A01"), ("Metadata_Site", "1"))
+JOB = Job("analysis", GROUP, "a.cppipe", "f.csv", "rules", "out")
 
 
 def back(job: Job) -> Job:
@@ -97,3 +100,61 @@ def test_a_kind_of_failure_that_is_not_known_is_a_failure(
     assert next_try(replace(outcome, versions={"cellprofiler": "4"}), 1) is None
     (cause,) = causes([outcome])
     assert cause.cure
+
+
+# Messages
+
+
+MESSAGE = {
+    "Metadata": "Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=1",
+    "pipeline": "a.cppipe",
+    "output": "out",
+    "input": "rules",
+    "data_file": "f.csv",
+}
+
+
+@pytest.mark.parametrize("structure", [{}, {"output_structure": ""}])
+@pytest.mark.parametrize("metadata", [MESSAGE["Metadata"], dict(GROUP)])
+def test_message_of_dcp_is_a_job(metadata: object, structure: dict[str, str]) -> None:
+    job = Job.from_json(MESSAGE | {"Metadata": metadata} | structure)
+    assert job == replace(JOB, step="")
+
+
+@pytest.mark.parametrize("metadata", [MESSAGE["Metadata"], dict(GROUP)])
+def test_message_with_a_structure_is_a_job(metadata: object) -> None:
+    structure = {"output_structure": "Metadata_Plate"}
+    job = Job.from_json(MESSAGE | {"Metadata": metadata} | structure)
+    assert job.to_message() == MESSAGE | structure
+
+
+def test_keys_that_only_others_read_are_ignored() -> None:
+    assert Job.from_json(MESSAGE | {"_comment": "x"}) == replace(JOB, step="")
+
+
+def test_numbers_in_a_metadata_dictionary_become_text() -> None:
+    job = Job.from_json(MESSAGE | {"Metadata": {"Metadata_Site": 1}})
+    assert job.group == (("Metadata_Site", "1"),)
+
+
+@pytest.mark.parametrize("missing", MESSAGE)
+def test_message_without_a_required_key_is_refused(missing: str) -> None:
+    message = {key: value for key, value in MESSAGE.items() if key != missing}
+    with pytest.raises(InputError, match=f"^job without {missing}: add the key$"):
+        Job.from_json(message)
+
+
+@pytest.mark.parametrize("metadata", ["", "P1", "Metadata_Plate=P1,A01"])
+def test_metadata_that_is_no_list_of_pairs_is_refused(metadata: str) -> None:
+    with pytest.raises(InputError, match="write it as K=V,K=V"):
+        Job.from_json(MESSAGE | {"Metadata": metadata})
+
+
+names = st.text("abcXYZ09_-.", min_size=1)
+groups = st.dictionaries(names.map("Metadata_{}".format), names, min_size=1)
+
+
+@given(groups, st.sampled_from(["", "Metadata_Plate", "Metadata_Plate/x"]))
+def test_job_comes_back_from_its_message(group: Mapping[str, str], place: str) -> None:
+    job = replace(JOB, step="", group=tuple(group.items()), output_structure=place)
+    assert Job.from_json(job.to_message()) == job

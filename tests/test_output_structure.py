@@ -51,7 +51,7 @@ def test_a_plate_that_is_called_as_a_column_keeps_its_name() -> None:
     assert dcp_place_of(structure, plate) == "A01/A01"
 
 
-def test_a_column_whose_name_begins_anothers_is_told_from_it() -> None:
+def test_a_column_whose_name_begins_anothers_is_another_one() -> None:
     pairs = (("Metadata_Site", "1"), ("Metadata_SiteName", "x"))
     structure = "Metadata_Site-Metadata_SiteName"
     for order in (pairs, pairs[::-1]):

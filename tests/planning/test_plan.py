@@ -1,18 +1,12 @@
-"""Plans: fingerprints, parts, names of jobs, layouts, and messages of DCP."""
+"""Plans: fingerprints, parts, layouts and batch files."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cpengine.config.steps import BY_WELL
 from cpengine.errors import InputError
-from cpengine.group_names import check_ids
 from cpengine.inputs.pipeline import parse
 from cpengine.model import Job
 from cpengine.planning.fingerprint import changed, of_image_sets, of_pipeline
@@ -360,71 +354,9 @@ def test_plates_of_the_project_file_set_their_order(tmp_path: Path) -> None:
     assert [job.id[:2] for job in plan(built).jobs] == ["P3", "P3", "P1", "P1"]
 
 
-def test_two_groups_of_one_name_are_refused() -> None:
-    values = [("P", "1-A"), ("P-1", "A")]
-    groups = [tuple(zip(BY_WELL, pair, strict=True)) for pair in values]
-    with pytest.raises(InputError, match="two groups are both named P-1-A: use values"):
-        check_ids(groups)
-
-
-STRUCTURE = "Metadata_Plate/Metadata_WellMetadata_Site"
-TWO_IN_ONE = re.escape(
-    f"output_structure: '{STRUCTURE}' gives P1-A1-11 and P1-A11-1 one folder, P1/A111"
-)
-
-
-@pytest.mark.parametrize("wanted", [Part(), part(wells="A1"), part(wells="A11")])
-def test_two_jobs_of_one_place_are_refused_also_where_a_run_has_but_one(
-    tmp_path: Path, wanted: Part
-) -> None:
-    toml = f'[steps.analysis]\noutput_structure = "{STRUCTURE}"\n'
-    built = build.project(tmp_path, wells=["A1", "A11"], sites=["1", "11"], toml=toml)
-    with pytest.raises(InputError, match=TWO_IN_ONE):
-        plan(built, wanted)
-
-
-def test_two_jobs_of_one_name_are_refused_where_a_run_has_but_one(
-    tmp_path: Path,
-) -> None:
-    built = build.project(tmp_path, wells=["A", "A-1"], sites=["1", "1-1"])
-    with pytest.raises(InputError, match="two groups are both named P1-A-1-1"):
-        plan(built, part(wells="A"))
-
-
-def test_jobs_of_one_place_that_the_layout_leaves_out_are_no_matter(
-    tmp_path: Path,
-) -> None:
-    toml = LAYOUT + f'output_structure = "{STRUCTURE}"\n[plate]\nwells = ["A1"]\n'
-    toml += "sites = [1, 11]\n"
-    built = build.project(tmp_path, wells=["A1", "A11"], sites=["1", "11"], toml=toml)
-    assert [job.place for job in plan(built).jobs] == ["P1/A11", "P1/A111"]
-
-
-def test_a_plate_that_is_called_as_a_column_has_a_folder_of_that_name(
-    tmp_path: Path,
-) -> None:
-    built = build.project(tmp_path, plates=["Metadata_Well", "A01"], sites=["1"])
-    places = [job.place for job in plan(built).jobs]
-    assert places == [
-        f"{plate}/analysis/{plate}-{well}-1"
-        for plate in ("A01", "Metadata_Well")
-        for well in ("A01", "A02")
-    ]
-
-
 def test_of_values_that_differ_in_zeros_the_first_is_hinted_at() -> None:
     assert suggestion("A1", ["00A1", "0A1"]) == ": did you mean 00A1?"
     assert suggestion("A2", ["00A1", "0A1"]) == ": it has 00A1, 0A1"
-
-
-@pytest.mark.parametrize("value", ["x" * 151, "é" * 76])
-def test_name_too_long_for_a_folder_is_refused(value: str) -> None:
-    with pytest.raises(InputError, match=r"has a name longer than 150 bytes: shorten"):
-        check_ids([(("Metadata_Plate", value),)])
-
-
-def test_longest_name_is_taken() -> None:
-    check_ids([(("Metadata_Plate", "x" * 150),)])
 
 
 def test_plan_counts_jobs_and_image_sets_of_each_plate(tmp_path: Path) -> None:
@@ -539,117 +471,6 @@ def test_batch_file_that_groups_otherwise_is_refused(built: Built) -> None:
         f"{path}: groups by Metadata_Plate, Metadata_Well, the step by "
         "Metadata_Plate, Metadata_Well, Metadata_Site: remove the step's `group`"
     )
-
-
-# Messages
-
-
-MESSAGE = {
-    "Metadata": "Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=1",
-    "pipeline": "a.cppipe",
-    "output": "out",
-    "input": "rules",
-    "data_file": "f.csv",
-}
-
-
-@pytest.mark.parametrize("structure", [{}, {"output_structure": ""}])
-@pytest.mark.parametrize("metadata", [MESSAGE["Metadata"], dict(GROUP)])
-def test_message_of_dcp_is_a_job(metadata: object, structure: dict[str, str]) -> None:
-    job = Job.from_json(MESSAGE | {"Metadata": metadata} | structure)
-    assert job == replace(JOB, step="")
-
-
-@pytest.mark.parametrize("metadata", [MESSAGE["Metadata"], dict(GROUP)])
-def test_message_with_a_structure_is_a_job(metadata: object) -> None:
-    structure = {"output_structure": "Metadata_Plate"}
-    job = Job.from_json(MESSAGE | {"Metadata": metadata} | structure)
-    assert job.to_message() == MESSAGE | structure
-
-
-def test_keys_that_only_others_read_are_ignored() -> None:
-    assert Job.from_json(MESSAGE | {"_comment": "x"}) == replace(JOB, step="")
-
-
-def test_numbers_in_a_metadata_dictionary_become_text() -> None:
-    job = Job.from_json(MESSAGE | {"Metadata": {"Metadata_Site": 1}})
-    assert job.group == (("Metadata_Site", "1"),)
-
-
-@pytest.mark.parametrize("missing", MESSAGE)
-def test_message_without_a_required_key_is_refused(missing: str) -> None:
-    message = {key: value for key, value in MESSAGE.items() if key != missing}
-    with pytest.raises(InputError, match=f"^job without {missing}: add the key$"):
-        Job.from_json(message)
-
-
-@pytest.mark.parametrize("metadata", ["", "P1", "Metadata_Plate=P1,A01"])
-def test_metadata_that_is_no_list_of_pairs_is_refused(metadata: str) -> None:
-    with pytest.raises(InputError, match="write it as K=V,K=V"):
-        Job.from_json(MESSAGE | {"Metadata": metadata})
-
-
-names = st.text("abcXYZ09_-.", min_size=1)
-groups = st.dictionaries(names.map("Metadata_{}".format), names, min_size=1)
-
-
-@given(groups, st.sampled_from(["", "Metadata_Plate", "Metadata_Plate/x"]))
-def test_job_comes_back_from_its_message(group: Mapping[str, str], place: str) -> None:
-    job = replace(JOB, step="", group=tuple(group.items()), output_structure=place)
-    assert Job.from_json(job.to_message()) == job
-
-
-@given(groups, names, st.none() | st.floats(1, 9))
-def test_job_comes_back_from_its_json(
-    group: Mapping[str, str], text: str, timeout: float | None
-) -> None:
-    own: dict[str, Any] = {"ledger": text, "fingerprint": text, "plugins": text}
-    job = replace(JOB, group=tuple(group.items()), timeout_s=timeout, **own)
-    job = replace(job, image_sets=3, earlier=(text,))
-    assert Job.from_json(job.to_json()) == job
-
-
-@pytest.mark.parametrize(
-    ("structure", "place"),
-    [
-        ("", "P1-A01-1"),
-        ("Metadata_Plate", "P1"),
-        ("Metadata_Plate/Metadata_Well-Metadata_Site", "P1/A01-1"),
-        ("Metadata_Plate/analysis/Metadata_Plate-Metadata_Well", "P1/analysis/P1-A01"),
-        ("fixed", "fixed"),
-    ],
-)
-def test_place_is_the_structure_with_values_for_names(
-    structure: str, place: str
-) -> None:
-    job = replace(JOB, output_structure=structure)
-    assert (job.place, job.destination) == (place, f"out/{place}")
-
-
-@pytest.mark.parametrize(
-    ("structure", "shares"),
-    [
-        ("", False),
-        ("Metadata_Plate", True),
-        ("Metadata_Plate/Metadata_Well", True),
-        ("Metadata_Plate-Metadata_Well-Metadata_Site", False),
-    ],
-)
-def test_place_is_shared_where_the_structure_is_coarser(
-    structure: str, shares: bool
-) -> None:
-    assert replace(JOB, output_structure=structure).shares_place is shares
-
-
-@pytest.mark.parametrize(
-    "structure", ["../Metadata_Plate", "/Metadata_Plate", "Metadata_Batch", "./"]
-)
-def test_structure_that_leads_out_or_names_no_key_is_refused(
-    structure: str, built: Built
-) -> None:
-    settings(f'[steps.analysis]\noutput_structure = "{structure}"\n')(built)
-    with pytest.raises(InputError, match=r"steps.analysis.output_structure: .* must"):
-        plan(built)
 
 
 def test_fingerprint_changes_with_the_output(built: Built) -> None:
