@@ -75,6 +75,25 @@ def test_failed_jobs_come_with_class_module_error_log_and_cure(ran: Built) -> No
     assert Path(failure["failure"]["log"]).is_file()
 
 
+def test_a_failure_of_a_kind_that_only_another_version_knows_hides_nothing(
+    ran: Built,
+) -> None:
+    (marker,) = ran.root.rglob("*.failed-cellprofiler")
+    text = marker.read_text().replace('"kind": "cellprofiler"', '"kind": "meteorite"')
+    assert '"kind": "meteorite"' in text
+    marker.unlink()
+    marker.with_suffix(".failed-meteorite").write_text(text)
+    assert counts(ran) == {"done": 3, "failed": 1, "stale": 0, "left": 0}
+    assert "1 job failed: meteorite (see" in call("status", "-C", ran.root).stdout
+    shown = call("status", "-C", ran.root, "--failed").stdout
+    assert "P1-A01-2  unknown in Crop: meteorite: ValueError: no such thing" in shown
+    for command in (["report", "analysis"], ["plan", "analysis"], ["attach"]):
+        assert call(*command, "-C", ran.root).exit_code in (0, 1)
+    faults(ran, {})
+    assert call("run", "analysis", "-C", ran.root, "--only", "failed").exit_code == 0
+    assert counts(ran)["done"] == 4
+
+
 def test_what_would_stop_a_run_does_not_hide_what_is_done(ran: Built) -> None:
     change(ran.csv, "A02_1.tif", "A01_1.tif")
     change(ran.pipeline, "Default Output Folder|", "Elsewhere...|/data")
