@@ -1,6 +1,7 @@
 """Looking back: status, logs, why jobs would run, and the record of runs."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +113,74 @@ def test_a_changed_pipeline_makes_done_jobs_stale_and_says_so(ran: Built) -> Non
     assert "analysis: 3 jobs stale: the pipeline changed since it was done" in shown
 
 
+OUTPUTS = "projects/proj/workspace/analysis/B1/P1/analysis"
+
+
 def test_done_files_that_are_gone_are_found_by_verify(ran: Built) -> None:
     assert call("status", "-C", ran.root, "--verify").exit_code == 0
-    outputs = ran.root / "projects/proj/workspace/analysis/B1/P1/analysis"
-    (outputs / "P1-A01-1/Image.csv").unlink()
-    (outputs / "P1-A02-1/Image.csv").write_text("cut")
+    (ran.root / OUTPUTS / "P1-A02-1/Image.csv").unlink()
+    (ran.root / OUTPUTS / "P1-A02-2/Image.csv").write_text("cut")
     result = call("status", "-C", ran.root, "--verify")
     assert result.exit_code == 1
-    assert "P1-A01-1  is done, but " in result.stdout
-    assert "P1-A01-1/Image.csv is gone: run it again with --force" in result.stdout
-    assert "P1-A02-1/Image.csv has 3 of " in result.stdout
+    assert "P1-A02-1  is done, but " in result.stdout
+    assert "P1-A02-1/Image.csv is gone\n" in result.stdout
+    assert "P1-A02-2/Image.csv has 3 of " in result.stdout
+
+
+def test_the_cure_of_verify_runs_the_damaged_jobs_and_no_others(ran: Built) -> None:
+    for job in ("P1-A02-1", "P1-A02-2"):
+        (ran.root / OUTPUTS / job / "Image.csv").unlink()
+    shown = call("status", "-C", ran.root, "--verify").stdout
+    cure = "cpengine run analysis --plate P1 --well A02 --site 1,2 --force"
+    assert f"analysis: 2 jobs without all files, what to do:\n  {cure}\n" in shown
+    faults(ran, {})
+    result = call(*cure.split()[1:], "-C", ran.root)
+    assert "analysis: 2 of 2 jobs done" in result.stdout
+    assert call("status", "-C", ran.root, "--verify").exit_code == 0
+
+
+def test_done_jobs_whose_folders_are_gone_are_missing_and_run_again(
+    ran: Built,
+) -> None:
+    shutil.rmtree(ran.root / OUTPUTS / "P1-A01-1")
+    faults(ran, {})
+    assert explained(ran)["P1-A01-1"] == (
+        "runs, missing: it was done, but its folder is gone"
+    )
+    result = call("run", "analysis", "-C", ran.root)
+    assert "analysis: 2 of 2 jobs done, 2 done before" in result.stdout
+    assert (ran.root / OUTPUTS / "P1-A01-1/Image.csv").is_file()
+    assert set(explained(ran).values()) == {"no, done: done, and nothing has changed"}
+
+
+def test_only_missing_jobs_run_again(ran: Built) -> None:
+    shutil.rmtree(ran.root / OUTPUTS / "P1-A01-1")
+    faults(ran, {})
+    result = call("run", "analysis", "-C", ran.root, "--only", "missing")
+    assert "analysis: 1 of 1 job done, 2 done before" in result.stdout
+    assert counts(ran) == {"done": 3, "failed": 1, "stale": 0, "left": 0}
+
+
+def test_results_that_were_all_removed_are_all_missing(ran: Built) -> None:
+    shutil.rmtree(ran.root / "projects/proj/workspace/analysis")
+    result = call("status", "-C", ran.root, "--verify")
+    assert result.exit_code == 1
+    assert f"P1-A02-2  is done, but its folder {ran.root / OUTPUTS}" in result.stdout
+    cure = "cpengine run analysis --only missing"
+    assert f"analysis: 3 jobs missing, what to do:\n  {cure}\n" in result.stdout
+    found = json.loads(call("status", "-C", ran.root, "--verify", "--json").stdout)
+    (step,) = found["steps"]
+    assert (step["done"], step["missing"], step["failed"]) == (0, 3, 1)
+    assert [entry["job"] for entry in step["damaged"]] == [
+        *("P1-A01-1", "P1-A02-1", "P1-A02-2")
+    ]
+
+
+def test_missing_jobs_are_not_counted_without_verify(ran: Built) -> None:
+    shutil.rmtree(ran.root / OUTPUTS)
+    assert "missing" not in call("status", "-C", ran.root).stdout
+    step = status(ran)
+    assert (step["done"], step["missing"]) == (3, None)
 
 
 def test_watch_ends_when_nothing_is_left(ran: Built) -> None:

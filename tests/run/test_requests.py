@@ -22,13 +22,17 @@ ROWS = "ABCDEFGHIJKLMNOP"
 @pytest.fixture
 def large(s3: S3Server, bucket: str, tmp_path: Path) -> Project:
     """29 plates of 384 wells with 9 sites: 100,224 jobs. The images are not there."""
+    return screen(PLATES, s3, bucket, tmp_path)
+
+
+def screen(plates: int, s3: S3Server, bucket: str, tmp_path: Path) -> Project:
     wells = [f"{row}{column:02d}" for row in ROWS for column in range(1, 25)]
     sites = [str(site) for site in range(1, SITES + 1)]
     (tmp_path / "few").mkdir()
     built = build.project(tmp_path / "few", plates=["P0"])
     s3.upload(bucket, built.root / "projects", "projects/")
     base = built.csv.parent.parent.relative_to(built.root)
-    for number in range(PLATES):
+    for number in range(plates):
         rows = build.image_sets(f"P{number}", f"{build.MOUNT}/i", wells, sites)
         key = f"{base}/P{number}/{built.csv.name}"
         s3.put(bucket, key, build.csv_text(rows).encode())
@@ -70,6 +74,7 @@ def test_what_is_left_of_100_000_jobs_takes_lists_alone(
         JobState.DONE: sum("0-0-0-0" not in n and n.endswith(".done") for n in names),
         JobState.FAILED: sum(n.endswith(".failed-crash") for n in names),
         JobState.STALE: sum("~0-0-0-0~" in n for n in names),
+        JobState.MISSING: 0,
         JobState.LEFT: JOBS - len(names),
     }
     print(f"\nplanning {JOBS} jobs: {dict(planning)}; what is left: {dict(asking)}")
@@ -78,6 +83,33 @@ def test_what_is_left_of_100_000_jobs_takes_lists_alone(
     assert planning["get"] == PLATES + 1
     assert planning["put"] == planning["delete"] == 0
     assert planning["list"] + planning["head"] <= 3 * (PLATES + 1)
+
+
+def test_whether_results_are_there_takes_a_list_for_a_thousand_folders(
+    s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    plates = 3
+    project = screen(plates, s3, bucket, tmp_path)
+    plan = project.plan("analysis", cellprofiler=VERSION)
+    done = list(plan.jobs)
+    names = [
+        str(Marker(job.id, job.fingerprint, VERSION, JobState.DONE)) for job in done
+    ]
+    s3.fill(bucket, names, prefix=f"{plan.step.ledger}/markers/")
+    removed = {job.id for job in done[::1000]}
+    there = [f"{job.destination}/Image.csv" for job in done if job.id not in removed]
+    s3.fill(bucket, there)
+
+    s3.reset_counts()
+    standings = project.ledger(plan.step).standings(plan.jobs, VERSION, folders=True)
+    asking = s3.counts()
+
+    missing = {s.job.id for s in standings if s.state is JobState.MISSING}
+    assert missing == removed
+    print(f"\nwhether {len(done)} jobs have their folders: {dict(asking)}")
+    a_plate = -(-WELLS * SITES // 1000)
+    assert set(asking) == {"list"}
+    assert asking["list"] <= -(-len(names) // 1000) + plates * a_plate
 
 
 @pytest.fixture

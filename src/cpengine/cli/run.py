@@ -51,7 +51,7 @@ from cpengine.wording import counted
 
 _MOST_REPORTED = 20_000
 """Jobs of a step whose page is made without being asked for: it opens each marker."""
-Only = Literal["failed", "stale", "left"]
+Only = Literal["failed", "stale", "missing", "left"]
 
 
 Unchecked = Annotated[

@@ -1,9 +1,10 @@
 """The commands that look back: `status` and `logs`."""
 
 import contextlib
+import shlex
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,7 +36,7 @@ from cpengine.executors.retry import causes
 from cpengine.ledger import ledger, run_record
 from cpengine.ledger.standing import JobState, summary
 from cpengine.model import Job, Outcome
-from cpengine.planning.plan import plate_of, suggestion
+from cpengine.planning.plan import options_of, plate_of, suggestion
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps, Todo
@@ -51,8 +52,10 @@ class _Status:
     """The record of its last run."""
     failed: Sequence[Outcome] = ()
     """What the markers of its failed jobs hold, if they were opened."""
+    verified: bool = False
+    """Whether folders and files of done jobs were looked at."""
     damaged: Sequence[tuple[Job, str]] = ()
-    """Done jobs whose files are not as recorded, if that was looked at."""
+    """Done jobs whose files are not as recorded, and what is wrong."""
 
     @property
     def step(self) -> str:
@@ -67,6 +70,7 @@ class _Status:
             "step": self.step,
             "jobs": len(self.todo.standings),
             **self.counts,
+            **({} if self.verified else {JobState.MISSING.value: None}),
             "run": self.run,
             "failures": [outcome.to_json() for outcome in self.failed],
             "damaged": [{"job": job.id, "what": what} for job, what in self.damaged],
@@ -88,7 +92,8 @@ def status(
     verify: Annotated[
         bool,
         typer.Option(
-            "--verify", help="Check that the files of done jobs are there and whole."
+            "--verify",
+            help="Check that folders and files of done jobs are there and whole.",
         ),
     ] = False,
     watch: Annotated[
@@ -99,7 +104,7 @@ def status(
     ] = 10,
     as_json: Json = False,
 ) -> None:
-    """Show what is done, failed, stale and left, from the ledger alone."""
+    """Show what is done, failed, stale and left, by the ledger."""
     project = Project.load(folder)
     names = steps or steps_that_ran(project)
     part = part_of(plate, well, site)
@@ -126,7 +131,14 @@ class _StatusPoll:
 
     def __call__(self) -> list[_Status]:
         version = version_or_none(self.project)
-        steps = Steps(self.project, self.names, self.part, version, unchecked=True)
+        steps = Steps(
+            self.project,
+            self.names,
+            self.part,
+            version,
+            unchecked=True,
+            folders=self.verify,
+        )
         return [self._status_of(steps.plan(name)) for name in self.names]
 
     def _status_of(self, todo: Todo) -> _Status:
@@ -138,13 +150,26 @@ class _StatusPoll:
             for name in standing.job.earlier
             if f".{JobState.FAILED}" in name
         ]
-        jobs = [standing.job for standing in todo.standings]
         return _Status(
             todo,
             run_record.last_run(step_ledger),
             step_ledger.outcomes(markers) if self.failed else (),
-            step_ledger.damaged(jobs) if self.verify else (),
+            self.verify,
+            list(_found_damaged(step_ledger, todo)) if self.verify else (),
         )
+
+
+def _found_damaged(step_ledger: ledger.Ledger, todo: Todo) -> Iterator[tuple[Job, str]]:
+    """Jobs whose folder is gone, then those that lack files."""
+    url = step_ledger.storage.url
+    remaining = []
+    for standing in todo.standings:
+        job = standing.job
+        if standing.state is JobState.MISSING:
+            yield job, f"its folder {url(job.destination)} is gone"
+        else:
+            remaining.append(job)
+    yield from step_ledger.damaged(remaining)
 
 
 def steps_that_ran(project: Project) -> list[str]:
@@ -184,11 +209,12 @@ def _watched(poll: _StatusPoll, every: float) -> list[_Status]:
 
 
 def _left(status: _Status) -> int:
-    return status.counts[JobState.LEFT] + status.counts[JobState.STALE]
+    to_run = (JobState.LEFT, JobState.STALE, JobState.MISSING)
+    return sum(status.counts[state] for state in to_run)
 
 
 def _line(status: _Status) -> str:
-    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items())
+    counts = ", ".join(f"{status.counts[s]} {s}" for s in _states_of([status]))
     return f"{status.step}: {counted(len(status.todo.standings), 'job')}: {counts}"
 
 
@@ -201,9 +227,16 @@ def _show(found: Sequence[_Status]) -> None:
             print_out(line)
 
 
+def _states_of(found: Sequence[_Status]) -> list[JobState]:
+    """The states to show; missing ones are known only where they were looked for."""
+    verified = any(status.verified for status in found)
+    return [s for s in JobState if verified or s is not JobState.MISSING]
+
+
 def _picture(found: Sequence[_Status]) -> RenderableType:
+    states = _states_of(found)
     table = Table("step", "plate")
-    for name in ("jobs", *JobState):
+    for name in ("jobs", *states):
         table.add_column(name, justify="right")
     for status in found:
         by_plate: dict[str, Counter[JobState]] = {}
@@ -211,7 +244,7 @@ def _picture(found: Sequence[_Status]) -> RenderableType:
             plate = plate_of(standing.job)
             by_plate.setdefault(plate, Counter())[standing.state] += 1
         for plate, counts in by_plate.items():
-            numbers = (counts.total(), *(counts[state] for state in JobState))
+            numbers = (counts.total(), *(counts[state] for state in states))
             table.add_row(status.step, plate, *map(str, numbers))
     runs = [
         Text(f"{status.step}: {describe_run(status.run)}")
@@ -259,7 +292,26 @@ def _failed(status: _Status) -> Iterator[str]:
 
 def _damaged(status: _Status) -> Iterator[str]:
     for job, what in status.damaged:
-        yield f"{job.id}  is done, but {what}: run it again with --force"
+        yield f"{job.id}  is done, but {what}"
+    if missing := status.counts[JobState.MISSING]:
+        yield f"{status.step}: {counted(missing, 'job')} missing, what to do:"
+        yield f"  cpengine run {status.step} --only {JobState.MISSING}"
+    if len(status.damaged) > missing:
+        more = counted(len(status.damaged) - missing, "job")
+        yield f"{status.step}: {more} without all files, what to do:"
+        for command in _again(status.step, status.damaged[missing:]):
+            yield f"  {command}"
+
+
+def _again(step: str, damaged: Iterable[tuple[Job, str]]) -> Iterator[str]:
+    """The commands that run jobs again, and no others of plates, wells and sites."""
+    chosen: dict[tuple[str, ...], dict[str, None]] = {}
+    for job, _ in damaged:
+        *head, last = options_of(job) or [""]
+        chosen.setdefault(tuple(head), {})[last] = None
+    for options, values in chosen.items():
+        named = [*options, ",".join(values)] if options else []
+        yield shlex.join(["cpengine", "run", step, *named, "--force"])
 
 
 def logs(

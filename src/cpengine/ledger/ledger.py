@@ -9,6 +9,7 @@ from cpengine.config.steps import DoneRule, Step
 from cpengine.group_names import Group
 from cpengine.ledger.dcp_done import counted_files
 from cpengine.ledger.standing import (
+    FOLDER_GONE,
     NEVER_RUN,
     JobState,
     Standing,
@@ -22,6 +23,7 @@ from cpengine.planning.job_list import JobList, Lazy, ids
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage import keys
 from cpengine.storage.parallel import each
+from cpengine.storage.published import without_folder
 from cpengine.storage.store import Storage
 
 
@@ -33,7 +35,12 @@ class Ledger:
     folder: str
 
     def standings(
-        self, jobs: Sequence[Job], cellprofiler: str = "", dcp: DoneRule | None = None
+        self,
+        jobs: Sequence[Job],
+        cellprofiler: str = "",
+        dcp: DoneRule | None = None,
+        *,
+        folders: bool = False,
     ) -> Sequence[Standing]:
         """Say where each job stands, from listings alone.
 
@@ -45,6 +52,9 @@ class Ledger:
         dcp
             How to recognise results that Distributed-CellProfiler made; jobs without
             any marker are looked at.
+        folders
+            Whether to look for the folders of done jobs, too: without it, results that
+            somebody removed count as done.
         """
         found = self.markers()
         earlier = [found.get(job_id, ()) for job_id in ids(jobs)]
@@ -58,6 +68,8 @@ class Ledger:
             self._recognise(dcp, jobs, earlier, verdicts)
         if isinstance(jobs, JobList) and (replaced := jobs.replaced):
             self._compare_times(replaced, jobs, earlier, verdicts)
+        if folders:
+            self._find_folders(jobs, earlier, verdicts)
 
         def standing(number: int) -> Standing:
             return Standing(jobs, number, verdicts[number], earlier[number])
@@ -103,6 +115,18 @@ class Ledger:
             if files is not None:
                 why = f"made by Distributed-CellProfiler ({files} files)"
                 verdicts[number] = Verdict(JobState.DONE, why)
+
+    def _find_folders(
+        self,
+        jobs: Sequence[Job],
+        earlier: Sequence[Collection[str]],
+        verdicts: list[Verdict],
+    ) -> None:
+        """Call jobs missing that are done by their markers and have no folder."""
+        pairs = enumerate(zip(verdicts, earlier, strict=True))
+        done = array("L", (n for n, (v, e) in pairs if v.state is JobState.DONE and e))
+        for place in without_folder(self.storage, Lazy(jobs.__getitem__, done)):
+            verdicts[done[place]] = FOLDER_GONE
 
     def outcome(self, job: Job, cellprofiler: str) -> Outcome | None:
         """The outcome by which this job became done with that CellProfiler.

@@ -17,6 +17,8 @@ class JobState(StrEnum):
     FAILED = "failed"
     STALE = "stale"
     """Done, but with another pipeline, other rows or another CellProfiler."""
+    MISSING = "missing"
+    """Done, but the folder of its results is gone."""
     LEFT = "left"
 
 
@@ -29,6 +31,7 @@ class Verdict(NamedTuple):
 
 
 NEVER_RUN = Verdict(JobState.LEFT, "it has not run yet")
+FOLDER_GONE = Verdict(JobState.MISSING, "it was done, but its folder is gone")
 
 
 class Standing(NamedTuple):

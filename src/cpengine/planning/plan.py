@@ -22,7 +22,7 @@ from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.output_structure import check_places, fault_of
 from cpengine.planning.job_list import JobList
-from cpengine.plates import PLATE, SHAPES, SITE, WELL, Part, row_name
+from cpengine.plates import PLATE, SHAPES, SITE, SITE_KEYS, WELL, Part, row_name
 from cpengine.rules import Finding
 from cpengine.wording import did_you_mean
 
@@ -188,6 +188,12 @@ def check_part(part: Part, jobs: Sized, known: Mapping[str, Collection[str]]) ->
         options = [f"{_option(key)} {','.join(sorted(taken[key]))}" for key in taken]
         all_of = "them all: drop one" if len(options) > 1 else "that"
         raise InputError(f"{' '.join(options)}: no group has {all_of}")
+
+
+def options_of(job: Job) -> list[str]:
+    """The options that choose a job, as words of a command line."""
+    named = [(key, value) for key, value in job.group if key in SITE_KEYS]
+    return [word for key, value in named for word in (_option(key), value)]
 
 
 def _option(key: str) -> str:

@@ -177,6 +177,8 @@ class Steps:
     """It is asked for its own opinion of pipelines, if given."""
     unchecked: bool = False
     """Run although the check says that jobs would fail."""
+    folders: bool = True
+    """Look for the folders of done jobs: those without are missing."""
 
     def checked(self) -> list[Checked]:
         """Look at every step; nothing is raised for what is wrong."""
@@ -232,7 +234,7 @@ class Steps:
             unchecked=unchecked,
         )
         standings = step_ledger(self.project, plan.step).standings(
-            plan.jobs, self.cellprofiler, plan.step.dcp_done
+            plan.jobs, self.cellprofiler, plan.step.dcp_done, folders=self.folders
         )
         wanted = array(
             "L", (n for n, s in enumerate(standings) if self._wants(s.state))

@@ -1,12 +1,19 @@
-"""The files that jobs have published, from listings alone."""
+"""The files and folders that jobs have published, from listings alone."""
 
-from collections.abc import Iterable, Sequence
+import posixpath
+from array import array
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 
 from cpengine.model import Job
+from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
 _FEW = 20
 """Up to so many jobs their own folders are listed, else the whole output."""
+_JOBS_A_LISTING = 20
+"""Where a listing of a folder tells of fewer jobs, all files are listed instead: that
+takes one request for a thousand of them."""
 
 
 def trees(storage: Storage, jobs: Sequence[Job]) -> Iterable[dict[str, int]]:
@@ -28,3 +35,52 @@ def trees(storage: Storage, jobs: Sequence[Job]) -> Iterable[dict[str, int]]:
             if place in found and len(parts) > depth:
                 found[place]["/".join(parts[depth:])] = size
     return [found[job.place] for job in jobs]
+
+
+def without_folder(storage: Storage, jobs: Sequence[Job]) -> list[int]:
+    """Which jobs have no folder, by number; folders are listed, and none is opened.
+
+    Of a folder that jobs share, all of them have it or none.
+
+    Parameters
+    ----------
+    jobs
+        Jobs of one step.
+    """
+    inside: dict[str, array[int]] = {}
+    for number, job in enumerate(jobs):
+        folder, _ = _split(job)
+        inside.setdefault(folder, array("L")).append(number)
+    names = _names(storage, list(inside), len(jobs))
+
+    def absent(folder: str) -> list[int]:
+        there = names(folder)
+        return [
+            number for number in inside[folder] if _split(jobs[number])[1] not in there
+        ]
+
+    at_once = storage.at_once(next(iter(inside), ""))
+    return sorted(chain.from_iterable(each(absent, inside, at_once)))
+
+
+def _split(job: Job) -> tuple[str, str]:
+    """The folder that a job's lies in, and its name there."""
+    return posixpath.split(posixpath.normpath(job.destination))
+
+
+def _names(
+    storage: Storage, folders: Sequence[str], jobs: int
+) -> Callable[[str], Collection[str]]:
+    """What tells the names in a folder: a listing of it, or one of all files."""
+    few = len(folders) <= max(_FEW, jobs // _JOBS_A_LISTING)
+    if few or storage.is_local(folders[0]):
+        return storage.names
+    above = posixpath.commonpath(folders)
+    found: dict[str, set[str]] = {folder: set() for folder in folders}
+    for path in storage.tree(above):
+        *parts, _ = f"{above}/{path}".split("/")
+        for depth in range(len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder in found:
+                found[folder].add(parts[depth])
+    return found.__getitem__

@@ -190,6 +190,10 @@ class Storage:
             name for name, info in self._listing(key) if info["type"] == "directory"
         )
 
+    def names(self, key: str) -> set[str]:
+        """Names of all that a folder holds, links to folders too; one listing."""
+        return {name for name, _ in self._listing(key)}
+
     def _listing(self, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """What a folder holds, by name, but for names that lead elsewhere."""
         for info in self._ls(key):

@@ -56,7 +56,7 @@ class Size:
 
 
 def project(folder: Path, size: Size, *, left: float = 0.0) -> Project:
-    """Write a project, and the markers of its jobs but for a part that is left."""
+    """Write a project, with markers and folders of its jobs but for a part."""
     plates = size.names or [f"SQ{15167 + number:08d}" for number in range(size.plates)]
     built = build.project(
         folder, plates=plates, wells=WELLS[: size.wells], sites=SITES[: size.sites]
@@ -68,6 +68,8 @@ def project(folder: Path, size: Size, *, left: float = 0.0) -> Project:
     outcomes = list(_run(jobs[: round(len(jobs) * (1 - left))], size))
     each(ledger.record, outcomes)
     for outcome in outcomes:
+        folder = ledger.storage.path(outcome.job.destination)
+        folder.mkdir(parents=True, exist_ok=True)
         if outcome.failure:
             ledger.storage.write(ledger.log(outcome.job), _LOG.encode())
     _record(made, ledger, outcomes, ended=not left)

@@ -194,8 +194,7 @@ def _check(name: str, todo: Todo) -> None:
             f"{name}: has {len(todo.standings):,} jobs, a page shows {MOST_JOBS:,}: "
             "take some plates with --plate"
         )
-    ended = (JobState.DONE, JobState.FAILED, JobState.STALE)
-    if not any(standing.state in ended for standing in todo.standings):
+    if all(standing.state is JobState.LEFT for standing in todo.standings):
         raise InputError(f"{name}: no job has ended yet: run it, or look again later")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from cpengine.executors.retry import Cause, likeness
 from cpengine.group_names import id_of
 from cpengine.ledger.standing import JobState
-from cpengine.model import Job, Outcome
-from cpengine.plates import PLATE, SITE, WELL
+from cpengine.model import Outcome
+from cpengine.planning.plan import options_of
 from cpengine.results.report import figures
 from cpengine.results.report.facts import PHASES, Facts
 from cpengine.results.report.links import Links
@@ -30,11 +30,6 @@ STATES = tuple(JobState)
 _MOST_VALUES = 300_000
 """So many values of single jobs are kept; of more, only the wells'."""
 _MOST_RUNS = 20
-_OPTIONS = {
-    PLATE: "--plate",
-    WELL: "--well",
-    SITE: "--site",
-}
 
 
 def of(facts: Facts, links: Links) -> dict[str, Any]:
@@ -216,7 +211,7 @@ def _failure(facts: Facts, cause: Cause, outcomes: Sequence[Outcome]) -> dict[st
     step, job = facts.step.name, first.job
     commands = {
         "its log": shlex.join(["cpengine", "logs", step, job.id]),
-        "this group again": shlex.join(["cpengine", "run", step, *_chosen(job)]),
+        "this group again": shlex.join(["cpengine", "run", step, *options_of(job)]),
         "all that failed again": f"cpengine run {step} --only failed",
     }
     if not cause.has_log:
@@ -231,12 +226,6 @@ def _failure(facts: Facts, cause: Cause, outcomes: Sequence[Outcome]) -> dict[st
         "log_of": job.id,
         "commands": commands,
     }
-
-
-def _chosen(job: Job) -> list[str]:
-    """The options that choose a job's group."""
-    named = ((_OPTIONS.get(key), value) for key, value in job.group)
-    return [word for option, value in named if option for word in (option, value)]
 
 
 def _links(facts: Facts, links: Links) -> dict[str, str]:

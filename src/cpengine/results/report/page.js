@@ -336,7 +336,7 @@
     function linksOf(job, state) {
       if (jobs.host[job] < 0) return [];
       const log = make("a", { href: `${links.logs}/${quoted(name(job))}.log` }, "log");
-      if (state === "failed") return [log];
+      if (state === "failed" || state === "missing") return [log];
       return [log, " ", make("a", { href: `${links.output}/${quoted(place(job))}` }, "files")];
     }
 

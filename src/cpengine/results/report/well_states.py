@@ -15,7 +15,13 @@ from cpengine.plates import PLATE, WELL, Place, place_of, smallest_shape
 from cpengine.results.report.facts import Facts, Ran
 from cpengine.results.report.numbers import Spread
 
-_STATES = (JobState.FAILED, JobState.LEFT, JobState.STALE, JobState.DONE)
+_STATES = (
+    JobState.FAILED,
+    JobState.LEFT,
+    JobState.MISSING,
+    JobState.STALE,
+    JobState.DONE,
+)
 """The state of a well is the first that one of its jobs has."""
 
 
