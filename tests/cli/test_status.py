@@ -246,10 +246,11 @@ def test_nothing_to_run_is_reported(ran: Built) -> None:
     assert "no job stands so" in result.stdout
 
 
-def test_only_and_force_exclude_each_other(ran: Built) -> None:
-    result = call("run", "analysis", "-C", ran.root, "--only", "failed", "--force")
+@pytest.mark.parametrize("option", ["--force", "--keep-stale"])
+def test_only_goes_with_no_other_choice_of_jobs(ran: Built, option: str) -> None:
+    result = call("run", "analysis", "-C", ran.root, "--only", "failed", option)
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: --force and --only")
+    assert result.stderr.startswith("error: --force, --keep-stale and --only")
 
 
 # A hopeless run

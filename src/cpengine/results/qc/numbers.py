@@ -35,7 +35,8 @@ def scores(values: Array, about: Centre | None) -> Array:
     """
     if about is None or not about.spread > _tiny(about.median):
         return np.full(values.shape, np.nan)
-    return np.asarray((values - about.median) / about.spread, float)
+    with np.errstate(over="ignore"):  # of the tiniest spread they are infinite
+        return np.asarray((values - about.median) / about.spread, float)
 
 
 def _tiny(median: float) -> float:
