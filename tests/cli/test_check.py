@@ -25,7 +25,7 @@ def test_without_pipelines_their_folder_and_names_are_one_finding(built: Built) 
     assert result.exit_code == 2
     assert result.stdout.splitlines() == [
         f"  error {built.pipeline.parent} [pipeline-missing]",
-        "    has no pipeline of a step (it has faults.json, mine.cppipe)",
+        "    has no pipeline of a step (it has mine.cppipe)",
         "    what to do: put those that you need there, named Zproj.cppipe, qc.cppipe, "
         "illum.cppipe, assaydev.cppipe, analysis.cppipe, or set steps.NAME.pipeline",
     ]

@@ -20,17 +20,20 @@ DONE = "analysis: 4 of 4 jobs done, 4 image sets, 8 files in "
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
     """A project of four sites, and the stand-in CellProfiler to run it."""
     made = build.project(tmp_path / "project")
-    tool = tmp_path / "tool"
-    tool.mkdir()
-    found = contract.stand_in(tool, {})
+    tool(made).mkdir()
+    found = contract.stand_in(tool(made), {})
     monkeypatch.setenv("CPENGINE_CELLPROFILER", found.command[0])
     faults(made, {})
     return made
 
 
 def faults(built: Built, by_job: dict[str, list[str]]) -> None:
-    """Tell the stand-in, which looks beside the pipeline, how to misbehave."""
-    (built.pipeline.parent / "faults.json").write_text(json.dumps(by_job))
+    """Tell the stand-in, which looks beside itself, how to misbehave."""
+    (tool(built) / "faults.json").write_text(json.dumps(by_job))
+
+
+def tool(built: Built) -> Path:
+    return built.root.parent / "tool"
 
 
 def call(*arguments: str | Path) -> Result:
@@ -199,7 +202,7 @@ def test_results_as_json(built: Built) -> None:
 def test_dry_run_starts_nothing(built: Built) -> None:
     result = call("run", "analysis", "-C", built.root, "--dry-run", "--site", "2")
     assert result.stdout == "analysis: would run 2 of 2 jobs, 2 image sets\n"
-    assert not list(built.pipeline.parent.glob("*.attempt*"))
+    assert not list(tool(built).glob("*.attempt*"))
 
 
 def test_dry_run_as_json(built: Built) -> None:

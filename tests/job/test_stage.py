@@ -65,24 +65,56 @@ def opened(row: dict[str, str]) -> list[str]:
     return [Path(row[name].removeprefix("file:")).read_text() for name in names]
 
 
-def test_local_files_are_used_in_place(built: Built, cache: Cache) -> None:
+def test_local_images_are_used_in_place(built: Built, cache: Cache) -> None:
     project = built.project()
     (job, *_) = project.plan("analysis").jobs
     staged = stage(project, job, cache)
     assert staged.fetched == 0
-    assert staged.pipeline == built.pipeline
-    assert staged.plugins == built.root / "py"
     (first, *_) = rows(staged, cache)
     assert first["URL_OrigDNA"] == f"file:{built.images}/A01_1.tif"
 
 
-def test_a_csv_whose_places_are_local_is_not_copied(built: Built, cache: Cache) -> None:
+def test_a_job_gets_no_file_that_the_user_may_edit(built: Built, cache: Cache) -> None:
+    project = built.project()
+    first, second, *_ = project.plan("analysis").jobs
+    staged = stage(project, first, cache)
+    texts = [path.read_bytes() for path in held(staged)]
+    for path in (built.pipeline, built.csv, *(built.root / "py").glob("*.py")):
+        path.write_text(f"{path.read_text()}\nedited")
+    assert [path.read_bytes() for path in held(staged)] == texts
+    with pytest.raises(InputError):
+        stage(project, second, cache, "second")
+    for path, text in zip((built.pipeline, built.csv), texts[:2], strict=True):
+        path.write_bytes(text)
+    assert held(stage(project, second, cache, "third"))[0].read_bytes() == texts[0]
+
+
+def test_jobs_share_one_copy_of_a_content(built: Built, cache: Cache) -> None:
+    project = built.project()
+    first, second, *_ = project.plan("analysis").jobs
+    staged = [stage(project, job, cache, job.id) for job in (first, second)]
+    mine, others = ([path.stat().st_ino for path in held(of_job)] for of_job in staged)
+    assert mine == others
+
+
+def held(staged: Staged) -> list[Path]:
+    """The files that a job's fingerprint covers."""
+    assert staged.plugins is not None
+    plugins = sorted(staged.plugins.glob("*.py"))
+    assert plugins
+    return [staged.pipeline, staged.data_file, *plugins]
+
+
+def test_a_csv_whose_places_are_local_is_not_rewritten(
+    built: Built, cache: Cache
+) -> None:
     build.change(built.csv, build.MOUNT, str(built.root))
     text = built.csv.read_text().replace(build.MOUNT, str(built.root))
     built.csv.write_text(text)
     project = built.project()
     staged = stage(project, project.plan("analysis").jobs[0], cache)
-    assert staged.data_file == built.csv
+    assert staged.images == {}
+    assert staged.data_file.read_text() == text
 
 
 def test_a_job_fetches_what_its_group_needs_and_nothing_else(

@@ -1,6 +1,7 @@
 """The cache: fetched once a machine, within bounds, never taken from under a job."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -104,3 +105,65 @@ def test_a_file_that_is_not_there_is_bad_input(
 ) -> None:
     with pytest.raises(InputError, match="gone: is not there"):
         cache.fetch(storage, "gone", job / "x")
+
+
+# Copies of local files
+
+
+def test_a_content_is_copied_once_whatever_it_is_called(
+    cache: Cache, tmp_path: Path, job: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_text("same")
+    second.write_text("same")
+    for number, source in enumerate((first, second, first)):
+        cache.copy(source, job / str(number))
+    assert len({(job / str(i)).stat().st_ino for i in range(3)}) == 1
+    assert cached(cache) == {b"s"}
+
+
+def test_an_edit_does_not_reach_a_copy_and_is_copied_anew(
+    cache: Cache, tmp_path: Path, job: Path
+) -> None:
+    source = tmp_path / "source"
+    source.write_text("old")
+    cache.copy(source, job / "old")
+    seen = source.stat()
+    source.write_text("new")
+    os.utime(source, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    cache.copy(source, job / "new")
+    source.write_text("old")
+    cache.copy(source, job / "again")
+    texts = [(job / name).read_text() for name in ("old", "new", "again")]
+    assert texts == ["old", "new", "old"]
+    assert (job / "old").stat().st_ino == (job / "again").stat().st_ino
+
+
+def test_a_copy_that_the_cache_has_dropped_is_made_again(
+    cache: Cache, tmp_path: Path, job: Path
+) -> None:
+    source = tmp_path / "source"
+    source.write_text("text")
+    cache.copy(source, job / "first")
+    shutil.rmtree(cache.folder)
+    cache.copy(source, job / "second")
+    assert (job / "second").read_text() == "text"
+
+
+def test_a_file_replaced_while_it_was_fetched_is_not_taken_for_the_old_one(
+    cache: Cache, storage: Storage, job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, path = storage.fetch, storage.path("a")
+
+    def replaced_first(key: str, to: Path) -> int:
+        path.write_text("longer than before" * SIZE)
+        return fetch(key, to)
+
+    seen = path.stat()
+    monkeypatch.setattr(storage, "fetch", replaced_first)
+    cache.fetch(storage, "a", job / "first")
+    monkeypatch.undo()
+    path.write_bytes(b"a" * SIZE)
+    os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    cache.fetch(storage, "a", job / "second")
+    assert (job / "second").read_bytes() == b"a" * SIZE

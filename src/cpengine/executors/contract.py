@@ -44,7 +44,7 @@ def run(argv, tell, **seen):
     option = dict(zip(argv, argv[1:]))
     group = dict(pair.split("=") for pair in option["-g"].split(","))
     job = "-".join(group.values())
-    home = Path(option["-p"]).parent
+    home = Path(__file__).resolve().parent
     attempt = len(list(home.glob(job + ".attempt*"))) + 1
     (home / (job + ".attempt" + str(attempt))).write_text(str(os.getpid()))
     faults = json.loads((home / "faults.json").read_text()).get(job, [])

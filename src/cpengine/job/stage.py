@@ -1,7 +1,8 @@
 """Bring to this machine what one job needs; what is local stays where it is."""
 
 import os
-from collections.abc import Mapping, Sequence, Set
+import posixpath
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from cpengine.inputs import batchfile, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
+from cpengine.job.private_tree import private_tree
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.planning import fingerprint, step_inputs
 from cpengine.planning.grouped_table import GroupedTable
@@ -123,10 +125,8 @@ class Stager:
         # Where images are in the input folder, too, they are fetched one by one.
         has_images = f"{read.sheet.table.base}/".startswith(f"{input_folder}/")
         wanted = _file_names(read.text) if has_images else None
-        rules = self._tree(job.input, "rules", wanted)
-        code = self._tree(job.plugins, "plugins") if job.plugins else None
-        if job.plugins and code is None:
-            raise InputError(f"{job.plugins}: is not there: put the plugins there")
+        rules = self._tree(job.input, "rules", _rule_files(read.text), wanted)
+        code = self._plugins() if job.plugins else None
         self._check_unchanged(read, rules, code)
         images = self._images(read.sheet)
         self._sheet = read.sheet
@@ -143,21 +143,53 @@ class Stager:
         )
 
     def _shared_file(self, key: str) -> Path:
-        """A file of the workspace, which other jobs need, too."""
-        workspace = self.places.workspace
-        if workspace.is_local(key):
-            return _there(workspace.path(key))
-        url = workspace.url(key)
-        return _there(self._bring(url, self.folder / "shared", shared=True), url)
+        """A copy of a file of the workspace, which other jobs need, too.
 
-    def _tree(self, key: str, name: str, wanted: Set[str] | None = None) -> Path | None:
+        Never the user's own file: that may be edited before CellProfiler opens it.
+        """
+        workspace, to = self.places.workspace, self.folder / "shared"
+        url = workspace.url(key)
+        if not workspace.is_local(key):
+            return _there(self._bring(url, to, shared=True), url)
+        to.mkdir(parents=True, exist_ok=True)
+        copy = to / posixpath.basename(key)
+        self.cache.copy(_there(workspace.path(key)), copy)
+        return copy
+
+    def _plugins(self) -> Path:
+        """The plugins, each source a copy: a job runs what it was planned with."""
+        workspace, key = self.places.workspace, self.job.plugins or ""
+        local = workspace.is_local(key) and workspace.path(key).is_dir()
+        names = plugins.Code.below(workspace.path(key)).names if local else ()
+        code = self._tree(key, "plugins", names)
+        if code is None:
+            raise InputError(f"{key}: is not there: put the plugins there")
+        return code
+
+    def _tree(
+        self,
+        key: str,
+        name: str,
+        private: Collection[str],
+        wanted: Set[str] | None = None,
+    ) -> Path | None:
         """A folder of the workspace with all that is below it, if it is there.
 
-        Where it is not on this machine, with files and folders of these names alone.
+        Parameters
+        ----------
+        private
+            What the job is held to: the files to copy where the folder is local.
+        wanted
+            Names of the files and folders to take; all if None.
         """
         workspace = self.places.workspace
         if workspace.is_local(key):
-            return workspace.path(key) if workspace.path(key).is_dir() else None
+            folder = workspace.path(key)
+            there = [file for file in private if (folder / file).is_file()]
+            if not there:
+                return folder if folder.is_dir() else None
+            to = self.folder / name
+            return private_tree(folder, to, there, self.cache, wanted)
         files = [
             file
             for file in workspace.tree(key)

@@ -1,9 +1,11 @@
-"""Files that many jobs of this machine need, fetched once, kept within bounds."""
+"""Files that many jobs of this machine need: fetched or copied once, within bounds."""
 
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +13,16 @@ from cpengine.storage.store import Storage
 from cpengine.system import private
 from cpengine.wording import GB
 
+_DIGITS = 32
+_PART = ".part"
+_PIECE = 2**20
+_names: dict[tuple[Path, tuple[int, ...]], str] = {}
+"""The entries of local files that this process has copied, by folder and stamp."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder of fetched files, shared by every process of this machine and user.
+    """A folder of files, shared by every process of this machine and user.
 
     Jobs get hard links, so a file that a job uses has more links than one: such files
     are never removed, and if one were, the job would keep its own.
@@ -44,15 +52,47 @@ class Cache:
         """
         version = storage.version(key)
         name = hashlib.sha256(f"{storage.url(key)}\x1f{version}".encode()).hexdigest()
-        entry = private.make(self.folder) / name[:32]
+        entry = private.make(self.folder) / name[:_DIGITS]
         with private.locked(entry.with_suffix(".lock")):
             if _given(entry, to):
-                os.utime(entry)
+                _used(entry)
                 return 0
             size = storage.fetch(key, to)
-            _given(to, entry)
+            if storage.version(key) == version:  # else it was replaced meanwhile
+                _given(to, entry)
         self._trim()
         return size
+
+    def copy(self, source: Path, to: Path) -> None:
+        """Give a job its own copy of a local file that others may edit meanwhile.
+
+        Each content is there once. Raises ConfigError as `fetch`, and OSError.
+        """
+        private.make(self.folder)
+        known = _names.get((self.folder, _stamp(source)), "")
+        if not (known and self._given_again(known, to)):
+            self._copy(source, to)
+
+    def _given_again(self, name: str, to: Path) -> bool:
+        entry = self.folder / name
+        with private.locked(entry.with_suffix(".lock")):
+            return _given(entry, to) and _used(entry)
+
+    def _copy(self, source: Path, to: Path) -> None:
+        stamp = _stamp(source)
+        part = self.folder / f".{secrets.token_hex(8)}{_PART}"
+        try:
+            digest = _copied(source, part)
+            entry = self.folder / digest[:_DIGITS]
+            with private.locked(entry.with_suffix(".lock")):
+                if not _given(entry, to):
+                    part.rename(entry)
+                    _given(entry, to)
+        finally:
+            part.unlink(missing_ok=True)
+        if _stamp(source) == stamp:  # else it holds some of each
+            _names[self.folder, stamp] = entry.name
+        self._trim()
 
     def _trim(self) -> None:
         """Remove what was used longest ago, but for what is in use."""
@@ -61,13 +101,37 @@ class Cache:
             with contextlib.suppress(FileNotFoundError):
                 entries.append((path.stat(), path))
         total = sum(stat.st_size for stat, _ in entries)
-        for stat, path in sorted(entries, key=lambda entry: entry[0].st_mtime):
+        for stat, path in sorted(entries, key=lambda entry: entry[0].st_atime):
             if total <= self.limit:
                 return
-            if stat.st_nlink == 1 and path.suffix != ".lock":
+            if stat.st_nlink == 1 and path.suffix not in (".lock", _PART):
                 path.unlink(missing_ok=True)
                 path.with_suffix(".lock").unlink(missing_ok=True)
                 total -= stat.st_size
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file is written or replaced."""
+    seen = path.stat()
+    times = seen.st_mtime_ns, seen.st_ctime_ns
+    return (seen.st_dev, seen.st_ino, seen.st_size, *times)
+
+
+def _copied(source: Path, to: Path) -> str:
+    """Copy a file; give the digest of what the copy holds."""
+    digest = hashlib.sha256()
+    with source.open("rb") as data, to.open("xb") as copy:
+        while piece := data.read(_PIECE):
+            digest.update(piece)
+            copy.write(piece)
+    return digest.hexdigest()
+
+
+def _used(entry: Path) -> bool:
+    """Note that an entry was used. Its own time stays: by that a file is known."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(entry, ns=(time.time_ns(), entry.stat().st_mtime_ns))
+    return True
 
 
 def _given(source: Path, to: Path) -> bool:

@@ -30,7 +30,7 @@ def make(slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mak
 
     def project(faults: dict[str, list[str]] | None = None, **changes: Any) -> Built:
         made = build.project(tmp_path / "project", toml=section(**changes))
-        path = made.pipeline.parent / "faults.json"
+        path = tool / "faults.json"
         path.write_text(json.dumps(faults or {}))
         return made
 
@@ -54,7 +54,7 @@ def _wait(until: Callable[[], object], what: str) -> None:
 
 
 def _tried(made: Built) -> list[str]:
-    return sorted(path.name for path in made.pipeline.parent.glob("*.attempt*"))
+    return sorted(path.name for path in (made.root.parent / "tool").glob("*.attempt*"))
 
 
 REFUSED = [
