@@ -27,6 +27,7 @@ class FailureKind(StrEnum):
     STORAGE = "storage"
     MACHINE = "machine"
     INTERNAL = "internal"
+    SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
     """One that another version of cpengine has recorded."""
@@ -127,6 +128,9 @@ class Job:
     share: int = 1
     """How many slots it takes; more for one that ran out of memory before."""
     plugins: str | None = None
+    run: int = 0
+    """The number of its run: a later run of the step has a higher one. 0 if it is of
+    none that is recorded."""
     whole_table: bool = False
     """Whether it takes all image sets of its data file: the pipeline does not group."""
     mixed: bool = False
@@ -227,6 +231,7 @@ _OWN = (
     "ledger",
     "fingerprint",
     "fingerprint_v1",
+    "run",
     "inputs",
     "image_sets",
     "timeout_s",

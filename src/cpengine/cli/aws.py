@@ -27,7 +27,7 @@ from cpengine.events import Event, Noted
 from cpengine.executors import registry
 from cpengine.marker import Marker, MarkerState
 from cpengine.project import Project
-from cpengine.run.session import Steps
+from cpengine.run.session import Steps, numbered
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
@@ -82,9 +82,8 @@ def submit(
     project.write_derived(todo.plan)
     step_app = apps.app(step)
     ledger = project.ledger(todo.plan.step)
-    new = phase.submit(
-        step_app, ledger, [(job, 1) for job in todo.jobs], step_app.queue()
-    )
+    jobs = numbered(todo.jobs, ledger.number_run()) if todo.jobs else ()
+    new = phase.submit(step_app, ledger, [(job, 1) for job in jobs], step_app.queue())
     there = len(todo.jobs) - len(new)
     already = f"; {there} are in the queue already" if there else ""
     print_out(f"{step_app.name}: sent {len(new)} of {len(todo.jobs)} jobs{already}")

@@ -32,6 +32,8 @@ CURES: Mapping[FailureKind, str] = {
     "(--workers), or raise the machine's limits (ulimit -n, -u)",
     FailureKind.INTERNAL: "this is a fault of cpengine: report it, with the traceback "
     "at the end of the log",
+    FailureKind.SUPERSEDED: "nothing, if the later run is the one you want; else run "
+    "it again",
     FailureKind.CANCELLED: "run again for the rest",
     FailureKind.UNKNOWN: "see what the version of cpengine that ran it says of it, or "
     "run it again",

@@ -39,6 +39,7 @@ from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
 from cpengine.job.publish import publish
 from cpengine.job.stage import Staged, Stager
+from cpengine.job.turns import turn
 from cpengine.job.verify import verify
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Job, Outcome
@@ -156,12 +157,17 @@ class _Attempt:
                     return already
                 if self.machine.places.outputs.is_local():  # they were opened in place
                     stager.check_step_inputs()
-                publish(self.job, self.ledger, folder / "output", files, log)
+                with self._turn() as self.job:
+                    publish(self.job, self.ledger, folder / "output", files, log)
             outcome = self.outcome(files=files)
             self.ledger.record(outcome)
         except Exception as error:  # here, where the log still is
             return self.failed(error, folder / "log")
         return outcome
+
+    def _turn(self) -> contextlib.AbstractContextManager[Job]:
+        version, cancelled = self.machine.cellprofiler.version, self.cancelled.is_set
+        return turn(self.ledger, self.job, version, cancelled)
 
     def failed(self, error: Exception, log: Path | None = None) -> Outcome:
         """Keep what is left of an attempt that an exception has ended.

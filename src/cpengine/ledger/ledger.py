@@ -172,6 +172,25 @@ class Ledger:
             if over and str(marker) != name:
                 self.storage.remove(self._key(str(marker)))
 
+    def has(self, name: str) -> bool:
+        """Whether there is a marker of that name."""
+        return self.storage.read_if_there(self._key(name)) is not None
+
+    def number_run(self) -> int:
+        """The number of a run that begins now: above those of all that began before.
+
+        Raises
+        ------
+        StorageError
+            The ledger cannot be written.
+        """
+        folder = f"{self.folder}/order"
+        while True:
+            known = [int(n) for n in self.storage.sizes(folder) if n.isdecimal()]
+            number = max(known, default=0) + 1
+            if self.storage.create(f"{folder}/{number}", b""):
+                return number
+
     def remove(self, name: str) -> None:
         """Remove a marker; it may be gone already."""
         self.storage.remove(self._key(name))

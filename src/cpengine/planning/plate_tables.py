@@ -32,18 +32,18 @@ class PlateTables:
 
     def folders(self, wanted: Collection[str]) -> list[str]:
         """The folders to read: where all wanted plates are folders, those alone."""
-        folders = self.project.plates(self.step)
+        folders, _ = self._contents
         named = [name for name in folders if name in wanted]
         return named if named and len(named) == len(wanted) else folders
 
     def beside(self, folders: Collection[str]) -> Iterator[Finding]:
         """Tables beside the folders of plates, where those alone are read."""
-        workspace, folder = self.project.places.workspace, self.step.data_folder
-        if self.project.file.project.plates != "all" or "" in folders:
+        workspace, (_, files) = self.project.places.workspace, self._contents
+        if "" in folders:
             return
-        for name in {LOAD_DATA, self.step.data_file} & workspace.sizes(folder).keys():
+        for name in {LOAD_DATA, self.step.data_file} & files:
             yield rules.CSV_BESIDE.found(
-                workspace.url(f"{folder}/{name}"),
+                workspace.url(f"{self.step.data_folder}/{name}"),
                 "lies beside the folders of plates, and is not read",
                 "give it a folder of its own, or remove it",
             )
@@ -76,6 +76,10 @@ class PlateTables:
             held = [table]
             del table  # tables are large: the caller alone keeps it
             yield key, held.pop
+
+    @cached_property
+    def _contents(self) -> tuple[list[str], set[str]]:
+        return self.project.plate_folders(self.step)
 
     @cached_property
     def _plates_of(self) -> dict[str, set[str]]:

@@ -197,10 +197,14 @@ class ResolvedProject:
                     yield finding
 
     def plates(self, step: Step) -> list[str]:
-        """The plates of the batch, by the names of their folders.
+        """The plates of the batch, by the names of their folders."""
+        return self.plate_folders(step)[0]
 
-        One without a name is the table that lies beside such folders, or that a job
-        file names.
+    def plate_folders(self, step: Step) -> tuple[list[str], set[str]]:
+        """The plates by the names of their folders, and the files beside those.
+
+        A plate without a name is the table that lies beside such folders, or that a
+        job file names. Where plates are named nothing is looked up.
 
         Raises
         ------
@@ -209,14 +213,14 @@ class ResolvedProject:
         """
         named = self.file.project.plates
         if step.job_file:
-            return [""]
+            return [""], set()
         if named != "all":
-            return list(named)
+            return list(named), set()
         folder = step.data_folder or self.layout.load_data
         workspace = self.places.workspace
-        found = workspace.folders(folder)
+        found, files = workspace.contents(folder)
         tables = {step.data_file, *MADE_OF.get(step.data_file, ())}
-        if not found and tables.isdisjoint(workspace.sizes(folder)):
+        if not found and tables.isdisjoint(files):
             raise InputError(
                 rules.CSV_NO_PLATES.found(
                     workspace.url(folder),
@@ -225,7 +229,7 @@ class ResolvedProject:
                     "project.plates",
                 )
             )
-        return found or [""]
+        return found or [""], files
 
 
 def _folder(place: str | None, default: str) -> str:

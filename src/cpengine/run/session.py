@@ -300,6 +300,7 @@ class Steps:
         result = replace(result, derived=tuple(write_derived(self.project, plan)))
         run_ledger = step_ledger(self.project, plan.step)
         jobs = longest_first(jobs, run_record.known_times(run_ledger))
+        jobs = numbered(jobs, run_ledger.number_run())
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
@@ -339,6 +340,11 @@ class Steps:
             softened=self.project.file.check,
             then=then,
         )
+
+
+def numbered(jobs: Sequence[Job], run: int) -> Sequence[Job]:
+    """Jobs that know the number of their run."""
+    return Lazy(lambda job: replace(job, run=run), jobs)
 
 
 class _RunningStep:

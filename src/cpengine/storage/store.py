@@ -190,6 +190,13 @@ class Storage:
             name for name, info in self._listing(key) if info["type"] == "directory"
         )
 
+    def contents(self, key: str) -> tuple[list[str], set[str]]:
+        """Names of a folder's folders, sorted, and of its files; one listing."""
+        found = dict(self._listing(key))
+        is_folder = {name: info["type"] == "directory" for name, info in found.items()}
+        files = {name for name in found if not is_folder[name]}
+        return sorted(found.keys() - files), files
+
     def names(self, key: str) -> set[str]:
         """Names of all that a folder holds, links to folders too; one listing."""
         return {name for name, _ in self._listing(key)}
