@@ -7,7 +7,7 @@ from itertools import chain
 
 from cpengine.model import Job
 from cpengine.storage.parallel import each
-from cpengine.storage.store import Storage
+from cpengine.storage.store import Entry, Storage
 
 _FEW = 20
 """Up to so many jobs their own folders are listed, else the whole output."""
@@ -24,16 +24,22 @@ def trees(storage: Storage, jobs: Sequence[Job]) -> Iterable[dict[str, int]]:
     jobs
         Jobs of one step.
     """
+    for files in files_of_jobs(storage, jobs):
+        yield {name: entry.size for name, entry in files.items()}
+
+
+def files_of_jobs(storage: Storage, jobs: Sequence[Job]) -> Iterable[dict[str, Entry]]:
+    """The files of each job's folder, by their name below it, as `trees`."""
     if len(jobs) <= _FEW:
-        return [storage.tree(job.destination) for job in jobs]
-    found: dict[str, dict[str, int]] = {job.place: {} for job in jobs}
+        return [storage.files(job.destination) for job in jobs]
+    found: dict[str, dict[str, Entry]] = {job.place: {} for job in jobs}
     depths = {place.count("/") + 1 for place in found}
-    for path, size in storage.tree(jobs[0].output).items():
+    for path, entry in storage.files(jobs[0].output).items():
         parts = path.split("/")
         for depth in depths:
             place = "/".join(parts[:depth])
             if place in found and len(parts) > depth:
-                found[place]["/".join(parts[depth:])] = size
+                found[place]["/".join(parts[depth:])] = entry
     return [found[job.place] for job in jobs]
 
 

@@ -38,6 +38,9 @@ class Entry(NamedTuple):
     """Bytes."""
     time: float
     """When it was last changed, in seconds since 1970; 0 if that is not said."""
+    version: str = ""
+    """Changes when it is replaced: its content's digest, where a store tells that, so
+    that a copy is the same; else its time."""
 
     @classmethod
     def read(cls, info: Mapping[str, Any]) -> "Entry":
@@ -47,7 +50,9 @@ class Entry(NamedTuple):
         if isinstance(time, datetime):  # of a store, whose head says whole seconds
             time = time.timestamp() // 1
         known = isinstance(time, (int, float))
-        return cls(int(info["size"] or 0), float(time) if known else 0.0)
+        size, seconds = int(info["size"] or 0), float(time) if known else 0.0
+        digest = info.get("ETag") or info.get("etag") or seconds
+        return cls(size, seconds, f"{digest}:{size}")
 
 
 class Storage:
@@ -225,13 +230,17 @@ class Storage:
         On S3 it takes one list request for a thousand files. Objects whose names lead
         elsewhere (`..`, `//`) are no files of the folder.
         """
+        return {place: entry.size for place, entry in self.files(key).items()}
+
+    def files(self, key: str) -> dict[str, Entry]:
+        """What a listing says of all files below a folder, as `tree`."""
         filesystem = self._filesystem(key)
         with self._telling(key, "cannot be listed", _ABSENT):
             found = filesystem.find(self.url(key), detail=True)
         start = len(filesystem._strip_protocol(self.url(key)).rstrip("/")) + 1
         return {
-            path[start:]: int(entry["size"] or 0)
-            for path, entry in found.items()
+            path[start:]: Entry.read(info)
+            for path, info in found.items()
             if keys.is_below(path[start:])
         }
 
@@ -245,11 +254,10 @@ class Storage:
         """
         try:
             with self._telling(key, "cannot be looked up", _ABSENT):
-                entry = self._filesystem(key).info(self.url(key))
+                info = self._filesystem(key).info(self.url(key))
         except _ABSENT as error:
             raise _missing(self.url(key)) from error
-        named = (entry.get(name) for name in ("ETag", "etag", "mtime", "LastModified"))
-        return f"{next(filter(None, named), '')}:{entry['size']}"
+        return Entry.read(info).version
 
     def fetch(self, key: str, to: Path) -> int:
         """Copy a file to a local path; give its size in bytes.

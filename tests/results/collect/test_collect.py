@@ -1,18 +1,18 @@
 """CSVs as Parquet: rows, columns, types, the join, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from cpengine.errors import CpengineError, InputError
-from cpengine.results.collect import record, work
-from cpengine.results.collect.arrow import pa
+from cpengine.project import Project
+from cpengine.results.collect import record
 from tests import build
 from tests.results.collect.screen import Screen, cells, compartments, csv_of, image
 
-MIXED = "1 column of Image.csv with numbers and text, written as text: Image_Odd"
 JOBS = ("P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2")
 
 
@@ -174,134 +174,6 @@ def test_slashes_too_many_and_points_hide_no_results(
     ledger = screen.project.ledger(screen.project.step("analysis"))
     assert ledger.damaged(screen.jobs.values()) == []
     assert screen.collect().files[""].rows == 12
-
-
-# Columns and types
-
-
-def test_columns_of_all_jobs_are_there_and_empty_where_a_job_has_none(
-    screen: Screen,
-) -> None:
-    for job, more in zip(JOBS, ({}, {"B": 2.5}, {"C": "nan"}, {"B": ""}), strict=True):
-        screen.done(job, {"Image.csv": csv_of([image(1, A=1, **more)])})
-    screen.collect()
-    rows = screen.rows("Image")
-    assert [row["Image_B"] for row in rows] == [None, 2.5, None, None]
-    assert [row["Image_C"] for row in rows] == [None] * 4
-    assert [row["Metadata_Site"] for row in rows] == [1, 2, 1, 2]
-
-
-def test_columns_that_only_some_jobs_have_are_noted(
-    screen: Screen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "_BATCH", 1)  # jobs are compared across batches
-    for job, names in zip(JOBS, ("AB", "AC", "BAC", "BA"), strict=True):
-        files = {"Image.csv": csv_of([image(1, **dict.fromkeys(names, 1))])}
-        screen.done(job, files | {"Cells.csv": csv_of(cells(2, 1))})
-    assert screen.collect().notes[0] == (
-        "2 columns of Image.csv that only some jobs have: B, C; B is in 3 and not in "
-        "1, such as P1-A01-2"
-    )
-
-
-def test_columns_in_another_order_are_the_same(screen: Screen) -> None:
-    for job, names in zip(JOBS, ("AB", "BA", "AB", "BA"), strict=True):
-        screen.done(job, {"Image.csv": csv_of([image(1, **dict.fromkeys(names, 1))])})
-    assert not any("only some" in note for note in screen.collect().notes)
-
-
-def test_integers_numbers_and_text_keep_their_type(screen: Screen) -> None:
-    values = {"Whole": 3, "Real": 0.1, "Text": "a,b", "Date": "2026-01-02"}
-    values |= {"Yes": "true", "Time": "12:30"}
-    screen.done("P1-A01-1", {"Image.csv": csv_of([image(1, **values)])})
-    screen.done("P1-A01-2", {"Image.csv": csv_of([image(2, **values | {"Real": 2})])})
-    screen.collect()
-    schema = screen.table("Image").schema
-    assert schema.field("Image_Whole").type == pa.int64()
-    assert schema.field("Image_Real").type == pa.float64()
-    for row in screen.rows("Image"):
-        assert {name: row[f"Image_{name}"] for name in values if name != "Real"} == {
-            name: value for name, value in values.items() if name != "Real"
-        }
-
-
-def test_numbers_may_have_32_bits(screen: Screen) -> None:
-    screen.done("P1-A01-1", {"Cells.csv": csv_of(cells(1, 0.5))})
-    screen.collect(float32=True)
-    assert (
-        screen.table("Cells").schema.field("Cells_AreaShape_Area").type == pa.float32()
-    )
-    assert (
-        screen.table("Cells").schema.field("Metadata_ObjectNumber").type == pa.int64()
-    )
-
-
-def test_a_column_of_numbers_and_text_is_text_and_that_is_noted(screen: Screen) -> None:
-    for job, value in zip(JOBS, ("7", "x", "1.5", ""), strict=True):
-        screen.done(job, {"Image.csv": csv_of([image(1, Odd=value)])})
-    made = screen.collect()
-    assert [row["Image_Odd"] for row in screen.rows("Image")] == ["7", "x", "1.5", None]
-    assert MIXED in made.notes
-
-
-def test_mixed_text_is_found_across_batches(
-    screen: Screen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cpengine.results.collect.work._BATCH", 1)
-    for job, value in zip(JOBS, ("7", "x", "1.5", ""), strict=True):
-        screen.done(job, {"Image.csv": csv_of([image(1, Odd=value)])})
-    made = screen.collect()
-    assert [row["Image_Odd"] for row in screen.rows("Image")] == ["7", "x", "1.5", None]
-    assert MIXED in made.notes
-
-
-def test_a_name_of_digits_is_no_number(tmp_path: Path) -> None:
-    built = build.project(tmp_path, plates=("41744",))
-    screen = Screen(built.project(), tmp_path)
-    screen.done("41744-A01-1", {"Image.csv": csv_of([image(1, Metadata_Lot="007")])})
-    screen.collect()
-    (row,) = screen.rows("Image", "41744")
-    assert row["Metadata_Plate"] == "41744"
-    assert row["Metadata_Lot"] == "007"
-
-
-def test_an_empty_table_gives_no_rows_and_keeps_its_columns(screen: Screen) -> None:
-    all_done(screen)
-    header = list(cells(1, 0)[0])
-    empty = {"Cells.csv": csv_of([], header), "Nuclei.csv": csv_of([], header)}
-    empty["Cytoplasm.csv"] = csv_of([], [*header, "Parent_Cells", "Parent_Nuclei"])
-    empty["Image.csv"] = csv_of([image(1, Count_Cells=0.0)])
-    screen.done("P1-A01-2", empty)
-    assert screen.collect().files[""].rows == 9
-    for job in JOBS:
-        screen.done(job, empty)
-    assert screen.collect().files[""].rows == 0
-    assert screen.table("Cells").schema.field("Metadata_ImageNumber").type == pa.int64()
-    assert (
-        screen.table("Cells").schema.field("Cells_AreaShape_Area").type == pa.float64()
-    )
-
-
-def test_values_with_commas_quotes_and_line_ends_are_whole(screen: Screen) -> None:
-    text = 'a "b",\r\nc'
-    screen.done("P1-A01-1", {"Image.csv": csv_of([image(1, Text=text, More=1)])})
-    screen.collect()
-    assert screen.rows("Image")[0]["Image_Text"] == text
-
-
-def test_batches_change_nothing(
-    screen: Screen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    all_done(screen)
-    screen.collect()
-    at_once = screen.rows()
-    monkeypatch.setattr("cpengine.results.collect.work._BATCH", 1)
-    monkeypatch.setattr("cpengine.results.collect.tables._ROW_GROUP", 1)
-    screen.collect(force=True)
-    assert screen.rows() == at_once
-    assert screen.project.places.outputs.is_local()
-    path = screen.project.places.outputs.path(f"{screen.folder()}/P1.parquet")
-    assert pq.read_metadata(path).num_row_groups == 4
 
 
 # What is refused
@@ -523,6 +395,27 @@ def test_other_results_or_numbers_are_made_again(screen: Screen) -> None:
     screen.done("P1-A02-2", compartments(77777, 4))
     assert screen.collect().made
     assert screen.rows()[-1]["Cells_AreaShape_Area"] == 77780.0
+
+
+def test_results_of_the_same_size_are_made_again(screen: Screen) -> None:
+    all_done(screen)
+    screen.done("P1-A02-2", compartments(3000, 4))
+    sizes = screen.plates()[0].jobs[-1].size
+    screen.collect()
+    screen.done("P1-A02-2", compartments(4000, 4))
+    assert screen.plates()[0].jobs[-1].size == sizes
+    assert screen.collect().made
+    assert screen.rows()[-1]["Cells_AreaShape_Area"] == 4003.0
+    assert not screen.collect().made
+
+
+def test_a_copy_that_keeps_times_is_not_made_again(
+    screen: Screen, tmp_path: Path
+) -> None:
+    all_done(screen)
+    screen.collect()
+    copy = shutil.copytree(screen.project.folder, tmp_path / "copy")
+    assert not Screen(Project.load(copy), tmp_path).collect().made
 
 
 def test_a_file_that_is_gone_is_made_again(screen: Screen) -> None:

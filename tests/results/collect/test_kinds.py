@@ -17,7 +17,14 @@ from cpengine.results.collect.kinds import ColumnKind, fitted, kind_of, merged, 
         (["007", "1"], ColumnKind.TEXT),
         (["1", "A01"], ColumnKind.TEXT),
         (["2026-01-02"], ColumnKind.TEXT),
-        (["12345678901234567890123"], ColumnKind.REAL),
+        (["9007199254740991", "-5"], ColumnKind.INTEGER),
+        (["9007199254740993", "-5"], ColumnKind.LARGE_INTEGER),
+        (["9223372036854775807", "-9223372036854775808"], ColumnKind.LARGE_INTEGER),
+        (["9223372036854775808"], ColumnKind.TEXT),
+        (["18446744073709551615", "1"], ColumnKind.TEXT),
+        (["12345678901234567890123"], ColumnKind.TEXT),
+        (["1.5", "9007199254740993"], ColumnKind.TEXT),
+        (["1.5", "9.007199254740994e+15"], ColumnKind.REAL),
         (["0x1F"], ColumnKind.TEXT),
         (["+1"], ColumnKind.TEXT),
     ],
@@ -42,6 +49,18 @@ def test_the_widest_of_several_types_holds_all() -> None:
         {"A": 1.0, "B": None, "C": None},
         {"A": 0.5, "B": None, "C": "x"},
     ]
+
+
+def test_whole_numbers_and_others_are_merged_without_loss() -> None:
+    large = 2**62 + 1
+    pieces = [pa.table({"A": [large], "B": [3]}), pa.table({"A": [0.5], "B": [0.5]})]
+    assert merged(pieces).to_pylist() == [
+        {"A": str(large), "B": 3.0},
+        {"A": "0.5", "B": 0.5},
+    ]
+    large_one, real = ColumnKind.LARGE_INTEGER, ColumnKind.REAL
+    assert large_one.with_other(real) is real.with_other(large_one) is ColumnKind.TEXT
+    assert large_one.with_other(ColumnKind.INTEGER) is large_one
 
 
 def test_an_empty_column_has_the_type_that_its_name_lets_expect() -> None:

@@ -50,3 +50,13 @@ def test_what_is_there_is_not_made_again(on_s3: Screen) -> None:
     assert not on_s3.collect().made
     on_s3.done(JOBS[0], compartments(99999))
     assert on_s3.collect().made
+
+
+def test_equal_bytes_are_not_made_again_and_others_of_the_same_size_are(
+    on_s3: Screen,
+) -> None:
+    on_s3.collect()
+    on_s3.done(JOBS[1], compartments(1000, 2))
+    assert not on_s3.collect().made
+    on_s3.done(JOBS[1], compartments(2000, 2))
+    assert on_s3.collect().made

@@ -9,6 +9,7 @@ from typing import Any
 from cpengine.errors import InputError
 from cpengine.results.collect.arrow import csv as arrow_csv
 from cpengine.results.collect.arrow import pa
+from cpengine.results.collect.kinds import is_large
 from cpengine.results.collect.names import columns_of, holds_text
 from cpengine.storage.store import as_text
 
@@ -134,19 +135,38 @@ def _parsed(csvs: Sequence[Csv], names: Sequence[str]) -> Any:
     quoted = any(file.quoted for file in csvs)
     texts = [name for name in names if holds_text(name)]
     table = _read(body, names, texts, quoted)
-    odd = [
-        f.name for f in table.schema if not any(is_(f.type) for is_ in _COLUMN_TYPES)
-    ]
-    return _read(body, names, [*texts, *odd], quoted) if odd else table
+    odd = [name for name in names if _is_odd(table[name])]
+    if not odd:
+        return table
+    as_texts = _read(body, names, odd, quoted, odd)
+    return pa.table({n: (as_texts if n in odd else table)[n] for n in names})
 
 
-def _read(body: bytes, names: Sequence[str], texts: Sequence[str], quoted: bool) -> Any:
+def _is_odd(column: Any) -> bool:
+    """Whether a column is to be read as text, to be seen and kept as it stands.
+
+    What is so large may be a whole number that float64 has not.
+    """
+    if pa.types.is_floating(column.type):
+        return is_large(column)
+    return not any(is_type(column.type) for is_type in _COLUMN_TYPES)
+
+
+def _read(
+    body: bytes,
+    names: Sequence[str],
+    texts: Sequence[str],
+    quoted: bool,
+    only: Sequence[str] = (),
+) -> Any:
+    """The columns of a body, or only some of them; those of `texts` as they stand."""
     return arrow_csv.read_csv(
         pa.BufferReader(body),
         arrow_csv.ReadOptions(column_names=names, block_size=_BLOCK),
         arrow_csv.ParseOptions(newlines_in_values=quoted),
         arrow_csv.ConvertOptions(
             column_types=dict.fromkeys(texts, pa.string()),
+            include_columns=only,
             null_values=_MISSING,
             strings_can_be_null=True,
         ),

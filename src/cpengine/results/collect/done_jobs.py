@@ -8,6 +8,7 @@ from cpengine.errors import InputError
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
+from cpengine.planning.fingerprint import of_text
 from cpengine.planning.plan import plate_of
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, Part
@@ -79,15 +80,16 @@ def _is_done(standing: Standing) -> bool:
 def _csvs(project: ResolvedProject, done: Sequence[Standing]) -> dict[str, JobCsvs]:
     """The CSVs of done jobs, by job id."""
     jobs = [standing.job for standing in done]
-    trees = published.trees(project.places.outputs, jobs)
+    trees = published.files_of_jobs(project.places.outputs, jobs)
     found = {}
     for job, tree in zip(jobs, trees, strict=True):
         tables, others = files_of(tree)
-        sizes = [tree[name] for _, name in sorted(tables.items())]
+        files = [tree[name] for _, name in sorted(tables.items())]
+        size = sum(file.size for file in files)
         keys = {table: f"{job.destination}/{name}" for table, name in tables.items()}
-        made_of = f"{_made_by(job)}~{'+'.join(map(str, sizes))}"
+        made_of = f"{_made_by(job)}~{of_text(*(file.version for file in files))}"
         left = tuple(f"{job.destination}/{name}" for name in others)
-        found[job.id] = JobCsvs(job, keys, sum(sizes), made_of, left)
+        found[job.id] = JobCsvs(job, keys, size, made_of, left)
     return found
 
 

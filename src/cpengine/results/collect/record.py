@@ -10,7 +10,7 @@ from cpengine.results.collect.arrow import pa, parquet
 from cpengine.storage.keys import is_below
 
 KEY = "cpengine"
-FORMAT = 1
+FORMAT = 2
 """Changes when files that an older cpengine made should be made again."""
 
 
@@ -28,7 +28,7 @@ class CollectRecord:
 
     step: str
     jobs: Mapping[str, str]
-    """By job id, what stands for its results: fingerprint, version, bytes of CSVs."""
+    """By job id, what stands for its results: fingerprint, version, state of CSVs."""
     float32: bool
     files: Mapping[str, FileSize]
     """By file name."""

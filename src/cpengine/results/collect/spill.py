@@ -42,7 +42,7 @@ class Spill:
                     kind_of(piece[column]),
                     kinds.get(column, ColumnKind.NOTHING),
                 )
-                kinds[column] = max(kind, before)
+                kinds[column] = before.with_other(kind)
                 other = ColumnKind.NOTHING not in (kind, before) and (
                     (kind is ColumnKind.TEXT) != (before is ColumnKind.TEXT)
                 )
