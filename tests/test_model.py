@@ -38,6 +38,7 @@ JOBS = st.builds(
     plugins=st.none() | TEXT,
     whole_table=st.booleans(),
     mixed=st.booleans(),
+    shared=st.booleans(),
     image_base=st.none() | TEXT,
     earlier=st.lists(TEXT, max_size=3).map(tuple),
 )

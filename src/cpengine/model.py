@@ -135,6 +135,8 @@ class Job:
     """Whether it takes all image sets of its data file: the pipeline does not group."""
     mixed: bool = False
     """Whether its image sets are of several plates or of none: its group is a name."""
+    shared: bool = False
+    """Whether jobs of another step publish to the same folders."""
     image_base: str | None = None
     """The folder of images whose own place is relative; empty: the images' root. If
     None, what the pipeline says, with `input` as the default input folder."""
@@ -171,8 +173,9 @@ class Job:
 
     @property
     def shares_place(self) -> bool:
-        """Whether other jobs of the plan may write to the same folder."""
-        return not names_all(self.output_structure, [key for key, _ in self.group])
+        """Whether other jobs may write to the same folder."""
+        keys = [key for key, _ in self.group]
+        return self.shared or not names_all(self.output_structure, keys)
 
     @property
     def batch_file(self) -> bool:
@@ -240,6 +243,7 @@ _OWN = (
     "image_base",
     "whole_table",
     "mixed",
+    "shared",
     "share",
     "plugins",
 )

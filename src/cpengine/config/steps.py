@@ -77,6 +77,8 @@ class Step:
     stall_s: float | None = None
     memory_gb: float | None = None
     plugins: str | None = None
+    shared: bool = False
+    """Whether another step puts its results into the same folders."""
     job_file: Path | None = None
     """The job file of Distributed-CellProfiler that lists the groups, if one does."""
     dcp_done: DoneRule | None = None

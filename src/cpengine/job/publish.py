@@ -1,11 +1,11 @@
 """Put a job's files in their final place, in parallel, and nobody else's in danger."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from cpengine.errors import InputError
-from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.ledger import Ledger, owner_of
 from cpengine.model import Job
 from cpengine.storage import keys
 from cpengine.storage.parallel import each
@@ -47,7 +47,7 @@ def publish(
     files = list(names)
     own = ledger.earlier_files(job)
     if job.shares_place:
-        _claim(job, ledger, files)
+        _claim(job, ledger, files, own)
     ledger.set_aside(job)
     storage.publish(log, ledger.log(job))
     at_once = storage.at_once(job.destination)
@@ -56,7 +56,7 @@ def publish(
         storage.publish(output / name, _key(job, name))
 
     each(put, files, at_once)
-    gone = own - set(files)
+    gone = {name for name in own - set(files) if _is_own(job, ledger, name)}
     each(lambda name: storage.remove(_key(job, name)), gone, at_once)
     if job.shares_place:
         each(lambda name: ledger.disclaim(job, name), gone, at_once)
@@ -66,12 +66,26 @@ def _key(job: Job, name: str) -> str:
     return keys.below(job.destination, name)
 
 
-def _claim(job: Job, ledger: Ledger, names: Iterable[str]) -> None:
-    """Make files of a shared place the job's own, before any is put there."""
+def _claim(
+    job: Job, ledger: Ledger, names: Iterable[str], own: Collection[str]
+) -> None:
+    """Make files of a shared place the job's own, before any is put there.
+
+    Steps may have come to share a place after one of them had published there.
+    """
     for name in names:
-        owner = ledger.claim(job, name)
-        if owner != job.id:
-            raise InputError(
-                f"{_key(job, name)} was made by {owner} already: give the pipeline's "
-                "file names the well and the site"
-            )
+        owner, key = ledger.claim(job, name), _key(job, name)
+        unclaimed = job.shared and not owner and name not in own
+        if unclaimed and ledger.storage.exists(key):
+            ledger.disclaim(job, name)
+            owner = "another step"
+        if owner not in ("", owner_of(job)):
+            cure = "give the pipeline's file names the well and the site"
+            if job.shared:
+                cure = "give this step another output, or its files other names"
+            raise InputError(f"{key} was made by {owner} already: {cure}")
+
+
+def _is_own(job: Job, ledger: Ledger, name: str) -> bool:
+    """Whether a file that the job has made is still its own."""
+    return not job.shares_place or ledger.claim(job, name) in ("", owner_of(job))

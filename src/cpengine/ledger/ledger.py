@@ -1,6 +1,7 @@
 """Which jobs are done: one small marker a job, beside the outputs, written last."""
 
 import json
+import posixpath
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -219,14 +220,14 @@ class Ledger:
                 self.storage.remove(key)
 
     def claim(self, job: Job, file: str) -> str:
-        """Make a file of a shared place this job's own; give the id of its owner.
+        """Make a file of a shared place this job's own; give its owner until now.
 
-        That is another job's id if that one has claimed it before. Of two jobs that
-        claim a file at the same time, one owns it.
+        Empty if it had none. Of two jobs that claim a file at the same time, one owns
+        it.
         """
         key = self._claim(job, file)
-        if self.storage.create(key, job.id.encode()):
-            return job.id
+        if self.storage.create(key, owner_of(job).encode()):
+            return ""
         return self.storage.read_text(key)
 
     def disclaim(self, job: Job, file: str) -> None:
@@ -234,7 +235,11 @@ class Ledger:
         self.storage.remove(self._claim(job, file))
 
     def _claim(self, job: Job, file: str) -> str:
-        return keys.below(f"{self.folder}/claims/{job.place}", file)
+        claims = f"{self.folder}/claims"
+        if job.shared:  # beside the ledgers of all steps; by the whole place
+            place = keys.folder_name(posixpath.normpath(job.output))
+            claims = f"{posixpath.dirname(self.folder)}/.claims/{place}"
+        return keys.below(f"{claims}/{job.place}", file)
 
     def damaged(self, jobs: Iterable[Job]) -> list[tuple[Job, str]]:
         """Done jobs whose published files are not there as recorded, and what is not.
@@ -258,6 +263,11 @@ class Ledger:
             if wrong := _wrong(outcome, found[output]):
                 damage[outcome.job.id] = wrong
         return [(known[job_id], wrong) for job_id, wrong in sorted(damage.items())]
+
+
+def owner_of(job: Job) -> str:
+    """What a job is called in claims: by its step, too, where steps share a place."""
+    return f"{job.step} {job.id}" if job.shared else job.id
 
 
 def _text(outcome: Outcome) -> str:

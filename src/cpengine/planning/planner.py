@@ -397,6 +397,7 @@ class Planner:
             image_base=sheet.table.base,
             whole_table=sheet.whole,
             mixed=sheet.mixed,
+            shared=step.shared,
         )
         read = self.step_inputs.reader(sheet.table)
         return FileJobs(

@@ -14,6 +14,7 @@ from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import BATCH_FILE, MADE_OF, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
+from cpengine.output_structure import normal
 from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
@@ -144,6 +145,7 @@ class ResolvedProject:
             stall_s=section.stall_min * 60 or None,
             memory_gb=section.memory_gb,
             plugins=section.plugins,
+            shared=self._shares_folders(name),
             job_file=self.beside(section.job_file) if section.job_file else None,
             dcp_done=DoneRule(**dict(dcp)) if (dcp := section.dcp_done) else None,
         )
@@ -158,6 +160,19 @@ class ResolvedProject:
         if structure is None:
             structure = kind.output_structure if kind else ""
         return tuple(group), output, structure
+
+    def _shares_folders(self, name: str) -> bool:
+        """Whether another step puts its results into the same folders."""
+        others = (other for other in self.step_names if other != name)
+        mine = self._folders_of(name)
+        return any(self._folders_of(other) == mine for other in others)
+
+    def _folders_of(self, name: str) -> str:
+        """Where a step's results go, with names for values."""
+        group, output, structure = self.results_of(name)
+        group = group or (STEPS[name].group if name in STEPS else ())
+        place = normal(structure) or "-".join(group)
+        return posixpath.normpath(posixpath.join(output, place))
 
     def _data(self, section: StepSection, name: str) -> tuple[str, str]:
         """Give the CSVs' folder and name; the batch file's key as the name for h5."""

@@ -137,7 +137,8 @@ def test_pairs_of_another_form_are_refused(group: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"image_base": ["a"]}, {"whole_table": "false"}, {"whole_table": 1}]
+    "changes",
+    [{"image_base": ["a"]}, {"whole_table": "false"}, {"mixed": 1}, {"shared": 0}],
 )
 def test_keys_of_other_types_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=next(iter(changes))):

@@ -357,6 +357,24 @@ def test_a_step_whose_jobs_share_folders_is_refused(tmp_path: Path) -> None:
         screen.plates()
 
 
+def test_what_another_step_put_beside_a_jobs_results_is_not_taken(
+    tmp_path: Path,
+) -> None:
+    output = build.project(tmp_path / "default").project().step("analysis").output
+    structure = "Metadata_Plate/analysis/Metadata_Plate-Metadata_Well-Metadata_Site"
+    toml = f'[steps.more]\noutput = "{output}/"\noutput_structure = "{structure}"\n'
+    toml += 'group = ["Metadata_Plate", "Metadata_Well", "Metadata_Site"]\n'
+    toml += 'pipeline = "analysis.cppipe"\ndata_file = "load_data_with_illum.csv"\n'
+    built = build.project(tmp_path / "project", toml=toml)
+    analysis, more = (
+        Screen(built.project(), tmp_path, step) for step in ("analysis", "more")
+    )
+    all_done(analysis)
+    more.done("P1-A01-1", {"Speckles.csv": csv_of(cells(2, 0))})
+    assert "Speckles" not in analysis.collect().files
+    assert set(more.collect().files) == {"Speckles"}
+
+
 def test_plates_can_be_chosen(tmp_path: Path) -> None:
     built = build.project(tmp_path, plates=("P1", "P2"))
     screen = Screen(built.project(), tmp_path)

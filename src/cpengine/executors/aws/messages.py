@@ -112,8 +112,9 @@ def _check_types(data: Mapping[str, Any]) -> None:
         number = isinstance(value, int | kind) and not isinstance(value, bool)
         if value is not None and not (number and value >= 0):
             raise InputError(f"message with {name} that is no number: change it")
-    if not isinstance(data.get("whole_table", False), bool):
-        raise InputError("message with whole_table that is not true or false")
+    for name in ("whole_table", "mixed", "shared"):
+        if not isinstance(data.get(name, False), bool):
+            raise InputError(f"message with {name} that is not true or false")
     earlier = data.get("earlier", [])
     known = isinstance(earlier, list) and all(
         isinstance(name, str) and "/" not in name for name in earlier

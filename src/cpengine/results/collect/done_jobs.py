@@ -2,9 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
+from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job
@@ -18,6 +20,7 @@ from cpengine.run.session import Steps
 from cpengine.storage import published
 from cpengine.wording import counted
 
+_DONE = f".{MarkerState.DONE}"
 _MAIN = "analysis"
 """The step whose files are in the plate's folder itself; others have one below it."""
 
@@ -48,7 +51,7 @@ def plates(
     done = [s for all_ in by_plate.values() for s in all_ if _is_done(s)]
     if not done:
         raise InputError(f"{name}: none of its jobs is done: run it first")
-    csvs = _csvs(project, done)
+    csvs = _csvs(step_ledger(project, step), done)
     if not any(job.tables for job in csvs.values()):
         raise InputError(
             f"{name}: its done jobs published no CSV of images or objects: let the "
@@ -66,7 +69,7 @@ def _check(step: Step, job: Job) -> None:
         raise InputError(
             f"{step.name}: its jobs are not of plates: add {PLATE} to its group"
         )
-    if job.shares_place:
+    if replace(job, shared=False).shares_place:
         raise InputError(
             f"{step.name}: its jobs share folders, so that no CSV can be told to be "
             "one's: name another step"
@@ -77,19 +80,29 @@ def _is_done(standing: Standing) -> bool:
     return standing.state in (JobState.DONE, JobState.STALE)
 
 
-def _csvs(project: ResolvedProject, done: Sequence[Standing]) -> dict[str, JobCsvs]:
+def _csvs(ledger: Ledger, done: Sequence[Standing]) -> dict[str, JobCsvs]:
     """The CSVs of done jobs, by job id."""
     jobs = [standing.job for standing in done]
-    trees = published.files_of_jobs(project.places.outputs, jobs)
+    own = _own_files(ledger, jobs) if jobs[0].shared else {}
+    trees = published.files_of_jobs(ledger.storage, jobs)
     found = {}
     for job, tree in zip(jobs, trees, strict=True):
-        tables, others = files_of(tree)
+        tables, others = files_of(tree.keys() & own.get(job.id, tree.keys()))
         files = [tree[name] for _, name in sorted(tables.items())]
         size = sum(file.size for file in files)
         keys = {table: f"{job.destination}/{name}" for table, name in tables.items()}
         made_of = f"{_made_by(job)}~{of_text(*(file.version for file in files))}"
         left = tuple(f"{job.destination}/{name}" for name in others)
         found[job.id] = JobCsvs(job, keys, size, made_of, left)
+    return found
+
+
+def _own_files(ledger: Ledger, jobs: Sequence[Job]) -> dict[str, set[str]]:
+    """The files of each job, where another step's are beside them, by its id."""
+    done = (name for job in jobs for name in job.earlier if name.endswith(_DONE))
+    found: dict[str, set[str]] = defaultdict(set)
+    for outcome in ledger.outcomes(done):
+        found[outcome.job.id] |= outcome.files.keys()
     return found
 
 
