@@ -68,7 +68,8 @@ def test_a_job_of_a_plan_takes_few_bytes(large: Built) -> None:
     assert taken == len(todo.standings) == len(todo.plan.jobs) == JOBS == 20_736
     assert held < HELD * JOBS
     assert peak < PEAK * JOBS
-    assert taking < held + 100_000  # none of the jobs taken is kept
+    # None of the jobs taken is kept; Python 3.11 keeps 2000 tuples of 20 arguments.
+    assert taking < held + 500_000
 
 
 # Jobs that are made when they are looked at
