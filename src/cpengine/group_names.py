@@ -1,11 +1,13 @@
 """Groups of image sets: their names, and what may stand in them."""
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.rules import Finding
 
 Group = tuple[tuple[str, str], ...]
 """Metadata columns and the values that a group's image sets share."""
@@ -30,24 +32,36 @@ def metadata_of(group: Iterable[tuple[str, str]]) -> str:
     return ",".join([f"{key}={value}" for key, value in group])
 
 
-def check_ids(groups: Collection[Group]) -> None:
+def as_written(name: str) -> str:
+    """A name as file systems keep it that tell all names apart."""
+    return name
+
+
+def without_case(name: str) -> str:
+    """What names have in common that some file systems take for one."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def check_ids(
+    groups: Collection[Group], fold: Callable[[str], str] = as_written
+) -> None:
     """Refuse a plan in which two groups would have one name.
+
+    Parameters
+    ----------
+    fold
+        Gives the same for names that are one where results go.
 
     Raises
     ------
     InputError
         Two jobs share an id, or an id is too long to name a folder.
     """
-    times = Counter(map(id_of, groups))
-    twice = [job_id for job_id, n in times.items() if n > 1]
+    times = Counter(fold(id_of(group)) for group in groups)
+    twice = [name for name, n in times.items() if n > 1]
     if twice:
-        raise InputError(
-            rules.GROUP_NAMES.found(
-                "groups",
-                f"two groups are both named {twice[0]}",
-                "use values without '-' where they could be confused",
-            )
-        )
+        same = (id_of(group) for group in groups)
+        raise InputError(_of_one_name([i for i in same if fold(i) == twice[0]]))
     long = [job_id for job_id in times if len(job_id.encode()) > _LONGEST_ID]
     if long:
         raise InputError(
@@ -57,3 +71,15 @@ def check_ids(groups: Collection[Group]) -> None:
                 "shorten its metadata values",
             )
         )
+
+
+def _of_one_name(ids: Sequence[str]) -> Finding:
+    """What is wrong with ids of which file systems make one name."""
+    first, second, *_ = ids
+    if first == second:
+        cause = f"two groups are both named {first}"
+        cure = "use values without '-' where they could be confused"
+    else:
+        cause = f"{first} and {second} are one name to the file system of the outputs"
+        cure = "use values that differ in more than case"
+    return rules.GROUP_NAMES.found("groups", cause, cure)

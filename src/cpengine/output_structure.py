@@ -5,12 +5,12 @@ Source of what names stand for: `worker/cp-worker.py` 2.2.1, its metadataID.
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 from cpengine import rules
 from cpengine.errors import InputError
-from cpengine.group_names import Group, id_of
+from cpengine.group_names import Group, as_written, id_of
 
 
 def normal(structure: str) -> str:
@@ -67,7 +67,11 @@ def fault_of(structure: str, keys: Collection[str]) -> str:
     return ""
 
 
-def check_places(groups: Collection[Group], structure: str) -> None:
+def check_places(
+    groups: Collection[Group],
+    structure: str,
+    fold: Callable[[str], str] = as_written,
+) -> None:
     """Refuse groups of one place, where the structure names every column.
 
     Where it does not, jobs share places on purpose, and claim the names of their files.
@@ -76,6 +80,8 @@ def check_places(groups: Collection[Group], structure: str) -> None:
     ----------
     groups
         Of distinct names, with the same columns.
+    fold
+        As for `check_ids`.
 
     Raises
     ------
@@ -86,11 +92,15 @@ def check_places(groups: Collection[Group], structure: str) -> None:
     is_name = "-".join(keys) in normal(structure).split("/")
     if is_name or not structure or not names_all(structure, keys):
         return  # a folder that is a group's name is as distinct as that
-    times = Counter(place_of(structure, group) for group in groups)
+
+    def place_in(group: Group) -> str:
+        return fold(place_of(structure, group))
+
+    times = Counter(map(place_in, groups))
     if len(times) == len(groups):
         return
     (place, _), *_ = times.most_common(1)
-    same = (group for group in groups if place_of(structure, group) == place)
+    same = (group for group in groups if place_in(group) == place)
     names = " and ".join(id_of(group) for group, _ in zip(same, "12", strict=False))
     raise InputError(
         rules.OUTPUT_STRUCTURE.found(

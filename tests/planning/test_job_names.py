@@ -12,6 +12,7 @@ from cpengine.group_names import check_ids
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.plates import Part
+from cpengine.storage.store import Storage
 from tests import build
 from tests.build import Built
 
@@ -96,6 +97,29 @@ def test_name_too_long_for_a_folder_is_refused(value: str) -> None:
 
 def test_longest_name_is_taken() -> None:
     check_ids([(("Metadata_Plate", "x" * 150),)])
+
+
+def test_names_that_differ_in_case_are_one_where_the_file_system_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build.project(tmp_path, wells=["A01", "a01"], sites=["1"])
+    assert len(plan(built).jobs) == 2
+    monkeypatch.setattr(Storage, "ignores_case", True)
+    why = "groups: P1-A01-1 and P1-a01-1 are one name to the file system of the outputs"
+    for wanted in (Part(), wells("A01")):
+        with pytest.raises(InputError, match=why):
+            plan(built, wanted)
+
+
+def test_places_may_be_one_though_names_are_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Storage, "ignores_case", True)
+    toml = "[steps.analysis]\noutput_structure = "
+    toml += '"Metadata_PlateMetadata_Well/Metadata_Site"\n'
+    built = build.project(tmp_path, plates=["P", "Pa"], wells=["A1", "1"], toml=toml)
+    with pytest.raises(InputError, match=r"gives P-A1-1 and Pa-1-1 one folder, pa1/1"):
+        plan(built)
 
 
 # Places

@@ -283,3 +283,22 @@ def test_all_s3_settings_reach_s3fs() -> None:
     assert (made["endpoint_url"], made["profile"]) == ("http://x", "lab")
     assert made["client_kwargs"] == {"region_name": "eu-west-1"}
     assert made["use_listings_cache"] is False
+
+
+def test_a_file_system_that_tells_case_apart_is_known(tmp_path: Path) -> None:
+    folder = tmp_path / "Results"
+    folder.mkdir()
+    assert not Storage(str(folder)).ignores_case
+    assert not Storage("memory://Results").ignores_case
+
+
+def test_a_file_system_that_ignores_case_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "Results"
+    folder.mkdir()
+    other = str(folder).swapcase()
+    storage = Storage(str(folder))
+    monkeypatch.setattr(os.path, "exists", lambda path: path in (str(folder), other))
+    monkeypatch.setattr(os.path, "samefile", lambda *paths: True)
+    assert storage.ignores_case

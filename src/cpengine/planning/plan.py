@@ -17,7 +17,7 @@ from cpengine import rules
 from cpengine.config import PlateSection
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
-from cpengine.group_names import Group, check_ids
+from cpengine.group_names import Group, as_written, check_ids, without_case
 from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.output_structure import check_places, fault_of
@@ -230,16 +230,24 @@ def check_structure(step: Step) -> None:
         )
 
 
-def check_names(groups: Collection[Group], structure: str) -> None:
+def check_names(
+    groups: Collection[Group], structure: str, *, ignoring_case: bool
+) -> None:
     """Refuse groups whose jobs have one name or, unless they share it, one place.
+
+    Parameters
+    ----------
+    ignoring_case
+        Whether the file system of the outputs does so.
 
     Raises
     ------
     InputError
         As `check_ids` and `check_places`.
     """
-    check_ids(groups)
-    check_places(groups, structure)
+    fold = without_case if ignoring_case else as_written
+    check_ids(groups, fold)
+    check_places(groups, structure, fold)
 
 
 def check_dcp_done(step: Step, job: Job) -> None:

@@ -123,7 +123,7 @@ class Planner:
                 "--site, or the plate layout"
             )
         try:
-            check_names(list(jobs.groups), self.step.output_structure)
+            self._check_names(list(jobs.groups))
         except InputError:
             _check_listed_once(files)
             raise
@@ -134,6 +134,10 @@ class Planner:
             partial(read_table, self.project, self.step),
         )
         return Plan(self.step, jobs, derived, tuple(self.found))
+
+    def _check_names(self, groups: Sequence[Group]) -> None:
+        ignoring = self.project.places.outputs.ignores_case
+        check_names(groups, self.step.output_structure, ignoring_case=ignoring)
 
     def _take(self, findings: Iterable[Finding]) -> None:
         self.found |= dict.fromkeys(self.project.softened(findings))
@@ -380,7 +384,7 @@ class Planner:
             sheet, chosen(groups, self.part.read_as(values))
         )
         if len(remaining) < len(groups):  # those of other runs have names, too
-            check_names(groups, step.output_structure)
+            self._check_names(groups)
         make = partial(
             Job,
             step=step.name,

@@ -99,6 +99,14 @@ class Storage:
         """Whether a key is a file of this machine."""
         return is_local(self.url(key))
 
+    @property
+    def ignores_case(self) -> bool:
+        """Whether the root's file system takes names that differ in case for one."""
+        other = self.root.swapcase()
+        if other == self.root or not self.is_local():
+            return False
+        return os.path.exists(other) and os.path.samefile(other, self.root)
+
     def at_once(self, key: str = "") -> int:
         """How many files are worth having under way: one where nothing is waited for.
 
