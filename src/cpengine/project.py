@@ -51,5 +51,5 @@ class Project(ResolvedProject):
         step_tables.check_images(self, plan, jobs)
 
     def write_derived(self, plan: Plan) -> list[str]:
-        """Write the CSVs that are missing and can be made; give their keys."""
+        """Write the CSVs that are missing or outdated; give their keys."""
         return step_tables.write_derived(self, plan)

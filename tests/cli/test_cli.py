@@ -251,3 +251,31 @@ def test_install_of_an_unknown_version_is_refused() -> None:
     result = call("cellprofiler", "install", "--version", "3.0")
     assert result.exit_code == 2
     assert "it knows: 4.2.8.1" in result.stderr
+
+
+# Tables that lie between steps
+
+
+def test_wells_that_are_added_to_load_data_are_analysed(built: Built) -> None:
+    text = built.csv.read_text()
+    names = text.splitlines()[0].split(",")
+    keep = [n for n, name in enumerate(names) if "Illum" not in name]
+    plain = built.csv.with_name("load_data.csv")
+    plain.write_text(
+        "".join(
+            ",".join(line.split(",")[n] for n in keep) + "\n"
+            for line in text.splitlines()
+        )
+    )
+    built.csv.unlink()
+    first = call("run", "analysis", "-C", built.root)
+    assert f"made {built.csv.relative_to(built.root)}\n" in first.stdout
+    assert "all done already" in call("run", "analysis", "-C", built.root).stdout
+    row = plain.read_text().splitlines(keepends=True)[-1].replace("A02", "B01")
+    plain.write_text(plain.read_text() + row)
+    build.write(built.images / "B01_2.tif", "image")
+    shown = call("run", "analysis", "-C", built.root, "--dry-run").stdout
+    assert "analysis: would run 1 of 5 jobs" in shown
+    assert f"would make {built.csv.relative_to(built.root)}\n" in shown
+    again = call("run", "analysis", "-C", built.root)
+    assert "analysis: 1 of 1 job done, 4 done before" in again.stdout

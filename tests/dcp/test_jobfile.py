@@ -362,7 +362,7 @@ def test_a_csv_that_is_missing_is_reported(tmp_path: Path) -> None:
     for name in ("FileName_IllumDNA", "PathName_IllumDNA"):
         build.change(built.csv, name, f"Metadata_{name[0]}")
     result = plan(built, tmp_path / "job.json")
-    assert "P1/load_data_with_illum.csv: is missing: cpengine makes it" in result.stderr
+    assert "load_data_with_illum.csv: is to be made: cpengine does so" in result.stderr
 
 
 @pytest.mark.parametrize("there", ["job.json", "job-P2.json"])

@@ -246,7 +246,7 @@ CASES = PIPELINE_CASES | {
         steps=("illum",),
     ),
     "functions for other sites than the images": Case(
-        "csv-outdated",
+        "csv-other-sites",
         all_of(with_illum("DemoPlate1"), csv(lambda rows: rows[:-2])),
         "load_data_with_illum.csv",
         "made again",

@@ -25,11 +25,17 @@ def large(s3: S3Server, bucket: str, tmp_path: Path) -> Project:
     return screen(PLATES, s3, bucket, tmp_path)
 
 
-def screen(plates: int, s3: S3Server, bucket: str, tmp_path: Path) -> Project:
+def screen(
+    plates: int,
+    s3: S3Server,
+    bucket: str,
+    tmp_path: Path,
+    data_file: str = "load_data_with_illum.csv",
+) -> Project:
     wells = [f"{row}{column:02d}" for row in ROWS for column in range(1, 25)]
     sites = [str(site) for site in range(1, SITES + 1)]
     (tmp_path / "few").mkdir()
-    built = build.project(tmp_path / "few", plates=["P0"])
+    built = build.project(tmp_path / "few", plates=["P0"], data_file=data_file)
     s3.upload(bucket, built.root / "projects", "projects/")
     base = built.csv.parent.parent.relative_to(built.root)
     for number in range(plates):
@@ -110,6 +116,27 @@ def test_whether_results_are_there_takes_a_list_for_a_thousand_folders(
     a_plate = -(-WELLS * SITES // 1000)
     assert set(asking) == {"list"}
     assert asking["list"] <= -(-len(names) // 1000) + plates * a_plate
+
+
+def test_tables_that_cpengine_made_take_their_sources_and_lists_besides(
+    s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    plates = 3
+    project = screen(plates, s3, bucket, tmp_path, "load_data.csv")
+    plan = project.plan("analysis")
+    s3.reset_counts()
+    assert len(project.write_derived(plan)) == plates
+    writing = s3.counts()
+    project = Project.load(project.folder)
+    s3.reset_counts()
+    again = project.plan("analysis")
+    planning = s3.counts()
+    assert (again.derived, again.jobs) == ({}, plan.jobs)
+    print(f"\n{plates} tables: writing {dict(writing)}, planning {dict(planning)}")
+    assert writing["put"] == 2 * plates  # each and what tells of it
+    assert planning["get"] == 2 * plates + 1  # each, its source and the pipeline
+    assert planning["list"] + planning["head"] <= 3 * (plates + 1)
+    assert planning["put"] == planning["delete"] == 0
 
 
 @pytest.fixture

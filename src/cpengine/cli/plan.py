@@ -161,7 +161,7 @@ def _write_jobs(path: Path, plan: Plan) -> None:
     _show_notes(plan)
     written = jobfile.write(path, plan.jobs)
     for key in plan.derived:
-        print_err(f"note: {key}: is missing: cpengine makes it, DCP does not")
+        print_err(f"note: {key}: is to be made: cpengine does so in a run, DCP not")
     jobs = Counter(job.data_file for job in plan.jobs)
     for file, data_file in written.items():
         print_out(f"wrote {file}: {counted(jobs[data_file], 'job')}")

@@ -24,7 +24,7 @@ from cpengine.inputs.table_images import (
 )
 from cpengine.plates import WELL
 from cpengine.rules import Finding
-from cpengine.storage.store import as_text
+from cpengine.storage.store import Storage, as_text
 
 MARK = "\ufeff"
 """The byte order mark, which LoadData takes for a part of the first column's name."""
@@ -121,6 +121,12 @@ def decode(data: bytes, path: str) -> str:
     """A CSV's text. Raises InputError for other than UTF-8, and other kinds of file."""
     expect_table(data, path)
     return as_text(data, path)
+
+
+def read(storage: Storage, key: str) -> Table:
+    """Read a CSV. Raises InputError if it is not there, or as `parse`."""
+    shown = storage.url(key)
+    return parse(decode(storage.read(key), shown), shown)
 
 
 def parse(text: str, path: str) -> Table:

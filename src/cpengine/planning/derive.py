@@ -1,97 +1,20 @@
-"""CSVs that lie between steps and are made when missing.
+"""CSVs that lie between steps, made of those that lie beside them. Pure.
 
 The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 `load_data_with_illum.csv` after illum.
 """
 
-import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cpengine import rules
-from cpengine.config.steps import LOAD_DATA, UNPROJECTED, WITH_ILLUM, Step
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
-from cpengine.inputs.table_groups import PLANE, missing_keys, sites
+from cpengine.inputs.table_groups import PLANE, missing_keys
 from cpengine.inputs.table_images import FILE, PATH
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding
-from cpengine.storage.roots import BUCKET, Places
-
-
-@dataclass(frozen=True, slots=True)
-class Deriver:
-    """Reads a plate's CSVs, or derives them from those that are there."""
-
-    places: Places
-    step: Callable[[str], Step]
-    """Gives a step by name, for the places where steps put their results."""
-
-    def table(self, key: str) -> tuple[Table, bool]:
-        """Give the image sets of a CSV, and whether they were derived.
-
-        Derived ones go by the path and lines of what they were made from.
-
-        Raises
-        ------
-        InputError
-            The CSV is missing and so is what it could be made from, or it is wrong.
-        """
-        folder, name = posixpath.split(key)
-        workspace = self.places.workspace
-        if (data := workspace.read_if_there(key)) is not None:
-            shown = workspace.url(key)
-            return loaddata.parse(loaddata.decode(data, shown), shown), False
-        if name == WITH_ILLUM:
-            base, _ = self.table(f"{folder}/{LOAD_DATA}")
-            return self._with_illum(base), True
-        source = f"{folder}/{UNPROJECTED}"
-        if name == LOAD_DATA and workspace.exists(source):
-            base, _ = self.table(source)
-            output = self.step("zproj").output
-            return projected(base, lambda plate: self._as_in(base, output, plate)), True
-        beside = sorted(n for n in workspace.sizes(folder) if n.endswith(".csv"))
-        found = f" (its folder has {', '.join(beside)})" if beside else ""
-        raise InputError(
-            rules.CSV_MISSING.found(
-                workspace.url(key),
-                f"is not there{found}",
-                "put the plate's CSV there, or set the step's data_file",
-            )
-        )
-
-    def outdated(self, key: str) -> Finding | None:
-        """Say if a CSV that could be derived anew lists other sites than its source."""
-        folder, name = posixpath.split(key)
-        source = f"{folder}/{LOAD_DATA}"
-        if name != WITH_ILLUM or not self.places.workspace.exists(source):
-            return None
-        base, table = (self.table(place)[0] for place in (source, key))
-        if set(sites(base)) == set(sites(table)):
-            return None
-        return rules.CSV_OUTDATED.found(
-            table.path,
-            f"lists other sites than {LOAD_DATA} beside it",
-            "remove it to have it made again",
-        )
-
-    def _with_illum(self, base: Table) -> Table:
-        output = self.step("illum").output
-        present = {
-            plate: self.places.outputs.sizes(posixpath.join(output, plate))
-            for plate in set(plates(base)) - {""}
-        }
-        raise_any(_misnamed(base, present, self.places.outputs.url(output)))
-        return with_illum(base, lambda plate: self._as_in(base, output, plate), present)
-
-    def _as_in(self, table: Table, output: str, plate: str) -> str:
-        """Write a place as the table writes its own: under DCP's mount, or locally."""
-        paths = (image.path for image in table.image_columns if image.path)
-        key = posixpath.join(output, plate)
-        if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
-            return f"{BUCKET}/{key}"
-        return self.places.outputs.url(key)
 
 
 def plates(table: Table) -> list[str]:
@@ -106,13 +29,13 @@ def plates(table: Table) -> list[str]:
     return table.values(PLATE)
 
 
-def _misnamed(
+def misnamed(
     table: Table, present: Mapping[str, Collection[str]], place: str
 ) -> Iterator[Finding]:
     """Illumination functions that are there under another name than LoadData gives."""
     for plate, files in present.items():
         for channel in channels(table).values():
-            name = f"{plate}_Illum{channel}.npy"
+            name = illum_name(plate, channel)
             others = [file for file in files if file.endswith(f"_Illum{channel}.npy")]
             if name not in files and others:
                 yield rules.ILLUM_NAME.found(
@@ -129,6 +52,11 @@ def channels(table: Table) -> dict[str, str]:
         for image in table.images
         if not image.startswith("Illum")
     }
+
+
+def illum_name(plate: str, channel: str) -> str:
+    """The file of a channel's illumination function."""
+    return f"{plate}_Illum{channel}.npy"
 
 
 def with_illum(
@@ -153,7 +81,7 @@ def with_illum(
     files = set().union(*(present or {}).values())
     added: dict[str, list[str]] = {}
     for channel in channels(table).values():
-        names = {plate: f"{plate}_Illum{channel}.npy" for plate in set(of_row)}
+        names = {plate: illum_name(plate, channel) for plate in set(of_row)}
         if not files or files & set(names.values()):
             added[f"{FILE}Illum{channel}"] = [p and names[p] for p in of_row]
             added[f"{PATH}Illum{channel}"] = [p and folder(p) for p in of_row]

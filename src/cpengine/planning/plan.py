@@ -22,6 +22,7 @@ from cpengine.inputs.loaddata import Table
 from cpengine.model import Job
 from cpengine.output_structure import check_places, fault_of
 from cpengine.planning.job_list import JobList
+from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SHAPES, SITE, SITE_KEYS, WELL, Part, row_name
 from cpengine.rules import Finding
 from cpengine.wording import did_you_mean
@@ -30,7 +31,7 @@ EVERYTHING = Part()
 
 
 class Derived(Mapping[str, Table]):
-    """CSVs that are missing and can be made, by key; each is made when looked at."""
+    """CSVs that can be made, by key; each is made when looked at."""
 
     def __init__(self, keys: Collection[str], make: Callable[[str], Table]) -> None:
         self._keys = dict.fromkeys(keys)
@@ -55,9 +56,11 @@ class Plan:
     step: Step
     jobs: JobList
     derived: Mapping[str, Table] = field(default_factory=dict)
-    """CSVs that are missing and can be made, by key."""
+    """CSVs that are missing or outdated, and can be made, by key."""
     findings: tuple[Finding, ...] = ()
     """What a user should know before the jobs run."""
+    taken: Mapping[Origin, str] = field(default_factory=dict)
+    """CSVs of the user's that could be made of others: keys, by their origin."""
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_groups import read_as, sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
+from cpengine.planning.current_tables import Deriver
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
 from cpengine.planning.job_list import FileJobs, JobList
 from cpengine.planning.listed_groups import listed_groups
@@ -33,7 +34,8 @@ from cpengine.planning.plan import (
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_inputs import StepInputReader
-from cpengine.planning.step_tables import read_batch_file, read_table
+from cpengine.planning.step_tables import read_batch_file
+from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
 
@@ -87,7 +89,9 @@ class Planner:
         self.found: dict[Finding, None] = {}
         """What was found on the way, in its order; each once."""
         self.derived: list[str] = []
-        """The keys of CSVs that are missing and can be made."""
+        """The keys of CSVs that are missing or outdated, and can be made."""
+        self.taken: dict[Origin, str] = {}
+        """The keys of CSVs of the user's that could be made, by origin."""
         self.broken = False
         """Whether a file is such that no jobs can be made of it."""
         self.code: dict[str, bytes] | None = None
@@ -131,9 +135,9 @@ class Planner:
         data_files = {file[0].data_file for file in files}
         derived = Derived(
             [key for key in self.derived if key in data_files],
-            partial(read_table, self.project, self.step),
+            Deriver.of(self.project).table,
         )
-        return Plan(self.step, jobs, derived, tuple(self.found))
+        return Plan(self.step, jobs, derived, tuple(self.found), self.taken)
 
     def _check_names(self, groups: Sequence[Group]) -> None:
         ignoring = self.project.places.outputs.ignores_case
@@ -147,7 +151,7 @@ class Planner:
         if missing := list(pipeline_checks.without_load_data(pipe)):
             raise InputError(*missing)
         self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
-        tables = PlateTables(self.project, self.step, pipe, self.derived)
+        tables = PlateTables(self.project, self.step, pipe, self.derived, self.taken)
         folders = tables.folders(self.part.plates)
         self._take(tables.beside(folders))
         for folder in folders:

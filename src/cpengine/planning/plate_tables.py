@@ -1,7 +1,7 @@
 """The tables of a step, as the LoadData of its pipeline takes them."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -12,8 +12,9 @@ from cpengine.inputs import table_checks
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_groups import repeated_sites, spellings
-from cpengine.planning.derive import Deriver
+from cpengine.planning.current_tables import CurrentTable, Deriver
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE
 from cpengine.rules import Finding
 
@@ -26,7 +27,9 @@ class PlateTables:
     step: Step
     pipe: Pipeline
     derived: list[str] = field(default_factory=list)
-    """The keys of tables that are missing and were made."""
+    """The keys of tables that are missing or outdated, and were made."""
+    taken: dict[Origin, str] = field(default_factory=dict)
+    """The keys of tables of the user's that could be made of others, by origin."""
     keys: set[str] = field(default_factory=set)
     """Those of the tables that were read."""
 
@@ -88,19 +91,19 @@ class PlateTables:
         folders = self.project.places.workspace.folders(self.step.data_folder)
         for key in map(self.step.data_key, ("", *folders)):
             with contextlib.suppress(InputError):
-                table, _ = self._deriver.table(key)
-                found[key] = set(spellings(table, PLATE))
+                found[key] = set(spellings(self._deriver.table(key), PLATE))
         return found
 
     def _table(self, key: str) -> Table:
-        table, derived = self._deriver.table(key)
-        if derived:
+        current = self._deriver.current(key)
+        table = current.table
+        if current.derived:
             self.derived.append(key)
         if self.pipe.loads.base[0].startswith("Default Output"):
             raise_any(table_checks.without_folder(table))
         self.keys.add(key)
         notes = [
-            *filter(None, [None if derived else self._deriver.outdated(key)]),
+            *self._take(key, current),
             *table.notes,
             *repeated_sites(table),
             *table_checks.other_plate(table, self.step.folder_of(key)),
@@ -109,6 +112,14 @@ class PlateTables:
         base = self.pipe.image_base(folder if self.step.images_in_input else None)
         return replace(table, base=base, notes=tuple(notes))
 
-    @property
+    def _take(self, key: str, current: CurrentTable) -> Sequence[Finding]:
+        """What is doubtful of a table of the user's that could be made of another."""
+        if (found := self._deriver.taken(key, current)) is None:
+            return ()
+        origin, doubts = found
+        self.taken[origin] = key
+        return doubts
+
+    @cached_property
     def _deriver(self) -> Deriver:
-        return Deriver(self.project.places, self.project.step)
+        return Deriver.of(self.project)

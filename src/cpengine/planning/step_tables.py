@@ -11,7 +11,7 @@ from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_groups import groups
 from cpengine.model import Job
-from cpengine.planning.derive import Deriver
+from cpengine.planning.current_tables import Deriver
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
 from cpengine.rules import Severity
@@ -34,7 +34,7 @@ def read_table(
     """
     if step.source == "batch":
         return read_batch_file(project, data_file).table
-    table, _ = Deriver(project.places, project.step).table(data_file)
+    table = Deriver.of(project).table(data_file)
     return replace(table, base=image_base or "")
 
 
@@ -62,7 +62,7 @@ def image_sets(
     wanted = {job.group for job in jobs}
     whole = {job.data_file for job in jobs if job.whole_table}
     for data_file, base in dict.fromkeys((j.data_file, j.image_base) for j in jobs):
-        table = read_table(project, plan.step, data_file, base)
+        table = replace(_planned(project, plan, data_file), base=base or "")
         if data_file in whole:
             yield table, list(range(len(table.rows)))
             continue
@@ -71,6 +71,14 @@ def image_sets(
             table,
             sorted(row for group in wanted & set(found) for row in found[group]),
         )
+
+
+def _planned(project: ResolvedProject, plan: Plan, data_file: str) -> Table:
+    """A table as the plan has it, so that nothing is asked again about where from."""
+    if plan.step.source == "batch":
+        return read_batch_file(project, data_file).table
+    derived = plan.derived.get(data_file)
+    return derived or loaddata.read(project.places.workspace, data_file)
 
 
 def check_images(project: ResolvedProject, plan: Plan, jobs: Sequence[Job]) -> None:
@@ -92,7 +100,14 @@ def check_images(project: ResolvedProject, plan: Plan, jobs: Sequence[Job]) -> N
 
 
 def write_derived(project: ResolvedProject, plan: Plan) -> list[str]:
-    """Write the CSVs that are missing and can be made; give their keys."""
-    for key, table in plan.derived.items():
-        project.places.workspace.write(key, table.to_csv().encode())
-    return list(plan.derived)
+    """Write the CSVs that can be made and are missing or outdated; give their keys."""
+    keep_taken(project, plan)
+    deriver = Deriver.of(project)
+    return [key for key in plan.derived if deriver.write(key)]
+
+
+def keep_taken(project: ResolvedProject, plan: Plan) -> None:
+    """Remember which CSVs of the user's were used as they are, beside which others."""
+    origins = Deriver.of(project).origins
+    for origin, key in plan.taken.items():
+        origins.keep(origin, key)

@@ -176,6 +176,13 @@ CSV_PLANES = _rule(
 CSV_OUTDATED = _rule(
     "csv-outdated",
     _CSV,
+    "load_data.csv has changed since your load_data_with_illum.csv was last used",
+    "Sites that were added are not analysed, images that were corrected not taken.",
+    "Remove it: it is made again. Or set this rule to off, to take it as it is.",
+)
+CSV_OTHER_SITES = _rule(
+    "csv-other-sites",
+    _CSV,
     "load_data_with_illum.csv lists other sites than load_data.csv",
     "Sites that were added later are not analysed.",
     "Remove load_data_with_illum.csv: it is made again.",

@@ -27,7 +27,11 @@ from cpengine.planning.plan import Plan
 from cpengine.planning.planner import plan_step
 from cpengine.planning.priority import PlateTimes, longest_first
 from cpengine.planning.project import ResolvedProject
-from cpengine.planning.step_tables import check_images, write_derived
+from cpengine.planning.step_tables import (
+    check_images,
+    keep_taken,
+    write_derived,
+)
 from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
@@ -58,7 +62,7 @@ class StepResult:
     again: Mapping[str, int] = field(default_factory=dict)
     """How many jobs were run again whose results had become stale, by the cause."""
     derived: tuple[str, ...] = ()
-    """CSVs made because they were missing."""
+    """CSVs made because they were missing, or because their source has changed."""
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -296,6 +300,8 @@ class Steps:
             again=todo.again,
         )
         if not jobs:
+            with contextlib.suppress(StorageError):  # nothing else is written, either
+                keep_taken(self.project, plan)
             return result
         result = replace(result, derived=tuple(write_derived(self.project, plan)))
         run_ledger = step_ledger(self.project, plan.step)

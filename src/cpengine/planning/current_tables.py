@@ -1,0 +1,251 @@
+"""Which table of a plate counts: the file that is there, or one made of its source.
+
+A table that is missing is made. So is one that cpengine has made, when its source has
+changed since. One that the user made or changed is never made anew: if its source has
+changed since it was last used and it has not, the user is asked which to take.
+"""
+
+import posixpath
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import NamedTuple, Self
+
+from cpengine import rules
+from cpengine.config.steps import LOAD_DATA, MADE_OF, WITH_ILLUM, Step
+from cpengine.errors import InputError
+from cpengine.inputs import loaddata
+from cpengine.inputs.loaddata import Table, raise_any
+from cpengine.inputs.table_checks import other_images, other_sites
+from cpengine.inputs.table_images import FILE
+from cpengine.planning.derive import (
+    channels,
+    illum_name,
+    misnamed,
+    plates,
+    projected,
+    with_illum,
+)
+from cpengine.planning.project import ResolvedProject
+from cpengine.planning.table_origins import (
+    How,
+    Origin,
+    TableOrigins,
+    digest_of,
+    place_of,
+)
+from cpengine.rules import Finding
+from cpengine.storage.roots import BUCKET, Places
+from cpengine.storage.store import Storage
+
+
+class CurrentTable(NamedTuple):
+    """A table as it is to be read now."""
+
+    table: Table
+    content: str = ""
+    """Digest of the file; empty if it is to be made."""
+    source: str = ""
+    """Digest of what it is made of, if it is to be."""
+
+    @property
+    def derived(self) -> bool:
+        """Whether it is made of its source."""
+        return not self.content
+
+
+class _TableSource(NamedTuple):
+    """What a table is or could be made of."""
+
+    digest: str
+    read: Callable[[], Table]
+
+
+@dataclass(frozen=True)
+class Deriver:
+    """Reads a plate's CSVs, or derives them from those that are there."""
+
+    places: Places
+    step: Callable[[str], Step]
+    """Gives a step by name, for the places where steps put their results."""
+    origins: TableOrigins
+
+    @classmethod
+    def of(cls, project: ResolvedProject) -> Self:
+        """One for a project."""
+        folder = project.layout.ledger(".tables")
+        origins = TableOrigins(project.places.outputs, folder)
+        return cls(project.places, project.step, origins)
+
+    @property
+    def _workspace(self) -> Storage:
+        return self.places.workspace
+
+    def table(self, key: str) -> Table:
+        """The image sets of a CSV. Raises as `current`."""
+        return self.current(key).table
+
+    def current(self, key: str) -> CurrentTable:
+        """Give the image sets of a CSV.
+
+        Derived ones go by the path and lines of what they were made from.
+
+        Raises
+        ------
+        InputError
+            The CSV is missing and so is what it could be made from, or it is wrong.
+        """
+        data = self._workspace.read_if_there(key)
+        if data is None:
+            return self._derived(key, self._source(key))
+        content = digest_of(data)
+        made_of = self.origins.made_of(key, content)
+        source = self._source(key) if made_of else None
+        if source and source.digest not in made_of:
+            return self._derived(key, source)
+        table = self._parse(key, data)
+        if source and self._lacks_functions(key, table):
+            return self._derived(key, source)
+        return CurrentTable(table, content)
+
+    def write(self, key: str) -> bool:
+        """Write a CSV that is to be derived; False if somebody else has put one there.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written.
+        """
+        current = self.current(key)
+        if not current.derived:
+            return False
+        data = current.table.to_csv().encode()
+        origin = Origin(place_of(key), digest_of(data), current.source, How.MADE)
+        self.origins.keep(origin, key)  # first: without it the table were the user's
+        self._workspace.write(key, data)
+        return True
+
+    def taken(
+        self, key: str, current: CurrentTable
+    ) -> tuple[Origin, list[Finding]] | None:
+        """Say if a table of the user's is not what its source would make of it.
+
+        None for a table that cpengine made, or that could be made of none. The origin
+        is to be kept when the table is used.
+        """
+        if current.derived or self.origins.made_of(key, current.content):
+            return None
+        source = self._source(key)
+        if source is None:
+            return None
+        origin = Origin(place_of(key), current.content, source.digest, How.TAKEN)
+        return origin, list(self._doubts(key, current.table, source))
+
+    def _doubts(
+        self, key: str, table: Table, source: _TableSource
+    ) -> Iterator[Finding]:
+        try:
+            basis = self._basis(key, source)
+        except InputError:  # it does not matter to those who have the table
+            return
+        known = {origin.source for origin in self.origins.of(key)}
+        others = other_sites(table, basis)
+        if known and source.digest not in known:
+            if wrong := others or other_images(table, basis):
+                yield rules.CSV_OUTDATED.found(
+                    table.path,
+                    f"{wrong}, which has changed since this table was last used",
+                    "remove it to have it made again, or set check.csv-outdated = "
+                    '"off" to take it as it is',
+                )
+        elif others:
+            cure = "remove it to have it made again"
+            yield rules.CSV_OTHER_SITES.found(table.path, others, cure)
+
+    def _parse(self, key: str, data: bytes) -> Table:
+        shown = self._workspace.url(key)
+        return loaddata.parse(loaddata.decode(data, shown), shown)
+
+    def _source(self, key: str) -> _TableSource | None:
+        """What a table is or could be made of, if that is there."""
+        folder, name = posixpath.split(key)
+        names = MADE_OF.get(name, ())
+        beside = self._workspace.sizes(folder) if names else {}
+        found = [name for name in names if name in beside]
+        if not found:
+            return None
+        place = f"{folder}/{names[0]}"
+        if found == [names[0]]:
+            data = self._workspace.read(place)
+            return _TableSource(digest_of(data), partial(self._parse, place, data))
+        current = self.current(place)  # which may be made itself
+        content = current.content or digest_of(current.table.to_csv().encode())
+        return _TableSource(content, lambda: current.table)
+
+    def _derived(self, key: str, source: _TableSource | None) -> CurrentTable:
+        if source is None:
+            raise InputError(self._missing(key))
+        table = self._basis(key, source)
+        if posixpath.basename(key) == WITH_ILLUM:
+            table = self._with_illum(table)
+        return CurrentTable(table, source=source.digest)
+
+    def _basis(self, key: str, source: _TableSource) -> Table:
+        """The sites and images of which a table is to be."""
+        table = source.read()
+        if posixpath.basename(key) == WITH_ILLUM:
+            return table
+        output = self.step("zproj").output
+        return projected(table, lambda plate: self._as_in(table, output, plate))
+
+    def _missing(self, key: str) -> Finding:
+        folder, name = posixpath.split(key)
+        if name == WITH_ILLUM:
+            key = f"{folder}/{LOAD_DATA}"
+        beside = sorted(n for n in self._workspace.sizes(folder) if n.endswith(".csv"))
+        found = f" (its folder has {', '.join(beside)})" if beside else ""
+        return rules.CSV_MISSING.found(
+            self._workspace.url(key),
+            f"is not there{found}",
+            "put the plate's CSV there, or set the step's data_file",
+        )
+
+    def _with_illum(self, base: Table) -> Table:
+        output, present = self._illum_output, self._functions(base)
+        raise_any(misnamed(base, present, self.places.outputs.url(output)))
+        return with_illum(base, lambda plate: self._as_in(base, output, plate), present)
+
+    def _lacks_functions(self, key: str, table: Table) -> bool:
+        """Whether functions have appeared since a table of them was made."""
+        if posixpath.basename(key) != WITH_ILLUM:
+            return False
+        lacking = {
+            channel
+            for channel in channels(table).values()
+            if f"{FILE}Illum{channel}" not in table.index
+        }
+        return bool(lacking) and any(
+            illum_name(plate, channel) in files
+            for plate, files in self._functions(table).items()
+            for channel in lacking
+        )
+
+    def _functions(self, table: Table) -> dict[str, Mapping[str, int]]:
+        """The files beside the illumination functions of each plate."""
+        output = self._illum_output
+        return {
+            plate: self.places.outputs.sizes(posixpath.join(output, plate))
+            for plate in set(plates(table)) - {""}
+        }
+
+    @cached_property
+    def _illum_output(self) -> str:
+        return self.step("illum").output
+
+    def _as_in(self, table: Table, output: str, plate: str) -> str:
+        """Write a place as the table writes its own: under DCP's mount, or locally."""
+        paths = (image.path for image in table.image_columns if image.path)
+        key = posixpath.join(output, plate)
+        if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
+            return f"{BUCKET}/{key}"
+        return self.places.outputs.url(key)

@@ -1,0 +1,104 @@
+"""Which tables cpengine made, and of what, so that it knows its own again.
+
+A small file stands for a table and what it was made of; its name tells both.
+They lie beside the ledgers, since a table must stay as CellProfiler and
+Distributed-CellProfiler read it, and are only ever added.
+"""
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+
+from cpengine.storage.store import Storage
+
+_SEPARATOR = "~"
+_DIGITS = 16
+
+
+class How(StrEnum):
+    """What a table was when it was used."""
+
+    MADE = "made"
+    """cpengine wrote it."""
+    TAKEN = "taken"
+    """It was the user's, beside a table that it could have been made of."""
+
+
+class Origin(NamedTuple):
+    """A table, and what it is or could be made of, as they were when jobs ran."""
+
+    place: str
+    """Stands for the table's key."""
+    content: str
+    """Digest of the table."""
+    source: str
+    """Digest of what it is made of."""
+    how: How
+
+    @classmethod
+    def parse(cls, name: str) -> "Origin | None":
+        """Read a file's name; None for any other file's."""
+        stem, _, how = name.rpartition(".")
+        parts = stem.split(_SEPARATOR)
+        if len(parts) != 3 or how not in list(How):
+            return None
+        place, content, source = parts
+        return cls(place, content, source, How(how))
+
+    def __str__(self) -> str:
+        stem = _SEPARATOR.join((self.place, self.content, self.source))
+        return f"{stem}.{self.how}"
+
+
+def digest_of(data: bytes) -> str:
+    """What tells a content from others."""
+    return hashlib.sha256(data).hexdigest()[:_DIGITS]
+
+
+def place_of(key: str) -> str:
+    """What stands for a table's key in names of files."""
+    return digest_of(key.encode())
+
+
+@dataclass(frozen=True)
+class TableOrigins:
+    """What is known of the tables of a batch; listed once, when it is first asked."""
+
+    storage: Storage
+    folder: str
+
+    @cached_property
+    def _known(self) -> set[Origin]:
+        names = self.storage.sizes(self.folder)
+        return {origin for name in names if (origin := Origin.parse(name))}
+
+    def of(self, key: str) -> Collection[Origin]:
+        """What is known of a table, whatever its content was."""
+        place = place_of(key)
+        return [origin for origin in self._known if origin.place == place]
+
+    def made_of(self, key: str, content: str) -> Collection[str]:
+        """Of what cpengine has made just this table; nothing if it is the user's."""
+        return {
+            origin.source
+            for origin in self.of(key)
+            if origin.how is How.MADE and origin.content == content
+        }
+
+    def keep(self, origin: Origin, key: str) -> None:
+        """Remember an origin, with the table's key for people to read.
+
+        Raises
+        ------
+        StorageError
+            It cannot be written.
+        """
+        if origin not in self._known:
+            data = json.dumps({"table": key, "how": origin.how}).encode()
+            self.storage.write(posixpath.join(self.folder, str(origin)), data)
+            self._known.add(origin)
