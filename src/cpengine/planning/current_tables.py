@@ -6,8 +6,8 @@ changed since it was last used and it has not, the user is asked which to take.
 """
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple, Self
 
@@ -69,6 +69,8 @@ class Deriver:
     step: Callable[[str], Step]
     """Gives a step by name, for the places where steps put their results."""
     origins: TableOrigins
+    listed: dict[str, Collection[str]] = field(default_factory=dict)
+    """The names in folders that were listed."""
 
     @classmethod
     def of(cls, project: ResolvedProject) -> Self:
@@ -99,7 +101,7 @@ class Deriver:
         if data is None:
             return self._derived(key, self._source(key))
         content = digest_of(data)
-        made_of = self.origins.made_of(key, content)
+        made_of = self._made_of(key, content)
         source = self._source(key) if made_of else None
         if source and source.digest not in made_of:
             return self._derived(key, source)
@@ -133,7 +135,7 @@ class Deriver:
         None for a table that cpengine made, or that could be made of none. The origin
         is to be kept when the table is used.
         """
-        if current.derived or self.origins.made_of(key, current.content):
+        if current.derived or self._made_of(key, current.content):
             return None
         source = self._source(key)
         if source is None:
@@ -166,15 +168,26 @@ class Deriver:
         shown = self._workspace.url(key)
         return loaddata.parse(loaddata.decode(data, shown), shown)
 
-    def _source(self, key: str) -> _TableSource | None:
-        """What a table is or could be made of, if that is there."""
+    def _made_of(self, key: str, content: str) -> Collection[str]:
+        """Of what cpengine has made a table; not asked where that is gone."""
+        return self.origins.made_of(key, content) if self._beside(key) else ()
+
+    def _beside(self, key: str) -> Sequence[str]:
+        """Which tables are there that a table could be made of, the nearest first."""
         folder, name = posixpath.split(key)
         names = MADE_OF.get(name, ())
-        beside = self._workspace.sizes(folder) if names else {}
-        found = [name for name in names if name in beside]
+        if names and folder not in self.listed:
+            self.listed[folder] = self._workspace.sizes(folder).keys()
+        return [name for name in names if name in self.listed[folder]]
+
+    def _source(self, key: str) -> _TableSource | None:
+        """What a table is or could be made of, if that is there."""
+        found = self._beside(key)
         if not found:
             return None
-        place = f"{folder}/{names[0]}"
+        folder, name = posixpath.split(key)
+        names = MADE_OF[name]
+        place = posixpath.join(folder, names[0])
         if found == [names[0]]:
             data = self._workspace.read(place)
             return _TableSource(digest_of(data), partial(self._parse, place, data))

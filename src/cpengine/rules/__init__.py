@@ -133,8 +133,7 @@ CSV_NO_FOLDER = _rule(
     _CSV,
     "Images have no folder, and the pipeline takes them from its output folder",
     "A job's output folder is empty when it starts, so that no image is found.",
-    "Write their folders into PathName_ columns, or change LoadData's base image "
-    "location.",
+    "Write their folders into PathName_ columns, or change the base image location.",
 )
 CSV_NO_IMAGES = _rule(
     "csv-no-images",
