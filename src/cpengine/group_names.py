@@ -18,7 +18,7 @@ VALUE = r"^[^/\\,=.\x00-\x1f\x7f][^/\\,=\x00-\x1f\x7f]*$"
 """How plates and wells may be called there, which may have blanks."""
 UNFIT = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
 """What cannot be in a value that goes through `-g` and names a folder."""
-_LONGEST_ID = 150
+LONGEST_ID = 150
 """Bytes. Scratch folders add up to 91, file systems take 255 in a name."""
 
 
@@ -62,12 +62,12 @@ def check_ids(
     if twice:
         same = (id_of(group) for group in groups)
         raise InputError(_of_one_name([i for i in same if fold(i) == twice[0]]))
-    long = [job_id for job_id in times if len(job_id.encode()) > _LONGEST_ID]
+    long = [job_id for job_id in times if len(job_id.encode()) > LONGEST_ID]
     if long:
         raise InputError(
             rules.GROUP_LONG.found(
                 f"group {long[0][:20]}...",
-                f"has a name longer than {_LONGEST_ID} bytes",
+                f"has a name longer than {LONGEST_ID} bytes",
                 "shorten its metadata values",
             )
         )

@@ -84,7 +84,8 @@ class JobLogs:
         """Send what is left of a job's log, and a last line."""
         with self._lock:
             stream = self._streams.pop(job, None) or _Stream(job.place)
-            stream.read(to_end=True)
+            with contextlib.suppress(OSError):  # the disk: see the class
+                stream.read(to_end=True)
         if stream.file is not None:
             stream.file.close()
         stream.say(line)
@@ -95,7 +96,8 @@ class JobLogs:
             with self._lock:
                 streams = list(self._streams.values())
                 for stream in streams:
-                    with contextlib.suppress(ValueError):  # its job has just ended
+                    # Its job has just ended, or the disk fails.
+                    with contextlib.suppress(ValueError, OSError):
                         stream.read(to_end=False)
             for stream in streams:
                 self._send(stream)

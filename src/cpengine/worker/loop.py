@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from cpengine.errors import InputError, StorageError
+from cpengine.errors import CpengineError, StorageError
 from cpengine.events import Event, Listener, LogBegun
 from cpengine.executors.aws import messages
 from cpengine.executors.aws.client import AwsError
@@ -30,6 +30,7 @@ _FOR_THE_FIRST = 15
 """A worker that never got a message waits so many times longer: they may be on their
 way."""
 _STORAGE_PAUSE_S = 5.0
+_LONGEST_REASON = 300
 
 Say = Callable[[str], None]
 
@@ -139,8 +140,8 @@ class Worker:
         self._seen = True
         try:
             job, attempt = messages.read(message.body)
-        except InputError as error:
-            self._set_aside(message, str(error))
+        except Exception as error:  # none may end us: others would take it, and end
+            self._set_aside(message, _reason(error))
             return
         job = adopt.adopt(job, self._machine.cellprofiler.version)
         held = Held(message, job, attempt)
@@ -150,7 +151,7 @@ class Worker:
         pool.submit(self._run, held)
 
     def _run(self, held: Held) -> None:
-        """Run a job and answer for its message."""
+        """Run a job and answer for its message, whatever happens."""
         result = "given back"
         try:
             if held.given_back:
@@ -159,13 +160,13 @@ class Worker:
                 result = self._outcome(held)
         except AwsError as error:  # the message comes back, its job is done or not
             result = str(error)
-        except BaseException as error:  # nobody asks the pool for it: it is said here
-            result = repr(error)
-            raise
+        except Exception as error:  # no outcome could be had, nor would others have one
+            result = _reason(error)
+            self._set_aside(held.message, result)
         finally:
+            self._held.discard(held)
             self._say(f"{held.job.step} {held.job.id}: {result}")
             self._logs.end(held.job, result)
-            self._held.discard(held)
 
     def _outcome(self, held: Held) -> str:
         outputs = self._machine.places.outputs
@@ -207,21 +208,39 @@ class Worker:
         try:
             Ledger(self._machine.places.outputs, held.job.ledger).record(outcome)
         except StorageError as error:
-            self._held.hide([held.message], AGAIN_S)
-            return f"{outcome.failure}; cannot be recorded: {error}"
+            return self._unrecorded(held, f"{outcome.failure}; not recorded: {error}")
         self._queue.delete(held.message)
         return f"failed: {outcome.failure}"
 
+    def _unrecorded(self, held: Held, why: str) -> str:
+        """Let a message come again, but not for ever, whose outcome nobody can see."""
+        if held.message.received < self._queue.most_received():
+            self._held.hide([held.message], AGAIN_S)
+        else:
+            self._set_aside(held.message, _shown(why))
+        return why
+
     def _set_aside(self, message: Message, why: str) -> None:
-        """Move a message that is no job to the dead letters, with the reason."""
+        """Move a message that comes to no outcome to the dead letters, with why."""
         self._say(why)
         with contextlib.suppress(AwsError):  # else it gets there by itself in the end
             self._dead = self._dead or self._queue.dead_letters()
             if self._dead is not None:
-                self._dead.send_one(
-                    message.body, Reason=why[:200], App=self._environment.app
-                )
+                app = self._environment.app
+                self._dead.send_one(messages.cut(message.body), Reason=why, App=app)
                 self._queue.delete(message)
+
+
+def _reason(error: Exception) -> str:
+    """Why a message came to no outcome."""
+    known = isinstance(error, CpengineError)
+    return _shown(str(error) if known else f"internal: {type(error).__name__}: {error}")
+
+
+def _shown(text: str) -> str:
+    """A text without what SQS takes in no attribute, and not too long for one."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line[:_LONGEST_REASON]
 
 
 def _was_cancelled(outcome: Outcome) -> bool:

@@ -1,6 +1,7 @@
 """Messages are Distributed-CellProfiler's, and no larger than SQS takes."""
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,11 @@ import pytest
 
 from cpengine.errors import InputError
 from cpengine.executors.aws.client import AwsError
-from cpengine.executors.aws.messages import MOST_BYTES, body, read
+from cpengine.executors.aws.messages import MOST_BYTES, body, cut, read
 from cpengine.executors.aws.queue import Queue
 from cpengine.model import Job
 from cpengine.testing import jobs
+from tests.executors.aws.hostile_messages import BROKEN, many
 
 JOB = replace(
     jobs("A")[0],
@@ -41,10 +43,10 @@ def test_ours_has_them_too_and_is_read_as_it_was_sent() -> None:
 
 
 def test_a_message_is_no_larger_than_sqs_takes() -> None:
-    fits = replace(JOB, input="x" * (MOST_BYTES - 2000))
+    fits = replace(JOB, earlier=("x" * 250,) * 1000)
     assert len(body(fits)) < MOST_BYTES
     with pytest.raises(InputError, match=r"^test A: its message has more than 262144"):
-        body(replace(JOB, input="x" * MOST_BYTES))
+        body(replace(JOB, earlier=("x" * 250,) * 1100))
 
 
 def test_a_job_that_our_worker_would_refuse_is_not_sent() -> None:
@@ -132,7 +134,7 @@ def test_what_dcps_own_client_sends_goes_where_dcp_puts_it_or_is_refused() -> No
 
 @pytest.mark.parametrize("group", ["A", [["A"]], [["A", 1]], [["A", "1", "2"]], {}])
 def test_pairs_of_another_form_are_refused(group: Any) -> None:
-    with pytest.raises(InputError, match="with group that is no list of pairs"):
+    with pytest.raises(InputError, match=r"^message with group "):
         read(json.dumps(JOB.to_json() | {"group": group}))
 
 
@@ -169,3 +171,82 @@ def test_what_the_worker_of_dcp_cannot_do_is_not_sent_to_it(
     assert read(body(job))[0] == job
     with pytest.raises(InputError, match=why):
         body(job, plain=True)
+
+
+# What anybody could write
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_job_is_refused_in_one_short_line(name: str) -> None:
+    with pytest.raises(InputError, match=r"^(message|job) ") as refused:
+        read(BROKEN[name])
+    (line,) = str(refused.value).splitlines()
+    assert len(line) < 300
+
+
+@pytest.mark.parametrize("key", ["pipeline", "output", "input", "data_file"])
+@pytest.mark.parametrize("value", [None, 1, ["a"], "a/../b", "/etc", "x" * 1025])
+def test_a_place_that_is_none_is_refused(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"with {key}"):
+        read(json.dumps(JOB.to_json() | {key: value}))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("memory_gb", value) for value in (1e308, float("nan"), -1, True, "2")),
+        *(("timeout_s", value) for value in (float("inf"), -0.1, 1e10)),
+        *(("share", value) for value in (0, -1, 10**40, 1.5)),
+        *(("attempt", value) for value in (0, 10**9, "1")),
+        *(("image_sets", value) for value in (-1, 10**40)),
+        *(("step", value) for value in ("a/b", "..", "a b", 1, "x" * 151)),
+        *(("fingerprint", value) for value in ("a/b", "a~b", "a\n", 1, "x" * 151)),
+        *(("ledger", value) for value in ("../x", "/x", "s3://x/y", 1)),
+        *(("earlier", value) for value in ("a", ["a/b"], [None], ["x"] * 1001)),
+        *(("plugins", value) for value in ("../x", "/x", 1)),
+        *(("mixed", value) for value in (0, "no")),
+        ("output", ""),
+    ],
+)
+def test_a_value_that_no_job_can_have_is_refused(key: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"^message with {key} "):
+        read(json.dumps(JOB.to_json() | {key: value}))
+
+
+def test_a_group_names_each_column_once_and_makes_a_name_for_a_folder() -> None:
+    plain = JOB.to_message()
+    for metadata in ("Metadata_Plate=A,Metadata_Plate=B", f"Metadata_Plate={'é' * 76}"):
+        with pytest.raises(InputError, match="name each column once"):
+            read(json.dumps(plain | {"Metadata": metadata}))
+
+
+def test_keys_that_are_null_are_as_if_they_were_not_there() -> None:
+    nothing = dict.fromkeys(("output_structure", "ledger", "share", "earlier", "mixed"))
+    job, _ = read(json.dumps(JOB.to_message() | nothing))
+    assert job == Job.from_json(JOB.to_message() | {"output_structure": ""})
+
+
+def test_a_message_of_anybody_is_a_job_or_is_refused() -> None:
+    taken = 0
+    for text in many(20_000):
+        try:
+            job, attempt = read(text)
+        except InputError as error:
+            assert "\n" not in str(error)  # noqa: PT017 (it is about each)
+            continue
+        taken += 1
+        assert read(body(job, attempt)) == (job, attempt)
+        for place in (job.id, job.step, job.fingerprint, *job.earlier):
+            assert "/" not in place
+        for place in (job.destination, job.ledger, job.pipeline, job.data_file):
+            assert not place.startswith("/")
+            assert ".." not in place.split("/")
+        assert all(math.isfinite(n) for n in (job.memory_gb or 0, job.timeout_s or 0))
+    assert taken > 1000
+
+
+def test_a_dead_letter_has_room_for_its_reason() -> None:
+    assert cut("[1]") == "[1]"
+    large = cut("é" * MOST_BYTES)
+    assert set(large) == {"é"}
+    assert MOST_BYTES - 5000 < len(large.encode()) < MOST_BYTES - 4000

@@ -274,8 +274,7 @@ class _StepRun:
         """Take in jobs whose messages have become dead letters."""
         for letter in dead_letters.take(self.app, self._under_way):
             sent_job = self._under_way[letter.job.id]
-            failure = Failure(FailureKind.NODE_LOST, letter.why)
-            self._fail(sent_job, failure, letter.attempt)
+            self._fail(sent_job, letter.failure, letter.attempt)
             letter.delete()
 
     def _vanished(self) -> None:

@@ -8,7 +8,7 @@ from cpengine.errors import InputError
 from cpengine.executors.aws import messages
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.queue import Message, Queue
-from cpengine.model import Job
+from cpengine.model import Failure, FailureKind, Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Letter:
     message: Message
     job: Job
     attempt: int
-    why: str
+    failure: Failure
+    """What its job has come to by that."""
 
     def delete(self) -> None:
         """Remove it: the ledger says what became of the job."""
@@ -44,15 +45,21 @@ def take(app: App, wanted: Collection[str]) -> Iterator[Letter]:
             queue.hide([message], 0)
             continue
         if job.id in wanted and (not job.ledger or job.ledger == app.record.folder):
-            times = app.settings.job_retries
-            why = (
-                f"its message was taken {times} times and came to no end: its workers "
-                f"were lost, or could not write the ledger (log group "
-                f"{app.settings.log_groups[1]})"
-            )
-            yield Letter(queue, message, job, attempt, why)
+            yield Letter(queue, message, job, attempt, _failure(app, message))
         else:
             queue.hide([message], 0)
+
+
+def _failure(app: App, message: Message) -> Failure:
+    """What a dead letter's job has come to: a worker says it, or all were lost."""
+    logs = f"(log group {app.settings.log_groups[1]})"
+    if reason := message.notes.get("Reason"):
+        return Failure(FailureKind.INTERNAL, f"{reason} {logs}")
+    return Failure(
+        FailureKind.NODE_LOST,
+        f"its message was taken {app.settings.job_retries} times and came to no end: "
+        f"its workers were lost, or could not write the ledger {logs}",
+    )
 
 
 def read(queue: Queue) -> list[Message]:

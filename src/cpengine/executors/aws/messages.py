@@ -1,33 +1,97 @@
 """Jobs as queue messages, and messages of anybody's as jobs. Pure.
 
 A message is Distributed-CellProfiler's; ours has more keys, which its worker ignores.
-Messages are not trusted: whoever can write to the queue could write anything.
+Messages are not trusted: whoever can write to the queue could write anything. So what
+comes from one is read here, and nowhere else, by one schema.
 """
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from cpengine.errors import InputError
-from cpengine.group_names import UNFIT
+from cpengine.group_names import LONGEST_ID, NAME, UNFIT
 from cpengine.model import Job
 from cpengine.output_structure import dcp_place_of
 
 MOST_BYTES = 262_144
 """What SQS takes at the most."""
+_LONGEST = 1024
+"""Bytes of a key on S3."""
+_MOST_S, _MOST_GB, _MOST = 1e9, 1e6, 1_000_000
+_ATTRIBUTES = 4096
+_SHOWN = 80
 _KEY = re.compile(r"[A-Za-z]\w*")
 _BAD_PLACE = re.compile(r"^[/\\-]|://|[\x00-\x1f\x7f]|(^|/)\.\.(/|$)")
-_PLACES = ("pipeline", "data_file", "input", "output", "ledger", "plugins")
 _STRUCTURE = re.compile(r"[\w./ +=@-]*")
-_NUMBERS: Mapping[str, type[int | float]] = {
-    "image_sets": int,
-    "share": int,
-    "attempt": int,
-    "timeout_s": float,
-    "stall_s": float,
-    "memory_gb": float,
-}
+
+
+def _below_the_bucket(place: str) -> str:
+    if _BAD_PLACE.search(place):
+        raise PydanticCustomError("place", "name a place below the bucket")
+    return place
+
+
+def _structure(structure: str) -> str:
+    if not _STRUCTURE.fullmatch(_below_the_bucket(structure)):
+        raise PydanticCustomError("structure", "use letters, digits and ./ +=@_-")
+    return structure
+
+
+_Text = Annotated[str, Field(max_length=_LONGEST)]
+_Place = Annotated[_Text, AfterValidator(_below_the_bucket)]
+_Named = Annotated[_Place, Field(min_length=1)]
+_Name = Annotated[str, Field(max_length=LONGEST_ID, pattern=r"^[^/\\~\x00-\x1f\x7f]*$")]
+_Marker = Annotated[str, Field(max_length=255, pattern=r"^[^/\x00-\x1f]*$")]
+_Seconds = Annotated[float, Field(ge=0, le=_MOST_S)]
+_SOME = Field(min_length=1, max_length=50)
+_Count = Annotated[int, Field(ge=1, le=_MOST)]
+
+
+class _JobMessage(BaseModel):
+    """The keys of a message; others are left out, and what is null is not there."""
+
+    model_config = ConfigDict(
+        strict=True, extra="ignore", frozen=True, allow_inf_nan=False
+    )
+
+    Metadata: (
+        Annotated[str, Field(max_length=4 * _LONGEST)]
+        | Annotated[dict[str, str | int | float], _SOME]
+    )
+    pipeline: _Named
+    output: _Named
+    input: _Place
+    data_file: _Named
+    output_structure: Annotated[_Text, AfterValidator(_structure)] | None = None
+    step: Annotated[str, Field(max_length=LONGEST_ID, pattern=f"^$|{NAME}")] = ""
+    ledger: _Place | None = None
+    fingerprint: _Name | None = None
+    fingerprint_v1: _Name | None = None
+    inputs: _Name | None = None
+    image_sets: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    timeout_s: _Seconds | None = None
+    stall_s: _Seconds | None = None
+    memory_gb: Annotated[float, Field(ge=0, le=_MOST_GB)] | None = None
+    share: _Count | None = None
+    plugins: _Place | None = None
+    whole_table: bool | None = None
+    mixed: bool | None = None
+    shared: bool | None = None
+    run: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    image_base: Annotated[str, Field(max_length=_LONGEST)] | None = None
+    earlier: Annotated[tuple[_Marker, ...], Field(max_length=1000)] | None = None
+    group: Annotated[tuple[tuple[str, str], ...], _SOME] | None = None
+    attempt: _Count = 1
 
 
 def body(job: Job, attempt: int = 1, *, plain: bool = False) -> str:
@@ -75,72 +139,60 @@ def read(text: str) -> tuple[Job, int]:
     Raises
     ------
     InputError
-        It is not JSON, lacks a key, or names a place or a value that could lead
-        elsewhere.
+        It is no JSON object, lacks a key, or has a value that is of another kind, that
+        no machine could do anything with, or that could lead elsewhere.
     """
     try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"message is not JSON ({error}): send it again") from error
-    if not isinstance(data, dict):
-        raise InputError("message is no JSON object: send one as DCP does")
-    _check_types(data)
-    job = Job.from_json(data)
+        message = _JobMessage.model_validate_json(text)
+    except ValidationError as error:
+        raise InputError(_refusal(error)) from error
+    job = Job.from_json(message.model_dump(exclude_none=True))
     _check_group(job)
-    for name in _PLACES:
-        place = getattr(job, name)
-        if place and _BAD_PLACE.search(place):
-            raise InputError(
-                f"message with {name} {place[:80]!r}: name a place below the bucket"
-            )
-    structure = job.output_structure
-    bad = _BAD_PLACE.search(structure) or not _STRUCTURE.fullmatch(structure)
-    elsewhere = dcp_place_of(structure, job.group) != job.place and not job.ledger
-    if bad or elsewhere or (structure and not job.place):
-        raise InputError(f"message with output_structure {structure[:80]!r}: change it")
-    return job, int(data.get("attempt", 1))
+    _check_place(job)
+    return job, message.attempt
 
 
-def _check_types(data: Mapping[str, Any]) -> None:
-    texts = ("step", "output_structure", "fingerprint", "image_base", *_PLACES)
-    for name in texts:
-        value = data.get(name)
-        if value is not None and not isinstance(value, str):
-            raise InputError(f"message with {name} that is no text: send it as text")
-    for name, kind in _NUMBERS.items():
-        value = data.get(name)
-        number = isinstance(value, int | kind) and not isinstance(value, bool)
-        if value is not None and not (number and value >= 0):
-            raise InputError(f"message with {name} that is no number: change it")
-    for name in ("whole_table", "mixed", "shared"):
-        if not isinstance(data.get(name, False), bool):
-            raise InputError(f"message with {name} that is not true or false")
-    earlier = data.get("earlier", [])
-    known = isinstance(earlier, list) and all(
-        isinstance(name, str) and "/" not in name for name in earlier
-    )
-    if not known:
-        raise InputError("message with earlier that is no list of names: change it")
-    if not isinstance(data.get("Metadata", ""), str | dict):
-        raise InputError("message with Metadata of no known form: write it as K=V,K=V")
-    pairs = data.get("group", [])
-    if not (isinstance(pairs, list) and all(map(_is_pair, pairs))):
-        raise InputError("message with group that is no list of pairs: send it again")
+def cut(text: str) -> str:
+    """A message as SQS takes it with attributes, which it counts, too."""
+    return text.encode()[: MOST_BYTES - _ATTRIBUTES].decode(errors="ignore")
 
 
-def _is_pair(pair: object) -> bool:
-    """Whether something is a column's name and a value."""
-    return (
-        isinstance(pair, list)
-        and len(pair) == 2
-        and all(isinstance(text, str) for text in pair)
-    )
+def _refusal(error: ValidationError) -> str:
+    """What is wrong with a message, in one line."""
+    wrong = error.errors(include_url=False)
+    first, *_ = wrong
+    text = first["msg"]
+    if first["type"] in ("json_invalid", "string_unicode"):
+        return f"message is not JSON ({text}): send it again"
+    if not first["loc"]:
+        return "message is no JSON object: send one as DCP does"
+    keys = [item for item in wrong if len(item["loc"]) == 1]
+    missing = [str(item["loc"][0]) for item in keys if item["type"] == "missing"]
+    if missing:
+        return f"message without {', '.join(missing)}: add the key"
+    value = repr(first["input"])[:_SHOWN]
+    return f"message with {first['loc'][0]} {value}: {text[0].lower()}{text[1:]}"
 
 
 def _check_group(job: Job) -> None:
     for key, value in job.group:
         if not _KEY.fullmatch(key) or UNFIT.search(value):
             raise InputError(
-                f"message with Metadata {f'{key}={value}'[:80]!r}: a name has letters, "
-                "digits and _; a value no comma, slash or equals sign"
+                f"message with Metadata {f'{key}={value}'[:_SHOWN]!r}: a name has "
+                "letters, digits and _; a value no comma, slash or equals sign"
             )
+    if len(dict(job.group)) < len(job.group) or len(job.id.encode()) > LONGEST_ID:
+        raise InputError(
+            f"message with Metadata {job.metadata[:_SHOWN]!r}: name each column once, "
+            f"and let the values have at most {LONGEST_ID} bytes"
+        )
+
+
+def _check_place(job: Job) -> None:
+    """Refuse a structure that gives no folder, or another than DCP's worker would."""
+    structure = job.output_structure
+    elsewhere = dcp_place_of(structure, job.group) != job.place and not job.ledger
+    if elsewhere or (structure and not job.place):
+        raise InputError(
+            f"message with output_structure {structure[:_SHOWN]!r}: change it"
+        )

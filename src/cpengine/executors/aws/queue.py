@@ -19,6 +19,7 @@ _BATCH = 10
 _AT_ONCE = 8
 _TRIES = 5
 _LONGEST_POLL_S = 20
+_EVER = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,18 @@ class Queue:
 
     def dead_letters(self) -> "Queue | None":
         """The queue for messages that it gives up; None if it has none."""
-        policy = json.loads(self.attributes().get("RedrivePolicy", "{}"))
-        arn: str = policy.get("deadLetterTargetArn", "")
+        arn: str = self._redrive_policy().get("deadLetterTargetArn", "")
         return Queue.find(self.aws, arn.rpartition(":")[2]) if arn else None
+
+    def most_received(self) -> int:
+        """How often it gives a message before that becomes a dead letter."""
+        return int(self._redrive_policy().get("maxReceiveCount", _EVER))
+
+    def _redrive_policy(self) -> dict[str, Any]:
+        policy: dict[str, Any] = json.loads(
+            self.attributes().get("RedrivePolicy", "{}")
+        )
+        return policy
 
     def send(self, bodies: Iterable[str]) -> Iterator[int]:
         """Send messages, ten a call and some calls at a time.
