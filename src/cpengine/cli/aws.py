@@ -22,6 +22,7 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
+from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError, ExecutorError, InputError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
@@ -117,7 +118,10 @@ def start(
     step: Step,
     folder: Folder = Path(),
     machines: Annotated[
-        int | None, typer.Option(min=1, help="Machines. Default: as the messages need.")
+        int | None,
+        typer.Option(
+            min=1, max=MOST_WORKERS, help="Machines. Default: as the messages need."
+        ),
     ] = None,
     yes: Yes = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import CellProfilerError, ConfigError, CpengineError
 from cpengine.plates import Part
 from cpengine.project import Project
@@ -40,7 +41,17 @@ ExcludeFlagged = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Jobs at a time. Default: from cores and memory."),
+    typer.Option(
+        min=1,
+        max=MOST_WORKERS,
+        help="Jobs at a time. Default: from cores and memory.",
+    ),
+]
+
+
+Every = Annotated[
+    float,
+    typer.Option(min=1, max=86_400, help="Seconds between two looks."),
 ]
 
 

@@ -26,6 +26,7 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
+from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError, InputError
 from cpengine.executors.retry import causes
 from cpengine.project import Project
@@ -50,6 +51,7 @@ def estimate(
         int | None,
         typer.Option(
             min=1,
+            max=MOST_WORKERS,
             help="Run so many jobs of each step here first, to measure them; they "
             "count as done.",
         ),

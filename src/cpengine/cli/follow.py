@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cpengine.cli.base import OK, SOME_FAILED, Folder, print_err, print_out
+from cpengine.cli.base import OK, SOME_FAILED, Every, Folder, print_err, print_out
 from cpengine.cli.status import describe_run, steps_that_ran
 from cpengine.errors import ExecutorError, InputError
 from cpengine.executors import registry
@@ -55,9 +55,7 @@ class _LastRun:
 
 def attach(
     folder: Folder = Path(),
-    every: Annotated[
-        float, typer.Option(min=1, help="Seconds between two looks.")
-    ] = 10,
+    every: Every = 10,
     go_on: Annotated[
         bool,
         typer.Option(

@@ -123,7 +123,9 @@ def plan(
     well: Wells = None,
     site: Sites = None,
     exclude_flagged: ExcludeFlagged = False,
-    first: Annotated[int, typer.Option(min=0, help="How many jobs to show.")] = 5,
+    first: Annotated[
+        int, typer.Option(min=0, max=10**9, help="How many jobs to show.")
+    ] = 5,
     explain: Annotated[
         bool,
         typer.Option("--explain", help="Say of every job why it would run or not."),

@@ -31,6 +31,7 @@ from cpengine.cli.base import (
     print_json,
     print_out,
 )
+from cpengine.config.forms import MOST_FAILURES
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import detach, registry
 from cpengine.executors.retry import causes
@@ -81,6 +82,7 @@ MaxFailures = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=MOST_FAILURES,
         help="Stop a step when so many jobs have failed. "
         "Default: when the first ten have all failed.",
     ),

@@ -18,6 +18,7 @@ from rich.text import Text
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
+    Every,
     Folder,
     Json,
     Plates,
@@ -99,9 +100,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again until nothing is left to do.")
     ] = False,
-    every: Annotated[
-        float, typer.Option(min=1, help="Seconds between looks with --watch.")
-    ] = 10,
+    every: Every = 10,
     as_json: Json = False,
 ) -> None:
     """Show what is done, failed, stale and left, by the ledger."""

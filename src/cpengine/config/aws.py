@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cpengine.config.forms import AWS_NAME, Key, Name, Section
+from cpengine.config.forms import (
+    AWS_NAME,
+    Key,
+    Name,
+    PerMachine,
+    Seconds,
+    Section,
+    Workers,
+)
 
 AwsName = Annotated[str, Field(pattern=AWS_NAME)]
 SQS_MOST_S = 43_200
@@ -18,7 +26,7 @@ SQS_MOST_S = 43_200
 class MachinesSection(Section):
     """Machines and limits; what is not set is as in the step's preset."""
 
-    machines: Annotated[int, Field(ge=1)] | None = Field(
+    machines: Workers | None = Field(
         None,
         description="CLUSTER_MACHINES: at most so many machines; fewer where fewer "
         "jobs are left.",
@@ -28,22 +36,22 @@ class MachinesSection(Section):
         description="MACHINE_TYPE: instance types that will do; the first tells the "
         "cost.",
     )
-    machine_price: Annotated[float, Field(gt=0)] | None = Field(
+    machine_price: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
         None, description="MACHINE_PRICE: the most to pay for a machine's hour, in USD."
     )
-    tasks_per_machine: Annotated[int, Field(ge=1)] | None = Field(
+    tasks_per_machine: PerMachine | None = Field(
         None, description="TASKS_PER_MACHINE: containers on a machine."
     )
-    cores: Annotated[int, Field(ge=1)] | None = Field(
+    cores: PerMachine | None = Field(
         None, description="DOCKER_CORES: jobs that a container runs at a time."
     )
-    cpu_shares: Annotated[int, Field(ge=128)] | None = Field(
+    cpu_shares: Annotated[int, Field(ge=128, le=1_048_576)] | None = Field(
         None, description="CPU_SHARES of a container. Default: 1024 a core."
     )
-    memory_mb: Annotated[int, Field(ge=512)] | None = Field(
+    memory_mb: Annotated[int, Field(ge=512, le=100_000_000)] | None = Field(
         None, description="MEMORY of a container, in MB."
     )
-    ebs_gb: Annotated[int, Field(ge=22)] | None = Field(
+    ebs_gb: Annotated[int, Field(ge=22, le=65_536)] | None = Field(
         None, description="EBS_VOL_SIZE: a machine's disk for containers, in GB."
     )
     visibility_s: Annotated[int, Field(ge=30, le=SQS_MOST_S)] | None = Field(
@@ -56,7 +64,7 @@ class MachinesSection(Section):
         description="JOB_RETRIES: a message that was received so often without coming "
         "to an end goes to the dead letter queue.",
     )
-    seconds_to_start: Annotated[int, Field(ge=0)] | None = Field(
+    seconds_to_start: Annotated[int, Field(ge=0, le=SQS_MOST_S)] | None = Field(
         None,
         description="SECONDS_TO_START between the processes of a 'dcp' container.",
     )
@@ -142,7 +150,7 @@ class AwsSection(MachinesSection):
     log_group: Key | None = Field(
         None, description="LOG_GROUP_NAME. Default: the name of queues and services."
     )
-    log_days: Annotated[int, Field(ge=1)] = Field(
+    log_days: Annotated[int, Field(ge=1, le=3653)] = Field(
         60, description="How long new log groups keep what they get, in days."
     )
     keep_logs: bool = Field(
@@ -155,7 +163,7 @@ class AwsSection(MachinesSection):
         48.0,
         description="Hours after which AWS itself ends the machines, whatever happens.",
     )
-    budget_usd: Annotated[float, Field(gt=0)] | None = Field(
+    budget_usd: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
         None,
         description="The most that a step's machines may cost; at machine_price it "
         "shortens time_limit_h. Default: no limit.",
@@ -163,12 +171,12 @@ class AwsSection(MachinesSection):
     cheapest: bool = Field(
         False, description="After 15 minutes machines that are lost stay lost, but one."
     )
-    idle_s: Annotated[float, Field(gt=0)] = Field(
+    idle_s: Seconds = Field(
         60.0,
         description="Seconds for which the queue must be empty before our workers end "
         "themselves and the machines.",
     )
-    poll_s: Annotated[float, Field(gt=0)] = Field(
+    poll_s: Seconds = Field(
         15.0, description="Seconds between two looks at queue and ledger."
     )
     dashboard: bool = Field(

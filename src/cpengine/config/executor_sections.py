@@ -5,16 +5,25 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cpengine.config.aws import AwsSection
-from cpengine.config.forms import WALLTIME, Key, Line, Section
+from cpengine.config.forms import (
+    MOST_WORKERS,
+    WALLTIME,
+    Gigabytes,
+    Key,
+    Line,
+    PerMachine,
+    Section,
+    Workers,
+)
 
 
 class LocalSection(Section):
     """The `local` executor: processes on this machine."""
 
-    workers: Annotated[int, Field(ge=1)] | None = Field(
+    workers: PerMachine | None = Field(
         None, description="Jobs at a time. Default: from cores and memory."
     )
-    memory_gb: Annotated[float, Field(gt=0)] = Field(
+    memory_gb: Gigabytes = Field(
         2.0,
         description="Memory one job is expected to need until some have ended, for "
         "that default.",
@@ -43,21 +52,21 @@ class ClusterSection(Section):
         description="How long a worker may live, HH:MM:SS or D-HH:MM:SS. Workers take "
         "no more jobs in time before it, and are replaced.",
     )
-    cores: Annotated[int, Field(ge=1)] = Field(
+    cores: PerMachine = Field(
         4, description="Cores of a worker: so many jobs it runs at a time."
     )
-    memory_gb: Annotated[float, Field(gt=0)] = Field(
+    memory_gb: Gigabytes = Field(
         10.0, description="Memory of a worker, for all its jobs."
     )
-    job_memory_gb: Annotated[float, Field(gt=0)] = Field(
+    job_memory_gb: Gigabytes = Field(
         2.0,
         description="Memory one job is expected to need until some have ended; bounds "
         "how many a worker runs at a time.",
     )
-    workers: Annotated[int, Field(ge=1)] = Field(
+    workers: Workers = Field(
         4, description="At most so many workers; fewer where fewer jobs are left."
     )
-    min_workers: Annotated[int, Field(ge=0)] = Field(
+    min_workers: Annotated[int, Field(ge=0, le=MOST_WORKERS)] = Field(
         0, description="So many workers are kept until the end, at least."
     )
     scratch: Key | None = Field(
@@ -120,7 +129,7 @@ class SlurmSection(ClusterSection):
 class HTCondorSection(ClusterSection):
     """The `htcondor` executor."""
 
-    disk_gb: Annotated[float, Field(gt=0)] = Field(
+    disk_gb: Gigabytes = Field(
         20.0, description="Disk of a worker, for the images of all its jobs."
     )
 
@@ -131,10 +140,10 @@ class DaskSection(Section):
     address: Key | None = Field(
         None, description="The scheduler's, such as 'tcp://10.0.0.5:8786'."
     )
-    job_memory_gb: Annotated[float, Field(gt=0)] = Field(
+    job_memory_gb: Gigabytes = Field(
         2.0, description="Memory one job is expected to need until some have ended."
     )
-    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+    memory_gb: Gigabytes | None = Field(
         None,
         description="Memory of a worker, for all its jobs. Default: what is left.",
     )

@@ -9,7 +9,7 @@ from cpengine.group_names import METADATA, NAME, VALUE
 ROW = r"^[A-Z]{1,2}$"
 AWS_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 LINE = r"^[^\r\n]+$"
-WALLTIME = r"^(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d$"
+WALLTIME = r"^(\d{1,4}-)?\d{1,3}:[0-5]\d:[0-5]\d$"
 PATTERNS = {
     LINE: "write it on one line",
     WALLTIME: "write it as HH:MM:SS or D-HH:MM:SS",
@@ -26,8 +26,21 @@ Line = Annotated[str, Field(pattern=LINE)]
 Key = Annotated[str, Field(min_length=1)]
 Metadata = Annotated[str, Field(pattern=METADATA)]
 
+MOST_WORKERS = 10_000
+"""Jobs at a time, and workers or machines: more than any site has is a slip."""
+MOST_LOCAL = 1000
+"""The same on one machine."""
+MOST_FAILURES = 10**9
+_MOST = 1_000_000
+Gigabytes = Annotated[float, Field(gt=0, le=_MOST)]
+Minutes = Annotated[float, Field(ge=0, le=_MOST)]
+Seconds = Annotated[float, Field(gt=0, le=_MOST)]
+Count = Annotated[int, Field(ge=1, le=_MOST)]
+Workers = Annotated[int, Field(ge=1, le=MOST_WORKERS)]
+PerMachine = Annotated[int, Field(ge=1, le=MOST_LOCAL)]
+
 
 class Section(BaseModel):
     """A table of the project file; keys that it does not know are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -4,7 +4,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cpengine.config.forms import ROW, Key, Metadata, Name, Section, Value
+from cpengine.config.forms import (
+    MOST_FAILURES,
+    ROW,
+    Count,
+    Gigabytes,
+    Key,
+    Metadata,
+    Minutes,
+    Name,
+    Section,
+    Value,
+)
 from cpengine.config.steps import GroupSource
 from cpengine.plates import SHAPES, row_name
 
@@ -79,7 +90,7 @@ class StorageSection(Section):
     buckets: dict[Key, S3Section] = Field(
         {}, description="The same for one bucket, by its name, instead of `s3`."
     )
-    cache_gb: Annotated[float, Field(ge=0)] = Field(
+    cache_gb: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
         10.0,
         description="How much of files that many jobs share is kept in the scratch "
         "folder, once fetched.",
@@ -97,7 +108,7 @@ class PlateSection(Section):
         min_length=1,
         description="Row letters.",
     )
-    columns: list[Annotated[int, Field(ge=1)]] = Field(
+    columns: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
         list(range(1, SHAPES[384][1] + 1)), min_length=1, description="Column numbers."
     )
     wells: list[Value] = Field(
@@ -105,8 +116,8 @@ class PlateSection(Section):
     )
     excluded_wells: list[Value] = Field([], description="Wells to leave out.")
     sites: (
-        Annotated[int, Field(ge=1)]
-        | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+        Annotated[int, Field(ge=1, le=10_000)]
+        | Annotated[list[Annotated[int, Field(ge=0, le=10**9)]], Field(min_length=1)]
     ) = Field(9, description="How many sites a well has, or their numbers.")
     pad_wells: bool = Field(True, description="A01 (true) or A1 (false).")
 
@@ -114,10 +125,10 @@ class PlateSection(Section):
 class DcpDoneSection(Section):
     """When results without a marker count as done by Distributed-CellProfiler."""
 
-    expected_number_files: Annotated[int, Field(ge=1)] = Field(
+    expected_number_files: Count = Field(
         description="EXPECTED_NUMBER_FILES: so many files, or more."
     )
-    min_file_size_bytes: Annotated[int, Field(ge=0)] = Field(
+    min_file_size_bytes: Annotated[int, Field(ge=0, le=10**15)] = Field(
         1, description="MIN_FILE_SIZE_BYTES: smaller files do not count."
     )
     necessary_string: str = Field(
@@ -156,15 +167,15 @@ class StepSection(Section):
         description="A job file of Distributed-CellProfiler, relative to this file: "
         "its groups alone make jobs. Then data_path is the CSV's own folder.",
     )
-    timeout_min: Annotated[float, Field(gt=0)] | None = Field(
+    timeout_min: Annotated[Minutes, Field(gt=0)] | None = Field(
         None, description="Minutes after which a job is ended. Default: no limit."
     )
-    stall_min: Annotated[float, Field(ge=0)] = Field(
+    stall_min: Minutes = Field(
         15.0,
         description="Minutes without log line and without CPU time after which a job "
         "is ended as stalled; 0: never.",
     )
-    memory_gb: Annotated[float, Field(gt=0)] | None = Field(
+    memory_gb: Gigabytes | None = Field(
         None,
         description="Memory that one job may use; more ends it as out_of_memory. "
         "Default: no limit.",
@@ -193,12 +204,12 @@ class CellProfilerSection(Section):
         [],
         description="Folders outside the storage roots that a container gets to read.",
     )
-    jobs_per_process: Annotated[int, Field(ge=1)] = Field(
+    jobs_per_process: Count = Field(
         200,
         description="A CellProfiler process is replaced after so many jobs. 1: each "
         "job starts a process of its own.",
     )
-    process_memory_gb: Annotated[float, Field(gt=0)] = Field(
+    process_memory_gb: Gigabytes = Field(
         2.0,
         description="A CellProfiler process that holds more than this after a job is "
         "replaced.",
@@ -208,7 +219,7 @@ class CellProfilerSection(Section):
 class RunSection(Section):
     """What holds for every run."""
 
-    max_failures: Annotated[int, Field(ge=1)] | None = Field(
+    max_failures: Annotated[int, Field(ge=1, le=MOST_FAILURES)] | None = Field(
         None,
         description="Stop a step when so many jobs have failed. Default: when the "
         "first ten that ended have all failed.",

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cpengine.config.forms import Key, Name, Section
+from cpengine.config.forms import Count, Key, Name, Section
 
 Wells = Annotated[list[Key], Field(min_length=1)]
 
@@ -41,7 +41,7 @@ class QcSection(Section):
         description="Control wells, or control wells by the control's name. Default: "
         "as the platemaps say.",
     )
-    plate_sites: Annotated[int, Field(ge=1)] = Field(
+    plate_sites: Count = Field(
         20,
         description="Plates with fewer sites are compared with the whole batch.",
     )

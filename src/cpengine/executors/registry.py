@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cpengine import config
+from cpengine.config.forms import MOST_LOCAL
 from cpengine.dcp import fleet
 from cpengine.errors import ConfigError, ExecutorError
 from cpengine.executors import detach
@@ -34,6 +35,11 @@ Maker = Callable[[ResolvedProject, Machine, int | None], Executor]
 
 def _local(project: ResolvedProject, machine: Machine, workers: int | None) -> Executor:
     settings = project.file.executors.local
+    if workers and workers > MOST_LOCAL:
+        raise ConfigError(
+            f"--workers {workers}: one machine runs at most {MOST_LOCAL} jobs at a "
+            "time: give fewer"
+        )
     return LocalExecutor(
         machine, workers or settings.workers, memory_gb=settings.memory_gb
     )
