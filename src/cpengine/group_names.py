@@ -12,11 +12,14 @@ from cpengine.rules import Finding
 Group = tuple[tuple[str, str], ...]
 """Metadata columns and the values that a group's image sets share."""
 
-NAME, METADATA = r"^[^\s/\\,=.][^\s/\\,=]*$", r"^Metadata_\w+$"
+_UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""Signs that a terminal acts upon, and those that turn the order of letters."""
+NAME = rf"^[^\s/\\,=.{_UNSEEN}][^\s/\\,={_UNSEEN}]*$"
+METADATA = r"^Metadata_\w+$"
 """How steps, batches and columns may be called in the project file."""
-VALUE = r"^[^/\\,=.\x00-\x1f\x7f][^/\\,=\x00-\x1f\x7f]*$"
+VALUE = rf"^[^/\\,=.{_UNSEEN}][^/\\,={_UNSEEN}]*$"
 """How plates and wells may be called there, which may have blanks."""
-UNFIT = re.compile(r"[,=/\\\x00-\x1f\x7f]|^\.|^$")
+UNFIT = re.compile(rf"[,=/\\{_UNSEEN}]|^\.|^$")
 """What cannot be in a value that goes through `-g` and names a folder."""
 LONGEST_ID = 150
 """Bytes. Scratch folders add up to 91, file systems take 255 in a name."""

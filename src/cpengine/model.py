@@ -10,6 +10,7 @@ from typing import Any
 from cpengine.errors import InputError
 from cpengine.group_names import Group, id_of, metadata_of
 from cpengine.output_structure import names_all, normal, place_of
+from cpengine.wording import on_one_line
 
 
 class FailureKind(StrEnum):
@@ -66,7 +67,7 @@ class Failure:
     def __str__(self) -> str:
         where = f" in {self.module}" if self.module else ""
         log = f" (log: {self.log})" if self.log else ""
-        return f"{self.kind}{where}: {self.message}{log}"
+        return on_one_line(f"{self.kind}{where}: {self.message}{log}")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Failure":

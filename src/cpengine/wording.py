@@ -1,11 +1,32 @@
 """How counts, times, sizes and names that are nearly right are worded. Pure."""
 
 import difflib
+import re
 from collections.abc import Collection
 
 GB, MB = 1024**3, 1024**2
 """Bytes, as in every `memory_gb`."""
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    "\ud800-\udfff\ufeff]"
+)
+"""Signs by which a terminal does or shows something else, but for line break and tab;
+and parts of names that are no Unicode, which it cannot show."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def visible(text: str) -> str:
+    """A text from outside as a terminal may show it: it can do nothing but be read.
+
+    File names, errors of modules and values may hold escape sequences, or marks that
+    turn the order of letters. They become what Python writes for them, such as `\\x1b`.
+    """
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def on_one_line(text: str) -> str:
+    """A text whose line breaks can be seen, and make no line that looks like ours."""
+    return text.replace("\n", "\\n")
 
 
 def counted(number: int, noun: str, *, thousands: str = "") -> str:

@@ -208,7 +208,11 @@ CSV = [
         Case(
             f"well_{name}",
             swap("csv", ",P1,A01,2\n", f',P1,"{well}",2\n'),
-            ("{csv}:3:Metadata_Well", repr(well), "use no comma, equals sign or slash"),
+            (
+                "{csv}:3:Metadata_Well",
+                repr(well),
+                "use no comma, equals sign, slash or control character",
+            ),
         )
         for name, well in {
             "comma": "A,1",

@@ -1,6 +1,8 @@
 """The command line: reads options, calls the library, prints; no logic of its own."""
 
 import signal
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -65,6 +67,8 @@ app.add_typer(aws.app, name="aws")
 def main() -> None:
     """Run the command line; SIGTERM stops it as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, TextIOWrapper):  # stderr is so already
+        sys.stdout.reconfigure(errors="backslashreplace")  # a plate named é, and ASCII
     app()
 
 

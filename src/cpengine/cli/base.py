@@ -1,24 +1,45 @@
 """What all commands share: options, consoles, and errors as lines with an exit code."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from typer.core import TyperGroup
 
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import CellProfilerError, ConfigError, CpengineError
 from cpengine.plates import Part
 from cpengine.project import Project
+from cpengine.wording import visible
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10
 
-out = Console(soft_wrap=True, highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
+
+class Terminal(Console):
+    """A console on which text from outside is text: no markup, no escape sequence."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, emoji=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """Give what is to be written, of texts what may be shown."""
+        for segment in super().render(renderable, options):
+            yield (
+                segment
+                if segment.control
+                else segment._replace(text=visible(segment.text))
+            )
+
+
+out = Terminal(soft_wrap=True)
+err = Terminal(stderr=True)
 
 Folder = Annotated[
     Path, typer.Option("-C", "--project", help="The project's folder, or its file.")
@@ -62,7 +83,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except CpengineError as error:
-            _complain(str(error).splitlines())
+            _complain(str(error).split("\n"))
             raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
             print_err("stopped: what is done is recorded; run again for the rest")
@@ -78,12 +99,12 @@ def _complain(lines: list[str]) -> None:
 
 def print_err(line: str) -> None:
     """Say something on stderr, as it stands."""
-    err.print(line, markup=False, soft_wrap=True)
+    err.print(line, soft_wrap=True)
 
 
 def print_out(line: str) -> None:
     """Print a result, as it stands."""
-    out.print(line, markup=False)
+    out.print(line)
 
 
 def print_json(data: object) -> None:

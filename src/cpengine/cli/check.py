@@ -156,7 +156,11 @@ def _check_each(todo: Steps, *, shown: bool) -> list[Checked]:
     """Check each step; as they come, print them and how far it is, if that is shown."""
     found: list[Checked] = []
     bar = Progress(
-        *(TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn()),
+        *(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(24),
+            MofNCompleteColumn(),
+        ),
         Elapsed(),
         console=err,
         transient=True,

@@ -78,7 +78,7 @@ def _followed(collector: "Collector", plate: "PlateCsvs") -> "Collected":
     if not err.is_terminal:
         print_err(f"{name}: {counted(jobs, 'job')}")
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(24),
         MofNCompleteColumn(),
         Elapsed(),

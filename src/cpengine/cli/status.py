@@ -41,7 +41,7 @@ from cpengine.planning.plan import options_of, plate_of, suggestion
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps, Todo
-from cpengine.wording import counted
+from cpengine.wording import counted, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +325,7 @@ def logs(
     text = step_ledger.storage.read_if_there(f"{step_ledger.folder}/logs/{job}.log")
     if text is None:
         raise InputError(_no_log(step_ledger, step, job))
-    typer.echo(text.decode(errors="replace"), nl=False)
+    typer.echo(visible(text.decode(errors="replace")), nl=False)
 
 
 def _no_log(step_ledger: ledger.Ledger, step: str, job: str) -> str:

@@ -13,8 +13,10 @@ WALLTIME = r"^(\d{1,4}-)?\d{1,3}:[0-5]\d:[0-5]\d$"
 PATTERNS = {
     LINE: "write it on one line",
     WALLTIME: "write it as HH:MM:SS or D-HH:MM:SS",
-    NAME: "use no blank, slash, comma or equals sign, and no dot at the start",
-    VALUE: "use no slash, comma or equals sign, and no dot at the start",
+    NAME: "use no blank, slash, comma, equals sign or control character, and no dot "
+    "at the start",
+    VALUE: "use no slash, comma, equals sign or control character, and no dot at the "
+    "start",
     ROW: "use one or two capital letters",
     AWS_NAME: "use letters, digits, - and _, at most 64",
     METADATA: "write Metadata_ and a name",

@@ -139,7 +139,8 @@ def _value_errors(table: Table, key: str) -> Iterator[Finding]:
         yield rules.GROUP_UNFIT.found(
             table.where(rows[0], key),
             f"{texts[rows[0]]!r}{more_rows(rows)} cannot name a group or folder",
-            "use no comma, equals sign or slash, and no point at the start",
+            "use no comma, equals sign, slash or control character, and no point at "
+            "the start",
         )
     elif len(set(values)) < len(set(texts)):
         first, second = _made_equal(texts, values)

@@ -239,9 +239,11 @@ GROUP_EMPTY = _rule(
 GROUP_UNFIT = _rule(
     "group-value-unfit",
     _GROUPS,
-    "A grouping value has a comma, an equals sign or a slash, or begins with a point",
+    "A grouping value has a comma, an equals sign, a slash or a control character, or "
+    "begins with a point",
     "-g is split at commas and equals signs: no image set matches, and CellProfiler "
-    "says success. The others lead into other folders.",
+    "says success. A slash or point leads into other folders, a control character "
+    "changes what a terminal shows.",
     "Use other characters.",
 )
 GROUP_TYPED = _rule(

@@ -57,7 +57,8 @@ class Finding:
         return self.rule.severity
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (self.place, self.cause, self.cure)))
+        text = ": ".join(filter(None, (self.place, self.cause, self.cure)))
+        return text.replace("\n", "\\n")  # else it would be taken for two
 
     def to_json(self) -> dict[str, Any]:
         """The finding as `--json` prints it."""

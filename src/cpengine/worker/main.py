@@ -13,6 +13,7 @@ from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import AwsRecord
 from cpengine.job.run_job import Machine
+from cpengine.wording import visible
 from cpengine.worker import metadata
 from cpengine.worker.environment import WorkerEnvironment
 from cpengine.worker.logs import JobLogs
@@ -59,7 +60,7 @@ def _called_back(worker: Worker) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(visible(line), flush=True)
 
 
 def _guard(aws: Aws, environment: WorkerEnvironment) -> None:
