@@ -42,6 +42,25 @@ def test_ours_has_them_too_and_is_read_as_it_was_sent() -> None:
     assert read(text) == (JOB, 2)
 
 
+def test_no_field_of_a_job_is_lost_on_the_way() -> None:
+    texts = ("ledger", "fingerprint", "fingerprint_v1", "inputs", "plugins")
+    job = replace(
+        JOB,
+        **{name: "text" for name in texts},
+        image_base="images",
+        image_sets=2,
+        stall_s=3.0,
+        share=4,
+        run=5,
+        whole_table=True,
+        mixed=True,
+        shared=True,
+    )
+    kinds = Job.__dataclass_fields__.values()
+    assert [f.name for f in kinds if getattr(job, f.name) == f.default] == []
+    assert read(body(job)) == (job, 1)
+
+
 def test_a_message_is_no_larger_than_sqs_takes() -> None:
     fits = replace(JOB, earlier=("x" * 250,) * 1000)
     assert len(body(fits)) < MOST_BYTES
