@@ -17,6 +17,7 @@ import pytest
 
 from cpengine.cellprofiler.pool import Hosts, Recycling
 from cpengine.events import Event, ModuleDone, ProcessEachJob
+from cpengine.executors.contract import left_in
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.system import process
@@ -201,7 +202,7 @@ def test_where_no_host_starts_each_job_has_a_process_of_its_own(
     assert _pid(tmp_path, "A") != _pid(tmp_path, "B")
     assert events.count(ProcessEachJob("no such module")) == 2
     assert (tmp_path / "starts").read_text() == "x"
-    assert list(warm_machine.scratch.iterdir()) == []
+    assert left_in(warm_machine.scratch) == []
 
 
 def test_a_host_whose_start_is_disturbed_by_output_is_none(
@@ -264,7 +265,7 @@ def test_a_host_that_breaks_off_is_a_crash(
     program = textwrap.dedent(READY) + end + lingers
     with _hosting(warm_machine, program) as used:
         assert _failure(run_job(_job(), used)) is FailureKind.CRASH
-    assert list(warm_machine.scratch.iterdir()) == []
+    assert left_in(warm_machine.scratch) == []
 
 
 def test_what_is_printed_does_not_disturb_a_host(
@@ -299,9 +300,9 @@ def test_closing_ends_idle_hosts_and_removes_their_folders(
     warm_machine: Machine, tmp_path: Path
 ) -> None:
     run_job(_job(), warm_machine)
-    assert list(warm_machine.scratch.iterdir()) != []
+    assert left_in(warm_machine.scratch) != []
     warm_machine.close()
-    assert list(warm_machine.scratch.iterdir()) == []
+    assert left_in(warm_machine.scratch) == []
     assert not psutil.pid_exists(_pid(tmp_path, "A"))
 
 
@@ -310,7 +311,7 @@ def test_hosts_end_with_a_machine_that_nobody_closes(tmp_path: Path) -> None:
     run_job(_job(), forgotten)
     del forgotten
     gc.collect()
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert left_in(tmp_path / "scratch") == []
     assert not psutil.pid_exists(_pid(tmp_path, "A"))
 
 
@@ -351,4 +352,4 @@ def test_hosts_end_with_an_engine_that_is_killed(host: str, tmp_path: Path) -> N
 def test_hosts_end_with_an_engine_that_forgets_to_close_them(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", ENGINE, str(tmp_path), ""], check=True)
     assert not psutil.pid_exists(_pid(tmp_path, "A"))
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert left_in(tmp_path / "scratch") == []

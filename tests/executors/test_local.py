@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.events import Event, JobRetried, PhaseBegun
+from cpengine.executors.contract import left_in
 from cpengine.executors.local import LocalExecutor
 from cpengine.model import FailureKind, Outcome
 from cpengine.system.capacity import usable_cores
@@ -55,7 +56,7 @@ def test_a_job_waits_staged_while_another_one_runs_and_both_end_at_ctrl_c(
     with LocalExecutor(this_machine, 1) as executor, pytest.raises(KeyboardInterrupt):
         list(executor.run(jobs("A", "B"), listen))
     assert phases.count("running") == 1
-    assert list(this_machine.scratch.iterdir()) == []
+    assert left_in(this_machine.scratch) == []
     assert not (tmp_path / "ledger").exists()
     assert not (tmp_path / "out").exists()
 

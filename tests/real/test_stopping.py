@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cpengine.executors.contract import left_in
 from cpengine.ledger.standing import JobState
 from cpengine.project import Project
 from tests.plain_runs import MODULE, Cpengine, small_plate
@@ -88,7 +89,7 @@ def test_a_stopped_run_is_finished_by_the_next(
 
     if sign is not signal.SIGKILL:
         assert code == 130
-        assert list((tmp_path / "scratch").iterdir()) == []
+        assert left_in(tmp_path / "scratch") == []
 
     again = cpengine("run", "analysis", "-C", illuminated.folder, "--workers", "2")
     assert again.returncode == 0, again.stderr

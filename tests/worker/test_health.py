@@ -30,6 +30,5 @@ def test_a_worker_is_well_as_long_as_it_says_so(sign: Path) -> None:
 def test_the_sign_is_no_link(sign: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     sign.symlink_to(mine)
-    with pytest.raises(OSError, match="symbolic links"):
-        health.tell()
+    health.tell()
     assert not mine.exists()

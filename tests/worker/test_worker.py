@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from cpengine.executors.contract import left_in
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState, states
 from cpengine.testing import GROUPS, jobs
@@ -181,7 +182,7 @@ def test_a_worker_that_leaves_gives_its_messages_back_at_once(make_bench: Make) 
         worker.leave()
         while bench.queue.counts().waiting < 2:
             assert time.monotonic() - begun < 5
-    assert list(bench.machine.scratch.iterdir()) == []
+    assert left_in(bench.machine.scratch) == []
     bench.run()
     assert (bench.folder / "out/A/Image.csv").exists()
 

@@ -13,6 +13,8 @@ from cpengine.storage.store import Storage
 from cpengine.system import private
 from cpengine.wording import GB
 
+PREFIX = "cpengine-cache-"
+"""How the names of caches in a scratch folder begin; a user has one."""
 _DIGITS = 32
 _PART = ".part"
 _PIECE = 2**20
@@ -41,7 +43,7 @@ class Cache:
         ConfigError
             What is there is not this user's alone.
         """
-        folder = private.check(scratch / f"cpengine-cache-{os.geteuid()}")
+        folder = private.check(scratch / f"{PREFIX}{os.geteuid()}")
         return cls(folder, int(limit_gb * GB))
 
     def fetch(self, storage: Storage, key: str, to: Path) -> int:
