@@ -27,7 +27,7 @@ from tests.services.s3.bucket_server import S3Server
 
 
 @pytest.fixture
-def this_machine(tmp_path: Path) -> Machine:
+def bench(tmp_path: Path) -> Machine:
     return machine(tmp_path, {})
 
 
@@ -41,8 +41,8 @@ def later(job: Job, **changes: object) -> Job:
     return replace(job, run=job.run + 1, fingerprint="new", **changes)  # type: ignore[arg-type]
 
 
-def markers(this_machine: Machine, job: Job) -> list[str]:
-    names = Ledger(this_machine.places.outputs, job.ledger).markers().get(job.id, ())
+def markers(bench: Machine, job: Job) -> list[str]:
+    names = Ledger(bench.places.outputs, job.ledger).markers().get(job.id, ())
     return sorted(name.split("~")[1] + "." + name.split(".")[-1] for name in names)
 
 
@@ -59,63 +59,57 @@ def during(phase: str, do: Callable[[], object]) -> Callable[[Event], None]:
     return listen
 
 
-def file_of(this_machine: Machine) -> str:
+def file_of(bench: Machine) -> str:
     """Which run's results are published: what the stand-in was given."""
-    seen = json.loads(this_machine.places.outputs.read_text("out/P1/P1.json"))
+    seen = json.loads(bench.places.outputs.read_text("out/P1/P1.json"))
     return next(a for a in seen["argv"] if a.startswith("--data-file"))
 
 
-def test_a_run_that_ends_late_publishes_nothing(
-    this_machine: Machine, job: Job
-) -> None:
+def test_a_run_that_ends_late_publishes_nothing(bench: Machine, job: Job) -> None:
     results: list[Outcome] = []
     late = run_job(
         job,
-        this_machine,
-        listen=during(
-            "running", lambda: results.append(run_job(later(job), this_machine))
-        ),
+        bench,
+        listen=during("running", lambda: results.append(run_job(later(job), bench))),
     )
     (second,) = results
     assert second.done
     assert late.failure is not None
     assert late.failure.kind is FailureKind.SUPERSEDED
     assert "run 2 of this step began later" in late.failure.message
-    assert markers(this_machine, job) == ["new.done", "old.failed-superseded"]
+    assert markers(bench, job) == ["new.done", "old.failed-superseded"]
 
 
-def test_the_files_of_the_later_run_stay(this_machine: Machine, job: Job) -> None:
+def test_the_files_of_the_later_run_stay(bench: Machine, job: Job) -> None:
     published: list[str] = []
 
     def second() -> None:
-        run_job(later(job), this_machine)
-        published.append(file_of(this_machine))
+        run_job(later(job), bench)
+        published.append(file_of(bench))
 
-    run_job(job, this_machine, listen=during("running", second))
-    assert published == [file_of(this_machine)]
+    run_job(job, bench, listen=during("running", second))
+    assert published == [file_of(bench)]
 
 
 def test_a_run_that_was_done_after_the_plan_is_taken_back(
-    this_machine: Machine, job: Job
+    bench: Machine, job: Job
 ) -> None:
     """The later run's plan did not see the marker of the earlier one."""
     planned = later(job)
-    assert run_job(job, this_machine).done
-    assert run_job(planned, this_machine).done
-    assert markers(this_machine, job) == ["new.done"]
+    assert run_job(job, bench).done
+    assert run_job(planned, bench).done
+    assert markers(bench, job) == ["new.done"]
 
 
-def test_two_runs_of_one_fingerprint_do_no_harm(
-    this_machine: Machine, job: Job
-) -> None:
+def test_two_runs_of_one_fingerprint_do_no_harm(bench: Machine, job: Job) -> None:
     second = replace(job, run=2)
-    listen = during("publishing", lambda: run_job(second, this_machine))
-    assert run_job(job, this_machine, listen=listen).done
-    assert markers(this_machine, job) == ["old.done"]
+    listen = during("publishing", lambda: run_job(second, bench))
+    assert run_job(job, bench, listen=listen).done
+    assert markers(bench, job) == ["old.done"]
 
 
 def test_a_later_run_waits_until_an_earlier_one_has_published(
-    this_machine: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, publish = threading.Event(), Storage.publish
 
@@ -127,16 +121,16 @@ def test_a_later_run_waits_until_an_earlier_one_has_published(
 
     monkeypatch.setattr(Storage, "publish", slowly)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(run_job, job, this_machine)
+        first = pool.submit(run_job, job, bench)
         assert begun.wait(60)
-        second = run_job(later(job), this_machine)
+        second = run_job(later(job), bench)
         assert first.result().done
     assert second.done
-    assert markers(this_machine, job) == ["new.done"]
+    assert markers(bench, job) == ["new.done"]
 
 
 def test_of_two_that_publish_at_once_neither_counts(
-    this_machine: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An earlier run went on publishing after the later one had given up waiting."""
     monkeypatch.setattr(turns, "WAIT_S", 0.0)
@@ -145,59 +139,57 @@ def test_of_two_that_publish_at_once_neither_counts(
     def overtaken(self: Storage, file: Path, key: str) -> None:
         if key.endswith("Image.csv") and not results:
             results.append(None)
-            results.append(run_job(later(job), this_machine))
+            results.append(run_job(later(job), bench))
         publish(self, file, key)
 
     monkeypatch.setattr(Storage, "publish", overtaken)
-    late = run_job(job, this_machine)
+    late = run_job(job, bench)
     assert late.failure is not None
     assert late.failure.kind is FailureKind.SUPERSEDED
-    assert markers(this_machine, job) == ["new.replaced", "old.failed-superseded"]
+    assert markers(bench, job) == ["new.replaced", "old.failed-superseded"]
 
 
 def test_nobody_waits_for_a_run_that_was_killed(
-    this_machine: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    write_turn(this_machine, job, Turn(1, "older", "4.2.8.1", pid=gone.pid))
+    write_turn(bench, job, Turn(1, "older", "4.2.8.1", pid=gone.pid))
     monkeypatch.setattr(turns, "_EVERY_S", 3600.0)
-    assert run_job(later(job), this_machine).done
+    assert run_job(later(job), bench).done
 
 
-def test_a_key_that_cannot_be_read_stops_nobody(
-    this_machine: Machine, job: Job
-) -> None:
+def test_a_key_that_cannot_be_read_stops_nobody(bench: Machine, job: Job) -> None:
     key = f"{job.ledger}/turns/{job.id}"
     for text in (b"", b"{", b'{"run": 1, "who": 2}', b"\xff", b"3", b"[" * 10**5):
-        this_machine.places.outputs.write(key, text)
+        bench.places.outputs.write(key, text)
         turn = Turn(2, "new", "4.2.8.1")
         with turns.turn(
-            Ledger(this_machine.places.outputs, job.ledger), later(job), "4.2.8.1"
+            Ledger(bench.places.outputs, job.ledger), later(job), "4.2.8.1"
         ):
             pass
-        assert json.loads(this_machine.places.outputs.read(key)) == asdict(turn)
+        assert json.loads(bench.places.outputs.read(key)) == asdict(turn)
 
 
 def test_a_run_that_could_not_publish_leaves_no_turn(
-    this_machine: Machine, job: Job, tmp_path: Path
+    bench: Machine, job: Job, tmp_path: Path
 ) -> None:
     build.write(tmp_path / "out/P1", "in the way")
-    assert not run_job(job, this_machine).done
+    assert not run_job(job, bench).done
     assert not (tmp_path / f"{job.ledger}/turns/{job.id}").exists()
 
 
 def test_a_job_of_no_recorded_run_has_no_turn(
-    this_machine: Machine, job: Job, tmp_path: Path
+    bench: Machine, job: Job, tmp_path: Path
 ) -> None:
-    write_turn(this_machine, job, Turn(9, "newer", "4.2.8.1", pid=os.getpid()))
-    assert run_job(replace(job, run=0), this_machine).done
+    write_turn(bench, job, Turn(9, "newer", "4.2.8.1", pid=os.getpid()))
+    assert run_job(replace(job, run=0), bench).done
 
 
 def test_runs_are_numbered_in_their_order_also_at_the_same_time(
-    this_machine: Machine,
+    bench: Machine,
 ) -> None:
-    ledger = Ledger(this_machine.places.outputs, "ledger")
+    ledger = Ledger(bench.places.outputs, "ledger")
     assert [ledger.number_run() for _ in range(3)] == [1, 2, 3]
     with ThreadPoolExecutor(8) as pool:
         numbers = list(pool.map(lambda _: ledger.number_run(), range(16)))
@@ -205,7 +197,7 @@ def test_runs_are_numbered_in_their_order_also_at_the_same_time(
 
 
 def test_a_turn_costs_one_request_to_write_and_one_to_read(
-    this_machine: Machine, job: Job, s3: S3Server, bucket: str, tmp_path: Path
+    bench: Machine, job: Job, s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     for name in ("any.cppipe", "load_data.csv"):
         s3.put(bucket, name, (tmp_path / name).read_bytes())
@@ -215,7 +207,7 @@ def test_a_turn_costs_one_request_to_write_and_one_to_read(
     for number, run in enumerate((0, 0, 1)):  # the first one fills the cache
         s3.reset_counts()
         of_run = replace(job, run=run, fingerprint=f"f{number}")
-        assert run_job(of_run, replace(this_machine, places=there)).done
+        assert run_job(of_run, replace(bench, places=there)).done
         counts.append(s3.counts())
     _, without, with_turn = counts
     assert with_turn["put"] - without["put"] == 1
@@ -223,6 +215,6 @@ def test_a_turn_costs_one_request_to_write_and_one_to_read(
     assert with_turn["list"] == without["list"]
 
 
-def write_turn(this_machine: Machine, job: Job, turn: Turn) -> None:
+def write_turn(bench: Machine, job: Job, turn: Turn) -> None:
     text = json.dumps(asdict(turn)).encode()
-    this_machine.places.outputs.write(f"{job.ledger}/turns/{job.id}", text)
+    bench.places.outputs.write(f"{job.ledger}/turns/{job.id}", text)
