@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cpengine.config.steps import DoneRule, Step
-from cpengine.group_names import Group
 from cpengine.ledger.dcp_done import counted_files
 from cpengine.ledger.standing import (
     FOLDER_GONE,
@@ -15,12 +14,11 @@ from cpengine.ledger.standing import (
     JobState,
     Standing,
     Verdict,
-    replaced_since,
     verdict_of,
 )
 from cpengine.marker import Marker, MarkerState, marker_of
 from cpengine.model import Job, Outcome
-from cpengine.planning.job_list import JobList, Lazy, ids
+from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage import keys
 from cpengine.storage.parallel import each
@@ -67,8 +65,6 @@ class Ledger:
         verdicts = [known.setdefault(verdict, verdict) for verdict in fresh]
         if dcp is not None:
             self._recognise(dcp, jobs, earlier, verdicts)
-        if isinstance(jobs, JobList) and (replaced := jobs.replaced):
-            self._compare_times(replaced, jobs, earlier, verdicts)
         if folders:
             self._find_folders(jobs, earlier, verdicts)
 
@@ -84,22 +80,6 @@ class Ledger:
             if marker := Marker.parse(name):
                 found[marker.job_id] = (*found.get(marker.job_id, ()), name)
         return found
-
-    def _compare_times(
-        self,
-        replaced: Mapping[Group, float],
-        jobs: JobList,
-        earlier: Sequence[Collection[str]],
-        verdicts: list[Verdict],
-    ) -> None:
-        """Call jobs stale that read what was replaced since they were done."""
-        entries = self.storage.entries(f"{self.folder}/markers")
-        for number, group in enumerate(jobs.groups):
-            if group in replaced:
-                times = [entries[n].time for n in earlier[number] if n in entries]
-                newest = max(times, default=0.0)
-                verdict = replaced_since(verdicts[number], newest, replaced[group])
-                verdicts[number] = verdict
 
     def _recognise(
         self,

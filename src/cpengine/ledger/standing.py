@@ -98,19 +98,6 @@ def verdict_of(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
     return Verdict(JobState.LEFT, "it failed before something changed")
 
 
-def replaced_since(verdict: Verdict, done: float, replaced: float) -> Verdict:
-    """The verdict on a job whose inputs were replaced by other hands.
-
-    Parameters
-    ----------
-    done, replaced
-        When its marker was written and when that happened, in seconds since 1970.
-    """
-    if verdict.state is not JobState.DONE or done >= replaced:
-        return verdict
-    return Verdict(JobState.STALE, f"{fingerprint.PARTS[-1]} was replaced since")
-
-
 def _changed(job: Job, marker: Marker, cellprofiler: str) -> str:
     if marker.fingerprint in (job.fingerprint, job.fingerprint_v1):
         return f"CellProfiler {marker.version} made it, {cellprofiler} would run it now"

@@ -92,19 +92,6 @@ class JobList(Lazy[Job]):
         self.files = files
 
     @property
-    def replaced(self) -> dict[Group, float]:
-        """The jobs that read what was replaced after an earlier step had made it.
-
-        For each the time of that, in seconds since 1970.
-        """
-        return {
-            group: inputs.replaced
-            for file in self.files
-            for group, inputs in zip(file.groups, file.inputs, strict=True)
-            if inputs.replaced
-        }
-
-    @property
     def groups(self) -> Iterator[Group]:
         """The group of each job."""
         return chain.from_iterable(file.groups for file in self.files)

@@ -35,8 +35,6 @@ class StepInputs(NamedTuple):
     """The part of its fingerprint: changes when a step makes its results anew."""
     digest: str = ""
     """Changes with the size and the time of each file; empty if there are none."""
-    replaced: float = 0.0
-    """When the last of them was replaced by other hands, in seconds since 1970."""
 
 
 NO_INPUTS = StepInputs()
@@ -161,12 +159,8 @@ class StepInputReader:
         if not reads:
             return NO_INPUTS
         made = sorted(repr(self._made_by(read)) for read in reads.values())
-        replaced = max(map(self._replaced, reads.values()))
-        return StepInputs(
-            _short(*dict.fromkeys(made)),
-            digest_of((read.file, read.entry) for read in reads.values()),
-            replaced,
-        )
+        digest = digest_of((read.file, read.entry) for read in reads.values())
+        return StepInputs(_short(*dict.fromkeys(made)), digest)
 
     def _reads(self, table: Table, row: int) -> Iterator["_StepFile"]:
         """The files of earlier steps that a row names."""
@@ -177,22 +171,21 @@ class StepInputReader:
                 yield _StepFile(results, file, owner)
 
     def _made_by(self, read: "_StepFile") -> object:
-        """What stands for a file: how its step's job was done, or else its size."""
-        if done := read.results.done.get(read.owner):
-            return read.results.step, read.owner, sorted(d.made_by for d in done)
-        if read.entry is None:
-            return read.results.step, read.owner
-        if read.results.done:  # the step is run here, and made others
-            self.unmarked.add(read.file)
-        return read.file, read.entry.size
+        """What stands for a file: how its step's job was done, or else its size.
 
-    def _replaced(self, read: "_StepFile") -> float:
-        """When a file was replaced by other hands; 0 if it was not."""
+        Of one that other hands have replaced, also its size and time.
+        """
+        done, entry = read.results.done.get(read.owner), read.entry
+        if not done:
+            if read.results.done and entry:  # the step is run here, and made others
+                self.unmarked.add(read.file)
+            return read.file, entry and entry.size
+        made = read.results.step, read.owner, sorted(d.made_by for d in done)
         why = read.results.differs(read.owner, *read.file)
-        if not why or read.entry is None:
-            return 0.0
+        if not why or entry is None:
+            return made
         self.replaced[read.file] = why
-        return read.entry.time
+        return made, read.file, entry.size, round(entry.time, 3)
 
 
 class _StepFile(NamedTuple):
