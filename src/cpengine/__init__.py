@@ -1,18 +1,20 @@
 """Run CellProfiler on whole plates: one plan, any machine."""
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from cpengine.errors import CpengineError
-from cpengine.executors.base import Executor
-from cpengine.executors.inline import InlineExecutor
-from cpengine.executors.local import LocalExecutor
-from cpengine.job.run_job import Machine, run_job
-from cpengine.model import Failure, FailureKind, Job, Outcome
-from cpengine.planning.plan import Plan
-from cpengine.plates import Part
-from cpengine.project import Project
+if TYPE_CHECKING:
+    from cpengine.errors import CpengineError
+    from cpengine.executors.base import Executor
+    from cpengine.executors.inline import InlineExecutor
+    from cpengine.executors.local import LocalExecutor
+    from cpengine.job.run_job import Machine, run_job
+    from cpengine.model import Failure, FailureKind, Job, Outcome
+    from cpengine.planning.plan import Plan
+    from cpengine.plates import Part
+    from cpengine.project import Project
 
-__version__ = version("cpengine")
+    __version__: str
 
 __all__ = [
     "CpengineError",
@@ -29,3 +31,34 @@ __all__ = [
     "Project",
     "run_job",
 ]
+
+_MODULES = {
+    "CpengineError": "errors",
+    "Executor": "executors.base",
+    "Failure": "model",
+    "FailureKind": "model",
+    "InlineExecutor": "executors.inline",
+    "Job": "model",
+    "LocalExecutor": "executors.local",
+    "Machine": "job.run_job",
+    "Outcome": "model",
+    "Part": "plates",
+    "Plan": "planning.plan",
+    "Project": "project",
+    "run_job": "job.run_job",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: the program starts without them."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("cpengine")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

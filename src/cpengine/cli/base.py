@@ -85,9 +85,21 @@ class Commands(TyperGroup):
         except CpengineError as error:
             _complain(str(error).split("\n"))
             raise typer.Exit(BAD_INPUT) from error
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if not _by_interrupt(error):
+                raise
             print_err("stopped: what is done is recorded; run again for the rest")
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _by_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind it; out of an import it may come as another exception.
+
+    Python before 3.12 makes one of all that is raised while a class is made.
+    """
+    return isinstance(error, KeyboardInterrupt) or isinstance(
+        error.__cause__, KeyboardInterrupt
+    )
 
 
 def _complain(lines: list[str]) -> None:
