@@ -6,7 +6,6 @@ kills its slots, and CellProfiler dies with them.
 
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -221,5 +220,5 @@ def _phase_of_run(folder: Path) -> str:
 
 def _job_of(attempt: Path) -> str:
     """The id of the job that a scratch folder is for."""
-    rest = attempt.name.partition("@")[2]
-    return rest.removeprefix(f"{socket.gethostname()}-").rpartition("-")[0]
+    *_, rest = attempt.name.partition("@")[2].split("-", 3)
+    return rest.rpartition("-")[0]

@@ -19,9 +19,14 @@ from cpengine.ledger.heartbeat import Heartbeat, Sign, ask_to_stop, clean_up, si
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
+from cpengine.system import namespace
 
 RUN = "20260101T000000Z-ab12"
 BEAT_S = 0.05
+_OTHERS = [
+    str(namespace.own()._replace(**{part: "f" * 8})) for part in ("boot", "number")
+]
+"""Another machine, and another container of this one."""
 TRACES = {"scheduler": "slurm", "jobs": "cpengine-abc"}
 
 
@@ -128,6 +133,25 @@ def test_a_driver_that_was_killed_is_gone_also_where_nobody_waits_for_it() -> No
         os.waitid(os.P_PID, driver.pid, os.WEXITED | os.WNOWAIT)  # still listed
         assert not sign.alive
     assert not sign.alive
+
+
+@pytest.mark.parametrize("space", ["", "another", "a-b-c", *_OTHERS])
+def test_a_process_number_of_another_container_says_nothing(space: str) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    assert Sign(RUN, now(), "", pid=ended.pid, namespace=space).alive
+    assert not Sign(RUN, now(), "", pid=ended.pid).alive
+
+
+def test_a_sign_of_an_older_version_names_no_namespace(ledger: Ledger) -> None:
+    fields = {"run": RUN, "time": now(), "progress": "", "host": socket.gethostname()}
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    text = json.dumps(fields | {"pid": ended.pid})
+    ledger.storage.write(f"ledger/drivers/{RUN}.alive", text.encode())
+    sign = sign_of(ledger, RUN)
+    assert sign is not None
+    assert (sign.namespace, sign.alive) == ("", True)
 
 
 def test_a_clock_that_is_ahead_makes_no_driver_dead() -> None:
@@ -255,9 +279,9 @@ def test_a_driver_removes_what_killed_ones_have_left(ledger: Ledger) -> None:
     gone, elsewhere = "20250101T000000Z-aaaa", "20250101T000000Z-bbbb"
     with subprocess.Popen(["true"]) as ended:
         pass
-    for run, host in ((gone, socket.gethostname()), (elsewhere, "another")):
+    for run, space in ((gone, str(namespace.own())), (elsewhere, "a-b-c")):
         fields = {"run": run, "time": now(), "progress": "", "pid": ended.pid}
-        text = json.dumps(fields | {"host": host})
+        text = json.dumps(fields | {"host": socket.gethostname(), "namespace": space})
         ledger.storage.write(f"{ledger.folder}/drivers/{run}.alive", text.encode())
     with Heartbeat(ledger, RUN, {}, lambda: ""):
         left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))

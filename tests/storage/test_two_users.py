@@ -1,7 +1,6 @@
 """Cache and scratch folders where another user of the machine may write, too."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 from cpengine.errors import ConfigError
 from cpengine.storage.cache import Cache
 from cpengine.storage.store import Storage
-from cpengine.system.scratch import PREFIX, sweep
+from cpengine.system.scratch import owned, sweep
 from tests.services.other_user import OtherUser
 
 PLUGIN = b"class Own: pass\n"
@@ -106,7 +105,7 @@ def test_what_killed_processes_left_is_swept_if_it_is_ones_own(
 ) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    left = f"{PREFIX}{ended.pid}@{socket.gethostname()}-P1"
+    left = f"{owned(ended.pid)}P1"
     (other_user.shared / f"{left}-own").mkdir()
     other_user.run(f"mkdir -m 777 {left}-other")
     sweep(other_user.shared)

@@ -18,6 +18,8 @@ from typing import Self
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
+from cpengine.system import namespace
+from cpengine.system.namespace import PidNamespace
 from cpengine.system.usage import lives
 
 EVERY_S = 5.0
@@ -40,6 +42,8 @@ class Sign:
     pid: int = field(default_factory=os.getpid)
     traces: Mapping[str, str] = field(default_factory=dict)
     """What would be left of its executor if it were killed. See `Executor.traces`."""
+    namespace: str = field(default_factory=lambda: str(namespace.own()))
+    """Where that process number means it; empty if it does not say so."""
 
     @property
     def silent_s(self) -> float:
@@ -50,8 +54,9 @@ class Sign:
     @property
     def alive(self) -> bool:
         """Whether the driver can be expected to live."""
-        elsewhere = self.host != socket.gethostname()
-        return self.silent_s <= _SILENT_S and (elsewhere or lives(self.pid))
+        space = PidNamespace.parse(self.namespace)
+        seen = space is not None and space.shares_numbers(namespace.own())
+        return self.silent_s <= _SILENT_S and (lives(self.pid) or not seen)
 
 
 class Heartbeat:
@@ -124,7 +129,7 @@ class Heartbeat:
 def sign_of(ledger: Ledger, run: str) -> Sign | None:
     """The last sign of a run's driver; None if it has ended well, or gave none."""
     data = ledger.storage.read_if_there(_sign(ledger, run))
-    return Sign(**json.loads(data)) if data else None
+    return Sign(**{"namespace": ""} | json.loads(data)) if data else None
 
 
 def ask_to_stop(ledger: Ledger, run: str) -> None:

@@ -1,26 +1,50 @@
 """Folders for work in progress, whose names say which process owns them."""
 
+import contextlib
 import os
+import re
 import shutil
-import socket
 import tempfile
 from pathlib import Path
 
+import psutil
+
+from cpengine.system import namespace
+from cpengine.system.namespace import PidNamespace
 from cpengine.system.private import is_own
 from cpengine.system.usage import lives
 
 PREFIX = "cpengine-"
+_OWNER = re.compile(PREFIX + r"(?P<pid>\d+)@(?P<namespace>\w+-\w+-\w+)-")
 
 
 def fresh(parent: Path, what: str) -> Path:
     """Make a folder of this process for `what`; the owner removes it."""
-    prefix = f"{PREFIX}{os.getpid()}@{socket.gethostname()}-{what}-"
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    return Path(tempfile.mkdtemp(prefix=f"{owned(os.getpid())}{what}-", dir=parent))
+
+
+def owned(pid: int, space: PidNamespace | None = None) -> str:
+    """How the folders of a process begin; of one of this namespace by default."""
+    return f"{PREFIX}{pid}@{space or namespace.own()}-"
 
 
 def sweep(parent: Path) -> None:
     """Remove this user's folders that killed processes of this machine left behind."""
-    for folder in parent.glob(f"{PREFIX}*@{socket.gethostname()}-*"):
-        owner = folder.name.removeprefix(PREFIX).partition("@")[0]
-        if owner.isdigit() and not lives(int(owner)) and is_own(folder):
+    for folder in parent.glob(f"{PREFIX}*@*"):
+        owner = _OWNER.match(folder.name)
+        space = PidNamespace.parse(owner["namespace"]) if owner else None
+        if owner and space and _is_left(folder, int(owner["pid"]), space):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(folder: Path, pid: int, space: PidNamespace) -> bool:
+    """Whether nobody works in a folder any more, as far as can be told from here."""
+    ours = namespace.own()
+    if not is_own(folder):
+        return False
+    if space.shares_numbers(ours):
+        return not lives(pid)
+    with contextlib.suppress(OSError):  # somebody else has just removed it
+        old = folder.stat().st_mtime < psutil.boot_time()
+        return old and space.is_earlier_boot(ours)
+    return False

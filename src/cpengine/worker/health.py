@@ -6,13 +6,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from cpengine.system import namespace
 from cpengine.system.private import is_own, no_link
 
 _SILENT_S = 180.0
 
 
 def _file() -> Path:
-    return Path(tempfile.gettempdir()) / f"cpengine-worker-{os.geteuid()}.alive"
+    # Of this container alone, where several share a folder for such files.
+    name = f"cpengine-worker-{os.geteuid()}-{namespace.own()}.alive"
+    return Path(tempfile.gettempdir()) / name
 
 
 def tell() -> None:
