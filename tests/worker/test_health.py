@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.system import namespace
 from cpengine.worker import health
 
 
@@ -14,7 +15,7 @@ from cpengine.worker import health
 def sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the sign is."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path / f"cpengine-worker-{os.geteuid()}.alive"
+    return tmp_path / f"cpengine-worker-{os.geteuid()}-{namespace.own()}.alive"
 
 
 def test_a_worker_is_well_as_long_as_it_says_so(sign: Path) -> None:

@@ -52,8 +52,6 @@ from cpengine.wording import counted
 
 _MOST_REPORTED = 20_000
 """Jobs of a step whose page is made without being asked for: it opens each marker."""
-Only = Literal["failed", "stale", "missing", "left"]
-
 
 Unchecked = Annotated[
     bool,
@@ -77,6 +75,10 @@ KeepStale = Annotated[
     typer.Option(
         "--keep-stale", help="Keep results of earlier input; do not run them again."
     ),
+]
+Only = Annotated[
+    Literal["failed", "stale", "missing", "left"] | None,
+    typer.Option(help="Run only jobs that stand so."),
 ]
 MaxFailures = Annotated[
     int | None,
@@ -107,9 +109,7 @@ def run(
     workers: Workers = None,
     force: Force = False,
     keep_stale: KeepStale = False,
-    only: Annotated[
-        Only | None, typer.Option(help="Run only jobs that stand so.")
-    ] = None,
+    only: Only = None,
     max_failures: MaxFailures = None,
     dry_run: DryRun = False,
     detach: Detach = False,
@@ -119,10 +119,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run steps in sequence; what is done already is not done again."""
-    if sum(map(bool, (force, keep_stale, only))) > 1:
-        raise ConfigError(
-            "--force, --keep-stale and --only: each chooses jobs: give one of them"
-        )
+    _one_choice(force, keep_stale, only)
     project = Project.load(folder)
     cellprofiler = project.cellprofiler()
     todo = Steps(
@@ -150,6 +147,13 @@ def run(
     if as_json:
         print_json([result.to_json() for result in results])
     raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
+
+
+def _one_choice(*choices: object) -> None:
+    if sum(map(bool, choices)) > 1:
+        raise ConfigError(
+            "--force, --keep-stale and --only: each chooses jobs: give one of them"
+        )
 
 
 def _agree(todo: Steps, yes: bool) -> None:

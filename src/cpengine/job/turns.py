@@ -7,19 +7,19 @@ would be the same do not mind each other.
 """
 
 import contextlib
-import json
 import os
-import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+
+from pydantic import TypeAdapter, ValidationError
 
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.storage import keys
-from cpengine.system.usage import lives
+from cpengine.system import namespace
 
 WAIT_S = 60.0
 """So long a job waits for an earlier run that may be in the middle of publishing."""
@@ -35,8 +35,9 @@ class Turn:
     fingerprint: str
     version: str
     """Of the CellProfiler that made the results."""
-    host: str = field(default_factory=socket.gethostname)
     pid: int = field(default_factory=os.getpid)
+    namespace: str = field(default_factory=lambda: str(namespace.own()))
+    """Where that process number means it."""
 
     def marker(self, job: Job) -> Marker:
         """The marker that stands for these results once they are whole."""
@@ -50,7 +51,10 @@ class Turn:
     @property
     def has_died(self) -> bool:
         """Whether nobody can be publishing; not known of other machines."""
-        return self.host == socket.gethostname() and not lives(self.pid)
+        return namespace.has_died(self.pid, self.namespace)
+
+
+_TURN = TypeAdapter(Turn)
 
 
 @contextlib.contextmanager
@@ -143,13 +147,13 @@ def _superseded(by: Turn) -> AttemptError:
 
 
 def _text(turn: Turn) -> bytes:
-    return json.dumps(asdict(turn)).encode()
+    return _TURN.dump_json(turn)
 
 
 def _read(ledger: Ledger, key: str) -> Turn | None:
     """What a key says; None if it is gone, or cannot be understood."""
     data = ledger.storage.read_if_there(key)
     try:
-        return Turn(**json.loads(data)) if data else None
-    except (ValueError, TypeError, RecursionError):
+        return _TURN.validate_json(data) if data else None
+    except ValidationError:
         return None

@@ -19,8 +19,6 @@ from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.system import namespace
-from cpengine.system.namespace import PidNamespace
-from cpengine.system.usage import lives
 
 EVERY_S = 5.0
 """How often the driver says that it lives, and looks."""
@@ -54,9 +52,8 @@ class Sign:
     @property
     def alive(self) -> bool:
         """Whether the driver can be expected to live."""
-        space = PidNamespace.parse(self.namespace)
-        seen = space is not None and space.shares_numbers(namespace.own())
-        return self.silent_s <= _SILENT_S and (lives(self.pid) or not seen)
+        died = namespace.has_died(self.pid, self.namespace)
+        return self.silent_s <= _SILENT_S and not died
 
 
 class Heartbeat:

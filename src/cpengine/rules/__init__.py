@@ -10,8 +10,8 @@ from cpengine.rules.finding import RULES as RULES
 from cpengine.rules.finding import Finding as Finding
 from cpengine.rules.finding import Rule as Rule
 from cpengine.rules.finding import Severity as Severity
-from cpengine.rules.tables import *
-from cpengine.rules.groups import *
-from cpengine.rules.pipelines import *
-from cpengine.rules.earlier_steps import *
-from cpengine.rules.machines import *
+from cpengine.rules.table_rules import *
+from cpengine.rules.group_rules import *
+from cpengine.rules.pipeline_rules import *
+from cpengine.rules.input_rules import *
+from cpengine.rules.machine_rules import *

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cpengine.system.cgroups import lines
-from cpengine.system.usage import PROC
+from cpengine.system.usage import PROC, lives
 
 _OUTERMOST = f"{0xEFFFFFFC:x}"
 """The number of the namespace that a machine starts with: outside of containers."""
@@ -64,6 +64,19 @@ def own(proc: Path = PROC) -> PidNamespace:
         boot=_short(boot) if boot else _UNKNOWN,
         number=f"{int(number):x}" if number.isdigit() else _UNKNOWN,
     )
+
+
+def has_died(pid: int, space: str) -> bool:
+    """Whether a process has ended; False where that cannot be seen from here.
+
+    Parameters
+    ----------
+    space
+        The text of the namespace in which it has its number.
+    """
+    theirs = PidNamespace.parse(space)
+    seen = theirs is not None and theirs.shares_numbers(own())
+    return seen and not lives(pid)
 
 
 def _short(text: str) -> str:
