@@ -115,7 +115,7 @@ class StepInputReader:
         for file, why in sorted(self.replaced.items()):
             yield rules.INPUT_REPLACED.found(
                 outputs.url(file.key),
-                f"{why}: jobs that read it are stale",
+                f"{why}: results from before that are stale",
                 "run them again, or the earlier step with --force",
             )
         if self.unmarked:
