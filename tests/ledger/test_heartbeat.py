@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -15,7 +16,14 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import StorageError
-from cpengine.ledger.heartbeat import Heartbeat, Sign, ask_to_stop, clean_up, sign_of
+from cpengine.ledger.heartbeat import (
+    Heartbeat,
+    Sign,
+    ask_to_stop,
+    clean_up,
+    is_alone,
+    sign_of,
+)
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
@@ -286,3 +294,39 @@ def test_a_driver_removes_what_killed_ones_have_left(ledger: Ledger) -> None:
     with Heartbeat(ledger, RUN, {}, lambda: ""):
         left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))
     assert left == {f"{elsewhere}.alive", f"{RUN}.alive"}
+
+
+def test_of_two_runs_none_is_alone(ledger: Ledger) -> None:
+    assert not is_alone(ledger, RUN)  # it has not given its sign
+    with _line(ledger):
+        assert is_alone(ledger, RUN)
+        with Heartbeat(ledger, "other", {}, lambda: ""):
+            assert not is_alone(ledger, RUN)
+            assert not is_alone(ledger, "other")
+        assert is_alone(ledger, RUN)
+        ledger.storage.write("ledger/drivers/newer.alive", b'{"of": "a newer version"}')
+        assert not is_alone(ledger, RUN)
+
+
+def test_a_run_whose_driver_was_killed_leaves_another_one_alone(ledger: Ledger) -> None:
+    dead = Sign("other", now(), "", host=socket.gethostname(), pid=2**22 + 1)
+    with _line(ledger):
+        text = json.dumps(asdict(dead)).encode()
+        ledger.storage.write("ledger/drivers/other.alive", text)
+        assert is_alone(ledger, RUN)
+
+
+def test_a_run_elsewhere_lives_until_it_has_been_silent_for_long(
+    ledger: Ledger,
+) -> None:
+    def write(time: str) -> None:
+        sign = Sign("other", time, "", host="elsewhere", pid=1)
+        ledger.storage.write(
+            "ledger/drivers/other.alive", json.dumps(asdict(sign)).encode()
+        )
+
+    with _line(ledger):
+        write(now())
+        assert not is_alone(ledger, RUN)
+        write((datetime.now(UTC) - timedelta(minutes=2)).isoformat())
+        assert is_alone(ledger, RUN)

@@ -24,6 +24,7 @@ from cpengine.executors.local import LocalExecutor
 from cpengine.extras import extra
 from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
+from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.project_apps import ProjectApps
@@ -134,6 +135,23 @@ def take_down(project: ResolvedProject, step: str) -> list[str]:
     from cpengine.executors.aws import down
 
     return down.down(apps.app(step))
+
+
+def goes_on_alone(storage: Storage, folder: str) -> bool:
+    """Whether workers of a step may live though no driver does: those on AWS.
+
+    Parameters
+    ----------
+    folder
+        The step's ledger.
+    """
+    from cpengine.executors.aws.record import AwsRecord
+
+    try:
+        record = AwsRecord.read(storage, folder)
+    except (TypeError, ValueError):  # another version wrote it
+        return True
+    return record is not None and not record.down
 
 
 def fleet_file(project: ResolvedProject) -> Path | None:

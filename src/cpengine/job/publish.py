@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cpengine.errors import InputError
 from cpengine.ledger.ledger import Ledger, owner_of
+from cpengine.ledger.past_claims import MADE_ALREADY
 from cpengine.model import Job
 from cpengine.storage import keys
 from cpengine.storage.parallel import each
@@ -71,19 +72,36 @@ def _claim(
 ) -> None:
     """Make files of a shared place the job's own, before any is put there.
 
-    Steps may have come to share a place after one of them had published there.
+    A job that cannot have all of them takes none from others.
     """
+    taken = []
     for name in names:
-        owner, key = ledger.claim(job, name), _key(job, name)
-        unclaimed = job.shared and not owner and name not in own
-        if unclaimed and ledger.storage.exists(key):
-            ledger.disclaim(job, name)
-            owner = "another step"
+        owner = _owner(job, ledger, name, own)
+        if not owner and name not in own:
+            taken.append(name)
         if owner not in ("", owner_of(job)):
-            cure = "give the pipeline's file names the well and the site"
+            each(lambda name: ledger.disclaim(job, name), taken)
+            cure = "give the pipeline's file names the well and the site, or run again"
+            cure += ", if the table was corrected"
             if job.shared:
                 cure = "give this step another output, or its files other names"
-            raise InputError(f"{key} was made by {owner} already: {cure}")
+            key = _key(job, name)
+            raise InputError(f"{key} {MADE_ALREADY} {owner} already: {cure}")
+
+
+def _owner(job: Job, ledger: Ledger, name: str, own: Collection[str]) -> str:
+    """Claim a file, and give its owner until now.
+
+    Steps may have come to share a place after one of them had published there.
+    """
+    owner = ledger.claim(job, name)
+    if not job.shared or owner or name in own:
+        return owner
+    there = ledger.storage.exists(_key(job, name))
+    if there and not ledger.is_released(job, name):
+        ledger.disclaim(job, name)
+        return "another step"
+    return owner
 
 
 def _is_own(job: Job, ledger: Ledger, name: str) -> bool:

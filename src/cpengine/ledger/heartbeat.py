@@ -129,6 +129,26 @@ def sign_of(ledger: Ledger, run: str) -> Sign | None:
     return Sign(**{"namespace": ""} | json.loads(data)) if data else None
 
 
+def is_alone(ledger: Ledger, run: str) -> bool:
+    """Whether a run has given its sign, and no driver of another one lives.
+
+    Of two runs that ask at the same time none is told so. One that cannot be read is
+    taken to live.
+    """
+    names = ledger.storage.sizes(f"{ledger.folder}/drivers")
+    signs = {other for name in names if (other := name.removesuffix(".alive")) != name}
+    others = signs - {run}
+    return run in signs and not any(_may_live(ledger, other) for other in others)
+
+
+def _may_live(ledger: Ledger, run: str) -> bool:
+    try:
+        sign = sign_of(ledger, run)
+        return sign is not None and sign.alive
+    except (TypeError, ValueError):  # another version wrote it
+        return True
+
+
 def ask_to_stop(ledger: Ledger, run: str) -> None:
     """Ask a run's driver to stop as by Ctrl-C. Raises StorageError if that fails."""
     ledger.storage.write(_request(ledger, run), b"")

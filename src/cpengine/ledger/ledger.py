@@ -210,16 +210,45 @@ class Ledger:
             return ""
         return self.storage.read_text(key)
 
+    def claims(self, job: Job) -> dict[str, str]:
+        """Who owns which file of a job's place; a listing, and a read for each."""
+        found = self.storage.tree(self._claims(job))
+        files = [file for file in found if not posixpath.basename(file).startswith(".")]
+        owners = each(lambda f: self.storage.read_if_there(self._claim(job, f)), files)
+        return {
+            file: owner.decode(errors="replace")
+            for file, owner in zip(files, owners, strict=True)
+            if owner is not None
+        }
+
     def disclaim(self, job: Job, file: str) -> None:
         """Give up a file of a shared place."""
         self.storage.remove(self._claim(job, file))
 
+    def release(self, job: Job, file: str) -> None:
+        """Give up a file of the past that may still be there, for others to replace."""
+        if job.shared:
+            self.storage.write(self._release(job, file), b"")
+        self.disclaim(job, file)
+
+    def is_released(self, job: Job, file: str) -> bool:
+        """Whether a file that steps share was given up by its owner."""
+        return self.storage.read_if_there(self._release(job, file)) is not None
+
+    def _release(self, job: Job, file: str) -> str:
+        folder, name = posixpath.split(file)
+        return self._claim(job, posixpath.join(folder, f".{name}.released"))
+
     def _claim(self, job: Job, file: str) -> str:
+        return keys.below(self._claims(job), file)
+
+    def _claims(self, job: Job) -> str:
+        """The folder of the claims of a job's place."""
         claims = f"{self.folder}/claims"
         if job.shared:  # beside the ledgers of all steps; by the whole place
             place = keys.folder_name(posixpath.normpath(job.output))
             claims = f"{posixpath.dirname(self.folder)}/.claims/{place}"
-        return keys.below(f"{claims}/{job.place}", file)
+        return f"{claims}/{job.place}"
 
     def damaged(self, jobs: Iterable[Job]) -> list[tuple[Job, str]]:
         """Done jobs whose published files are not there as recorded, and what is not.
@@ -248,6 +277,12 @@ class Ledger:
 def owner_of(job: Job) -> str:
     """What a job is called in claims: by its step, too, where steps share a place."""
     return f"{job.step} {job.id}" if job.shared else job.id
+
+
+def id_of_owner(owner: str, job: Job) -> str:
+    """The id of the job that `owner_of` told of; empty if it is of another step."""
+    start = f"{job.step} " if job.shared else ""
+    return owner.removeprefix(start) if owner.startswith(start) else ""
 
 
 def _text(outcome: Outcome) -> str:

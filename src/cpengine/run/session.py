@@ -13,6 +13,7 @@ from cpengine import rules
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pipeline_load import Prober
 from cpengine.errors import CpengineError, InputError, StorageError
+from cpengine.events import Noted
 from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
 from cpengine.group_names import Group
@@ -36,6 +37,8 @@ from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
 from cpengine.run.progress import MakeView, View
+from cpengine.run.release_claims import release_claims
+from cpengine.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +319,7 @@ class Steps:
             running = _RunningStep(result, len(jobs))
             try:
                 with view:
+                    self._release_claims(todo, record.id, view)
                     running.follow(executor, jobs, view, self.max_failures)
             finally:
                 ended = running.result()
@@ -325,6 +329,12 @@ class Steps:
                         run_ledger
                     )
         return ended
+
+    def _release_claims(self, todo: Todo, run: str, view: View) -> None:
+        count = release_claims(self.project, todo.plan, self.part, todo.standings, run)
+        if count:
+            names = counted(count, "file name")
+            view.listen(Noted(f"{names} of jobs of the past can be used again"))
 
     def _check(self, todo: Todo) -> None:
         """Refuse a step whose images or places cannot be used, if it has jobs."""
