@@ -27,6 +27,8 @@ class WorkerEnvironment:
     machine: str
     visibility_s: int = 120
     idle_s: float = 60.0
+    cluster: str = ""
+    """The ECS cluster of the app's service."""
     ledger: str = ""
     """The folder of the ledger that has the run's record; empty if it has none."""
     alarms: bool = False
@@ -59,6 +61,7 @@ class WorkerEnvironment:
             machine=ours or _of_buckets(environ),
             visibility_s=_number(environ, "CPENGINE_VISIBILITY_S", 120),
             idle_s=float(environ.get("CPENGINE_IDLE_S") or 60),
+            cluster=environ.get("ECS_CLUSTER", ""),
             ledger=environ.get("CPENGINE_LEDGER", ""),
             alarms=_true(environ, "CPENGINE_ALARMS"),
             done=_rule(environ),

@@ -79,4 +79,5 @@ def _lights_out(aws: Aws, environment: WorkerEnvironment, machine: Machine) -> N
         record = AwsRecord.read(machine.places.outputs, environment.ledger)
         if record is not None and record.app == environment.app and not record.down:
             _say("the queue is empty: ending the machines")
+            record.cluster = environment.cluster  # a record may name anybody's
             down.stop_billing(App(aws, settings.of_record(record), record, {}))

@@ -8,7 +8,10 @@ import pytest
 from cpengine.executors.aws import down, launch, setup, submit
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.fleet import of_app
+from cpengine.executors.aws.project_apps import open_app
 from cpengine.executors.aws.record import AwsRecord
+from cpengine.executors.aws.settings import settle
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
 from cpengine.testing import jobs, machine
@@ -194,3 +197,18 @@ def test_down_works_from_names_and_tags_alone(
     this_machine.places.outputs.remove(f"{apps.LEDGER}/aws.json")
     down.down(apps.app(this_machine, aws=account), wait_s=0)
     assert _left(aws) == []
+
+
+def test_a_record_ends_no_machines_of_others(
+    aws: AwsServer, account: Aws, this_machine: Machine
+) -> None:
+    _phases(this_machine, account)["setup"]()
+    fleet = launch.start_machines(apps.app(this_machine, aws=account), 1, None)
+    chosen = settle(apps.section(), "test", project="Else", base="Else")
+    other = open_app(account, chosen, this_machine.places.outputs, "elsewhere", {})
+    other.record.note("fleet", fleet.id)
+    down.stop_billing(other)
+    assert [each.id for each in of_app(apps.app(this_machine, aws=account))] == [
+        fleet.id
+    ]
+    down.down(apps.app(this_machine, aws=account), wait_s=0)

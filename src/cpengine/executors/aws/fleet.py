@@ -101,12 +101,9 @@ def fleets(aws: Aws) -> Iterator[Fleet]:
 
 
 def of_app(app: App) -> list[Fleet]:
-    """The app's fleets: those of its tag, and those in its record."""
-    known = set(app.record.names("fleet"))
+    """The app's fleets: those of its tag. A record may name anybody's."""
     return [
-        fleet
-        for fleet in fleets(app.aws)
-        if fleet.id in known or fleet.tags.get("cpengine:app") == app.name
+        fleet for fleet in fleets(app.aws) if fleet.tags.get("cpengine:app") == app.name
     ]
 
 
