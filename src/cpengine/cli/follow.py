@@ -2,20 +2,19 @@
 
 import os
 import shlex
-import shutil
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cpengine.cli.aws import Yes
 from cpengine.cli.base import OK, SOME_FAILED, Every, Folder, print_err, print_out
+from cpengine.cli.going_on import arguments_of
 from cpengine.cli.status import describe_run, steps_that_ran
 from cpengine.errors import ExecutorError, InputError
-from cpengine.executors import registry
+from cpengine.executors import detach, leftovers, registry
 from cpengine.ledger import heartbeat, run_record
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger
@@ -30,13 +29,9 @@ _STOP_S = 300.0
 class _LastRun:
     """The last run of one step."""
 
+    step: str
     ledger: Ledger
     record: dict[str, Any]
-
-    @property
-    def step(self) -> str:
-        name: str = self.record["step"]
-        return name
 
     @property
     def id(self) -> str:
@@ -48,9 +43,33 @@ class _LastRun:
         return bool(self.record["ended"])
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is this user's."""
+        return run_record.is_own(self.ledger, self.id)
+
+    @property
     def sign(self) -> Sign | None:
         """The driver's last sign."""
         return heartbeat.sign_of(self.ledger, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """How a run would be started again."""
+
+    folder: Path
+    """The project's, as it was named."""
+    wanted: bool
+    yes: bool
+    """Whether nobody is to be asked before it costs."""
+
+    def arguments(self, run: _LastRun) -> list[str]:
+        """What cpengine is given. Raises ExecutorError if that cannot be known."""
+        try:
+            name, *others = arguments_of(run.record["command"], self.folder)
+        except InputError as error:
+            raise ExecutorError(f"{_gone(run)}; {error}") from error
+        return [name, *(["--yes"] if self.yes else []), *others]
 
 
 def attach(
@@ -62,6 +81,7 @@ def attach(
             "--go-on", help="Start the run again here if its driver was killed."
         ),
     ] = False,
+    yes: Yes = False,
 ) -> None:
     """Follow a run until it ends, from anywhere that sees the outputs."""
     project = Project.load(folder)
@@ -71,9 +91,9 @@ def attach(
         if sign is not None and sign.alive:
             print_err(f"{run.step}: {sign.progress}")
         else:
-            _without_driver(run, sign, go_on)
+            _without_driver(project, run, sign, _Again(folder, go_on, yes))
         time.sleep(every)
-        run = _again(project, run)
+        run = _again(run)
         if run.has_ended() and _well(run) and run.record.get("then"):
             run = _next(project, run, every)
     print_out(f"{run.step}: {describe_run(run.record)}")
@@ -90,19 +110,21 @@ def cancel(folder: Folder = Path()) -> None:
     if sign is not None and sign.alive:
         heartbeat.ask_to_stop(run.ledger, run.id)
         print_err(f"asked the driver on {sign.host} to stop")
-        sign = _stopping(project, run, sign)
-    run = _again(project, run)  # a driver takes its sign away after it has ended
+        sign = _stopping(run, sign)
+    run = _again(run)  # a driver takes its sign away after it has ended
     if run.has_ended():
         print_out(f"{run.step}: {describe_run(run.record)}")
         return
+    if not run.is_own:
+        raise ExecutorError(f"{_gone(run)}; the run is not yours: nothing is removed")
     if run.record["executor"] == "aws":  # which goes on without a driver
         for line in registry.take_down(project, run.step):
             print_err(f"note: {line}")
-    _clear(run, sign)
+    _clear(project, run, sign)
     print_out(f"{run.step}: its driver was gone already: what it left is removed")
 
 
-def _stopping(project: Project, run: _LastRun, sign: Sign) -> Sign:
+def _stopping(run: _LastRun, sign: Sign) -> Sign:
     """Wait until a driver has ended its run, or is gone; give its last sign.
 
     Raises
@@ -118,7 +140,7 @@ def _stopping(project: Project, run: _LastRun, sign: Sign) -> Sign:
                 "stop: end it there, and cancel again"
             )
         time.sleep(1)
-        run = _again(project, run)
+        run = _again(run)
         sign = run.sign or sign
     return sign
 
@@ -139,51 +161,60 @@ def _newest(project: Project) -> _LastRun:
 def _last(project: Project, step: str) -> _LastRun | None:
     ledger = project.ledger(project.step(step))
     record = run_record.last_run(ledger)
-    return _LastRun(ledger, record) if record else None
+    return _LastRun(step, ledger, record) if record else None
 
 
-def _again(project: Project, run: _LastRun) -> _LastRun:
-    return _LastRun(run.ledger, run_record.read(run.ledger, run.id))
+def _again(run: _LastRun) -> _LastRun:
+    return replace(run, record=run_record.read(run.ledger, run.id))
 
 
 def _next(project: Project, run: _LastRun, every: float) -> _LastRun:
     """The run of the next step, which begins when that is planned."""
-    until = time.monotonic() + _NEXT_S
-    while time.monotonic() < until:
-        found = _last(project, run.record["then"])
+    until, then = time.monotonic() + _NEXT_S, run.record["then"]
+    while then in project.step_names and time.monotonic() < until:
+        found = _last(project, then)
         if found and found.id > run.id:
             return found
         time.sleep(every)
     return run
 
 
-def _without_driver(run: _LastRun, sign: Sign | None, go_on: bool) -> None:
-    """Refuse to wait for a run whose driver is gone, or start it again."""
-    if run_record.read(run.ledger, run.id)["ended"]:  # just now, in good order
+def _without_driver(
+    project: Project, run: _LastRun, sign: Sign | None, again: _Again
+) -> None:
+    """Refuse to wait for a run whose driver is gone, or start it again.
+
+    What another user's record says is shown, not done.
+    """
+    if _again(run).has_ended():  # just now, in good order
         return
-    _clear(run, sign)
-    command = run.record["command"]
-    if not go_on:
+    if run.is_own:
+        _clear(project, run, sign)
+    arguments = again.arguments(run)
+    command = shlex.join(["cpengine", *arguments])
+    if not run.is_own:
         raise ExecutorError(
-            f"{run.step}: its driver on {run.record['host']} is gone, what is done is "
-            f"recorded: go on with `cpengine attach --go-on`, or run again: {command}"
+            f"{_gone(run)}; the run is not yours: to go on with it: {command}"
+        )
+    if not again.wanted:
+        raise ExecutorError(
+            f"{_gone(run)}: go on with `cpengine attach --go-on`, or run again: "
+            f"{command}"
         )
     print_err(f"its driver is gone; going on with: {command}")
-    _, *arguments = shlex.split(command)
-    command = [sys.executable, "-m", "cpengine", *arguments]
-    os.chdir(run.record.get("cwd", "."))
-    os.execv(sys.executable, command)
+    words = detach.program(arguments)
+    os.execv(words[0], words)
 
 
-def _clear(run: _LastRun, sign: Sign | None) -> None:
+def _gone(run: _LastRun) -> str:
+    user, host = run.record["user"], run.record["host"]
+    return f"{run.step}: {user}'s driver on {host} is gone, what is done is recorded"
+
+
+def _clear(project: Project, run: _LastRun, sign: Sign | None) -> None:
     """Remove what a killed driver left: its worker jobs, and its signs."""
-    if sign is not None and sign.traces.get("scheduler") == "slurm":
-        command = ["scancel", f"--name={sign.traces['jobs']}"]
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print_err(f"note: the run's SLURM jobs could not be cancelled: {error}")
-    if sign is not None and "folder" in sign.traces:
-        shutil.rmtree(sign.traces["folder"], ignore_errors=True)
+    if sign is not None and heartbeat.is_own(run.ledger, run.id):
+        for line in leftovers.clear(project, sign.traces):
+            print_err(f"note: {line}")
     heartbeat.clean_up(run.ledger, run.id)
     run_record.close(run.ledger, run.id)

@@ -43,7 +43,7 @@ def as_process(arguments: Sequence[str], log: Path) -> str:
     """
     with log.open("xb") as output:  # never one that somebody else put there
         process = subprocess.Popen(
-            _command(arguments),
+            program(arguments),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -74,7 +74,7 @@ def job_script(arguments: Sequence[str], settings: SlurmSection, log: Path) -> s
         directives="\n".join(f"#SBATCH {line}" for line in given),
         prologue="".join(f"{line}\n" for line in settings.prologue),
         cwd=shlex.quote(str(Path.cwd())),
-        command=shlex.join(_command(arguments)),
+        command=shlex.join(program(arguments)),
     )
 
 
@@ -157,5 +157,7 @@ def as_job(script: str) -> str:
     return f"SLURM job {found['job_id']}"
 
 
-def _command(arguments: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "cpengine", *arguments]
+def program(arguments: Sequence[str]) -> list[str]:
+    """This cpengine, with arguments."""
+    # -P: not with the modules of the folder where it is, which others may write to.
+    return [sys.executable, "-P", "-m", "cpengine", *arguments]

@@ -185,14 +185,16 @@ def _cluster(kind: str) -> Maker:
         if workers:
             most = math.ceil(workers / settings.cores)
             settings = settings.model_copy(update={"workers": most})
+        run = secrets.token_hex(3)
         return ClusterExecutor(
             kind,
             settings,
             machine,
             machine_spec.MAKE,
             machine_spec.site_spec(project, machine.cellprofiler.version, settings),
-            folder=folder_of(project, kind) / f"{kind}-{secrets.token_hex(3)}",
+            folder=run_folder(project, kind, run),
             ahead=_ahead(project, settings),
+            run=run,
         )
 
     return make
@@ -204,6 +206,11 @@ def folder_of(project: ResolvedProject, name: str) -> Path:
     if name in CLUSTERS:
         chosen = config.cluster(project.file, name, project.folder).folder
     return project.folder.resolve() / Path(chosen or detach.FOLDER).expanduser()
+
+
+def run_folder(project: ResolvedProject, kind: str, run: str) -> Path:
+    """The folder of one run on a cluster: its keys, and its workers' logs."""
+    return folder_of(project, kind) / f"{kind}-{run}"
 
 
 def _ahead(project: ResolvedProject, settings: config.ClusterSection) -> int:
@@ -219,7 +226,7 @@ def job_script(project: ResolvedProject, name: str) -> str:
         from cpengine.executors.slurm.cluster_executor import Workers
         from cpengine.executors.slurm.schedulers import QUEUES
     settings = config.cluster(project.file, name, project.folder)
-    folder = folder_of(project, name) / f"{name}-RUN"
+    folder = run_folder(project, name, "RUN")
     threads = settings.cores + _ahead(project, settings)
     # dask-jobqueue makes the logs' folder, but for SLURM, whose lines quote its name.
     with tempfile.TemporaryDirectory() as made:

@@ -149,6 +149,11 @@ def _may_live(ledger: Ledger, run: str) -> bool:
         return True
 
 
+def is_own(ledger: Ledger, run: str) -> bool:
+    """Whether this user has written a driver's last sign."""
+    return ledger.is_own(f"drivers/{run}.alive")
+
+
 def ask_to_stop(ledger: Ledger, run: str) -> None:
     """Ask a run's driver to stop as by Ctrl-C. Raises StorageError if that fails."""
     ledger.storage.write(_request(ledger, run), b"")

@@ -24,6 +24,7 @@ from cpengine.storage import keys
 from cpengine.storage.parallel import each
 from cpengine.storage.published import without_folder
 from cpengine.storage.store import Storage
+from cpengine.system import private
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,15 @@ class Ledger:
 
     storage: Storage
     folder: str
+
+    def is_own(self, name: str) -> bool:
+        """Whether this user has written a file of the ledger.
+
+        In buckets files have no owner: whoever may write there is as good as another.
+        """
+        key = f"{self.folder}/{name}"
+        local = self.storage.is_local(key)
+        return not local or private.is_own(self.storage.path(key))
 
     def standings(
         self,

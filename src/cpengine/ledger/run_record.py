@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import shlex
 import socket
@@ -27,6 +28,8 @@ from cpengine.storage.store import Storage
 
 NOTIFY = "--notify"
 """The option whose value is a secret."""
+_RECORD = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]{4})\.json")
+"""A record's file; its name alone says which run it is of."""
 _RECENT_RUNS = 8
 """So many records are read for known times: a plate may have run in parts."""
 
@@ -134,18 +137,14 @@ def hidden(arguments: Sequence[str]) -> list[str]:
 
 def last_run(ledger: Ledger) -> dict[str, Any] | None:
     """The newest record of a step, if it has any."""
-    names = ledger.storage.sizes(f"{ledger.folder}/runs")
-    if not names:
-        return None
-    data = ledger.storage.read(f"{ledger.folder}/runs/{max(names)}")
-    record: dict[str, Any] = json.loads(data)
-    return record
+    runs = _ids(ledger)
+    return read(ledger, runs[-1]) if runs else None
 
 
 def read(ledger: Ledger, run: str) -> dict[str, Any]:
     """The record of a run. Raises StorageError if it cannot be read."""
     record: dict[str, Any] = json.loads(ledger.storage.read(_key(ledger, run)))
-    return record
+    return record | {"id": run}
 
 
 def close(ledger: Ledger, run: str) -> None:
@@ -164,8 +163,7 @@ def known_times(ledger: Ledger) -> dict[str, float]:
     StorageError
         The ledger cannot be read.
     """
-    names = sorted(ledger.storage.sizes(f"{ledger.folder}/runs"))[-_RECENT_RUNS:]
-    keys = [f"{ledger.folder}/runs/{name}" for name in names]
+    keys = [_key(ledger, run) for run in _ids(ledger)[-_RECENT_RUNS:]]
     found: dict[str, float] = {}
     for data in each(ledger.storage.read_if_there, keys):
         record = json.loads(data) if data else {}
@@ -181,6 +179,17 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory": psutil.virtual_memory().total,
     }
+
+
+def is_own(ledger: Ledger, run: str) -> bool:
+    """Whether a run is this user's, as far as that can be known."""
+    return ledger.is_own(f"runs/{run}.json")
+
+
+def _ids(ledger: Ledger) -> list[str]:
+    """The runs that have a record, oldest first; what is named otherwise is none."""
+    names = ledger.storage.sizes(f"{ledger.folder}/runs")
+    return sorted(found[1] for name in names if (found := _RECORD.fullmatch(name)))
 
 
 def _key(ledger: Ledger, run: str) -> str:

@@ -13,4 +13,4 @@
 module load python
 export CPENGINE_HOME=/shared/cpengine
 cd 'FOLDER/my run'
-exec /env/bin/python -m cpengine run illum analysis --on slurm --well 'A 01'
+exec /env/bin/python -P -m cpengine run illum analysis --on slurm --well 'A 01'

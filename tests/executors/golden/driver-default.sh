@@ -8,4 +8,4 @@
 #SBATCH --open-mode=append
 
 cd 'FOLDER/my run'
-exec /env/bin/python -m cpengine run illum analysis --on slurm --well 'A 01'
+exec /env/bin/python -P -m cpengine run illum analysis --on slurm --well 'A 01'

@@ -77,6 +77,8 @@ class DaskExecutor(Executor):
         The driver's own: where the ledger is, and which CellProfiler is wanted.
     make, spec, ahead, life_s, ends_workers
         See `Node`.
+    run
+        Tells the run from others; one is made if it is empty.
 
     Raises
     ------
@@ -94,9 +96,10 @@ class DaskExecutor(Executor):
         ahead: int = 0,
         life_s: float | None = None,
         ends_workers: bool = False,
+        run: str = "",
     ) -> None:
         super().__init__()
-        self.name = f"cpengine-{secrets.token_hex(3)}"
+        self.name = f"cpengine-{run or secrets.token_hex(3)}"
         self.window = 1
         self._client = client
         self.machine = machine

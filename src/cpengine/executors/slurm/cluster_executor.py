@@ -96,7 +96,8 @@ class Workers:
             ],
             job_directives_skip=self.queue.skipped(settings),
             # exec: the worker itself gets the scheduler's signals, and time to end
-            python=f"exec {settings.python or shlex.quote(sys.executable)}",
+            # -P: without the modules of the folder where the job is
+            python=f"exec {settings.python or shlex.quote(sys.executable)} -P",
             # Of options given twice the last counts. Memory is watched by cpengine:
             # what Dask sees is the worker without its CellProfilers.
             worker_extra_args=[
@@ -123,6 +124,8 @@ class ClusterExecutor(DaskExecutor):
         A folder for this run, which driver and workers see.
     ahead
         So many jobs of a worker fetch or publish while others run.
+    run
+        See `DaskExecutor`.
 
     Raises
     ------
@@ -140,6 +143,7 @@ class ClusterExecutor(DaskExecutor):
         *,
         folder: Path,
         ahead: int = 0,
+        run: str = "",
     ) -> None:
         self._settings = settings
         self._folder = folder
@@ -155,6 +159,7 @@ class ClusterExecutor(DaskExecutor):
             ahead=ahead,
             life_s=seconds(settings.walltime),
             ends_workers=True,
+            run=run,
         )
         self.workers_of = Workers(
             QUEUES[kind], settings, self.name, folder, settings.cores + ahead
@@ -170,7 +175,7 @@ class ClusterExecutor(DaskExecutor):
 
         self.fleet = WorkerFleet(QUEUES[kind], self.name, job, self.workers_of.logs)
         self.window = 2 * settings.workers * self.workers_of.threads
-        self.traces = {"scheduler": kind, "jobs": self.name, "folder": str(folder)}
+        self.traces = {"scheduler": kind, "jobs": self.name}
         self._enough_since = time.monotonic()
 
     def tend(self) -> None:
