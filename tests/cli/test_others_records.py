@@ -6,10 +6,8 @@ The other user is a real one, who writes; the project's owner is the one who rea
 import inspect
 import json
 import os
-import shutil
+import shlex
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,13 @@ import pytest
 from cpengine.cli.going_on import SAME, arguments_of
 from cpengine.cli.run import run
 from cpengine.executors.detach import program
+from cpengine.ledger.heartbeat import Heartbeat
+from cpengine.ledger.ledger import Ledger
+from cpengine.storage.store import Storage
 from tests import build
 from tests.cli.test_cli import call
+from tests.services.other_user import OtherUser
 
-OTHER = 65534
 RUN = "20260101T000000Z-ab12"
 COMMAND = "cpengine run analysis --on local"
 RECORD: dict[str, Any] = {
@@ -65,25 +66,20 @@ class Shared:
     ledger: Path
     asked: Path
     """What scancel was asked for."""
+    other: OtherUser
 
-    def write(self, place: str, data: Any, *, user: int = OTHER) -> Path:
-        """Have a user write a file of the ledger."""
-        file = self.ledger / place
-        subprocess.run(
-            ["/bin/sh", "-c", 'cat > "$1"', "sh", file],
-            input=json.dumps(data).encode(),
-            check=True,
-            user=user,
-            group=user,
-            extra_groups=[],
-            cwd="/",
-        )
-        return file
+    def write(self, place: str, data: Any, *, own: bool) -> None:
+        """Have one of the users write a file of the ledger."""
+        file, text = self.ledger / place, json.dumps(data)
+        if own:
+            file.write_text(text)
+        else:
+            self.other.run(f"echo {shlex.quote(text)} > {shlex.quote(str(file))}")
 
-    def killed(self, *, user: int, traces: Any = TRACES, **record: Any) -> None:
+    def killed(self, *, own: bool = True, traces: Any = TRACES, **record: Any) -> None:
         """Write what a driver leaves that was killed."""
-        self.write(f"runs/{RUN}.json", RECORD | record, user=user)
-        self.write(f"drivers/{RUN}.alive", SIGN | {"traces": traces}, user=user)
+        self.write(f"runs/{RUN}.json", RECORD | record, own=own)
+        self.write(f"drivers/{RUN}.alive", SIGN | {"traces": traces}, own=own)
 
     def cancelled(self) -> list[str]:
         """The jobs that scancel was asked to end."""
@@ -95,10 +91,9 @@ class Shared:
 
 
 @pytest.fixture
-def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
-    place = Path(tempfile.mkdtemp())  # pytest's own folders are this user's alone
+def shared(other_user: OtherUser, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    place = other_user.shared
     root = place / "project"
-    place.chmod(0o755)
     build.project(root)
     ledger = root / "projects/proj/workspace/cpengine/B1/analysis"
     for name in ("runs", "drivers"):
@@ -110,8 +105,7 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
     scancel.write_text(f'#!/bin/sh\necho "$@" >> {place}/asked\n')
     scancel.chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
-    yield Shared(root, ledger, place / "asked")
-    shutil.rmtree(place)
+    return Shared(root, ledger, place / "asked", other_user)
 
 
 @pytest.fixture
@@ -128,13 +122,13 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("command", ["attach", "cancel"])
-@pytest.mark.parametrize("user", [os.geteuid(), OTHER])
+@pytest.mark.parametrize("own", [True, False])
 def test_no_folder_goes_that_a_sign_names(
-    user: int, command: str, shared: Shared, tmp_path: Path
+    own: bool, command: str, shared: Shared, tmp_path: Path
 ) -> None:
     victim = tmp_path / "results"
     victim.mkdir()
-    shared.killed(user=user, traces=TRACES | {"folder": str(victim)})
+    shared.killed(own=own, traces=TRACES | {"folder": str(victim)})
     call(command, "-C", shared.root)
     assert victim.exists()
 
@@ -145,7 +139,7 @@ def test_no_folder_goes_that_a_sign_names(
 )
 def test_jobs_of_other_names_are_not_cancelled(jobs: Any, shared: Shared) -> None:
     traces = {"scheduler": "slurm", "jobs": jobs}
-    shared.killed(user=os.geteuid(), traces=traces)
+    shared.killed(traces=traces)
     assert call("cancel", "-C", shared.root).exit_code == 0
     assert shared.cancelled() == []
 
@@ -153,7 +147,7 @@ def test_jobs_of_other_names_are_not_cancelled(jobs: Any, shared: Shared) -> Non
 def test_what_is_cancelled_and_removed_is_named_by_the_runs_id(shared: Shared) -> None:
     folder = shared.root / ".cpengine/slurm-abcdef"
     folder.mkdir(parents=True)
-    shared.killed(user=os.geteuid())
+    shared.killed()
     ran = call("cancel", "-C", shared.root)
     assert ran.exit_code == 0, ran.stderr
     assert shared.cancelled() == [f"--name=cpengine-abcdef --user={os.geteuid()}"]
@@ -167,14 +161,14 @@ def test_a_folder_that_is_not_ours_stays(
 ) -> None:
     folder, victim = shared.root / ".cpengine/slurm-abcdef", tmp_path / "victim"
     folder.parent.mkdir()
+    folder.parent.chmod(0o1777)
     victim.mkdir()
     (victim / "file").touch()
     if kind == "a link":
         folder.symlink_to(victim)
     else:
-        folder.mkdir()
-        os.chown(folder, OTHER, OTHER)
-    shared.killed(user=os.geteuid())
+        shared.other.run(f"mkdir {folder}")
+    shared.killed()
     ran = call("cancel", "-C", shared.root)
     assert ran.exit_code == 0, ran.stderr
     assert folder.exists()
@@ -185,9 +179,9 @@ def test_a_folder_that_is_not_ours_stays(
 
 
 def test_a_sign_of_another_user_ends_no_job_of_ours(shared: Shared) -> None:
-    shared.killed(user=os.geteuid())
+    shared.killed()
     (shared.ledger / f"drivers/{RUN}.alive").unlink()
-    shared.write(f"drivers/{RUN}.alive", SIGN | {"traces": TRACES})
+    shared.write(f"drivers/{RUN}.alive", SIGN | {"traces": TRACES}, own=False)
     assert call("cancel", "-C", shared.root).exit_code == 0
     assert shared.cancelled() == []
 
@@ -196,7 +190,7 @@ def test_a_sign_of_another_user_ends_no_job_of_ours(shared: Shared) -> None:
 def test_a_run_of_another_user_is_shown_and_nothing_done(
     more: list[str], shared: Shared, started: list[list[str]]
 ) -> None:
-    shared.killed(user=OTHER)
+    shared.killed(own=False)
     ran = call("attach", "-C", shared.root, *more)
     assert ran.exit_code == 2
     assert "eve's driver on far is gone, what is done is recorded" in ran.stderr
@@ -215,13 +209,13 @@ def test_a_run_of_another_user_is_shown_and_nothing_done(
     [
         *("sh -c id", "/tmp/evil", "cpengine", "cpengine aws down analysis", "'", ""),
         *("cpengine run", "cpengine run analysis --no-such", "cpengine run --help"),
-        "python -c 'import os'",
+        *("python -c 'import os'", None, ["cpengine", "run"]),
     ],
 )
 def test_no_other_command_is_run(
-    command: str, shared: Shared, started: list[list[str]]
+    command: Any, shared: Shared, started: list[list[str]]
 ) -> None:
-    shared.killed(user=os.geteuid(), command=command)
+    shared.killed(command=command)
     ran = call("attach", "-C", shared.root, "--go-on")
     assert ran.exit_code == 2
     assert "run its steps again yourself" in ran.stderr
@@ -235,7 +229,7 @@ def test_a_run_goes_on_with_options_of_a_list_in_its_project(
         "/tmp/evil run analysis -C /tmp/evil --on slurm --well 'A 01' --plate=-x "
         "--notify https://evil --yes --json --detach --workers 3 --keep-stale"
     )
-    shared.killed(user=os.geteuid(), command=command, cwd="/nowhere")
+    shared.killed(command=command, cwd="/nowhere")
     monkeypatch.chdir(shared.root)
     assert call("attach", "--go-on").exit_code == 0
     options = ["--on=slurm", "--plate=-x", "--well=A 01", "--workers=3", "--keep-stale"]
@@ -247,9 +241,9 @@ def test_a_run_goes_on_with_options_of_a_list_in_its_project(
 def test_machines_cost_only_if_who_goes_on_agrees(
     shared: Shared, started: list[list[str]]
 ) -> None:
-    shared.killed(user=os.geteuid(), command=f"{COMMAND} --yes")
+    shared.killed(command=f"{COMMAND} --yes")
     for more in ([], ["--yes"]):
-        shared.write(f"runs/{RUN}.json", RECORD, user=os.geteuid())
+        shared.write(f"runs/{RUN}.json", RECORD, own=True)
         call("attach", "-C", shared.root, "--go-on", *more)
     assert ["--yes" in words for words in started] == [False, True]
 
@@ -271,10 +265,8 @@ def test_each_option_of_run_is_the_same_or_is_left_out() -> None:
 
 @pytest.mark.parametrize("name", ["zzz.json", "99999999.json", f"{RUN}~.json", ".json"])
 def test_a_record_of_another_name_is_none(name: str, shared: Shared) -> None:
-    shared.killed(
-        user=os.geteuid(), ended="2026-01-01T00:00:01+00:00", result="stopped"
-    )
-    shared.write(f"runs/{name}", RECORD | {"id": "x"})
+    shared.killed(ended="2026-01-01T00:00:01+00:00", result="stopped")
+    shared.write(f"runs/{name}", RECORD | {"id": "x"}, own=False)
     ran = call("attach", "-C", shared.root)
     assert "stopped" in ran.stdout
 
@@ -284,7 +276,7 @@ def test_a_record_does_not_say_which_run_it_is_of(shared: Shared) -> None:
     for file in others:
         file.write_text(json.dumps(RECORD))
     before = [file.read_text() for file in others]
-    shared.killed(user=os.geteuid(), id="../runs/x", step="../../x")
+    shared.killed(id="../runs/x", step="../../x")
     ran = call("cancel", "-C", shared.root)
     assert ran.exit_code == 0, ran.stderr
     assert "analysis: its driver was gone already" in ran.stdout
@@ -298,3 +290,13 @@ def test_no_module_of_the_folder_is_imported(tmp_path: Path) -> None:
         program(["--version"]), cwd=tmp_path, capture_output=True, check=False
     )
     assert ran.stdout.startswith(b"cpengine ")
+
+
+def test_a_driver_leaves_the_signs_of_another_users_runs(shared: Shared) -> None:
+    mine, others = "20250101T000000Z-aaaa", "20250101T000000Z-bbbb"
+    shared.write(f"drivers/{mine}.alive", SIGN, own=True)
+    shared.write(f"drivers/{others}.alive", SIGN, own=False)
+    ledger = Ledger(Storage(str(shared.ledger.parent)), shared.ledger.name)
+    with Heartbeat(ledger, RUN, {}, lambda: ""):
+        left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))
+    assert left == {f"{others}.alive", f"{RUN}.alive"}

@@ -39,7 +39,7 @@ def arguments_of(command: str, folder: Path) -> list[str]:
         It is no `cpengine run`.
     """
     try:
-        _, name, *words = shlex.split(command)
+        _, name, *words = shlex.split(str(command))  # None would be standard input
         if name != "run" or "--help" in words:
             raise ValueError(name)
         given = typer.main.get_command(_APP).make_context(name, words, color=False)

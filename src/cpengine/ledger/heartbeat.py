@@ -160,13 +160,14 @@ def ask_to_stop(ledger: Ledger, run: str) -> None:
 
 
 def _sweep(ledger: Ledger) -> None:
-    """Remove what drivers have left that were killed."""
+    """Remove what this user's drivers have left that were killed."""
     for name in ledger.storage.sizes(f"{ledger.folder}/drivers"):
         run, _, kind = name.rpartition(".")
         # One that another version wrote may not be readable: it is left alone.
         with contextlib.suppress(TypeError, ValueError):
             sign = sign_of(ledger, run) if kind == "alive" else None
-            if sign is not None and not sign.alive:
+            # Others' runs are theirs to end: their worker jobs are known by it.
+            if sign is not None and not sign.alive and is_own(ledger, run):
                 clean_up(ledger, run)
 
 
