@@ -186,6 +186,19 @@ def test_a_sign_of_another_user_ends_no_job_of_ours(shared: Shared) -> None:
     assert shared.cancelled() == []
 
 
+def test_a_run_goes_on_also_when_its_end_was_seen_before(
+    shared: Shared, started: list[list[str]]
+) -> None:
+    shared.killed()
+    assert (
+        "go on with `cpengine attach --go-on`"
+        in call("attach", "-C", shared.root).stderr
+    )
+    assert call("attach", "-C", shared.root).stdout.count("killed") == 1
+    assert call("attach", "-C", shared.root, "--go-on").exit_code == 0
+    assert len(started) == 1
+
+
 @pytest.mark.parametrize("more", [[], ["--go-on"]])
 def test_a_run_of_another_user_is_shown_and_nothing_done(
     more: list[str], shared: Shared, started: list[list[str]]

@@ -5,7 +5,7 @@ import shlex
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -71,6 +71,29 @@ class _Again:
             raise ExecutorError(f"{_gone(run)}; {error}") from error
         return [name, *(["--yes"] if self.yes else []), *others]
 
+    def start(self, run: _LastRun) -> NoReturn:
+        """Become that command; what another user's record says is shown, not done.
+
+        Raises
+        ------
+        ExecutorError
+            It is not wanted, the run is not this user's, or it has no such command.
+        """
+        arguments = self.arguments(run)
+        command = shlex.join(["cpengine", *arguments])
+        if not run.is_own:
+            raise ExecutorError(
+                f"{_gone(run)}; the run is not yours: to go on with it: {command}"
+            )
+        if not self.wanted:
+            raise ExecutorError(
+                f"{_gone(run)}: go on with `cpengine attach --go-on`, or run again: "
+                f"{command}"
+            )
+        print_err(f"its driver is gone; going on with: {command}")
+        words = detach.program(arguments)
+        os.execv(words[0], words)
+
 
 def attach(
     folder: Folder = Path(),
@@ -84,18 +107,20 @@ def attach(
     yes: Yes = False,
 ) -> None:
     """Follow a run until it ends, from anywhere that sees the outputs."""
-    project = Project.load(folder)
+    project, again = Project.load(folder), _Again(folder, go_on, yes)
     run = _newest(project)
     while not run.has_ended():
         sign = run.sign
         if sign is not None and sign.alive:
             print_err(f"{run.step}: {sign.progress}")
         else:
-            _without_driver(project, run, sign, _Again(folder, go_on, yes))
+            _without_driver(project, run, sign, again)
         time.sleep(every)
         run = _again(run)
         if run.has_ended() and _well(run) and run.record.get("then"):
             run = _next(project, run, every)
+    if go_on and run.record["result"] == run_record.KILLED:  # as was seen before
+        again.start(run)
     print_out(f"{run.step}: {describe_run(run.record)}")
     raise typer.Exit(OK if _well(run) else SOME_FAILED)
 
@@ -182,28 +207,12 @@ def _next(project: Project, run: _LastRun, every: float) -> _LastRun:
 def _without_driver(
     project: Project, run: _LastRun, sign: Sign | None, again: _Again
 ) -> None:
-    """Refuse to wait for a run whose driver is gone, or start it again.
-
-    What another user's record says is shown, not done.
-    """
+    """Refuse to wait for a run whose driver is gone, or start it again."""
     if _again(run).has_ended():  # just now, in good order
         return
     if run.is_own:
         _clear(project, run, sign)
-    arguments = again.arguments(run)
-    command = shlex.join(["cpengine", *arguments])
-    if not run.is_own:
-        raise ExecutorError(
-            f"{_gone(run)}; the run is not yours: to go on with it: {command}"
-        )
-    if not again.wanted:
-        raise ExecutorError(
-            f"{_gone(run)}: go on with `cpengine attach --go-on`, or run again: "
-            f"{command}"
-        )
-    print_err(f"its driver is gone; going on with: {command}")
-    words = detach.program(arguments)
-    os.execv(words[0], words)
+    again.start(run)
 
 
 def _gone(run: _LastRun) -> str:

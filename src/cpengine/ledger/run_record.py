@@ -28,6 +28,8 @@ from cpengine.storage.store import Storage
 
 NOTIFY = "--notify"
 """The option whose value is a secret."""
+KILLED = "killed"
+"""The result of a run whose driver could not write one."""
 _RECORD = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]{4})\.json")
 """A record's file; its name alone says which run it is of."""
 _RECENT_RUNS = 8
@@ -149,7 +151,7 @@ def read(ledger: Ledger, run: str) -> dict[str, Any]:
 
 def close(ledger: Ledger, run: str) -> None:
     """Write that a run has ended whose driver could not: it was killed."""
-    record = read(ledger, run) | {"ended": now(), "result": "killed"}
+    record = read(ledger, run) | {"ended": now(), "result": KILLED}
     ledger.storage.write(_key(ledger, run), _text(record))
 
 
