@@ -287,7 +287,7 @@ def test_a_record_of_another_name_is_none(name: str, shared: Shared) -> None:
 def test_a_record_does_not_say_which_run_it_is_of(shared: Shared) -> None:
     others = [shared.ledger / "runs/x.json", shared.ledger / "drivers/x.alive"]
     for file in others:
-        file.write_text(json.dumps(RECORD))
+        file.write_text(json.dumps(RECORD | {"id": "../runs/x"}))
     before = [file.read_text() for file in others]
     shared.killed(id="../runs/x", step="../../x")
     ran = call("cancel", "-C", shared.root)
