@@ -10,6 +10,8 @@ CpengineError            anything cpengine says in one line and stops for
 A job that fails is not an error of cpengine: it is an `Outcome` (see `model`).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import ClassVar
 
 from cpengine import rules
@@ -61,6 +63,27 @@ class StorageError(CpengineError, OSError):
     """A place cannot be read or written."""
 
     rule = rules.STORAGE
+
+
+@contextlib.contextmanager
+def writing(place: object) -> Iterator[None]:
+    """Say in one line what the system does not let us write below a local folder.
+
+    Raises
+    ------
+    StorageError
+        It has no room or no such folder, gives no right, or takes no such name.
+    """
+    try:
+        yield
+    except CpengineError:
+        raise
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise StorageError(
+            f"{place}: cannot be written ({reason}): name another folder, or change "
+            "its rights"
+        ) from error
 
 
 class ExecutorError(CpengineError, RuntimeError):

@@ -1,5 +1,6 @@
 """One process of CellProfiler's Python answers for many pipelines."""
 
+import json
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -7,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cellprofiler import pipeline_load
+from cpengine.cellprofiler import load_answers, pipeline_load
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
 from cpengine.inputs import loaddata
 from cpengine.storage.store import Storage
+from tests.unreadable.damage import ANY, JSON
 
 TABLE = loaddata.parse("FileName_A,PathName_A\na.tif,/a\n", "f.csv")
 PROGRAM = """
@@ -24,7 +26,11 @@ PROGRAM = """
             time.sleep(600)
         if text == "noise":
             print("MySQL could not be loaded", flush=True)
-        answer = {"pid": os.getpid(), "text": text, "argv": sys.argv[1:]}
+        answer = dict.fromkeys(("newer", "without_mysqldb", "objections"), [])
+        answer.update(error=None, failed=None, loaded=1)
+        answer.update(pid=os.getpid(), text=text, argv=sys.argv[1:])
+        if text == "other":
+            answer = {"no": "answer"}
         answer["seed"] = os.environ["PYTHONHASHSEED"]
         print(json.dumps(answer), flush=True)
         if text == "last":
@@ -61,7 +67,7 @@ def test_one_process_answers_for_all(prober: Prober) -> None:
     assert len({pid(prober, text) for text in ("a", "b", "c")}) == 1
 
 
-@pytest.mark.parametrize("ends", ["crash", "hang", "noise"])
+@pytest.mark.parametrize("ends", ["crash", "hang", "noise", "other"])
 def test_one_without_an_answer_does_not_take_the_others_with_it(
     prober: Prober, ends: str
 ) -> None:
@@ -91,12 +97,39 @@ def test_an_answer_counts_for_the_seed_with_which_it_was_given(
     assert prober.ask(asked("last")) != first
 
 
-def test_a_broken_answer_is_asked_for_again(prober: Prober, tmp_path: Path) -> None:
+BROKEN = {**ANY, **JSON}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_damaged_answer_is_asked_for_again(
+    prober: Prober, tmp_path: Path, kind: str
+) -> None:
     pid(prober, "a")
     (stored,) = (tmp_path / "home/checked").iterdir()
-    for broken in ("", '{"pid":'):
-        stored.write_text(broken)
-        pid(prober, "a")
+    whole = stored.read_bytes()
+    stored.write_bytes(BROKEN[kind](whole))
+    pid(prober, "a")
+    assert stored.read_bytes() == whole
+
+
+def test_a_folder_where_an_answer_would_be_is_no_answer(
+    prober: Prober, tmp_path: Path
+) -> None:
+    pid(prober, "a")
+    (stored,) = (tmp_path / "home/checked").iterdir()
+    stored.unlink()
+    stored.mkdir()
+    pid(prober, "a")
+
+
+def test_the_newest_answers_alone_are_remembered(
+    prober: Prober, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_answers, "MOST", 2)
+    for text in ("a", "b", "c"):
+        pid(prober, text)
+    stored = [json.loads(p.read_text()) for p in (tmp_path / "home/checked").iterdir()]
+    assert sorted(answer["text"] for answer in stored) == ["b", "c"]
 
 
 def test_another_program_is_asked_anew(prober: Prober, tmp_path: Path) -> None:

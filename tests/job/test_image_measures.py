@@ -120,8 +120,8 @@ def test_an_outcome_of_before_has_no_measures(tmp_path: Path) -> None:
     data = Outcome(job, versions={"cellprofiler": "4"}, measures={"a": 1}).to_json()
     assert Outcome.from_json(json.loads(json.dumps(data))).measures == {"a": 1}
     del data["measures"]
-    ledger.storage.write("ledger/markers/old~x~4.done", json.dumps(data).encode())
-    (old,) = ledger.outcomes(["old~x~4.done"])
+    ledger.storage.write("ledger/markers/P1~x~4.done", json.dumps(data).encode())
+    (old,) = ledger.outcomes(["P1~x~4.done"])
     assert old.measures == {}
 
 

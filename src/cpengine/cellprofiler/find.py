@@ -1,5 +1,6 @@
 """Which CellProfiler is used and why, so that no run picks one silently."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -122,7 +123,7 @@ def candidates(
 def home(environ: Mapping[str, str] = os.environ) -> Path:
     """The folder that cpengine keeps for itself, CPENGINE_HOME if that is set."""
     chosen = environ.get("CPENGINE_HOME") or platformdirs.user_data_dir("cpengine")
-    return Path(chosen).expanduser().absolute()
+    return Path(os.path.expanduser(chosen)).absolute()
 
 
 def is_installed(folder: Path) -> bool:
@@ -150,10 +151,10 @@ def _search(wanted: Wanted, environ: Mapping[str, str]) -> Iterator[Candidate]:
 def _named(origin: str, text: str | None) -> Candidate:
     if not text:
         return Candidate(origin, "", False, "not set")
-    place = Path(text).expanduser().absolute()
+    place = Path(os.path.expanduser(text)).absolute()
     if not os.path.exists(place):  # unlike place.exists(), False without permission
         return Candidate(origin, str(place), False, "does not exist")
-    script = place / "bin" / "cellprofiler" if place.is_dir() else place
+    script = place / "bin" / "cellprofiler" if os.path.isdir(place) else place
     if not os.path.exists(script):
         return Candidate(origin, str(place), False, "holds no bin/cellprofiler")
     if not os.access(script, os.X_OK):
@@ -167,7 +168,7 @@ def _image(
     if not image:
         return Candidate(origin, "", False, "not set")
     if container.is_file(image):
-        image = str(Path(image).expanduser().absolute())
+        image = str(Path(os.path.expanduser(image)).absolute())
         if not os.path.exists(image):
             return Candidate(origin, image, False, "does not exist")
         if named not in (None, *container.FROM_FILES):
@@ -182,7 +183,7 @@ def _image(
 
 def _managed(environ: Mapping[str, str]) -> Iterator[Candidate]:
     place = home(environ) / "cellprofiler"
-    folders = [path for path in place.glob("[0-9]*") if path.is_dir()]
+    folders = [path for path in place.glob("[0-9]*") if os.path.isdir(path)]
     for folder in sorted(folders, key=_version_key, reverse=True):
         found = is_installed(folder)
         note = "there" if found else "its Python is gone"
@@ -350,10 +351,11 @@ def _answer_lines(answer: subprocess.CompletedProcess[str] | None) -> list[str]:
 def _java_env(script: Path, environ: Mapping[str, str]) -> dict[str, str]:
     if environ.get("JAVA_HOME"):
         return {}
-    note = script.parent.parent / JAVA_NOTE
-    built_with = Path(note.read_text().strip()) if note.is_file() else None
-    if built_with is not None and built_with.is_dir():
-        return {"JAVA_HOME": str(built_with)}
+    built_with = ""
+    with contextlib.suppress(OSError, ValueError):  # damaged is as good as none
+        built_with = (script.parent.parent / JAVA_NOTE).read_text().strip()
+    if built_with and os.path.isdir(built_with):
+        return {"JAVA_HOME": built_with}
     found = find_java_home(environ)
     return {"JAVA_HOME": str(found)} if found else {}
 

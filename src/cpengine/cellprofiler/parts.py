@@ -139,7 +139,7 @@ def _ask_uv(
 
 def _pyenv(environ: Mapping[str, str]) -> Path:
     default = Path(environ.get("HOME", "~")) / ".pyenv"
-    return Path(environ.get("PYENV_ROOT") or default).expanduser()
+    return Path(os.path.expanduser(environ.get("PYENV_ROOT") or default))
 
 
 def _probe(place: str, version: str, environ: Mapping[str, str]) -> Path | None:

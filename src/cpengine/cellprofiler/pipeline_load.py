@@ -4,7 +4,6 @@ One process answers for all pipelines of a check. It starts within some seconds 
 takes a fraction of one for each, and what it said of a pipeline is kept.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from cpengine.cellprofiler import find
+from cpengine.cellprofiler import find, load_answers
 from cpengine.cellprofiler.command import HASH_SEED
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.load_answers import Answers
+from cpengine.errors import writing
 from cpengine.inputs.loaddata import Table
 from cpengine.storage.store import Storage
 from cpengine.system import scratch as scratch_folders
@@ -94,18 +95,13 @@ class Prober:
             return None
         self._asked += 1
         folder = self._folder / str(self._asked)
-        self._put(asked, folder)
+        with writing(folder):
+            self._put(asked, folder)
         key = _key(folder, _identity(cellprofiler))
-        cached = find.home() / "checked" / f"{key}.json"
-        answer: dict[str, Any] | None = None
-        with contextlib.suppress(OSError, ValueError):  # else it is asked again
-            answer = json.loads(cached.read_text())
+        answers = Answers(find.home() / "checked")
+        answer = answers.find(key)
         if answer is None and (answer := self._answer(cellprofiler, folder)):
-            with contextlib.suppress(OSError):  # others' folder, full disk
-                cached.parent.mkdir(parents=True, exist_ok=True)
-                part = cached.with_name(f"{key}.{os.getpid()}.part")
-                part.write_text(json.dumps(answer))
-                part.replace(cached)
+            answers.remember(key, json.dumps(answer).encode())
         return answer
 
     def _put(self, asked: LoadRequest, folder: Path) -> None:
@@ -195,11 +191,7 @@ class _Process:
         self._questions.write(f"{folder}\n".encode())
         self._questions.flush()
         line = self._line(time.monotonic() + timeout_s)
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            return None
-        return answer if isinstance(answer, dict) else None
+        return load_answers.parse(line)
 
     def _line(self, end: float) -> bytes:
         """What it writes up to the end of a line."""

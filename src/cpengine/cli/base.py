@@ -1,6 +1,8 @@
 """What all commands share: options, consoles, and errors as lines with an exit code."""
 
+import contextlib
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,12 +78,45 @@ Every = Annotated[
 ]
 
 
+class _Warnings(logging.Handler):
+    """Prints what the library warns of: each line once, and of many the first."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._lines: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = record.getMessage()
+        if line not in self._lines:
+            self._lines.add(line)
+            if len(self._lines) <= _MOST_LINES:
+                print_err(f"warning: {line}")
+
+    def close(self) -> None:
+        super().close()
+        if len(self._lines) > _MOST_LINES:
+            print_err(f"warning: and {len(self._lines) - _MOST_LINES} more")
+
+
+@contextlib.contextmanager
+def _warnings() -> Iterator[None]:
+    """While a command runs, what the library warns of is printed."""
+    logger, handler = logging.getLogger("cpengine"), _Warnings()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
 class Commands(TyperGroup):
     """Turns what a user can mend into lines and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _warnings():
+                return super().invoke(ctx)
         except CpengineError as error:
             _complain(str(error).split("\n"))
             raise typer.Exit(BAD_INPUT) from error

@@ -61,7 +61,9 @@ def show(folder: Folder = Path(), as_json: Json = False) -> None:
 def _wanted(folder: Path) -> Wanted:
     """The project file's CellProfiler, if there is a file and it names one."""
     file = folder if folder.suffix == ".toml" else folder / config.FILE_NAME
-    return wanted_cellprofiler(Project.load(folder)) if file.exists() else Wanted()
+    return (
+        wanted_cellprofiler(Project.load(folder)) if os.path.exists(file) else Wanted()
+    )
 
 
 def _show(found: CellProfiler) -> None:

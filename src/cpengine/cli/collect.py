@@ -67,7 +67,7 @@ def collect(
         out.print(_picture(found))
     for line in wrong:
         print_err(f"error: {line}")
-    if wrong or any(plate_csvs.left_out for plate_csvs in plates):
+    if wrong or any(collected.plate.left_out for collected in found):
         raise typer.Exit(SOME_FAILED)
 
 

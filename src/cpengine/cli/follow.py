@@ -172,7 +172,7 @@ def _stopping(run: _LastRun, sign: Sign) -> Sign:
 
 def _well(run: _LastRun) -> bool:
     """Whether a run that has ended did all jobs."""
-    return run.record["result"] == "ended" and not run.record["counts"]["failed"]
+    return run.record["result"] == "ended" and not run.record["counts"].get("failed")
 
 
 def _newest(project: Project) -> _LastRun:
@@ -190,7 +190,7 @@ def _last(project: Project, step: str) -> _LastRun | None:
 
 
 def _again(run: _LastRun) -> _LastRun:
-    return replace(run, record=run_record.read(run.ledger, run.id))
+    return replace(run, record=run_record.read(run.ledger, run.id) or run.record)
 
 
 def _next(project: Project, run: _LastRun, every: float) -> _LastRun:

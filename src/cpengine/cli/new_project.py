@@ -1,5 +1,6 @@
 """What `cpengine init` makes beside the project file, and what it says to do next."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +15,12 @@ def prepare(folder: Path) -> None:
     project = ResolvedProject.load(folder)
     storage = project.file.storage
     root = storage.workspace or storage.root
-    local = None if "://" in root else folder / Path(root).expanduser()
-    if local and not local.is_dir():
+    local = None if "://" in root else folder / Path(os.path.expanduser(root))
+    if local and not os.path.isdir(local):
         print_err(f"note: storage.root: {local} is not there: make it, or mount it")
     for what, key, names in _wanted(project):
         place = local / key if local else f"{root.rstrip('/')}/{key}"
-        if local and local.is_dir():
+        if local and os.path.isdir(local):
             _make(local / key)
         print_out(f"{what} go to {place}: {names}")
     at = "" if folder == Path() else f" -C {shlex.quote(str(folder))}"

@@ -1,5 +1,6 @@
 """The commands that come before a run: `init` and `plan`."""
 
+import os
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -29,7 +30,7 @@ from cpengine.cli.new_project import prepare
 from cpengine.config import template
 from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
-from cpengine.errors import ConfigError
+from cpengine.errors import ConfigError, writing
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.ledger.standing import to_json as standing_json
 from cpengine.planning.plan import Plan, plate_of
@@ -65,7 +66,7 @@ def init(
 ) -> None:
     """Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."""
     path = folder / config.FILE_NAME
-    if path.exists():
+    if os.path.lexists(path):
         raise ConfigError(f"{path}: is there already: change it, or remove it first")
     options = {
         "project.name": name,
@@ -97,8 +98,9 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 def _write(path: Path, text: str, imported: Imported) -> None:
     _check_text(text, imported)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     out.print(f"wrote {path}")
     for note in imported.notes:
         print_err(f"note: {note}")

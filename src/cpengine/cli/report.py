@@ -1,5 +1,6 @@
 """The command that makes pages of what the ledger knows: `report`."""
 
+import os
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -87,7 +88,7 @@ def _check(project: Project, names: Sequence[str], to: Path | None, show: bool) 
     """Refuse options that do not fit together."""
     if to is not None and len(names) > 1:
         raise ConfigError(f"--to: takes one step, not {', '.join(names)}: name one")
-    if to is not None and to.is_dir():
+    if to is not None and os.path.isdir(to):
         raise ConfigError(
             f"--to: {to} is a folder: name a file, such as {to}/page.html"
         )

@@ -1,6 +1,7 @@
 """The project file `cpengine.toml`: its keys, their checks and their messages."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -64,6 +65,8 @@ __all__ = [
 ]
 
 FILE_NAME = "cpengine.toml"
+_LONGEST = 2**20
+"""Characters of a project file at the most; one of thousands of plates has fewer."""
 
 _Model = TypeVar("_Model", bound=Section)
 
@@ -124,7 +127,7 @@ def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
     own: ClusterSection = getattr(file.executors, name)
     if own.profile is None:
         return own
-    path = folder / Path(own.profile).expanduser()
+    path = folder / Path(os.path.expanduser(own.profile))
     site = _read(path, f"name another in executors.{name}.profile")
     kind = type(own)
     _checked(kind, path, site)
@@ -134,16 +137,45 @@ def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
 def _read(path: Path, missing: str) -> dict[str, Any]:
     """Read a TOML file; `missing` says what to do where there is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: is not there: {missing}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a folder, other text, a NUL in the path
         raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if len(text) > _LONGEST:
+        raise ConfigError(f"{path}: is longer than a project file can be: {missing}")
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
+        nul = next(_with_nul(found), None)
     except tomllib.TOMLDecodeError as error:
         cure = _quotes_missing(text, str(error))
         raise ConfigError(f"{path}: cannot be read: {error}{cure}") from error
+    except (ValueError, RecursionError) as error:
+        wrong = "a number is too long, or tables are nested too deeply"
+        raise ConfigError(f"{path}: cannot be read: {wrong}: mend it") from error
+    if nul is not None:
+        raise ConfigError(f"{path}: {nul}: has a NUL character: remove it")
+    return found
+
+
+def _with_nul(value: Any, place: str = "", levels: int = 20) -> Iterator[str]:
+    """The keys whose text has a NUL, which no place or name can have.
+
+    Raises
+    ------
+    RecursionError
+        There are more levels, which no key of ours has.
+    """
+    if not levels:
+        raise RecursionError
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    pairs = value.items() if isinstance(value, dict) else ()
+    for key, inner in pairs:
+        yield from _with_nul(inner, f"{place}.{key}".lstrip("."), levels - 1)
+    for inner in value if isinstance(value, list) else ():
+        yield from _with_nul(inner, place, levels - 1)
 
 
 def _quotes_missing(text: str, error: str) -> str:

@@ -4,6 +4,7 @@ A job file has the keys of a message once, and `groups` with the metadata of eac
 """
 
 import json
+import os
 import posixpath
 import re
 from collections import Counter
@@ -15,7 +16,7 @@ from typing import Any
 
 from cpengine.dcp.config import source_of
 from cpengine.dcp.values import Found, Setting
-from cpengine.errors import InputError, StorageError
+from cpengine.errors import InputError, writing
 from cpengine.group_names import METADATA, UNFIT, Group, check_ids
 from cpengine.model import Job
 from cpengine.output_structure import check_places, dcp_place_of, fault_of, normal
@@ -177,16 +178,12 @@ def write(path: Path, jobs: Iterable[Job]) -> dict[Path, str]:
     files = dump(jobs)
     paths = _paths(path, list(files))
     for target in paths.values():
-        if target.exists():
+        if os.path.lexists(target):
             raise InputError(f"{target}: is there already: name another, or remove it")
     for key, target in paths.items():
-        try:
+        with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(files[key], encoding="utf-8")
-        except OSError as error:
-            raise StorageError(
-                f"{target}: cannot be written ({error.strerror})"
-            ) from error
     return {target: key for key, target in paths.items()}
 
 

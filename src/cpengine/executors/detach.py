@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cpengine.config import SlurmSection
-from cpengine.errors import ConfigError, ExecutorError
+from cpengine.errors import ConfigError, ExecutorError, writing
 
 FOLDER = ".cpengine"
 """Beside the project file: what drivers and workers say."""
@@ -32,7 +32,8 @@ NUMBER = r"(?m)^(?:Submitted batch job )?(?P<job_id>\d+)(?:;\S+| on cluster \S+)
 def log_in(folder: Path) -> Path:
     """A file for what a driver says, of a name that is not there yet."""
     name = f"driver-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}.log"
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve() / name
 
 

@@ -6,6 +6,7 @@ executor's own choice), and gives an `Executor`.
 """
 
 import math
+import os
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ from cpengine.executors.local import LocalExecutor
 from cpengine.extras import extra
 from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
+from cpengine.rules import Finding
 from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -147,11 +149,8 @@ def goes_on_alone(storage: Storage, folder: str) -> bool:
     """
     from cpengine.executors.aws.record import AwsRecord
 
-    try:
-        record = AwsRecord.read(storage, folder)
-    except (TypeError, ValueError):  # another version wrote it
-        return True
-    return record is not None and not record.down
+    record = AwsRecord.look_up(storage, folder)
+    return record is not None and (isinstance(record, Finding) or not record.down)
 
 
 def fleet_file(project: ResolvedProject) -> Path | None:
@@ -165,8 +164,8 @@ def fleet_file(project: ResolvedProject) -> Path | None:
     file = project.file.executors.aws.fleet
     if not file:
         return None
-    path = project.folder.resolve() / Path(file).expanduser()
-    if not path.is_file():
+    path = project.folder.resolve() / Path(os.path.expanduser(file))
+    if not os.path.isfile(path):
         raise ConfigError(
             f"{path}: is not there: name your spot fleet file in executors.aws.fleet, "
             "or remove that key"
@@ -205,7 +204,7 @@ def folder_of(project: ResolvedProject, name: str) -> Path:
     chosen = None
     if name in CLUSTERS:
         chosen = config.cluster(project.file, name, project.folder).folder
-    return project.folder.resolve() / Path(chosen or detach.FOLDER).expanduser()
+    return project.folder.resolve() / Path(os.path.expanduser(chosen or detach.FOLDER))
 
 
 def run_folder(project: ResolvedProject, kind: str, run: str) -> Path:

@@ -26,6 +26,7 @@ _NO_ESCAPE = re.compile(rb"(?<!\\)((?:\\\\)*\\)(?=[^\n\\'\"abfnrtvxuUN0-7])")
 _MARK = "ÿþ"
 """The mark of UTF-16, as CellProfiler 3 wrote it before each setting, byte by byte."""
 _NEWEST_FORMAT = 5
+_DIGITS = 10
 LOADS = ("LoadData", "LoadText")
 NO_IMAGE = {"", "None", "Do not use", "Leave this blank"}
 _TAKES_IMAGES = {
@@ -222,18 +223,22 @@ def parse(text: str, path: str) -> Pipeline:
         )
     header = dict(_header(lines))
     version = header.get("Version", "0")
-    if not version.isdecimal() or int(version) > _NEWEST_FORMAT:
+    if (number := _number(version)) is None or number > _NEWEST_FORMAT:
         raise InputError(
             rules.PIPELINE_UNREADABLE.found(
                 path,
-                f"has pipeline format {version}, CellProfiler 4 reads up to "
+                f"has pipeline format {version[:20]}, CellProfiler 4 reads up to "
                 f"{_NEWEST_FORMAT}",
                 "export it from CellProfiler 4",
             )
         )
-    count = header.get("ModuleCount", "")
-    blocks = _modules(lines, int(count) if count.isdecimal() else None)
+    blocks = _modules(lines, _number(header.get("ModuleCount", "")))
     return Pipeline(path, header.get("DateRevision", ""), tuple(blocks))
+
+
+def _number(text: str) -> int | None:
+    """A whole number of the header; None for what is none, or has no end."""
+    return int(text) if text.isdecimal() and len(text) < _DIGITS else None
 
 
 def _header(lines: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """This machine, made for a project: its CellProfiler, folders and kept processes."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,10 +80,10 @@ def _mounts(project: ResolvedProject) -> tuple[Mount, ...]:
     roots = (places.images, places.workspace, places.outputs)
     folders = [Path(storage.root) for storage in roots if storage.is_local()]
     mapped = (Path(real) for _, real in places.map if filesystems.is_local(real))
-    folders += [path for path in mapped if path.is_dir()]
+    folders += [path for path in mapped if os.path.isdir(path)]
     folders += [project.beside(path) for path in named]
     for path in folders:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise ConfigError(f"cellprofiler.mounts: {path} is no folder: name another")
     read = [Mount(path) for path in folders]
     return (*read, Mount(project.scratch, writable=True))

@@ -185,9 +185,9 @@ class Stager:
         workspace = self.places.workspace
         if workspace.is_local(key):
             folder = workspace.path(key)
-            there = [file for file in private if (folder / file).is_file()]
+            there = [file for file in private if os.path.isfile(folder / file)]
             if not there:
-                return folder if folder.is_dir() else None
+                return folder if os.path.isdir(folder) else None
             to = self.folder / name
             return private_tree(folder, to, there, self.cache, wanted)
         files = [
@@ -391,7 +391,7 @@ def _rules(text: str, folder: Path | None) -> dict[str, bytes]:
     found = {}
     for name in _rule_files(text):
         path = folder / name if folder else None
-        there = path is not None and path.is_file()
+        there = path is not None and os.path.isfile(path)
         found[f"rules/{name}"] = path.read_bytes() if path and there else b""
     return found
 

@@ -10,14 +10,17 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
+from cpengine.rules import Finding
+from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.system import namespace
 
 EVERY_S = 5.0
@@ -54,6 +57,19 @@ class Sign:
         """Whether the driver can be expected to live."""
         died = namespace.has_died(self.pid, self.namespace)
         return self.silent_s <= _SILENT_S and not died
+
+
+def _sign_of(data: Any) -> Sign:
+    """A sign that another driver gave; what it lacks is not ours."""
+    unsaid = {"progress": "", "host": "", "pid": 0, "namespace": ""}
+    sign: Sign = _FORM(unsaid | data)
+    if datetime.fromisoformat(sign.time).tzinfo is None:
+        raise ValueError("time: is without a zone")
+    return sign
+
+
+_FORM = of_form(Sign)
+SIGN = OwnFile(_sign_of, "remove it, if its driver is gone")
 
 
 class Heartbeat:
@@ -125,8 +141,10 @@ class Heartbeat:
 
 def sign_of(ledger: Ledger, run: str) -> Sign | None:
     """The last sign of a run's driver; None if it has ended well, or gave none."""
-    data = ledger.storage.read_if_there(_sign(ledger, run))
-    return Sign(**{"namespace": ""} | json.loads(data)) if data else None
+    key = _sign(ledger, run)
+    if isinstance(SIGN.look_up(ledger.storage, key), Finding):
+        time.sleep(1.5 * EVERY_S)  # a driver that lives writes it anew meanwhile
+    return SIGN.read(ledger.storage, key)
 
 
 def is_alone(ledger: Ledger, run: str) -> bool:
@@ -142,11 +160,8 @@ def is_alone(ledger: Ledger, run: str) -> bool:
 
 
 def _may_live(ledger: Ledger, run: str) -> bool:
-    try:
-        sign = sign_of(ledger, run)
-        return sign is not None and sign.alive
-    except (TypeError, ValueError):  # another version wrote it
-        return True
+    sign = SIGN.look_up(ledger.storage, _sign(ledger, run))
+    return sign is not None and (isinstance(sign, Finding) or sign.alive)
 
 
 def is_own(ledger: Ledger, run: str) -> bool:
@@ -163,12 +178,12 @@ def _sweep(ledger: Ledger) -> None:
     """Remove what this user's drivers have left that were killed."""
     for name in ledger.storage.sizes(f"{ledger.folder}/drivers"):
         run, _, kind = name.rpartition(".")
-        # One that another version wrote may not be readable: it is left alone.
-        with contextlib.suppress(TypeError, ValueError):
-            sign = sign_of(ledger, run) if kind == "alive" else None
-            # Others' runs are theirs to end: their worker jobs are known by it.
-            if sign is not None and not sign.alive and is_own(ledger, run):
-                clean_up(ledger, run)
+        key = _sign(ledger, run)
+        # One that cannot be read, perhaps of another version, is left alone.
+        sign = SIGN.look_up(ledger.storage, key) if kind == "alive" else None
+        # Others' runs are theirs to end: their worker jobs are known by it.
+        if isinstance(sign, Sign) and not sign.alive and is_own(ledger, run):
+            clean_up(ledger, run)
 
 
 def clean_up(ledger: Ledger, run: str) -> None:

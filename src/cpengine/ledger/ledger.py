@@ -3,8 +3,16 @@
 import json
 import posixpath
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from dataclasses import dataclass, replace
+from functools import cache
+from operator import itemgetter
 
 from cpengine.config.steps import DoneRule, Step
 from cpengine.ledger.dcp_done import counted_files
@@ -19,12 +27,18 @@ from cpengine.ledger.standing import (
 from cpengine.marker import Marker, MarkerState, marker_of
 from cpengine.model import Job, Outcome
 from cpengine.planning.job_list import Lazy, ids
+from cpengine.planning.marker_file import marker_file
 from cpengine.planning.project import ResolvedProject
+from cpengine.rules import Finding
 from cpengine.storage import keys
+from cpengine.storage.own_files import unless_damaged
 from cpengine.storage.parallel import each
 from cpengine.storage.published import without_folder
 from cpengine.storage.store import Storage
 from cpengine.system import private
+
+_DIGITS = 15
+"""Numbers of runs have no more; longer names are none of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +142,31 @@ class Ledger:
         marker = Marker(job.id, job.fingerprint, cellprofiler, MarkerState.DONE)
         if str(marker) in job.earlier:
             return None
-        data = self.storage.read_if_there(self._key(str(marker)))
-        return replace(Outcome.from_json(json.loads(data)), job=job) if data else None
+        found = unless_damaged(self._look_up(str(marker)))
+        return replace(found, job=job) if found else None
 
     def outcomes(self, names: Iterable[str]) -> list[Outcome]:
-        """What the markers of these names hold; those gone meanwhile are left out."""
-        found = each(self.storage.read_if_there, map(self._key, names))
-        return [Outcome.from_json(json.loads(data)) for data in found if data]
+        """What the markers of these names hold.
+
+        Those gone meanwhile are left out; damaged ones, too, with a warning.
+        """
+        found = map(unless_damaged, each(self._look_up, names))
+        return [outcome for outcome in found if outcome]
+
+    def damaged_markers(self, names: Iterable[str]) -> dict[str, Finding]:
+        """What is wrong with those of these markers that cannot be read, by job id."""
+        found = self._by_job(names)
+        return {job: broken for job, broken in found if isinstance(broken, Finding)}
+
+    def _by_job(
+        self, names: Iterable[str]
+    ) -> Iterator[tuple[str, Outcome | Finding | None]]:
+        names = list(names)
+        jobs = (marker.job_id for name in names if (marker := Marker.parse(name)))
+        return zip(jobs, each(self._look_up, names), strict=True)
+
+    def _look_up(self, name: str) -> Outcome | Finding | None:
+        return marker_file(name).look_up(self.storage, self._key(name))
 
     def log(self, job: Job) -> str:
         """The key of the log of a job's last attempt."""
@@ -177,7 +209,8 @@ class Ledger:
         """
         folder = f"{self.folder}/order"
         while True:
-            known = [int(n) for n in self.storage.sizes(folder) if n.isdecimal()]
+            names = filter(str.isdecimal, self.storage.sizes(folder))
+            known = (int(name) for name in names if len(name) <= _DIGITS)
             number = max(known, default=0) + 1
             if self.storage.create(f"{folder}/{number}", b""):
                 return number
@@ -273,15 +306,10 @@ class Ledger:
             for name in names
             if job_id in known and name.endswith(f".{MarkerState.DONE}")
         ]
-        found: dict[str, Mapping[str, int]] = {}
-        damage: dict[str, str] = {}
-        for outcome in self.outcomes(names):
-            output = outcome.job.output
-            if output not in found:
-                found[output] = self.storage.tree(output)
-            if wrong := _wrong(outcome, found[output]):
-                damage[outcome.job.id] = wrong
-        return [(known[job_id], wrong) for job_id, wrong in sorted(damage.items())]
+        tree = cache(self.storage.tree)
+        found = sorted(self._by_job(names), key=itemgetter(0))
+        damage = {job: _wrong(outcome, tree) for job, outcome in found if outcome}
+        return [(known[job_id], wrong) for job_id, wrong in damage.items() if wrong]
 
 
 def owner_of(job: Job) -> str:
@@ -302,7 +330,11 @@ def _text(outcome: Outcome) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _wrong(outcome: Outcome, there: Mapping[str, int]) -> str:
+def _wrong(outcome: Outcome | Finding, tree: Callable[[str], dict[str, int]]) -> str:
+    """What is not as a marker says, or wrong with the marker itself."""
+    if isinstance(outcome, Finding):
+        return f"its marker {outcome.place} {outcome.cause}"
+    there = tree(outcome.job.output)
     for name, size in outcome.files.items():
         found = there.get(f"{outcome.job.place}/{name}")
         if found is None:

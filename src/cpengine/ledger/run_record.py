@@ -14,7 +14,7 @@ import secrets
 import shlex
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ import psutil
 
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
+from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
@@ -34,6 +35,16 @@ _RECORD = re.compile(r"(\d{8}T\d{6}Z-[0-9a-f]{4})\.json")
 """A record's file; its name alone says which run it is of."""
 _RECENT_RUNS = 8
 """So many records are read for known times: a plate may have run in parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """A machine, as far as it matters to a run."""
+
+    system: str = ""
+    processor: str = ""
+    cores: int | None = None
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ class RunRecord:
     """Where it was called."""
     executor: str
     versions: Mapping[str, str]
-    machine: Mapping[str, Any]
+    machine: MachineFacts | None
     pipeline: str
     pipeline_sha256: str
     plugins: str | None
@@ -86,6 +97,26 @@ class RunRecord:
     def write(self, ledger: Ledger) -> None:
         """Keep it in the step's ledger. Raises StorageError if that is not possible."""
         ledger.storage.write(_key(ledger, self.id), _text(asdict(self)))
+
+
+def _record_of(data: Any) -> dict[str, Any]:
+    """A record of any version, with all fields of ours. Raises where it is none."""
+    found: dict[str, Any] = data | asdict(_FORM(_BLANK | data))
+    return found
+
+
+_TEXTS = ("user", "host", "command", "executor", "pipeline", "pipeline_sha256", "then")
+_BLANK: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS, ""),
+    **dict.fromkeys(("machine", "plugins"), None),
+    "cwd": ".",
+    "jobs": 0,
+    "versions": {},
+    "softened": {},
+}
+"""What records of other versions may lack."""
+_FORM = of_form(RunRecord)
+RECORD = OwnFile(_record_of, "remove it: no result depends on it")
 
 
 def begin(
@@ -138,21 +169,32 @@ def hidden(arguments: Sequence[str]) -> list[str]:
 
 
 def last_run(ledger: Ledger) -> dict[str, Any] | None:
-    """The newest record of a step, if it has any."""
-    runs = _ids(ledger)
-    return read(ledger, runs[-1]) if runs else None
+    """The newest record of a step that can be read, if there is any."""
+    found = (read(ledger, run) for run in reversed(_ids(ledger)))
+    return next(filter(None, found), None)
 
 
-def read(ledger: Ledger, run: str) -> dict[str, Any]:
-    """The record of a run. Raises StorageError if it cannot be read."""
-    record: dict[str, Any] = json.loads(ledger.storage.read(_key(ledger, run)))
-    return record | {"id": run}
+def all_runs(ledger: Ledger) -> list[dict[str, Any]]:
+    """The records of a step that can be read, oldest first."""
+    return _read_each(ledger, _ids(ledger))
+
+
+def read(ledger: Ledger, run: str) -> dict[str, Any] | None:
+    """The record of a run; None if it is gone or damaged."""
+    record = RECORD.read(ledger.storage, _key(ledger, run))
+    return record and record | {"id": run}
+
+
+def _read_each(ledger: Ledger, runs: Iterable[str]) -> list[dict[str, Any]]:
+    found = each(lambda run: read(ledger, run), runs)
+    return [record for record in found if record]
 
 
 def close(ledger: Ledger, run: str) -> None:
     """Write that a run has ended whose driver could not: it was killed."""
-    record = read(ledger, run) | {"ended": now(), "result": KILLED}
-    ledger.storage.write(_key(ledger, run), _text(record))
+    if record := read(ledger, run):
+        record |= {"ended": now(), "result": KILLED}
+        ledger.storage.write(_key(ledger, run), _text(record))
 
 
 def known_times(ledger: Ledger) -> dict[str, float]:
@@ -165,22 +207,20 @@ def known_times(ledger: Ledger) -> dict[str, float]:
     StorageError
         The ledger cannot be read.
     """
-    keys = [_key(ledger, run) for run in _ids(ledger)[-_RECENT_RUNS:]]
     found: dict[str, float] = {}
-    for data in each(ledger.storage.read_if_there, keys):
-        record = json.loads(data) if data else {}
-        found |= record.get("plate_s", {})  # older ones lack it
+    for record in _read_each(ledger, _ids(ledger)[-_RECENT_RUNS:]):
+        found |= record["plate_s"]
     return found
 
 
-def machine() -> dict[str, Any]:
-    """This machine, as far as it matters to a run."""
-    return {
-        "system": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory": psutil.virtual_memory().total,
-    }
+def machine() -> MachineFacts:
+    """This machine."""
+    return MachineFacts(
+        system=platform.platform(),
+        processor=platform.machine(),
+        cores=os.cpu_count(),
+        memory=psutil.virtual_memory().total,
+    )
 
 
 def is_own(ledger: Ledger, run: str) -> bool:

@@ -1,5 +1,6 @@
 """A project as its file settles it: places, layout, steps and plates."""
 
+import contextlib
 import os
 import posixpath
 import tempfile
@@ -77,7 +78,12 @@ class ResolvedProject:
 
     def _place(self, place: str) -> str:
         """A folder or address of the project file."""
-        return place if "://" in place else str(self.beside(place).resolve())
+        if "://" in place:
+            return place
+        folder = self.beside(place)
+        with contextlib.suppress(OSError, RuntimeError):  # a link that leads nowhere
+            folder = folder.resolve()
+        return str(folder)
 
     @property
     def scratch(self) -> Path:
@@ -98,7 +104,7 @@ class ResolvedProject:
 
     def beside(self, path: str) -> Path:
         """A path of the project file, which may be relative to it."""
-        return (self.folder / Path(path).expanduser()).absolute()
+        return (self.folder / Path(os.path.expanduser(path))).absolute()
 
     @cached_property
     def layout(self) -> Layout:

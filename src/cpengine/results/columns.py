@@ -1,10 +1,10 @@
 """Columns of a table that only some jobs have. Pure."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cpengine.results.csv_rows import header_of
 from cpengine.wording import counted
 
 _SHOWN = 3
@@ -37,7 +37,7 @@ class SomeColumns:
 
 def names(header: str) -> frozenset[str]:
     """The columns that a CSV's first line names."""
-    return frozenset(next(csv.reader([header])))
+    return frozenset(header_of(header))
 
 
 def in_some_jobs(

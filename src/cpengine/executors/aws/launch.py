@@ -4,6 +4,7 @@ import json
 import time
 from pathlib import Path
 
+from cpengine.errors import writing
 from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.fleet import Fleet
@@ -52,8 +53,9 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
 def write_monitor_file(app: App, asked: Fleet, folder: Path) -> Path:
     """Write the file by which Distributed-CellProfiler's own client follows a run."""
     path = folder / "files" / f"{app.name}SpotFleetRequestId.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(monitor_file(app, asked.id, time.time())))
+    with writing(path):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(monitor_file(app, asked.id, time.time())))
     return path
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cpengine.executors.aws.queue import Queue
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
-from cpengine.storage.parallel import each
+from cpengine.storage.own_files import OwnFile, of_form
 
 
 @dataclass
@@ -37,10 +37,8 @@ class Sent:
         for name in set(names) - set(mine):
             ledger.storage.remove(f"{folder}/{name}")
         sent = cls(ledger, life, _rounds=len(mine))
-        for data in each(
-            ledger.storage.read_if_there, [f"{folder}/{name}" for name in mine]
-        ):
-            sent._known.update(json.loads(data) if data else ())
+        keys = [f"{folder}/{name}" for name in mine]
+        sent._known.update(*_ROUND.read_each(ledger.storage, keys))
         return sent
 
     def has(self, job: Job) -> bool:
@@ -56,6 +54,11 @@ class Sent:
         self.ledger.storage.write(
             f"{self.ledger.folder}/sent/{name}", json.dumps(keys).encode()
         )
+
+
+_ROUND: OwnFile[list[str]] = OwnFile(
+    of_form(list[str]), "go on: jobs are sent again, and two copies of one do no harm"
+)
 
 
 def _key(job: Job) -> str:

@@ -8,17 +8,25 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import InstanceOf
+
 from cpengine.ledger.run_record import now
+from cpengine.rules import Finding
+from cpengine.storage.own_files import OwnFile, of_form, unless_damaged
 from cpengine.storage.store import Storage
 
 NAME = "aws.json"
+_CURE = (
+    "go on, for all has tags, too: `cpengine aws audit` lists what is there, and "
+    "`cpengine aws down` takes it down"
+)
 
 
 @dataclass
 class AwsRecord:
     """One app's things, beside the ledger of its step."""
 
-    storage: Storage
+    storage: InstanceOf[Storage]
     folder: str
     """The step's ledger."""
     app: str
@@ -41,9 +49,21 @@ class AwsRecord:
 
     @classmethod
     def read(cls, storage: Storage, folder: str) -> "AwsRecord | None":
-        """The record of a ledger's folder, if it has one."""
-        data = storage.read_if_there(_key(folder))
-        return cls(storage, folder, **json.loads(data)) if data else None
+        """The record of a ledger's folder, if it has one that can be read."""
+        return unless_damaged(cls.look_up(storage, folder))
+
+    @classmethod
+    def look_up(cls, storage: Storage, folder: str) -> "AwsRecord | Finding | None":
+        """The record of a ledger's folder, or that it is damaged; None if it has none.
+
+        Raises
+        ------
+        StorageError
+            It cannot be read.
+        """
+        own = {"storage": storage, "folder": folder}
+        kind: OwnFile[AwsRecord] = OwnFile(lambda data: _FORM(data | own), _CURE)
+        return kind.look_up(storage, _key(folder))
 
     def write(self) -> None:
         """Keep it. Raises StorageError if that is not possible."""
@@ -67,6 +87,9 @@ class AwsRecord:
     def names(self, kind: str) -> list[str]:
         """The names of all things of a kind."""
         return [name for made_kind, name in self.made if made_kind == kind]
+
+
+_FORM = of_form(AwsRecord)
 
 
 def _key(folder: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpengine.errors import CpengineError, StorageError
+from cpengine.ledger.ledger import Ledger
+from cpengine.marker import MarkerState
 from cpengine.results.collect import record
 from cpengine.results.collect.names import IMAGE
 from cpengine.results.collect.plate_csvs import Collected, CollectedFile, PlateCsvs
@@ -56,6 +58,7 @@ class Collector:
             if there and not self.force and self._stands(plate, there, sizes):
                 files, notes, made = _files(plate, there, sizes), there.notes, False
             else:
+                plate = self._undamaged(plate)
                 work = Work(plate, self.storage, folder, self.float32, there)
                 files, notes = work.make(tell)
                 made = True
@@ -70,6 +73,16 @@ class Collector:
             shutil.rmtree(folder, ignore_errors=True)
         took = time.monotonic() - begun
         return Collected(plate, files, (*plate.notes, *notes), made, took)
+
+    def _undamaged(self, plate: PlateCsvs) -> PlateCsvs:
+        """The plate without the jobs whose markers cannot be read: who knows of what
+        their files are.
+        """
+        jobs = [entry.job for entry in plate.jobs]
+        ledger = Ledger(self.storage, jobs[0].ledger)
+        done = f".{MarkerState.DONE}"
+        names = [name for job in jobs for name in job.earlier if name.endswith(done)]
+        return plate.without(ledger.damaged_markers(names))
 
     def _record(
         self, plate: PlateCsvs, sizes: dict[str, int], folder: Path

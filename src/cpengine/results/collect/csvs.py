@@ -11,6 +11,7 @@ from cpengine.results.collect.arrow import csv as arrow_csv
 from cpengine.results.collect.arrow import pa
 from cpengine.results.collect.kinds import is_large
 from cpengine.results.collect.names import columns_of, holds_text
+from cpengine.results.csv_rows import header_of
 from cpengine.storage.store import as_text
 
 _BLOCK = 8 * 2**20
@@ -83,9 +84,12 @@ def columns(table: str, file: Csv) -> list[str] | None:
     Raises
     ------
     InputError
-        Two columns would have one name.
+        Its header cannot be read, or two columns would have one name.
     """
-    found = columns_of(table, next(csv.reader([file.header])))
+    header = header_of(file.header)
+    if not header:
+        raise damaged(file.place, "has a first line that names no columns")
+    found = columns_of(table, header)
     if found and len(set(found)) < len(found):
         twice = next(name for name in found if found.count(name) > 1)
         raise InputError(

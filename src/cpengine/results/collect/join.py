@@ -17,6 +17,7 @@ from cpengine.results.collect.spill import JOB
 
 Numbers = npt.NDArray[np.int64]
 NONE = -1
+_LARGEST = 2.0**62
 """Stands for a number or row that is not there."""
 
 
@@ -70,9 +71,9 @@ def numbers(table: Any, column: str) -> Numbers:
     """A column of whole numbers; `NONE` where it is empty or not there."""
     if column not in table.column_names:
         return np.full(table.num_rows, NONE)
-    values = table[column].cast(pa.float64())
-    filled: Numbers = compute.fill_null(values, NONE).to_numpy().astype(np.int64)
-    return filled
+    values = compute.fill_null(table[column].cast(pa.float64()), NONE).to_numpy()
+    whole = np.abs(values) < _LARGEST  # no number of an image or object is larger
+    return np.where(whole, values, NONE).astype(np.int64)
 
 
 def _coded(columns: list[Numbers], others: list[Numbers]) -> Numbers:

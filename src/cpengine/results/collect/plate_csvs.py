@@ -1,11 +1,14 @@
 """A plate to collect, and what came of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cpengine.errors import InputError
 from cpengine.model import Job
 from cpengine.results.collect.record import CollectRecord, FileSize
+from cpengine.rules import Finding
+from cpengine.wording import counted
 
 _END = ".parquet"
 
@@ -37,6 +40,25 @@ class PlateCsvs:
     left_out: Mapping[str, int] = field(default_factory=dict)
     """How many jobs are not in it, by why."""
     notes: tuple[str, ...] = ()
+
+    def without(self, damaged: Mapping[str, Finding]) -> "PlateCsvs":
+        """The plate without some jobs, by what is wrong with their markers.
+
+        Raises
+        ------
+        InputError
+            None would be in it.
+        """
+        if not damaged:
+            return self
+        first, *more = damaged.values()
+        others = f" (and {counted(len(more), 'other')})" if more else ""
+        note = f"{counted(len(damaged), 'job')} left out{others}: marker {first}"
+        jobs = tuple(entry for entry in self.jobs if entry.job.id not in damaged)
+        if not jobs:
+            raise InputError(note)
+        left_out = {**self.left_out, "with a damaged marker": len(damaged)}
+        return replace(self, jobs=jobs, left_out=left_out, notes=(*self.notes, note))
 
     def file(self, table: str) -> str:
         """The name of a table's file."""

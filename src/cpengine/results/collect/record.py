@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from cpengine.results.collect.arrow import pa, parquet
 from cpengine.storage.keys import is_below
+from cpengine.storage.own_files import OwnFile, of_form
 
 KEY = "cpengine"
 FORMAT = 2
@@ -48,6 +48,9 @@ class CollectRecord:
         return {KEY: json.dumps(asdict(self))}
 
 
+_RECORD: OwnFile[CollectRecord] = OwnFile(of_form(CollectRecord), "collect it again")
+
+
 def read(file: Path) -> CollectRecord | None:
     """The record of a Parquet file; None if it is not of this cpengine.
 
@@ -55,10 +58,9 @@ def read(file: Path) -> CollectRecord | None:
     """
     try:
         metadata = parquet.read_metadata(file).metadata or {}
-        data: dict[str, Any] = json.loads(metadata.get(KEY.encode(), b"{}"))
-    except (pa.ArrowInvalid, ValueError):
+    except (pa.ArrowException, OSError):  # a damaged file is made again
         return None
-    if data.get("format") != FORMAT or not all(map(is_below, data["files"])):
+    found = _RECORD.parse(metadata.get(KEY.encode(), b""), str(file))
+    if not isinstance(found, CollectRecord) or found.format != FORMAT:
         return None
-    files = {name: FileSize(**made) for name, made in data["files"].items()}
-    return CollectRecord(**data | {"files": files, "notes": tuple(data["notes"])})
+    return found if all(map(is_below, found.files)) else None

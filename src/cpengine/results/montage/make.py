@@ -1,25 +1,25 @@
 """Make the montages of a step: read, draw, and write them with the page of a plate."""
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cpengine.errors import writing
 from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part, Place
 from cpengine.results.montage import choice, page, sources, stack
 from cpengine.results.montage.draw import Ink, SiteState
+from cpengine.results.montage.facts import FACTS, NAME
 from cpengine.results.montage.grid import Grid, grid_of, natural, place
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.options import Options
 from cpengine.results.montage.sources import Picture, PlateImages, Source
 from cpengine.results.montage.stack import Stack
-from cpengine.results.montage.writing import FACTS, Montage, Writer
+from cpengine.results.montage.writing import Montage, Writer
 from cpengine.storage.keys import folder_name
-from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
 _FORMATS = {96: (range(8), range(12)), 384: (range(16), range(24))}
@@ -91,7 +91,8 @@ def make(
         if to is None:
             writer = Writer(project.places.outputs, folder_of(project, step, name))
         else:
-            to.mkdir(parents=True, exist_ok=True)
+            with writing(to):
+                to.mkdir(parents=True, exist_ok=True)
             writer = Writer(
                 Storage(str(to.resolve()), setting="--to"), folder_name(name)
             )
@@ -180,8 +181,8 @@ class _PlateMontage:
         """Write the page, with what earlier runs have made beside; give where it is."""
         storage, folder = self.writer.storage, self.writer.folder
         names = sorted(storage.folders(folder), key=natural)
-        keys = [f"{folder}/{name}/{FACTS}" for name in names]
-        found = [json.loads(data) for data in each(storage.read_if_there, keys) if data]
+        keys = [f"{folder}/{name}/{NAME}" for name in names]
+        found = FACTS.read_each(storage, keys)
         found.sort(key=_is_raw)
         storage.write(f"{folder}/index.html", page.page(found).encode())
         return storage.url(f"{folder}/index.html")

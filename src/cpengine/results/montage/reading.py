@@ -30,7 +30,10 @@ def read(data: bytes, shown: str, pixels: int) -> Pixels:
         No decoder can read it.
     """
     try:
-        return _tiff(data, pixels) if data[:4] in _TIFF else _any(data, pixels)
+        image = _tiff(data, pixels) if data[:4] in _TIFF else _any(data, pixels)
+        if 0 in image.shape:
+            raise ValueError("it has no pixels")
+        return image
     except Exception as error:  # each decoder raises errors of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, UnidentifiedImageError):

@@ -14,6 +14,7 @@ import numpy as np
 from cpengine.plates import Place, row_name
 from cpengine.results.montage import draw, pyramid, stack
 from cpengine.results.montage.draw import Ink, SiteState
+from cpengine.results.montage.facts import NAME
 from cpengine.results.montage.grid import LARGEST, Grid
 from cpengine.results.montage.names import Shown
 from cpengine.results.montage.pyramid import Rgbs
@@ -21,7 +22,6 @@ from cpengine.results.montage.sources import Picture, Source
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
-FACTS = "montage.json"
 _COMPRESSION = 4
 """Of 9: what more would save of noisy pictures is not worth its time."""
 
@@ -87,7 +87,7 @@ class Writer:
         tiles = self._tiles(levels, folder)
         png = self._png(levels, montage, folder, scratch / "montage.png")
         facts = self._facts(montage, levels)
-        self.storage.write(f"{folder}/{FACTS}", json.dumps(facts).encode())
+        self.storage.write(f"{folder}/{NAME}", json.dumps(facts).encode())
         for name in self.storage.tree(folder):  # of a larger montage made before
             if name.startswith("tiles/") and name not in tiles:
                 self.storage.remove(f"{folder}/{name}")

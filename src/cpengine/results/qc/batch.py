@@ -17,7 +17,6 @@ from cpengine.results.qc.controls import Controls
 from cpengine.results.qc.images import Row, SiteKey, SiteMeasures
 from cpengine.run.session import Steps, Todo
 from cpengine.storage.keys import folder_name
-from cpengine.storage.store import as_text
 from cpengine.wording import counted
 
 DEFAULT_STEPS = ("qc", "qc_persite")
@@ -134,11 +133,8 @@ def _unchanged_rows(
     for plate in outputs.folders(_key(project, step)):
         if plate in again or (named is not None and plate not in named):
             continue
-        key = _table_key(project, step, plate)
-        data = outputs.read_if_there(key)
-        if data is not None:
-            place = outputs.url(key)
-            yield from images.parse(as_text(data, place), place, wanted)
+        key, cure = _table_key(project, step, plate), f"run `cpengine qc {step}` again"
+        yield from images.undamaged(outputs, key, wanted, cure=cure)
 
 
 def _controls(
@@ -206,17 +202,8 @@ def flagged(project: ResolvedProject) -> frozenset[SiteKey]:
             f"{outputs.url(next(iter(keys)))}: is not there: run `cpengine qc` first"
         )
     return frozenset[SiteKey]().union(
-        *(_keys_of(data, outputs.url(key)) for key, data in there.items())
+        *(tables.keys_of(data, outputs.url(key)) for key, data in there.items())
     )
-
-
-def _keys_of(data: bytes, place: str) -> frozenset[SiteKey]:
-    try:
-        return tables.keys_of(as_text(data, place))
-    except KeyError as error:
-        raise InputError(
-            f"{place}: has no column {error.args[0]}: run `cpengine qc` again"
-        ) from error
 
 
 def _key(project: ResolvedProject, step: str, *parts: str) -> str:

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Mapping
 
 from cpengine.config.qc import QcSection
+from cpengine.errors import InputError
 from cpengine.results.qc.wells import normal
 from cpengine.storage.store import Storage, as_text
 
@@ -51,7 +52,13 @@ def of_platemaps(workspace: Storage, folder: str, plates: Iterable[str]) -> Cont
 def _rows(data: bytes, place: str, separator: str) -> list[dict[str, str]]:
     """A table's rows, with the names of columns in small letters."""
     text = as_text(data, place).lstrip("\ufeff")
-    rows = csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise InputError(
+            f"{place}: cannot be read ({error}): write it again"
+        ) from error
     return [
         {
             name.strip().lower(): str(value).strip()

@@ -1,7 +1,6 @@
 """Measures of whole images, one row an image set, from the jobs' Image.csv."""
 
-import csv
-import io
+import logging
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,17 @@ from numpy.typing import NDArray
 from cpengine.errors import InputError
 from cpengine.model import Job
 from cpengine.plates import SITE_KEYS
+from cpengine.results.csv_rows import DamagedCsvError, rows_of
 from cpengine.results.qc.wells import in_order
 from cpengine.storage import published
 from cpengine.storage.parallel import each
-from cpengine.storage.store import Storage, as_text
+from cpengine.storage.store import Storage
 
 Array = NDArray[np.float64]
 
+_LOG = logging.getLogger(__name__)
 IMAGE_CSV = "Image.csv"
+_AGAIN = "run its job again with --force"
 
 
 class SiteKey(NamedTuple):
@@ -106,6 +108,8 @@ def of_jobs(
 ) -> tuple[list[Row], int]:
     """Read the Image.csv of each job; give the rows, and how many jobs have none.
 
+    Damaged ones are left out, with a warning.
+
     Parameters
     ----------
     jobs
@@ -124,13 +128,34 @@ def of_jobs(
 
     def read(entry: tuple[Job, str]) -> list[Row]:
         job, key = entry
-        place = storage.url(key)
-        text = as_text(storage.read(key), place)
-        return parse(text, place, wanted, job.shared_metadata)
+        return undamaged(storage, key, wanted, job.shared_metadata)
 
     at_once = storage.at_once(jobs[0].output) if jobs else 1
     rows = [row for some in each(read, there, at_once) for row in some]
     return rows, len(found) - len(there)
+
+
+def undamaged(
+    storage: Storage,
+    key: str,
+    wanted: Sequence[str],
+    group: Mapping[str, str] | None = None,
+    cure: str = _AGAIN,
+) -> list[Row]:
+    """Read a table of image sets; none, and a warning, if it is damaged or gone."""
+    data, place = storage.read_if_there(key), storage.url(key)
+    if data is None:
+        return []
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        _LOG.warning("%s: is no text (%s): %s", place, error.reason, cure)
+        return []
+    try:
+        return parse(text, place, wanted, group, cure)
+    except DamagedCsvError as error:
+        _LOG.warning("%s", error)
+        return []
 
 
 def _image_csv(tree: Iterable[str]) -> str | None:
@@ -140,7 +165,11 @@ def _image_csv(tree: Iterable[str]) -> str | None:
 
 
 def parse(
-    text: str, place: str, wanted: Sequence[str], group: Mapping[str, str] | None = None
+    text: str,
+    place: str,
+    wanted: Sequence[str],
+    group: Mapping[str, str] | None = None,
+    cure: str = _AGAIN,
 ) -> list[Row]:
     """Read a table of image sets.
 
@@ -150,15 +179,19 @@ def parse(
         The file as messages name it.
     group
         Metadata that hold for all rows, for columns that the file lacks.
+    cure
+        What to do where it is damaged.
 
     Raises
     ------
+    DamagedCsvError
+        It has no rows, or one of another length.
     InputError
-        It has no rows, a row of another length, or it does not name plate and well.
+        It does not name plate and well.
     """
-    header, *body = [row for row in csv.reader(io.StringIO(text)) if row] or [[]]
+    header, *body = rows_of(text, place, cure) or [[]]
     if not body:
-        raise InputError(f"{place}: has no image sets: run its job again with --force")
+        raise DamagedCsvError(f"{place}: has no image sets: {cure}")
     taken, names = _columns(tuple(header), tuple(wanted))
     keys = [(header.index(k) if k in header else None, k) for k in SITE_KEYS]
     known = group or {}
@@ -170,11 +203,6 @@ def parse(
             )
     rows = []
     for row in body:
-        if len(row) != len(header):
-            raise InputError(
-                f"{place}: has a row of {len(row)} values for {len(header)} columns: "
-                "run its job again with --force"
-            )
         site = SiteKey(*(known.get(k, "") if i is None else row[i] for i, k in keys))
         rows.append(Row(site, names, _numbers(compress(row, taken))))
     return rows

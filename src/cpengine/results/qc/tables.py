@@ -5,9 +5,12 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 
+from cpengine.errors import InputError
 from cpengine.plates import PLATE, SITE, WELL
+from cpengine.results.csv_rows import rows_of
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.images import SiteKey
+from cpengine.storage.store import as_text
 
 FLAGGED_HEADER = (
     PLATE,
@@ -76,10 +79,21 @@ def cv(found: Assessment) -> str:
     return _csv(header, rows)
 
 
-def keys_of(text: str) -> frozenset[SiteKey]:
-    """The sites that a table of flagged sites names."""
-    rows = csv.DictReader(io.StringIO(text))
-    return frozenset(SiteKey(*(row[k] for k in FLAGGED_HEADER[:3])) for row in rows)
+def keys_of(data: bytes, place: str) -> frozenset[SiteKey]:
+    """The sites that a table of flagged sites names.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or lacks a column.
+    """
+    cure = "run `cpengine qc` again"
+    header, *rows = rows_of(as_text(data, place), place, cure) or [[]]
+    for name in FLAGGED_HEADER[:3]:
+        if name not in header:
+            raise InputError(f"{place}: has no column {name}: {cure}")
+    at = list(map(header.index, FLAGGED_HEADER[:3]))
+    return frozenset(SiteKey(*(row[i] for i in at)) for row in rows)
 
 
 def _text(value: float | None) -> str:

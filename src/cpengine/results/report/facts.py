@@ -1,6 +1,5 @@
 """What the ledger knows of a step, read once and kept in few bytes a job."""
 
-import json
 import math
 from array import array
 from collections import Counter, defaultdict
@@ -14,7 +13,7 @@ from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.executors.retry import Cause, causes
 from cpengine.group_names import Group, id_of
-from cpengine.ledger import heartbeat
+from cpengine.ledger import heartbeat, run_record
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.standing import JobState, Standing, Verdict
@@ -176,7 +175,7 @@ def gather(
         groups=list(jobs.groups),
         image_sets=[n for file in jobs.files for n in file.image_sets],
         verdicts=[standing.verdict for standing in todo.standings],
-        runs=_runs(ledger),
+        runs=run_record.all_runs(ledger),
     )
     _read(facts, ledger, todo.standings)
     facts.columns = list(_uneven(facts.headers, ledger.storage))
@@ -258,13 +257,6 @@ def _ran(number: int, outcome: Outcome) -> Ran:
         attempt=outcome.attempt,
         host=outcome.host,
     )
-
-
-def _runs(ledger: Ledger) -> list[dict[str, Any]]:
-    names = sorted(ledger.storage.sizes(f"{ledger.folder}/runs"))
-    keys = [f"{ledger.folder}/runs/{name}" for name in names]
-    found = each(ledger.storage.read_if_there, keys)
-    return [json.loads(data) for data in found if data]
 
 
 def _logs(ledger: Ledger, found: Sequence[Cause]) -> dict[str, str]:
