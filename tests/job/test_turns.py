@@ -24,6 +24,7 @@ from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 from tests import build
 from tests.services.s3.bucket_server import S3Server
+from tests.unreadable.damage import ANY, JSON, NEWER
 
 
 @pytest.fixture
@@ -169,6 +170,31 @@ def test_a_key_that_cannot_be_read_stops_nobody(bench: Machine, job: Job) -> Non
         ):
             pass
         assert json.loads(bench.places.outputs.read(key)) == asdict(turn)
+
+
+@pytest.mark.parametrize("kind", {**ANY, **JSON})
+def test_a_damaged_turn_is_named_and_stops_nobody(
+    bench: Machine, job: Job, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    text = json.dumps(asdict(Turn(9, "newer", "4.2.8.1", pid=1, namespace="")))
+    damaged = {**ANY, **JSON}[kind](text.encode())
+    if kind == "wrong types inside":  # there is nothing inside
+        damaged = text.replace("9", "null").encode()
+    bench.places.outputs.write(f"{job.ledger}/turns/{job.id}", damaged)
+    assert run_job(later(job), bench).done
+    assert f"turns/{job.id}: is damaged (" in caplog.text
+
+
+@pytest.mark.parametrize("kind", NEWER)
+def test_a_later_run_of_a_newer_version_has_its_turn(
+    bench: Machine, job: Job, kind: str
+) -> None:
+    text = json.dumps(asdict(Turn(9, "newer", "4.2.8.1", pid=1, namespace="")))
+    key = f"{job.ledger}/turns/{job.id}"
+    bench.places.outputs.write(key, NEWER[kind](text.encode()))
+    late = run_job(job, bench)
+    assert late.failure is not None
+    assert late.failure.kind is FailureKind.SUPERSEDED
 
 
 def test_a_run_that_could_not_publish_leaves_no_turn(

@@ -15,6 +15,7 @@ from cpengine.model import Job, Outcome
 from cpengine.project import Project
 from tests import build
 from tests.build import Built, change
+from tests.unreadable.damage import ANY, JSON
 
 VERSION = "4.2.8.1"
 OLD = {
@@ -156,6 +157,23 @@ def test_a_function_of_another_size_is_found_though_it_is_older(built: Built) ->
     assert stale(project) == {"P1-A01-1", "P1-A01-2"}
     (finding,) = project.plan("analysis").findings
     assert "has 17 of the 8 bytes that illum made" in finding.cause
+
+
+@pytest.mark.parametrize("kind", {**ANY, **JSON})
+def test_a_damaged_marker_of_the_earlier_step_ends_no_plan(
+    built: Built, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    (marker,) = built.root.rglob("P1~*.done")
+    time_s = marker.stat().st_mtime
+    marker.write_bytes({**ANY, **JSON}[kind](marker.read_bytes()))
+    os.utime(marker, (time_s,) * 2)
+    assert stale(project) == set()
+    assert project.plan("analysis").findings == ()
+    (line,) = set(caplog.messages)
+    assert line.startswith(f"{marker}: is damaged (")
 
 
 def test_a_copied_project_stays_done_in_whatever_order_files_were_copied(

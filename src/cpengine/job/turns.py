@@ -7,18 +7,18 @@ would be the same do not mind each other.
 """
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-
-from pydantic import TypeAdapter, ValidationError
+from dataclasses import asdict, dataclass, field, replace
 
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.storage import keys
+from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.system import namespace
 
 WAIT_S = 60.0
@@ -54,7 +54,10 @@ class Turn:
         return namespace.has_died(self.pid, self.namespace)
 
 
-_TURN = TypeAdapter(Turn)
+_FORM = of_form(Turn)
+_TURN: OwnFile[Turn] = OwnFile(
+    lambda data: _FORM({"namespace": ""} | data), "go on: it is written anew"
+)
 
 
 @contextlib.contextmanager
@@ -147,13 +150,9 @@ def _superseded(by: Turn) -> AttemptError:
 
 
 def _text(turn: Turn) -> bytes:
-    return _TURN.dump_json(turn)
+    return json.dumps(asdict(turn)).encode()
 
 
 def _read(ledger: Ledger, key: str) -> Turn | None:
-    """What a key says; None if it is gone, or cannot be understood."""
-    data = ledger.storage.read_if_there(key)
-    try:
-        return _TURN.validate_json(data) if data else None
-    except ValidationError:
-        return None
+    """What a key says; None if it is gone, or damaged, which is told."""
+    return _TURN.read(ledger.storage, key)

@@ -1,6 +1,5 @@
 """What an earlier step has left: its done markers, and the files in its folders."""
 
-import json
 import posixpath
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,11 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from cpengine.errors import InputError
 from cpengine.group_names import Group
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job, Outcome
+from cpengine.planning.marker_file import marker_file
 from cpengine.planning.project import ResolvedProject
+from cpengine.storage.keys import below
+from cpengine.storage.own_files import unless_damaged
 from cpengine.storage.store import Entry, Storage
 
 _COPY_S = 120.0
@@ -126,17 +127,11 @@ class StepResults:
     def _outcome(self, marker: Marker) -> Outcome | None:
         """What a marker holds; None if it is damaged, which tells nothing of files."""
         if marker not in self._outcomes:
-            data = self.storage.read_if_there(f"{self.ledger}/markers/{marker}")
-            self._outcomes[marker] = _parsed(data or b"")
+            key = below(f"{self.ledger}/markers", str(marker))
+            found = marker_file(str(marker)).look_up(self.storage, key)
+            self._outcomes[marker] = unless_damaged(found)
         return self._outcomes[marker]
 
     def _is_copy(self, made: Done) -> bool:
         outcome = self._outcome(made.marker)
         return outcome is None or made.time - outcome.ended > _COPY_S
-
-
-def _parsed(data: bytes) -> Outcome | None:
-    try:
-        return Outcome.from_json(json.loads(data))
-    except (ValueError, TypeError, LookupError, AttributeError, InputError):
-        return None
