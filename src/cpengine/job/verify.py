@@ -7,6 +7,7 @@ from pathlib import Path
 from cpengine.cellprofiler.command import error_of, lacks_memory, not_loaded
 from cpengine.job.publish import files_of
 from cpengine.model import AttemptError, FailureKind, Job
+from cpengine.storage.keys import is_text
 from cpengine.system.process import Ended
 
 _NOT_STARTED = (126, 127)
@@ -40,6 +41,12 @@ def verify(ended: Ended, scratch: Path, job: Job) -> dict[str, int]:
             FailureKind.NO_OUTPUT,
             f"CellProfiler says Complete but wrote no file for {job.metadata}: check "
             "that the pipeline saves to the Default Output Folder",
+        )
+    if odd := [name for name in files if not is_text(name)]:
+        raise AttemptError(
+            FailureKind.NO_OUTPUT,
+            f"{odd[0]!a}: has a name that is no UTF-8: let the pipeline name its "
+            "files by letters, digits and metadata",
         )
     empty = [name for name, size in files.items() if size == 0]
     if empty:

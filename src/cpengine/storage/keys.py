@@ -5,13 +5,22 @@ folders that files are fetched into, read from, put in and removed from.
 """
 
 import posixpath
+import re
 
 from cpengine.errors import InputError
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes of names that are no UTF-8."""
 
 
 def is_below(name: str) -> bool:
     """Whether a name is that of a file below any folder that it is joined to."""
     return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written down; one that is no UTF-8 cannot."""
+    return name.isascii() or _NO_TEXT.search(name) is None
 
 
 def below(folder: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import logging
 import os
 import posixpath
 import secrets
@@ -19,12 +20,14 @@ from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
 from cpengine.storage import keys
 from cpengine.storage.filesystems import WHOLE, Access, is_local
+from cpengine.wording import visible
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PART = ".part"
+_LOG = logging.getLogger(__name__)
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 _AT_ONCE = 16
 _PIECE = 2**18
@@ -219,7 +222,8 @@ class Storage:
         for info in self._ls(key):
             is_folder = info["type"] == "directory"
             place = info["name"].rstrip("/") if is_folder else info["name"]
-            if keys.is_below(name := posixpath.basename(place)):
+            name = posixpath.basename(place)
+            if keys.is_below(name) and _is_text(place):
                 yield name, info
 
     def _ls(self, key: str) -> list[dict[str, Any]]:
@@ -249,7 +253,7 @@ class Storage:
         return {
             path[start:]: Entry.read(info)
             for path, info in found.items()
-            if keys.is_below(path[start:])
+            if keys.is_below(path[start:]) and _is_text(path)
         }
 
     def version(self, key: str) -> str:
@@ -426,6 +430,15 @@ class Storage:
             raise StorageError(_describe(self.url(key), what, error)) from error
 
 
+def _is_text(place: str) -> bool:
+    """Whether a name in a listing can be written down; if not, that is told."""
+    if keys.is_text(place):
+        return True
+    shown = visible(place)
+    _LOG.warning("%s: has a name that is no UTF-8: it is passed over: rename it", shown)
+    return False
+
+
 def _about(url: str) -> dict[str, str]:
     """What an object store should say of a page, so that browsers show it."""
     page = url.endswith(".html") and split_protocol(url)[0] in ("s3", "s3a")
@@ -519,6 +532,8 @@ def _cure(error: Exception, url: str) -> str:
     name = type(error).__name__
     if code in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full: free some of it and run again"
+    if isinstance(error, UnicodeError):
+        return "give it a name that is UTF-8"
     if name in ("NoCredentialsError", "PartialCredentialsError"):
         return "set storage.s3.profile, or anonymous = true for a public bucket"
     if name in ("ProfileNotFound", "TokenRetrievalError", "UnauthorizedSSOTokenError"):
