@@ -1,5 +1,6 @@
 """Two runs that have the same job: the later one's results stand, whole."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -150,12 +151,137 @@ def test_of_two_that_publish_at_once_neither_counts(
     assert markers(bench, job) == ["new.replaced", "old.failed-superseded"]
 
 
+def test_of_two_that_publish_at_once_neither_counts_whoever_ends_first(
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later run is in the middle of publishing when the earlier one ends."""
+    monkeypatch.setattr(turns, "WAIT_S", 0.0)
+    publish = Storage.publish
+    results: dict[str, Outcome] = {}
+    begun, ended = threading.Event(), threading.Event()
+
+    def both(self: Storage, file: Path, key: str) -> None:
+        publish(self, file, key)
+        if key.endswith("Image.csv") and not begun.is_set():
+            begun.set()
+            pool.submit(run_second)
+            assert taken.wait(60)
+        elif key.endswith("Image.csv"):
+            taken.set()
+            assert ended.wait(60)
+
+    def run_second() -> None:
+        results["second"] = run_job(later(job), bench)
+
+    taken = threading.Event()
+    monkeypatch.setattr(Storage, "publish", both)
+    with ThreadPoolExecutor(1) as pool:
+        first = run_job(job, bench)
+        ended.set()
+    assert markers(bench, job) == ["new.failed-superseded", "old.failed-superseded"]
+    for outcome in (first, results["second"]):
+        assert outcome.failure is not None
+        assert "neither counts" in outcome.failure.message
+    monkeypatch.setattr(Storage, "publish", publish)
+    assert run_job(replace(later(job), run=3), bench).done
+
+
+def publishing(
+    monkeypatch: pytest.MonkeyPatch, name: str, wait_s: float = 0.0
+) -> list[str]:
+    """The keys of a file as it is published, slowly."""
+    published, publish = [], Storage.publish
+
+    def slowly(self: Storage, file: Path, key: str) -> None:
+        if key.endswith(name):
+            published.append(key)
+            time.sleep(wait_s)
+        publish(self, file, key)
+
+    monkeypatch.setattr(Storage, "publish", slowly)
+    return published
+
+
+def test_of_two_runs_of_one_fingerprint_only_one_publishes(
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its marker has the sizes of its files: times make others of another size."""
+    published = publishing(monkeypatch, "Image.csv", 1.0)
+    with ThreadPoolExecutor(2) as pool:
+        for outcome in pool.map(
+            lambda run: run_job(replace(job, run=run), bench), (1, 2)
+        ):
+            assert outcome.done
+    assert len(published) == 1
+    assert markers(bench, job) == ["old.done"]
+
+
+def test_of_two_that_take_over_a_key_at_once_one_goes_on(
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_job(job, bench).done
+    published = publishing(monkeypatch, "Image.csv", 1.0)
+    write, meeting = Storage.write, threading.Barrier(2)
+
+    def together(self: Storage, key: str, data: bytes) -> None:
+        if "/turns/" in key:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                meeting.wait(2)
+        write(self, key, data)
+
+    monkeypatch.setattr(Storage, "write", together)
+    with ThreadPoolExecutor(2) as pool:
+        for outcome in pool.map(
+            lambda run: run_job(replace(later(job), run=run), bench), (2, 3)
+        ):
+            assert outcome.done
+    assert len(published) == 1
+    assert markers(bench, job) == ["new.done"]
+
+
+def test_what_killed_runs_left_is_removed(
+    bench: Machine, job: Job, tmp_path: Path
+) -> None:
+    """Of run 1, which run 2 was about to remove when it was killed, too."""
+    outside = tmp_path / "out" / "other.csv"
+    names = ("run1.csv", "deep/run2.csv")
+    left = [tmp_path / job.destination / name for name in names]
+    for path in (outside, *left):
+        build.write(path, "left over")
+    files = (*names, "../other.csv")
+    dead = Turn(2, "older", "4.2.8.1", job.destination, files, pid=dead_process())
+    write_turn(bench, job, dead)
+    assert run_job(replace(later(job), run=3), bench).done
+    assert [path.exists() for path in (outside, *left)] == [True, False, False]
+
+
+def test_a_key_names_what_may_be_there(
+    bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = Turn(1, "older", "4.2.8.1", job.destination, ("a",), pid=dead_process())
+    write_turn(bench, job, older)
+    key, found = f"{job.ledger}/turns/{job.id}", []
+    publish = Storage.publish
+
+    def see(self: Storage, file: Path, to: str) -> None:
+        found.append(json.loads(bench.places.outputs.read(key))["files"])
+        publish(self, file, to)
+
+    monkeypatch.setattr(Storage, "publish", see)
+    outcome = run_job(later(job), bench)
+    assert {tuple(files) for files in found} == {tuple(sorted({"a", *outcome.files}))}
+
+
+def dead_process() -> int:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    return gone.pid
+
+
 def test_nobody_waits_for_a_run_that_was_killed(
     bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    write_turn(bench, job, Turn(1, "older", "4.2.8.1", pid=gone.pid))
+    write_turn(bench, job, Turn(1, "older", "4.2.8.1", pid=dead_process()))
     monkeypatch.setattr(turns, "_EVERY_S", 3600.0)
     assert run_job(later(job), bench).done
 
@@ -164,12 +290,12 @@ def test_a_key_that_cannot_be_read_stops_nobody(bench: Machine, job: Job) -> Non
     key = f"{job.ledger}/turns/{job.id}"
     for text in (b"", b"{", b'{"run": 1, "who": 2}', b"\xff", b"3", b"[" * 10**5):
         bench.places.outputs.write(key, text)
-        turn = Turn(2, "new", "4.2.8.1")
         with turns.turn(
             Ledger(bench.places.outputs, job.ledger), later(job), "4.2.8.1"
         ):
             pass
-        assert json.loads(bench.places.outputs.read(key)) == asdict(turn)
+        found = json.loads(bench.places.outputs.read(key))
+        assert (found["run"], found["fingerprint"]) == (2, "new")
 
 
 @pytest.mark.parametrize("kind", {**ANY, **JSON})

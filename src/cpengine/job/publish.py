@@ -25,7 +25,12 @@ def files_of(folder: Path) -> dict[str, int]:
 
 
 def publish(
-    job: Job, ledger: Ledger, output: Path, names: Iterable[str], log: Path
+    job: Job,
+    ledger: Ledger,
+    output: Path,
+    names: Iterable[str],
+    log: Path,
+    left_over: Iterable[str] = (),
 ) -> None:
     """Put files in place, over the job's own earlier ones but nobody else's.
 
@@ -36,6 +41,8 @@ def publish(
     ----------
     names
         The files, as `files_of` gave them for `output`.
+    left_over
+        Files of the job that runs without an end may have put there.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def publish(
     """
     storage = ledger.storage
     files = list(names)
-    own = ledger.earlier_files(job)
+    own = ledger.earlier_files(job) | set(filter(keys.is_below, left_over))
     if job.shares_place:
         _claim(job, ledger, files, own)
     ledger.set_aside(job)

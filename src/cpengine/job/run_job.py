@@ -6,7 +6,7 @@ import shutil
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -152,22 +152,29 @@ class _Attempt:
                 self.listen(LogBegun(self.job, log))
                 files = self._run(staged, folder, lease)
             with self._phase("publishing"):
-                already = self.done_elsewhere()
-                if already is not None:
-                    return already
-                if self.machine.places.outputs.is_local():  # they were opened in place
-                    stager.check_step_inputs()
-                with self._turn() as self.job:
-                    publish(self.job, self.ledger, folder / "output", files, log)
+                already = self._publish(stager, folder, files)
+            if already is not None:
+                return already
             outcome = self.outcome(files=files)
             self.ledger.record(outcome)
         except Exception as error:  # here, where the log still is
             return self.failed(error, folder / "log")
         return outcome
 
-    def _turn(self) -> contextlib.AbstractContextManager[Job]:
+    def _publish(
+        self, stager: Stager, folder: Path, files: Mapping[str, int]
+    ) -> Outcome | None:
+        """Publish when it is its turn; if another copy has, give its outcome."""
         version, cancelled = self.machine.cellprofiler.version, self.cancelled.is_set
-        return turn(self.ledger, self.job, version, cancelled)
+        with turn(self.ledger, self.job, version, files, cancelled) as taken:
+            if (already := self.done_elsewhere()) is not None:
+                return already
+            if self.machine.places.outputs.is_local():  # they were opened in place
+                stager.check_step_inputs()
+            self.job = taken.job
+            output, log = folder / "output", folder / "log"
+            publish(self.job, self.ledger, output, files, log, taken.left_over)
+        return None
 
     def failed(self, error: Exception, log: Path | None = None) -> Outcome:
         """Keep what is left of an attempt that an exception has ended.

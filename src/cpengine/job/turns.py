@@ -3,15 +3,18 @@
 Runs of a step are numbered in the order in which they began. Before its first file a
 job writes one small key, and before its marker it reads that again. A run that ends
 late finds the key of a later one there, and publishes nothing. Runs whose results
-would be the same do not mind each other.
+would be the same take turns, too: even these differ in times, and so in sizes.
+
+The key tells which files are published: what is left of them if the run is killed.
 """
 
 import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from typing import NamedTuple
 
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
@@ -22,8 +25,11 @@ from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.system import namespace
 
 WAIT_S = 60.0
-"""So long a job waits for an earlier run that may be in the middle of publishing."""
+"""So long a job waits for another run that may be in the middle of publishing."""
 _EVERY_S = 0.5
+_LOCAL_S, _REMOTE_S = 0.2, 1.0
+"""More than it takes to read a key and to write it. Of two that do so at the same time
+the last to write goes on; so long each waits to see whether it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,9 @@ class Turn:
     fingerprint: str
     version: str
     """Of the CellProfiler that made the results."""
+    destination: str = ""
+    files: tuple[str, ...] = ()
+    """What may be there when it is killed."""
     pid: int = field(default_factory=os.getpid)
     namespace: str = field(default_factory=lambda: str(namespace.own()))
     """Where that process number means it."""
@@ -48,10 +57,40 @@ class Turn:
         mine, others = ((turn.fingerprint, turn.version) for turn in (self, other))
         return mine == others
 
-    @property
-    def has_died(self) -> bool:
-        """Whether nobody can be publishing; not known of other machines."""
+    def is_over(self, mine: "Turn") -> bool:
+        """Whether nobody can be publishing; mostly not known of other machines."""
+        own = (self.run, self.pid, self.namespace)
+        if self == _spoilt(self) or own == (mine.run, mine.pid, mine.namespace):
+            return True  # a try before this one
         return namespace.has_died(self.pid, self.namespace)
+
+    def after(self, before: "Turn", *, whole: bool) -> "Turn":
+        """This turn, taken after another one.
+
+        Parameters
+        ----------
+        whole
+            Whether the other has its marker: else nobody else knows its files.
+
+        Raises
+        ------
+        AttemptError
+            It is one of a later run, with other results.
+        """
+        if before.run > self.run and not before.is_like(self):
+            raise _superseded(before)
+        left = () if whole or before.destination != self.destination else before.files
+        files = tuple(sorted({*self.files, *left}))
+        return replace(self, run=max(self.run, before.run), files=files)
+
+
+class Taken(NamedTuple):
+    """What a job knows when it is its turn."""
+
+    job: Job
+    """The job, which also knows the marker of the run that published before it."""
+    left_over: frozenset[str] = frozenset()
+    """Files that may be in its place, of runs that came to no end."""
 
 
 _FORM = of_form(Turn)
@@ -65,16 +104,17 @@ def turn(
     ledger: Ledger,
     job: Job,
     cellprofiler: str,
+    files: Iterable[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
-) -> Iterator[Job]:
+) -> Iterator[Taken]:
     """Publish a job's results, and see in the end that nobody else has meanwhile.
-
-    Gives the job, which also knows the marker of the run that published before it.
 
     Parameters
     ----------
     cellprofiler
         The version that made the results.
+    files
+        Those that are to be published.
     cancelled
         Whether to stop waiting.
 
@@ -86,59 +126,97 @@ def turn(
         The ledger cannot be read or written.
     """
     if not job.run:  # of no run that is recorded, so of no order
-        yield job
+        yield Taken(job)
         return
-    mine = Turn(job.run, job.fingerprint, cellprofiler)
-    key = keys.below(f"{ledger.folder}/turns", job.id)
-    job = _taken(ledger, key, job, mine, cancelled)
+    names = tuple(sorted(files))
+    mine = Turn(job.run, job.fingerprint, cellprofiler, job.destination, names)
+    held = _TurnKey(
+        ledger, job, keys.below(f"{ledger.folder}/turns", job.id), cancelled
+    )
+    mine, taken = held.take(mine)
     try:
-        yield job
+        yield taken
     except BaseException:
         with contextlib.suppress(StorageError):
-            if _read(ledger, key) == mine:  # nobody need wait for it
-                ledger.storage.remove(key)
+            if held.read() == mine:  # nobody need wait for it
+                ledger.storage.remove(held.key)
         raise
-    now = _read(ledger, key)
-    if now is not None and now != mine and not now.is_like(mine):
-        # Both may have put files there: neither of them is whole.
-        ledger.set_aside(replace(job, earlier=(str(now.marker(job)),)))
-        raise _superseded(now)
+    held.leave(mine)
 
 
-def _taken(
-    ledger: Ledger, key: str, job: Job, mine: Turn, cancelled: Callable[[], bool]
-) -> Job:
-    """Write the key; give the job, with the marker of the run that had written it."""
-    if ledger.storage.create(key, _text(mine)):
-        return job
-    before = _settled(ledger, key, job, mine, cancelled)
-    if before is not None and before.run > mine.run:
-        if before.is_like(mine):
-            return job
-        raise _superseded(before)
-    ledger.storage.write(key, _text(mine))
-    if before is None or before.is_like(mine):
-        return job
-    markers = dict.fromkeys((*job.earlier, str(before.marker(job))))
-    return replace(job, earlier=tuple(markers))
+@dataclass(frozen=True, slots=True)
+class _TurnKey:
+    """Those that would publish a job: one at a time holds its key."""
+
+    ledger: Ledger
+    job: Job
+    key: str
+    cancelled: Callable[[], bool]
+
+    def take(self, mine: Turn) -> tuple[Turn, Taken]:
+        """Write the key when it is its turn; give what is written."""
+        if self.ledger.storage.create(self.key, _text(mine)):
+            return mine, Taken(self.job)
+        earlier = self.job.earlier
+        while True:
+            if (before := self._settled(mine)) is not None:
+                marker = str(before.marker(self.job))
+                whole = self.ledger.has(marker)
+                mine = mine.after(before, whole=whole)
+                if not before.is_like(mine):
+                    earlier = tuple(dict.fromkeys((*earlier, marker)))
+            if self._write(mine):
+                job = replace(self.job, earlier=earlier)
+                return mine, Taken(job, frozenset(mine.files))
+
+    def _write(self, mine: Turn) -> bool:
+        """Write the key; whether nobody else has at the same time."""
+        storage = self.ledger.storage
+        storage.write(self.key, _text(mine))
+        time.sleep(_LOCAL_S if storage.is_local(self.key) else _REMOTE_S)
+        return self.read() == mine
+
+    def _settled(self, mine: Turn) -> Turn | None:
+        """What the key says, once nobody else can be publishing any more."""
+        until = time.monotonic() + WAIT_S
+        while True:
+            before = self.read()
+            if before is None or before.is_over(mine) or time.monotonic() > until:
+                return before
+            later = before.run > mine.run and not before.is_like(mine)
+            if later or self.ledger.has(str(before.marker(self.job))):
+                return before
+            if self.cancelled():
+                raise AttemptError(FailureKind.CANCELLED, "cancelled")
+            time.sleep(_EVERY_S)
+
+    def leave(self, mine: Turn) -> None:
+        """See that nobody else has published meanwhile.
+
+        Both may have put files there, so that neither of them is whole. The key says
+        so first: the other has its marker already, or will read that.
+        """
+        now = self.read()
+        if now is None or now == mine or now.is_like(mine):
+            return
+        files = tuple(sorted({*now.files, *mine.files}))
+        spoilt = _spoilt(replace(now, files=files))
+        self.ledger.storage.write(self.key, _text(spoilt))
+        marker = str(now.marker(self.job))
+        self.ledger.set_aside(replace(self.job, earlier=(marker,)))
+        raise AttemptError(
+            FailureKind.SUPERSEDED,
+            "another run published this job at the same time: neither counts",
+        )
+
+    def read(self) -> Turn | None:
+        """What the key says; None if it is gone, or damaged, which is told."""
+        return _TURN.read(self.ledger.storage, self.key)
 
 
-def _settled(
-    ledger: Ledger, key: str, job: Job, mine: Turn, cancelled: Callable[[], bool]
-) -> Turn | None:
-    """What the key says, once an earlier run cannot be publishing any more."""
-    until = time.monotonic() + WAIT_S
-    while True:
-        before = _read(ledger, key)
-        if before is None or before.is_like(mine) or before.run > mine.run:
-            return before
-        marker = str(before.marker(job))
-        whole = marker in job.earlier or ledger.has(marker)
-        if whole or before.has_died or time.monotonic() > until:
-            return before
-        if cancelled():
-            raise AttemptError(FailureKind.CANCELLED, "cancelled")
-        time.sleep(_EVERY_S)
+def _spoilt(turn: Turn) -> Turn:
+    """What stands for a turn when the files of two may be mixed."""
+    return replace(turn, run=0, fingerprint="", version="")
 
 
 def _superseded(by: Turn) -> AttemptError:
@@ -151,8 +229,3 @@ def _superseded(by: Turn) -> AttemptError:
 
 def _text(turn: Turn) -> bytes:
     return json.dumps(asdict(turn)).encode()
-
-
-def _read(ledger: Ledger, key: str) -> Turn | None:
-    """What a key says; None if it is gone, or damaged, which is told."""
-    return _TURN.read(ledger.storage, key)
