@@ -7,6 +7,10 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
 BENCH_ARGS ?= --short
+# Each part is a hundred kills, and the seed of their choices; the log has the figures of
+# what is done, which is not done again.
+CHAOS_PARTS ?= 1 2 3 4 5 6 7 8 9 10
+CHAOS_LOG ?= chaos.log
 # Processes that tests run in; each gets the next test when it is free (loadgroup does
 # that where no groups are marked; `load` would hand out many ahead).
 TEST_WORKERS ?= 2
@@ -23,8 +27,12 @@ test: setup            ## run the whole suite, with the real CellProfiler, SLURM
 fast: lint types       ## the quick loop: lint, types and the tests that need Python alone
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m unit -q $(PYTEST_ARGS)
 
-chaos: setup           ## kill cpengine and CellProfiler at random, 120 times
-	CPENGINE_CHAOS_KILLS=120 $(BIN)/python -m pytest tests/chaos -s $(PYTEST_ARGS)
+chaos: setup           ## kill at random, 1,000 times; again: go on where it was stopped
+	@failed=0; for part in $(CHAOS_PARTS); do \
+	  CPENGINE_CHAOS_KILLS=100 CPENGINE_CHAOS_SEED=$$part CPENGINE_CHAOS_LOG=$(CHAOS_LOG) \
+	  $(BIN)/python -m pytest tests/chaos -q -s $(PYTEST_ARGS) || failed=1; \
+	done; \
+	$(BIN)/python -m tests.chaos.figures $(CHAOS_LOG); exit $$failed
 
 setup: .venv/ready     ## Python environment and CellProfiler
 	@$(BIN)/cpengine cellprofiler install --if-missing

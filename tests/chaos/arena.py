@@ -3,22 +3,30 @@
 import json
 import os
 import random
+import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import rmtree
 
+from tests.chaos import crowd
+from tests.chaos.crowd import Editor
 from tests.chaos.figures import Figures
 from tests.chaos.monkey import Cage, Monkey, Temper
 from tests.chaos.promises import (
     Promises,
+    Undisturbed,
     only_the_cache_is_left,
     parts,
     status_is_clean,
 )
 from tests.chaos.roots import Files, Root, Seen, Step
 from tests.services.s3.bucket_server import S3Server
+
+_MOST = 8
+"""How many kills a round with several runs has at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,9 @@ class Plate:
     inputs: Files
     project_file: Callable[[str], str]
     """Makes the project file from what it says of the storage root."""
-    undisturbed: Seen
+    undisturbed: Undisturbed
+    contents: Sequence[Files] = ()
+    """What some of the inputs are edited to, the first as they are; if any are."""
     environ: dict[str, str] = field(default_factory=dict)
 
     def cage(self, folder: Path, root: Root) -> Cage:
@@ -61,14 +71,17 @@ class Arena:
     temper: Temper
     folder: Path
     figures: Figures
+    runs: int = 1
+    """How many there are at a time; of more than one, the inputs are edited, too."""
 
     def play(self, kills: int) -> Figures:
         """Make so many kills, each round to its end; check all that is promised."""
         chance = random.Random(f"{self.figures.seed} {self.figures.name}")
         begun = time.monotonic()
         while (left := kills - self.figures.kills.total()) > 0:
-            self.figures.rounds += 1
-            self._round(self.folder / f"round{self.figures.rounds}", left, chance)
+            folder = self.folder / f"round{self.figures.count('rounds')}"
+            self._round(folder, left, chance)
+            rmtree(folder, ignore_errors=True)
         self.figures.seconds = time.monotonic() - begun
         return self.figures
 
@@ -76,21 +89,31 @@ class Arena:
         root = self.lay(folder, self.plate.step)
         root.fill(self.plate.inputs)
         cage = self.plate.cage(folder, root)
-        promises = Promises(self.plate.undisturbed)
+        promises = Promises(self.plate.undisturbed, alone=self.runs == 1)
 
         def check() -> Seen:
             seen = root.see()
             promises.hold(seen)
-            self.figures.checks += 1
+            self.figures.count("checks")
             return seen
 
-        monkey = Monkey(
-            cage, self.temper, chance, self.figures, check, self.plate.undisturbed
-        )
+        def monkey(edit: Callable[[], object] = lambda: None) -> Monkey:
+            own = random.Random(chance.random())
+            known = self.plate.undisturbed
+            return Monkey(cage, self.temper, own, self.figures, check, known, edit)
+
         root.storm(chance.randrange(2**32))
-        monkey.torment(kills)
+        if self.runs > 1:
+            editor = Editor(root, self.plate.contents, chance, self.figures)
+            monkeys = [monkey(editor.edit) for _ in range(self.runs)]
+            crowd.pester(monkeys, min(kills, _MOST))
+            editor.put_back()
+            monkey().torment(0)
+        else:
+            monkey().torment(kills)
         self.figures.faults += root.calm()
         self._end(cage, promises, root.see())
+        root.remove()
 
     def _end(self, cage: Cage, promises: Promises, seen: Seen) -> None:
         """Check what must hold when a round is over, and count what was found."""
@@ -99,9 +122,10 @@ class Arena:
         status_is_clean(json.loads(status))
         only_the_cache_is_left(cage.scratch)
         assert "Traceback" not in cage.output()
-        self.figures.jobs += len(seen.done)
-        self.figures.files += len(self.plate.undisturbed.output)
-        self.figures.parts += len(parts(seen))
+        self.figures.count("jobs done once", len(seen.done))
+        self.figures.count("files compared", len(self.plate.undisturbed.end.output))
+        self.figures.count(".part files left", len(parts(seen)))
+        self.figures.failed.update(re.findall(r" failed: (\w+):", cage.output()))
         self.figures.failures.update(name.rpartition(".")[2] for name in seen.failed)
 
 

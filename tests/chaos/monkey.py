@@ -17,11 +17,13 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.figures import Figures
-from tests.chaos.promises import files_of_marker
-from tests.chaos.roots import Seen
+from tests.chaos.promises import Undisturbed
+from tests.chaos.roots import Files, Seen
 
 CPENGINE, CELLPROFILER = "cpengine", "CellProfiler"
 _LONGEST_RUN_S = 600
+_EDITS = 0.5
+"""How often something is edited before the next strike."""
 _RESUMES = 4
 """So many runs after each other may not all fail unless killed: storage is faulty."""
 
@@ -87,12 +89,12 @@ class Cage:
         """All that the runs have said."""
         return self.log.read_text()
 
-    def at_work(self) -> list[psutil.Process]:
-        """The CellProfilers: each works in the scratch folder of its attempt."""
+    def at_work(self, pid: int) -> list[psutil.Process]:
+        """A run's CellProfilers: each works in the scratch folder of its attempt."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):  # not ours, or it has just ended
-                if Path(process.cwd()).is_relative_to(self.scratch):
+                if process.cwd().startswith(f"{self.scratch}/cpengine-{pid}@"):
                     found.append(process)
         return found
 
@@ -103,12 +105,14 @@ class Cage:
 
 @dataclass(slots=True)
 class Monkey:
-    """Torments one project until its step is done.
+    """Torments runs of a project's step, one after another.
 
     Parameters
     ----------
     check
         Called after each kill and each run: checks the promises, gives what it saw.
+    edit
+        Called now and then while others are at it, too: edits the step's files.
     """
 
     cage: Cage
@@ -116,7 +120,8 @@ class Monkey:
     chance: random.Random
     figures: Figures
     check: Callable[[], Seen]
-    undisturbed: Seen
+    undisturbed: Undisturbed
+    edit: Callable[[], object] = lambda: None
 
     def torment(self, kills: int) -> int:
         """Run the step to its end and kill so often meanwhile; give how often it did.
@@ -133,8 +138,26 @@ class Monkey:
             if code == 0:
                 return made
             unkilled = 0 if code == -signal.SIGKILL else unkilled + 1
-            self.figures.resumes += 1
+            self.figures.count("resumes")
         raise AssertionError(f"runs go on failing: {self.cage.output()[-2000:]}")
+
+    def pester(self, kills: int) -> None:
+        """Kill so often, however the runs end; the files are edited all the while."""
+        made = 0
+        while made < kills:
+            self.edit()
+            with self.cage.started() as engine:
+                while made < kills and engine.poll() is None:
+                    made += self._edits(engine) or self._strikes(engine)
+                engine.wait(_LONGEST_RUN_S)
+            self.check()
+            self.figures.count("resumes")
+
+    def _edits(self, engine: Engine) -> bool:
+        """Edit now and then while a run goes on; never a kill."""
+        if self.chance.random() < _EDITS and self._waits(engine, lurks=False):
+            self.edit()
+        return False
 
     def _strikes(self, engine: Engine) -> bool:
         """Kill one of the processes when its time has come; whether it was alive."""
@@ -143,7 +166,7 @@ class Monkey:
         spare = self.chance.randint(0, 1) + lead > 0  # they die in turns
         if not self._waits(engine, lurks=not spare):
             return False
-        if spare and (found := self.cage.at_work()):
+        if spare and (found := self.cage.at_work(engine.pid)):
             return self._kill_cellprofiler(self.chance.choice(found))
         return lead < 2 and self._kill_cpengine(engine)
 
@@ -180,7 +203,7 @@ class Monkey:
         engine.kill()
         if engine.wait() != -signal.SIGKILL:
             return False
-        _, alive = psutil.wait_procs(self.cage.at_work(), timeout=5)
+        _, alive = psutil.wait_procs(self.cage.at_work(engine.pid), timeout=5)
         assert not alive, f"outlived cpengine: {alive}"
         self.figures.killed(CPENGINE, self._phases(engine.pid))
         return True
@@ -197,6 +220,8 @@ class Monkey:
                 return "running"
             return "waiting" if any(folder.glob("in/local_*")) else "fetching"
         job = _job_of(folder)
+        if len(self.undisturbed.seen) > 1:
+            return "publishing"  # who knows which content's
         files = self._files(job)
         there = sum(name in seen.output for name in files)
         if any(name.startswith(f"{job}~") for name in seen.done):
@@ -205,11 +230,11 @@ class Monkey:
             return "published, not marked"
         return "half published" if there else "not yet published"
 
-    def _files(self, job: str) -> dict[str, int]:
+    def _files(self, job: str) -> Files:
         """The files that a job publishes."""
-        markers = self.undisturbed.done.items()
-        (data,) = (data for name, data in markers if name.startswith(f"{job}~"))
-        return files_of_marker(data)
+        results = self.undisturbed.results().items()
+        (files,) = (files for name, files in results if name.startswith(f"{job}~"))
+        return files
 
 
 def _phase_of_run(folder: Path) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Protocol
 
 from tests.services.s3.bucket_server import S3Server
@@ -20,9 +21,13 @@ FAULTS = {
 }
 
 
+_SMALL = 4096
+"""So many bytes are written at once, so that nobody reads half of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A step's ledger and its output; the ledger is not newer than the output."""
+    """A step's ledger and its output; of the ledger what was there before and after."""
 
     ledger: Files
     output: Files
@@ -65,8 +70,14 @@ class Root(Protocol):
     def fill(self, files: Files) -> None:
         """Put files there."""
 
+    def edit(self, files: Files) -> None:
+        """Put others in place as an editor does."""
+
     def see(self) -> Seen:
         """What is there now."""
+
+    def remove(self) -> None:
+        """Remove all that is there."""
 
     def storm(self, seed: int) -> None:
         """Begin to fail now and then."""
@@ -92,9 +103,23 @@ class Folder:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
 
+    def edit(self, files: Files) -> None:
+        """Small ones in place, where they are empty for a moment."""
+        for key, data in files.items():
+            path = self.folder / key
+            if len(data) < _SMALL:
+                path.write_bytes(data)
+            else:
+                path.with_name("new").write_bytes(data)
+                path.with_name("new").replace(path)
+
     def see(self) -> Seen:
-        ledger = files_below(self.folder / self.step.ledger)
-        return Seen(ledger, files_below(self.folder / self.step.output))
+        before = files_below(self.folder / self.step.ledger)
+        output = files_below(self.folder / self.step.output)
+        return Seen(_both(before, files_below(self.folder / self.step.ledger)), output)
+
+    def remove(self) -> None:
+        rmtree(self.folder)
 
     def storm(self, seed: int) -> None:
         pass
@@ -121,9 +146,17 @@ class Bucket:
         for key, data in files.items():
             self.server.put(self.name, key, data)
 
+    def edit(self, files: Files) -> None:
+        for key, data in files.items():
+            self.server.put(self.name, key, data)
+
     def see(self) -> Seen:
-        ledger = self._objects(f"{self.step.ledger}/")
-        return Seen(ledger, self._objects(f"{self.step.output}/"))
+        before = self._objects(f"{self.step.ledger}/")
+        output = self._objects(f"{self.step.output}/")
+        return Seen(_both(before, self._objects(f"{self.step.ledger}/")), output)
+
+    def remove(self) -> None:
+        self.server.delete(self.name)
 
     def _objects(self, prefix: str) -> Files:
         found = self.server.objects(self.name, prefix)
@@ -135,6 +168,10 @@ class Bucket:
     def calm(self) -> "Counter[str]":
         self.server.faults()
         return self.server.injected(self.name)
+
+
+def _both(before: Files, after: Files) -> Files:
+    return {key: data for key, data in before.items() if after.get(key) == data}
 
 
 def files_below(folder: Path) -> Files:

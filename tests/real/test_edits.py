@@ -156,11 +156,11 @@ def test_jobs_that_are_staged_do_not_see_an_edit(
         other = plainly(cellprofiler, project, jobs[0], tmp_path / "plain")
         wait(lambda: markers(project, MarkerState.FAILED))
         edit(file, before)
-        said, _ = run.communicate(timeout=120)
+        output, _ = run.communicate(timeout=120)
     done, failed = (
         markers(project, state) for state in (MarkerState.DONE, MarkerState.FAILED)
     )
-    assert done, said  # what was staged
+    assert done, output  # what was staged
     assert {marker.failure for marker in failed.values()} == {FailureKind.BAD_INPUT}
     assert done.keys() | failed.keys() == {job.id for job in jobs}
     for job in jobs:
@@ -183,10 +183,10 @@ def test_a_run_that_ends_late_leaves_the_later_ones_results(
             ran = cpengine("run", "analysis", "-C", project.folder, "--workers", "2")
             assert ran.returncode == 0, ran.stderr
             published = seen(project)
-        said, _ = late.communicate(timeout=120)
-    assert late.returncode == 1, said
+        output, _ = late.communicate(timeout=120)
+    assert late.returncode == 1, output
     failures = {m.failure for m in markers(project, MarkerState.FAILED).values()}
-    assert failures == {FailureKind.SUPERSEDED, FailureKind.BAD_INPUT}, said
+    assert failures == {FailureKind.SUPERSEDED, FailureKind.BAD_INPUT}, output
 
     jobs = project.plan("analysis").jobs
     done = markers(project, MarkerState.DONE)
