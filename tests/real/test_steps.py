@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.project import Project
+from tests.build import change
 from tests.plain_runs import Cpengine
 
 pytestmark = pytest.mark.cellprofiler
@@ -73,7 +74,7 @@ def test_a_changed_pipeline_makes_results_stale(
     demo: Project, cpengine: Cpengine
 ) -> None:
     pipeline = demo.places.outputs.path(demo.step("qc").pipeline)
-    pipeline.write_text(pipeline.read_text().replace("notes:['", "notes:['Again. ", 1))
+    change(pipeline, "blur measurements:20", "blur measurements:10")
     ran = cpengine("run", "qc", "-C", demo.folder)
     assert "qc: 1 of 1 job done" in ran.stdout
     ledger = demo.places.outputs.path(demo.step("qc").ledger)
