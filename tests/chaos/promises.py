@@ -13,7 +13,7 @@ from tests.chaos.roots import Files, Seen
 
 VARYING = ("ExecutionTime_", "URL_")
 """Beginnings of the columns of Image.csv that differ between two runs."""
-LEDGER = ("claims", "logs", "markers", "order", "runs", "turns")
+LEDGER = ("claims", "logs", "markers", "order", "runs")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 
 from cpengine.executors.retry import CURES
 from cpengine.model import FailureKind
+from cpengine.project import Project
 from tests.build import Built, change
 from tests.cli.test_cli import built, call, faults
 
@@ -359,6 +360,18 @@ def test_a_job_of_ours_is_never_taken_for_one_of_dcp(ran: Built) -> None:
     ran.toml.write_text(ran.toml.read_text() + DCP_DONE)
     dcp_outputs(ran, "P1-A01-2", Image=9, Cells=9)
     assert counts(ran)["failed"] == 1
+
+
+def test_what_our_own_killed_run_left_is_not_taken_for_one_of_dcp(ran: Built) -> None:
+    ran.toml.write_text(ran.toml.read_text() + DCP_DONE)
+    project = Project.load(ran.toml.parent)
+    ledger = project.ledger(project.step("analysis"))
+    for names in ledger.markers().values():
+        for name in names:
+            ledger.remove(name)
+    dcp_outputs(ran, "P1-A01-1", Image=9, Cells=9)
+    dcp_outputs(ran, "P1-A01-2", Image=9, Cells=9)
+    assert counts(ran)["done"] == 1  # of the failed one, which published nothing
 
 
 def test_many_jobs_of_dcp_are_recognised_from_one_listing(tmp_path: Path) -> None:

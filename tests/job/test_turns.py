@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,14 @@ def during(phase: str, do: Callable[[], object]) -> Callable[[Event], None]:
     return listen
 
 
+def turn_of(job: Job, run: int, fingerprint: str, **more: Any) -> Turn:
+    return Turn(run, fingerprint, "4.2.8.1", job.step, job.id, **more)
+
+
+def key_of(bench: Machine, job: Job) -> str:
+    return Ledger(bench.places.outputs, job.ledger).turn(job)
+
+
 def file_of(bench: Machine) -> str:
     """Which run's results are published: what the stand-in was given."""
     seen = json.loads(bench.places.outputs.read_text("out/P1/P1.json"))
@@ -101,6 +110,49 @@ def test_a_run_that_was_done_after_the_plan_is_taken_back(
     assert run_job(job, bench).done
     assert run_job(planned, bench).done
     assert markers(bench, job) == ["new.done"]
+
+
+def test_a_job_of_another_id_takes_the_place_and_its_marker(
+    bench: Machine, job: Job
+) -> None:
+    """The order of the grouping has changed: other ids, the same folders."""
+    table = bench.places.workspace.path(job.data_file)
+    head, *rows = table.read_text().splitlines()
+    wells = [f"{head},Metadata_Well", *(f"{row},A01" for row in rows)]
+    table.write_text("\n".join(wells))
+    of_two = replace(
+        job,
+        group=(("Metadata_Plate", "P1"), ("Metadata_Well", "A01")),
+        output_structure="Metadata_Plate-Metadata_Well",
+    )
+    other = replace(of_two, group=of_two.group[::-1])
+    assert other.destination == of_two.destination
+    assert run_job(of_two, bench).done
+    assert run_job(other, bench).done
+    assert markers(bench, other) == ["old.done"]
+    assert markers(bench, of_two) == ["old.replaced"]
+
+
+def test_a_job_of_another_step_takes_the_place_and_its_marker(
+    bench: Machine, job: Job
+) -> None:
+    """A step was renamed, and has the output that it had."""
+    mine = replace(job, ledger=f"ledgers/{job.step}")
+    renamed = replace(job, step="renamed", ledger="ledgers/renamed")
+    assert run_job(mine, bench).done
+    assert run_job(renamed, bench).done
+    assert markers(bench, renamed) == ["old.done"]
+    assert markers(bench, mine) == ["old.replaced"]
+
+
+def test_steps_that_share_their_places_do_not_mind_each_other(
+    bench: Machine, job: Job
+) -> None:
+    mine = replace(job, ledger=f"ledgers/{job.step}", shared=True)
+    second = replace(job, step="second", ledger="ledgers/second", shared=True)
+    assert run_job(mine, bench).done
+    run_job(second, bench)
+    assert markers(bench, mine) == ["old.done"]
 
 
 def test_two_runs_of_one_fingerprint_do_no_harm(bench: Machine, job: Job) -> None:
@@ -224,7 +276,7 @@ def test_of_two_that_take_over_a_key_at_once_one_goes_on(
     write, meeting = Storage.write, threading.Barrier(2)
 
     def together(self: Storage, key: str, data: bytes) -> None:
-        if "/turns/" in key:
+        if ".turns/" in key:
             with contextlib.suppress(threading.BrokenBarrierError):
                 meeting.wait(2)
         write(self, key, data)
@@ -249,7 +301,7 @@ def test_what_killed_runs_left_is_removed(
     for path in (outside, *left):
         build.write(path, "left over")
     files = (*names, "../other.csv")
-    dead = Turn(2, "older", "4.2.8.1", job.destination, files, pid=dead_process())
+    dead = turn_of(job, 2, "older", files=files, pid=dead_process())
     write_turn(bench, job, dead)
     assert run_job(replace(later(job), run=3), bench).done
     assert [path.exists() for path in (outside, *left)] == [True, False, False]
@@ -258,9 +310,9 @@ def test_what_killed_runs_left_is_removed(
 def test_a_key_names_what_may_be_there(
     bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older = Turn(1, "older", "4.2.8.1", job.destination, ("a",), pid=dead_process())
+    older = turn_of(job, 1, "older", files=("a",), pid=dead_process())
     write_turn(bench, job, older)
-    key, found = f"{job.ledger}/turns/{job.id}", []
+    key, found = key_of(bench, job), []
     publish = Storage.publish
 
     def see(self: Storage, file: Path, to: str) -> None:
@@ -281,13 +333,13 @@ def dead_process() -> int:
 def test_nobody_waits_for_a_run_that_was_killed(
     bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_turn(bench, job, Turn(1, "older", "4.2.8.1", pid=dead_process()))
+    write_turn(bench, job, turn_of(job, 1, "older", pid=dead_process()))
     monkeypatch.setattr(turns, "_EVERY_S", 3600.0)
     assert run_job(later(job), bench).done
 
 
 def test_a_key_that_cannot_be_read_stops_nobody(bench: Machine, job: Job) -> None:
-    key = f"{job.ledger}/turns/{job.id}"
+    key = key_of(bench, job)
     for text in (b"", b"{", b'{"run": 1, "who": 2}', b"\xff", b"3", b"[" * 10**5):
         bench.places.outputs.write(key, text)
         with turns.turn(
@@ -302,21 +354,21 @@ def test_a_key_that_cannot_be_read_stops_nobody(bench: Machine, job: Job) -> Non
 def test_a_damaged_turn_is_named_and_stops_nobody(
     bench: Machine, job: Job, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    text = json.dumps(asdict(Turn(9, "newer", "4.2.8.1", pid=1, namespace="")))
+    text = json.dumps(asdict(turn_of(job, 9, "newer", pid=1, namespace="")))
     damaged = {**ANY, **JSON}[kind](text.encode())
     if kind == "wrong types inside":  # there is nothing inside
         damaged = text.replace("9", "null").encode()
-    bench.places.outputs.write(f"{job.ledger}/turns/{job.id}", damaged)
+    bench.places.outputs.write(key_of(bench, job), damaged)
     assert run_job(later(job), bench).done
-    assert f"turns/{job.id}: is damaged (" in caplog.text
+    assert f"{key_of(bench, job)}: is damaged (" in caplog.text
 
 
 @pytest.mark.parametrize("kind", NEWER)
 def test_a_later_run_of_a_newer_version_has_its_turn(
     bench: Machine, job: Job, kind: str
 ) -> None:
-    text = json.dumps(asdict(Turn(9, "newer", "4.2.8.1", pid=1, namespace="")))
-    key = f"{job.ledger}/turns/{job.id}"
+    text = json.dumps(asdict(turn_of(job, 9, "newer", pid=1, namespace="")))
+    key = key_of(bench, job)
     bench.places.outputs.write(key, NEWER[kind](text.encode()))
     late = run_job(job, bench)
     assert late.failure is not None
@@ -328,13 +380,13 @@ def test_a_run_that_could_not_publish_leaves_no_turn(
 ) -> None:
     build.write(tmp_path / "out/P1", "in the way")
     assert not run_job(job, bench).done
-    assert not (tmp_path / f"{job.ledger}/turns/{job.id}").exists()
+    assert not (tmp_path / key_of(bench, job)).exists()
 
 
 def test_a_job_of_no_recorded_run_has_no_turn(
     bench: Machine, job: Job, tmp_path: Path
 ) -> None:
-    write_turn(bench, job, Turn(9, "newer", "4.2.8.1", pid=os.getpid()))
+    write_turn(bench, job, turn_of(job, 9, "newer", pid=os.getpid()))
     assert run_job(replace(job, run=0), bench).done
 
 
@@ -369,4 +421,4 @@ def test_a_turn_costs_one_request_to_write_and_one_to_read(
 
 def write_turn(bench: Machine, job: Job, turn: Turn) -> None:
     text = json.dumps(asdict(turn)).encode()
-    bench.places.outputs.write(f"{job.ledger}/turns/{job.id}", text)
+    bench.places.outputs.write(key_of(bench, job), text)

@@ -11,6 +11,7 @@ The key tells which files are published: what is left of them if the run is kill
 import contextlib
 import json
 import os
+import posixpath
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -41,21 +42,31 @@ class Turn:
     fingerprint: str
     version: str
     """Of the CellProfiler that made the results."""
-    destination: str = ""
+    step: str
+    job_id: str
     files: tuple[str, ...] = ()
     """What may be there when it is killed."""
     pid: int = field(default_factory=os.getpid)
     namespace: str = field(default_factory=lambda: str(namespace.own()))
     """Where that process number means it."""
 
-    def marker(self, job: Job) -> Marker:
-        """The marker that stands for these results once they are whole."""
-        return Marker(job.id, self.fingerprint, self.version, MarkerState.DONE)
+    @property
+    def marker(self) -> str:
+        """The name of the marker that stands for these results once they are whole."""
+        done = MarkerState.DONE
+        return str(Marker(self.job_id, self.fingerprint, self.version, done))
+
+    def is_of(self, other: "Turn") -> bool:
+        """Whether both are of one job; another one may have had the same place."""
+        return (self.step, self.job_id) == (other.step, other.job_id)
 
     def is_like(self, other: "Turn") -> bool:
         """Whether the results of both are the same."""
-        mine, others = ((turn.fingerprint, turn.version) for turn in (self, other))
-        return mine == others
+        return self.is_of(other) and self.marker == other.marker
+
+    def is_later(self, other: "Turn") -> bool:
+        """Whether it is of a later run, with other results, than another one."""
+        return self.is_of(other) and self.run > other.run and not self.is_like(other)
 
     def is_over(self, mine: "Turn") -> bool:
         """Whether nobody can be publishing; mostly not known of other machines."""
@@ -77,11 +88,11 @@ class Turn:
         AttemptError
             It is one of a later run, with other results.
         """
-        if before.run > self.run and not before.is_like(self):
+        if before.is_later(self):
             raise _superseded(before)
-        left = () if whole or before.destination != self.destination else before.files
-        files = tuple(sorted({*self.files, *left}))
-        return replace(self, run=max(self.run, before.run), files=files)
+        files = tuple(sorted({*self.files, *(() if whole else before.files)}))
+        run = max(self.run, before.run) if before.is_of(self) else self.run
+        return replace(self, run=run, files=files)
 
 
 class Taken(NamedTuple):
@@ -129,10 +140,8 @@ def turn(
         yield Taken(job)
         return
     names = tuple(sorted(files))
-    mine = Turn(job.run, job.fingerprint, cellprofiler, job.destination, names)
-    held = _TurnKey(
-        ledger, job, keys.below(f"{ledger.folder}/turns", job.id), cancelled
-    )
+    mine = Turn(job.run, job.fingerprint, cellprofiler, job.step, job.id, names)
+    held = _TurnKey(ledger, job, ledger.turn(job), cancelled)
     mine, taken = held.take(mine)
     try:
         yield taken
@@ -160,12 +169,13 @@ class _TurnKey:
         earlier = self.job.earlier
         while True:
             if (before := self._settled(mine)) is not None:
-                marker = str(before.marker(self.job))
-                whole = self.ledger.has(marker)
+                whole = self._ledger_of(before).has(before.marker)
                 mine = mine.after(before, whole=whole)
-                if not before.is_like(mine):
-                    earlier = tuple(dict.fromkeys((*earlier, marker)))
+                if before.is_of(mine) and not before.is_like(mine):
+                    earlier = tuple(dict.fromkeys((*earlier, before.marker)))
             if self._write(mine):
+                if before is not None and not before.is_of(mine):
+                    self._set_aside(before)  # its files are another job's by now
                 job = replace(self.job, earlier=earlier)
                 return mine, Taken(job, frozenset(mine.files))
 
@@ -183,8 +193,8 @@ class _TurnKey:
             before = self.read()
             if before is None or before.is_over(mine) or time.monotonic() > until:
                 return before
-            later = before.run > mine.run and not before.is_like(mine)
-            if later or self.ledger.has(str(before.marker(self.job))):
+            done = self._ledger_of(before).has(before.marker)
+            if done or before.is_later(mine):
                 return before
             if self.cancelled():
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
@@ -202,12 +212,23 @@ class _TurnKey:
         files = tuple(sorted({*now.files, *mine.files}))
         spoilt = _spoilt(replace(now, files=files))
         self.ledger.storage.write(self.key, _text(spoilt))
-        marker = str(now.marker(self.job))
-        self.ledger.set_aside(replace(self.job, earlier=(marker,)))
+        self._set_aside(now)
         raise AttemptError(
             FailureKind.SUPERSEDED,
             "another run published this job at the same time: neither counts",
         )
+
+    def _ledger_of(self, turn: Turn) -> Ledger:
+        """The ledger that a turn's marker is in."""
+        if turn.step == self.job.step:
+            return self.ledger
+        folder = posixpath.dirname(self.ledger.folder)
+        return replace(self.ledger, folder=keys.below(folder, turn.step))
+
+    def _set_aside(self, turn: Turn) -> None:
+        """Take back that a job is done whose files may have been replaced."""
+        job = replace(self.job, earlier=(turn.marker,))
+        self._ledger_of(turn).set_aside(job)
 
     def read(self) -> Turn | None:
         """What the key says; None if it is gone, or damaged, which is told."""

@@ -1,5 +1,6 @@
 """Which jobs are done: one small marker a job, beside the outputs, written last."""
 
+import hashlib
 import json
 import posixpath
 from array import array
@@ -114,6 +115,11 @@ class Ledger:
     ) -> None:
         """Call jobs done whose files DCP has made."""
         unknown = array("L", (n for n, names in enumerate(earlier) if not names))
+        if unknown:  # what our own killed runs left is nobody's
+            turns = self.storage.sizes(self._of_output(".turns", jobs[unknown[0]]))
+            names = (posixpath.basename(self.turn(jobs[n])) for n in unknown)
+            pairs = zip(unknown, names, strict=True)
+            unknown = array("L", (n for n, name in pairs if name not in turns))
         made = counted_files(dcp, self.storage, Lazy(jobs.__getitem__, unknown))
         for number in unknown if made else ():
             files = made.get(jobs[number].id)
@@ -289,9 +295,21 @@ class Ledger:
         """The folder of the claims of a job's place."""
         claims = f"{self.folder}/claims"
         if job.shared:  # beside the ledgers of all steps; by the whole place
-            place = keys.folder_name(posixpath.normpath(job.output))
-            claims = f"{posixpath.dirname(self.folder)}/.claims/{place}"
+            claims = self._of_output(".claims", job)
         return f"{claims}/{job.place}"
+
+    def turn(self, job: Job) -> str:
+        """The key that says who publishes to a job's place, or its part of that.
+
+        Beside the ledgers of all steps: the place may have been another step's before.
+        """
+        place = (job.place, owner_of(job) if job.shares_place else "")
+        return f"{self._of_output('.turns', job)}/{_digest(place)}"
+
+    def _of_output(self, what: str, job: Job) -> str:
+        """A folder for an output, beside the ledgers of the steps that may fill it."""
+        output = keys.folder_name(posixpath.normpath(job.output))
+        return posixpath.join(posixpath.dirname(self.folder), what, output)
 
     def damaged(self, jobs: Iterable[Job]) -> list[tuple[Job, str]]:
         """Done jobs whose published files are not there as recorded, and what is not.
@@ -321,6 +339,10 @@ def id_of_owner(owner: str, job: Job) -> str:
     """The id of the job that `owner_of` told of; empty if it is of another step."""
     start = f"{job.step} " if job.shared else ""
     return owner.removeprefix(start) if owner.startswith(start) else ""
+
+
+def _digest(place: tuple[str, str]) -> str:
+    return hashlib.sha256("\0".join(place).encode()).hexdigest()[:24]
 
 
 def _text(outcome: Outcome) -> str:
