@@ -50,6 +50,7 @@ shape: .venv/ready     ## count lines of functions and files
 
 bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.publish
 	$(BIN)/python -m benchmarks.staging
 	$(BIN)/python -m benchmarks.plan 100000
 	$(BIN)/python -m benchmarks.check $(BENCH_ARGS)

@@ -35,7 +35,7 @@ from cpengine.cli.base import (
 from cpengine.errors import InputError
 from cpengine.executors.retry import causes
 from cpengine.ledger import ledger, run_record
-from cpengine.ledger.standing import JobState, summary
+from cpengine.ledger.standing import DAMAGED, JobState, summary
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import options_of, plate_of, suggestion
 from cpengine.plates import Part
@@ -267,9 +267,14 @@ def describe_run(run: dict[str, Any]) -> str:
 
 
 def _stale(status: _Status) -> Iterator[str]:
-    whys = Counter(s.why for s in status.todo.standings if s.state is JobState.STALE)
-    for why, count in whys.items():
-        yield f"{status.step}: {counted(count, 'job')} stale: {why}"
+    whys = Counter(
+        s.verdict
+        for s in status.todo.standings
+        if s.state is JobState.STALE or s.verdict == DAMAGED
+    )
+    for verdict, count in whys.items():
+        jobs = counted(count, "job")
+        yield f"{status.step}: {jobs} {verdict.state}: {verdict.why}"
 
 
 def _failed(status: _Status) -> Iterator[str]:

@@ -35,7 +35,8 @@ def publish(
     """Put files in place, over the job's own earlier ones but nobody else's.
 
     The markers of earlier runs are set aside first: from then on the old results are
-    no longer whole. The done marker is for the caller to write, last.
+    no longer whole. The done marker is for the caller to write, last; by then a power
+    cut leaves all that it stands for.
 
     Parameters
     ----------
@@ -68,6 +69,8 @@ def publish(
     each(lambda name: storage.remove(_key(job, name)), gone, at_once)
     if job.shares_place:
         each(lambda name: ledger.disclaim(job, name), gone, at_once)
+        ledger.sync_claims(job, files)
+    storage.sync(_key(job, name) for name in files)
 
 
 def _key(job: Job, name: str) -> str:

@@ -80,10 +80,10 @@ class Ledger:
             Whether to look for the folders of done jobs, too: without it, results that
             somebody removed count as done.
         """
-        found = self.markers()
+        found, empty = self._listed()
         earlier = [found.get(job_id, ()) for job_id in ids(jobs)]
         fresh = (
-            verdict_of(jobs[number], names, cellprofiler) if names else NEVER_RUN
+            verdict_of(jobs[number], names, cellprofiler, empty) if names else NEVER_RUN
             for number, names in enumerate(earlier)
         )
         known: dict[Verdict, Verdict] = {}
@@ -100,11 +100,16 @@ class Ledger:
 
     def markers(self) -> dict[str, tuple[str, ...]]:
         """Give the names of markers by job id."""
+        return self._listed()[0]
+
+    def _listed(self) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+        """Names of markers by job id, and which of them are empty."""
+        sizes = self.storage.sizes(f"{self.folder}/markers")
         found: dict[str, tuple[str, ...]] = {}
-        for name in self.storage.sizes(f"{self.folder}/markers"):
+        for name in sizes:
             if marker := Marker.parse(name):
                 found[marker.job_id] = (*found.get(marker.job_id, ()), name)
-        return found
+        return found, frozenset(name for name, size in sizes.items() if not size)
 
     def _recognise(
         self,
@@ -193,7 +198,7 @@ class Ledger:
             The ledger cannot be written.
         """
         name = marker_of(outcome)
-        self.storage.write(self._key(name), _text(outcome).encode())
+        self.storage.write(self._key(name), _text(outcome).encode(), durable=True)
         for marker in filter(None, map(Marker.parse, outcome.job.earlier)):
             if marker.state is MarkerState.DONE:
                 marker = marker._replace(state=MarkerState.REPLACED)
@@ -239,14 +244,17 @@ class Ledger:
         }
 
     def set_aside(self, job: Job) -> None:
-        """Take back that earlier runs of a job are done; their files stay known."""
+        """Take back that earlier runs of a job are done; their files stay known.
+
+        A power cut brings no marker back: new files never lie under an old one.
+        """
         for marker in filter(None, map(Marker.parse, job.earlier)):
             if marker.state is MarkerState.DONE:
                 key = self._key(str(marker))
                 if data := self.storage.read_if_there(key):
                     aside = str(marker._replace(state=MarkerState.REPLACED))
-                    self.storage.write(self._key(aside), data)
-                self.storage.remove(key)
+                    self.storage.write(self._key(aside), data, durable=True)
+                self.storage.remove(key, durable=True)
 
     def claim(self, job: Job, file: str) -> str:
         """Make a file of a shared place this job's own; give its owner until now.
@@ -269,6 +277,10 @@ class Ledger:
             for file, owner in zip(files, owners, strict=True)
             if owner is not None
         }
+
+    def sync_claims(self, job: Job, files: Iterable[str]) -> None:
+        """Have a job's claims outlast a power cut."""
+        self.storage.sync(self._claim(job, file) for file in files)
 
     def disclaim(self, job: Job, file: str) -> None:
         """Give up a file of a shared place."""

@@ -32,6 +32,9 @@ class Verdict(NamedTuple):
 
 NEVER_RUN = Verdict(JobState.LEFT, "it has not run yet")
 FOLDER_GONE = Verdict(JobState.MISSING, "it was done, but its folder is gone")
+DAMAGED = Verdict(
+    JobState.LEFT, "its marker is damaged (0 bytes), as a power cut leaves one"
+)
 
 
 class Standing(NamedTuple):
@@ -74,9 +77,25 @@ class Standing(NamedTuple):
         return self.verdict.failure
 
 
-def verdict_of(job: Job, names: Collection[str], cellprofiler: str) -> Verdict:
-    """What a job's markers say of it; any version of CellProfiler counts if empty."""
-    markers = [marker for name in names if (marker := Marker.parse(name))]
+def verdict_of(
+    job: Job,
+    names: Collection[str],
+    cellprofiler: str,
+    empty: Collection[str] = (),
+) -> Verdict:
+    """What a job's markers say of it.
+
+    Parameters
+    ----------
+    cellprofiler
+        The version whose results count; that of any if empty.
+    empty
+        Names of markers that hold nothing: they say nothing either.
+    """
+    whole = (name for name in names if name not in empty)
+    markers = [marker for name in whole if (marker := Marker.parse(name))]
+    if not markers:
+        return DAMAGED
     mine = [
         marker
         for marker in markers

@@ -8,7 +8,7 @@ import posixpath
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +20,7 @@ from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
 from cpengine.storage import keys
 from cpengine.storage.filesystems import WHOLE, Access, is_local
+from cpengine.system import fsync
 from cpengine.wording import visible
 
 if TYPE_CHECKING:
@@ -294,8 +295,13 @@ class Storage:
             )
         return size
 
-    def write(self, key: str, data: bytes) -> None:
+    def write(self, key: str, data: bytes, *, durable: bool = False) -> None:
         """Write a file so that readers see all of it or nothing.
+
+        Parameters
+        ----------
+        durable
+            Whether it outlasts a power cut from now on; see `sync`.
 
         Raises
         ------
@@ -304,9 +310,26 @@ class Storage:
         """
         self._put(
             key,
-            lambda url: _written(data, url),
+            lambda url: _written(data, url, durable=durable),
             lambda files, url: files.pipe_file(url, data, **_about(url)),
         )
+        if durable:
+            self.sync([key])
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Have files, with the folders that lead to them, outlast a power cut.
+
+        That is so on all storages but local disks as soon as they are written.
+
+        Raises
+        ------
+        StorageError
+            The disk does not take them, or one is gone.
+        """
+        local = [key for key in keys if self.is_local(key)]
+        for key in local[:1]:
+            with self._telling(key, "cannot be written"):
+                fsync.sync(map(self.path, local), self.path(""))
 
     def create(self, key: str, data: bytes) -> bool:
         """Write a small file unless it is there already; whether it was written.
@@ -380,13 +403,15 @@ class Storage:
         elif split_protocol(url)[0] not in WHOLE:
             self._filesystem(key).makedirs(posixpath.dirname(url), exist_ok=True)
 
-    def remove(self, key: str) -> None:
-        """Remove a file; it may be gone already."""
+    def remove(self, key: str, *, durable: bool = False) -> None:
+        """Remove a file; it may be gone already. See `write` for `durable`."""
         with (
             self._telling(key, "cannot be removed", _ABSENT),
             contextlib.suppress(FileNotFoundError),
         ):
             self._filesystem(key).rm_file(self.url(key))
+            if durable and self.is_local(key):
+                fsync.sync_path(self.path(key).parent)
 
     def check_writable(self, key: str) -> None:
         """Refuse a folder below which nothing can be written.
@@ -470,12 +495,14 @@ def _beside(url: str) -> str:
     return f"{folder}/.{name}.{secrets.token_hex(4)}{_PART}"
 
 
-def _written(data: bytes, url: str) -> None:
+def _written(data: bytes, url: str, *, durable: bool) -> None:
     """Write a local file whole, or not at all."""
     temporary = _beside(url)
     with _removed_if_it_fails(temporary):
         with open(temporary, "wb") as file:
             file.write(data)
+            if durable:  # else its name may be on the disk before what is in it
+                fsync.flush(file)
         os.replace(temporary, url)
 
 
@@ -496,7 +523,9 @@ def _created(path: Path, data: bytes) -> bool:
     """Make a file with all that is in it at once, unless there is one."""
     temporary = Path(_beside(str(path)))
     try:
-        temporary.write_bytes(data)
+        with temporary.open("wb") as file:
+            file.write(data)
+            fsync.flush(file)  # once there, it is never made again
         try:
             os.link(temporary, path)
         except FileExistsError:

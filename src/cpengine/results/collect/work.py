@@ -178,11 +178,15 @@ class Work:
                 )
 
     def _publish(self, made: Mapping[str, Path]) -> None:
-        """Put the files in place; the last one tells that all are there."""
+        """Put the files in place; the last one tells that all are there.
+
+        Also after a power cut: each is on the disk before the next is there.
+        """
         *_, last = made
-        self.storage.remove(self._key(self.plate.file(last)))
+        self.storage.remove(self._key(self.plate.file(last)), durable=True)
         for file in made.values():
             self.storage.publish(file, self._key(file.name))
+            self.storage.sync([self._key(file.name)])
         published = {file.name for file in made.values()}
         for name in set(self.before.files if self.before else ()) - published:
             self.storage.remove(self._key(name))
