@@ -1,13 +1,10 @@
-"""What a power cut may take: nothing that a marker stands for.
-
-The disk is watched: `os.fsync` is what puts files and names of folders on it.
-"""
+"""What a power cut may take: nothing that a marker stands for."""
 
 import errno
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,40 +16,11 @@ from cpengine.marker import marker_of
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
+from tests.services.disk import Disk, disk
+
+__all__ = ["disk"]
 
 FILES = ("Image.csv", "P1.json")
-
-
-@dataclass
-class Disk:
-    """What is on the disk, and what was there when each name was given."""
-
-    synced: list[tuple[int, int]] = field(default_factory=list)
-    at: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
-    """By the name of a file that was put in place: what had been synced by then."""
-
-    def sync(self, opened: int) -> None:
-        seen = os.fstat(opened)
-        self.synced.append((seen.st_dev, seen.st_ino))
-
-    def lasts(self, path: Path, when: str = "") -> bool:
-        """Whether a path is on the disk: now, or when another file was named."""
-        seen = path.stat()
-        known = self.at[when] if when else set(self.synced)
-        return (seen.st_dev, seen.st_ino) in known
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    disk, put = Disk(), os.replace
-    monkeypatch.setattr(os, "fsync", disk.sync)
-
-    def replaced(source: Path | str, to: Path | str) -> None:
-        disk.at[Path(to).name] = set(disk.synced)
-        put(source, to)
-
-    monkeypatch.setattr(os, "replace", replaced)
-    return disk
 
 
 @pytest.fixture
@@ -122,17 +90,8 @@ def test_claims_are_on_the_disk_before_the_marker(
 
 
 def test_a_claim_is_never_a_name_without_its_owner(disk: Disk, tmp_path: Path) -> None:
-    seen = []
-    link = os.link
-
-    def linked(source: Path, to: Path) -> None:
-        seen.append(disk.lasts(Path(source)))
-        link(source, to)
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(os, "link", linked)
-        assert Storage(str(tmp_path)).create("claims/P1.csv", b"P1-A01")
-    assert seen == [True]
+    assert Storage(str(tmp_path)).create("claims/P1.csv", b"P1-A01")
+    assert disk.lasts(tmp_path / "claims/P1.csv", when="P1.csv")
 
 
 def test_slots_are_free_while_the_disk_is_waited_for(

@@ -172,6 +172,25 @@ def test_a_project_without_rules_gives_an_empty_folder(
     assert list(staged.input.iterdir()) == []
 
 
+def test_rules_from_beside_their_folder_are_copied_to_no_place_beside_the_job_s(
+    built: Built, cache: Cache
+) -> None:
+    rules = {
+        "Flag is based on": "Rules",
+        "Rules file location": "Default Input Folder|",
+        "Rules file name": "../../beside.txt",
+    }
+    module = build.module("FlagImage", 4, rules)
+    built.pipeline.write_text(build.pipeline_text(build.SITE, module))
+    project = built.project()
+    rules_folder = built.root / project.step("analysis").input
+    build.write(rules_folder.parents[1] / "beside.txt", "rule")
+    (job, *_) = project.plan("analysis").jobs
+    staged = stage(project, job, cache)
+    assert not list(cache.folder.parent.rglob("beside.txt"))
+    assert (staged.input / "../../beside.txt").read_text() == "rule"
+
+
 @pytest.mark.parametrize("fault", ["truncate", "reset", "slow_down"])
 def test_faults_on_the_way_change_nothing(
     fault: str, remote: Project, cache: Cache, s3: S3Server

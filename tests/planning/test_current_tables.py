@@ -13,6 +13,9 @@ from cpengine.project import Project
 from tests import build
 from tests.build import Built, change
 from tests.planning.test_derive import CSVS, PLAIN, RAW, rows
+from tests.services.disk import Disk, disk
+
+__all__ = ["disk"]
 
 HEADER = f"{PLAIN},Metadata_Compound"
 ROWS = f"{HEADER}\na1.tif,{RAW},P1,A01,1,x\na2.tif,{RAW},P1,A02,1,y\n"
@@ -73,6 +76,17 @@ def moved(built: Built, folder: Path) -> Built:
 
 
 # What cpengine made
+
+
+def test_a_table_and_what_is_known_of_it_are_on_the_disk_when_they_have_names(
+    built: Built, disk: Disk
+) -> None:
+    ran(built)
+    (origin,) = built.root.rglob("cpengine/B1/.tables/*")
+    for path in (built.csv, origin):
+        assert disk.lasts(path, when=path.name)
+        assert disk.lasts(path.parent)
+    assert disk.lasts(origin, when=built.csv.name)  # else the table were the user's
 
 
 def test_what_cpengine_made_stays_as_it_is(made: Built) -> None:

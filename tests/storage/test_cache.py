@@ -10,7 +10,9 @@ import pytest
 from cpengine.errors import InputError
 from cpengine.storage.cache import Cache
 from cpengine.storage.store import Storage
+from tests.services.disk import Disk, disk
 
+__all__ = ["disk"]
 SIZE = 1000
 
 
@@ -105,6 +107,17 @@ def test_a_file_that_is_not_there_is_bad_input(
 ) -> None:
     with pytest.raises(InputError, match="gone: is not there"):
         cache.fetch(storage, "gone", job / "x")
+
+
+def test_nothing_is_in_the_cache_before_it_is_on_the_disk(
+    cache: Cache, storage: Storage, job: Path, disk: Disk
+) -> None:
+    cache.fetch(storage, "a", job / "fetched")
+    cache.copy(storage.path("b"), job / "copied")
+    for name in ("fetched", "copied"):
+        assert disk.lasts(job / name)
+        (entry,) = (p for p in cache.folder.iterdir() if p.samefile(job / name))
+        assert disk.lasts(job / name, when=entry.name)
 
 
 # Copies of local files

@@ -186,7 +186,8 @@ class Stager:
         if workspace.is_local(key):
             folder = workspace.path(key)
             there = [file for file in private if os.path.isfile(folder / file)]
-            if not there:
+            if not there or not all(map(keys.is_below, there)):
+                # From beside the folder nothing is copied: it would not stay in ours.
                 return folder if os.path.isdir(folder) else None
             to = self.folder / name
             return private_tree(folder, to, there, self.cache, wanted)

@@ -124,7 +124,7 @@ class Deriver:
         data = current.table.to_csv().encode()
         origin = Origin(place_of(key), digest_of(data), current.source, How.MADE)
         self.origins.keep(origin, key)  # first: without it the table were the user's
-        self._workspace.write(key, data)
+        self._workspace.write(key, data, durable=True)
         return True
 
     def taken(

@@ -100,5 +100,6 @@ class TableOrigins:
         """
         if origin not in self._known:
             data = json.dumps({"table": key, "how": origin.how}).encode()
-            self.storage.write(posixpath.join(self.folder, str(origin)), data)
+            name = posixpath.join(self.folder, str(origin))
+            self.storage.write(name, data, durable=True)
             self._known.add(origin)

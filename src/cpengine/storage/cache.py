@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpengine.storage.store import Storage
-from cpengine.system import private
+from cpengine.system import fsync, private
 from cpengine.wording import GB
 
 PREFIX = "cpengine-cache-"
@@ -27,7 +27,8 @@ class Cache:
     """A folder of files, shared by every process of this machine and user.
 
     Jobs get hard links, so a file that a job uses has more links than one: such files
-    are never removed, and if one were, the job would keep its own.
+    are never removed, and if one were, the job would keep its own. A file is on the
+    disk before it has its name here, so that a power cut leaves none that is empty.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Cache:
                 return 0
             size = storage.fetch(key, to)
             if storage.version(key) == version:  # else it was replaced meanwhile
+                fsync.sync_path(to)
                 _given(to, entry)
         self._trim()
         return size
@@ -88,6 +90,7 @@ class Cache:
             entry = self.folder / digest[:_DIGITS]
             with private.locked(entry.with_suffix(".lock")):
                 if not _given(entry, to):
+                    fsync.sync_path(part)
                     part.rename(entry)
                     _given(entry, to)
         finally:
