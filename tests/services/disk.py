@@ -9,6 +9,7 @@ import pytest
 
 Name = str | Path
 
+
 @dataclass
 class Disk:
     """What is on the disk, and what was there when each name was given."""
@@ -21,7 +22,9 @@ class Disk:
         seen = os.fstat(opened)
         self.synced.append((seen.st_dev, seen.st_ino))
 
-    def naming(self, give: Callable[[Name, Name], None]) -> Callable[[Name, Name], None]:
+    def naming(
+        self, give: Callable[[Name, Name], None]
+    ) -> Callable[[Name, Name], None]:
         """A call that gives a file a name, watched."""
 
         def watched(source: Name, to: Name) -> None:
