@@ -66,7 +66,7 @@ def test_what_is_left_of_100_000_jobs_takes_lists_alone(
     steps = Steps(large, ["analysis"], Part(), VERSION)
     step = large.step("analysis")
     names = list(markers(steps))
-    s3.fill(bucket, names, prefix=f"{step.ledger}/markers/")
+    s3.fill(bucket, names, prefix=f"{step.ledger}/markers/", text="{}")
 
     s3.reset_counts()
     plan = large.plan("analysis", cellprofiler=VERSION)
@@ -101,7 +101,7 @@ def test_whether_results_are_there_takes_a_list_for_a_thousand_folders(
     names = [
         str(Marker(job.id, job.fingerprint, VERSION, JobState.DONE)) for job in done
     ]
-    s3.fill(bucket, names, prefix=f"{plan.step.ledger}/markers/")
+    s3.fill(bucket, names, prefix=f"{plan.step.ledger}/markers/", text="{}")
     removed = {job.id for job in done[::1000]}
     there = [f"{job.destination}/Image.csv" for job in done if job.id not in removed]
     s3.fill(bucket, there)
