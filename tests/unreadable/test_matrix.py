@@ -69,7 +69,27 @@ OWN = {
             "attach": (1, "2 done, 1 failed"),
             f"run {STEP} --force": (1, "2 of 3 jobs done, 1 failed"),
         },
-        {**ANY, **JSON},
+        {kind: do for kind, do in (ANY | JSON).items() if kind != "empty"},
+    ),
+    "empty done marker": OwnFile(  # a listing tells
+        f"{LEDGER}/markers/P1-A01~*.done",
+        {
+            f"status {STEP}": (0, "1 job left: its marker is damaged (0 bytes)"),
+            f"status {STEP} --failed": (0, "P1-A03  cellprofiler"),
+            f"status {STEP} --verify": (1, "P1-A01  is done, but its marker"),
+            f"plan {STEP} --explain": (0, "P1-A01  runs, left: its marker is damaged"),
+            f"estimate {STEP} --force": (0, ""),
+            f"run {STEP} --dry-run": (0, "would run 2 of 3 jobs"),
+        },
+        {
+            f"report {STEP}": (0, ""),
+            f"collect {STEP} --force": (1, "2 of 3 jobs left out"),
+            f"qc {STEP}": (0, ""),
+            f"montage {STEP}": (0, ""),
+            "attach": (1, "2 done, 1 failed"),  # as that run ended
+            f"run {STEP}": (1, "1 of 2 jobs done, 1 failed"),
+        },
+        {"empty": ANY["empty"]},
     ),
     "failed marker": OwnFile(
         f"{LEDGER}/markers/P1-A03~*.failed-*",

@@ -103,13 +103,15 @@ class Ledger:
         return self._listed()[0]
 
     def _listed(self) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
-        """Names of markers by job id, and which of them are empty."""
+        """Names of markers by job id, and those that say done and hold nothing."""
         sizes = self.storage.sizes(f"{self.folder}/markers")
         found: dict[str, tuple[str, ...]] = {}
         for name in sizes:
             if marker := Marker.parse(name):
                 found[marker.job_id] = (*found.get(marker.job_id, ()), name)
-        return found, frozenset(name for name, size in sizes.items() if not size)
+        done = f".{MarkerState.DONE}"
+        empty = (name for name, size in sizes.items() if not size)
+        return found, frozenset(name for name in empty if name.endswith(done))
 
     def _recognise(
         self,

@@ -90,7 +90,7 @@ def verdict_of(
     cellprofiler
         The version whose results count; that of any if empty.
     empty
-        Names of markers that hold nothing: they say nothing either.
+        Names of done markers that hold nothing: they say nothing either.
     """
     whole = (name for name in names if name not in empty)
     markers = [marker for name in whole if (marker := Marker.parse(name))]
