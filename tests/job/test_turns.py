@@ -375,12 +375,21 @@ def test_a_later_run_of_a_newer_version_has_its_turn(
     assert late.failure.kind is FailureKind.SUPERSEDED
 
 
-def test_a_run_that_could_not_publish_leaves_no_turn(
-    bench: Machine, job: Job, tmp_path: Path
+def test_what_a_run_published_that_failed_in_it_is_removed(
+    bench: Machine, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build.write(tmp_path / "out/P1", "in the way")
-    assert not run_job(job, bench).done
-    assert not (tmp_path / key_of(bench, job)).exists()
+    """And nobody waits for it, though its process lives."""
+    monkeypatch.setattr(turns, "_EVERY_S", 3600.0)
+    left = tmp_path / job.destination / "left.csv"
+    ledger = Ledger(bench.places.outputs, job.ledger)
+    with (
+        contextlib.suppress(OSError),
+        turns.turn(ledger, job, "4.2.8.1", ["left.csv"]),
+    ):
+        build.write(left, "left")
+        raise OSError("the disk is full")
+    assert run_job(later(job), bench).done
+    assert not left.exists()
 
 
 def test_a_job_of_no_recorded_run_has_no_turn(

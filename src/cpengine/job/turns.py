@@ -147,8 +147,7 @@ def turn(
         yield taken
     except BaseException:
         with contextlib.suppress(StorageError):
-            if held.read() == mine:  # nobody need wait for it
-                ledger.storage.remove(held.key)
+            held.give_up(mine)
         raise
     held.leave(mine)
 
@@ -200,6 +199,14 @@ class _TurnKey:
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
             time.sleep(_EVERY_S)
 
+    def give_up(self, mine: Turn) -> None:
+        """Let nobody wait for a turn that came to no end; its files stay known."""
+        if self.read() == mine:
+            self._spoil(mine)
+
+    def _spoil(self, turn: Turn) -> None:
+        self.ledger.storage.write(self.key, _text(_spoilt(turn)))
+
     def leave(self, mine: Turn) -> None:
         """See that nobody else has published meanwhile.
 
@@ -210,8 +217,7 @@ class _TurnKey:
         if now is None or now == mine or now.is_like(mine):
             return
         files = tuple(sorted({*now.files, *mine.files}))
-        spoilt = _spoilt(replace(now, files=files))
-        self.ledger.storage.write(self.key, _text(spoilt))
+        self._spoil(replace(now, files=files))
         self._set_aside(now)
         raise AttemptError(
             FailureKind.SUPERSEDED,
@@ -236,7 +242,7 @@ class _TurnKey:
 
 
 def _spoilt(turn: Turn) -> Turn:
-    """What stands for a turn when the files of two may be mixed."""
+    """What stands for a turn whose files may be some of several, or not all."""
     return replace(turn, run=0, fingerprint="", version="")
 
 
