@@ -275,11 +275,11 @@ def test_of_two_that_take_over_a_key_at_once_one_goes_on(
     published = publishing(monkeypatch, "Image.csv", 1.0)
     write, meeting = Storage.write, threading.Barrier(2)
 
-    def together(self: Storage, key: str, data: bytes) -> None:
+    def together(self: Storage, key: str, data: bytes, **options: bool) -> None:
         if ".turns/" in key:
             with contextlib.suppress(threading.BrokenBarrierError):
                 meeting.wait(2)
-        write(self, key, data)
+        write(self, key, data, **options)
 
     monkeypatch.setattr(Storage, "write", together)
     with ThreadPoolExecutor(2) as pool:
