@@ -85,8 +85,8 @@ def _job(folder: Path, name: str) -> Seconds:
     ledger = Ledger(Storage(str(folder)), job.ledger)
     wall, cpu = time.perf_counter(), time.process_time()
     files = files_of(output)
-    with turn(ledger, job, "0") as job:
-        publish(job, ledger, output, files, log)
+    with turn(ledger, job, "0", files) as taken:
+        publish(taken.job, ledger, output, files, log)
     ledger.record(Outcome(job, files=files, versions={"cellprofiler": "0"}))
     return time.perf_counter() - wall, time.process_time() - cpu
 

@@ -181,7 +181,7 @@ class _TurnKey:
     def _write(self, mine: Turn) -> bool:
         """Write the key; whether nobody else has at the same time."""
         storage = self.ledger.storage
-        storage.write(self.key, _text(mine))
+        storage.write(self.key, _text(mine), durable=True)
         time.sleep(_LOCAL_S if storage.is_local(self.key) else _REMOTE_S)
         return self.read() == mine
 
