@@ -75,6 +75,18 @@ def test_markers_that_were_set_aside_do_not_come_back(
     assert (folder.st_dev, folder.st_ino) in disk.at["Image.csv"]
 
 
+def test_a_key_that_a_later_run_takes_over_is_on_the_disk_before_its_files(
+    this_machine: Machine, job: Job, disk: Disk, tmp_path: Path
+) -> None:
+    assert run_job(replace(job, run=1), this_machine).done
+    disk.synced.clear()
+    later = replace(job, run=2, fingerprint="another")
+    assert run_job(later, this_machine).done
+    (key,) = (p for p in tmp_path.rglob("*turns/**/*") if p.is_file())
+    for path in (key, key.parent):
+        assert disk.lasts(path, when="Image.csv")
+
+
 def test_claims_are_on_the_disk_before_the_marker(
     disk: Disk, job: Job, tmp_path: Path
 ) -> None:
