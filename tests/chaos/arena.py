@@ -25,6 +25,9 @@ from tests.chaos.promises import (
 from tests.chaos.roots import Files, Root, Seen, Step
 from tests.services.s3.bucket_server import S3Server
 
+_KILLED = {"crash", "storage"}
+_EDITED = _KILLED | {"bad_input", "superseded"}
+_FAILED = re.compile(r" failed: (\w+)")
 _MOST = 8
 """How many kills a round with several runs has at the most."""
 
@@ -125,8 +128,15 @@ class Arena:
         self.figures.count("jobs done once", len(seen.done))
         self.figures.count("files compared", len(self.plate.undisturbed.end.output))
         self.figures.count(".part files left", len(parts(seen)))
-        self.figures.failed.update(re.findall(r" failed: (\w+):", cage.output()))
+        self._count_failures(cage.output())
         self.figures.failures.update(name.rpartition(".")[2] for name in seen.failed)
+
+    def _count_failures(self, output: str) -> None:
+        """Count failed jobs; they fail by what is done to them, and by nothing else."""
+        kinds = _EDITED if self.runs > 1 else _KILLED
+        found = list(filter(None, map(_FAILED.search, output.splitlines())))
+        self.figures.failed.update(match[1] for match in found)
+        assert [match.string for match in found if match[1] not in kinds] == []
 
 
 def answer(ran: "subprocess.CompletedProcess[str]") -> str:

@@ -35,8 +35,8 @@ option = dict(zip(argv, argv[1:]))
 group = dict(pair.split("=") for pair in option["-g"].split(","))
 job, out = "-".join(group.values()), Path(option["-o"])
 nap = random.uniform(0, float(os.environ.get("CHAOS_SLOWEST_S", "0"))) / 2
-if random.random() < 0.1:
-    nap *= 12  # what others finish meanwhile
+if nap and random.random() < 0.05:
+    nap += 3  # others finish the job meanwhile
 data = next(a.partition("=")[2] for a in argv if a.startswith("--data-file="))
 with open(data, newline="") as file:
     rows = [r for r in csv.DictReader(file) if group.items() <= r.items()]

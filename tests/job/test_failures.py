@@ -20,6 +20,7 @@ from cpengine.executors.retry import next_try
 from cpengine.job import image_measures
 from cpengine.job.failures import failure_of, trace_of
 from cpengine.job.run_job import Machine, run_job
+from cpengine.job.verify import verify
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState
 from cpengine.model import AttemptError, Failure, FailureKind, Job
@@ -202,3 +203,20 @@ def test_a_listener_that_is_broken_harms_no_job_and_is_logged_once(
     with caplog.at_level(logging.ERROR):
         assert run_job(JOB, this_machine, listen=listen).done
     assert caplog.text.count("ValueError: broken") == 1
+
+
+@pytest.mark.parametrize(
+    ("done", "kind"),
+    [
+        ("", FailureKind.CRASH),
+        ("Complete", FailureKind.CRASH),
+        ("Failure", FailureKind.CELLPROFILER),
+    ],
+)
+def test_a_process_that_a_signal_ends_when_it_is_complete_has_crashed(
+    done: str, kind: FailureKind, tmp_path: Path
+) -> None:
+    (tmp_path / "done").write_text(done)
+    with pytest.raises(AttemptError) as raised:
+        verify(process.Ended(-9), tmp_path, JOB)
+    assert raised.value.kind is kind

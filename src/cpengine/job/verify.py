@@ -64,7 +64,7 @@ def _broken(ended: Ended, done: str, log: str) -> AttemptError:
     module, error = (ended.module, ended.error) if ended.error else error_of(log)
     if lacks_memory(error or ""):
         return AttemptError(FailureKind.OUT_OF_MEMORY, error or "", module)
-    if not done and ended.code < 0:
+    if done in ("", "Complete") and ended.code < 0:
         named = {s.value: s.name for s in signal.Signals}
         by = named.get(-ended.code, f"signal {-ended.code}")
         return AttemptError(FailureKind.CRASH, error or f"ended by {by}", module)
