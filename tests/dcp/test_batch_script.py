@@ -11,7 +11,7 @@ from cpengine.config import PlateSection, ProjectFile
 from cpengine.config.steps import STEPS
 from cpengine.dcp import batch_script, old_batch_script
 from cpengine.errors import CpengineError
-from cpengine.planning.plan import layout_groups
+from cpengine.planning.layout_groups import layout_groups
 from cpengine.plates import SITE_KEYS
 from tests.dcp.files import OLD_SCRIPT, values
 

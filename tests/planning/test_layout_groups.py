@@ -8,7 +8,7 @@ import pytest
 from cpengine.config import PlateSection
 from cpengine.config.steps import BY_PLATE, BY_WELL
 from cpengine.errors import InputError
-from cpengine.planning.plan import layout_groups, wells
+from cpengine.planning.layout_groups import layout_groups, wells
 from cpengine.plates import SITE_KEYS
 
 

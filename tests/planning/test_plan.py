@@ -389,7 +389,40 @@ def test_layout_leaves_out_what_the_csv_lacks_and_says_so(built: Built) -> None:
         f"plate P1: 4 of 6 groups of the layout are not in {built.csv} and are left "
         "out (first: Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=3): exclude "
         "their wells, or add their rows",
+        f"{built.csv}: 2 of 4 image sets are in no job, since the plate layout lacks "
+        "their groups (first: Metadata_Plate=P1,Metadata_Well=A02,Metadata_Site=1): "
+        "correct [plate] (wells, rows, columns, sites), name their wells in "
+        "plate.excluded_wells, or use groups = 'csv'",
     )
+
+
+def left_out(built: Built) -> list[str]:
+    findings = plan(built).findings
+    return [f.cause for f in findings if f.rule.name == "layout-leaves-out"]
+
+
+def test_image_sets_of_sites_that_the_layout_lacks_are_named(built: Built) -> None:
+    settings(f'[plate]\nwells = ["A01", "A02"]\nsites = 1\n{LAYOUT}')(built)
+    (cause,) = left_out(built)
+    assert cause.startswith("2 of 4 image sets are in no job")
+
+
+def test_image_sets_of_a_job_that_the_layout_lacks_are_counted(built: Built) -> None:
+    change(built.pipeline, build.SITE, "Plate,Well")
+    group = 'group = ["Metadata_Plate", "Metadata_Well"]\noutput_structure = ""\n'
+    settings(f'[plate]\nwells = ["A02"]\n{LAYOUT}{group}')(built)
+    (cause,) = left_out(built)
+    assert cause.startswith("2 of 4 image sets are in no job")
+
+
+@pytest.mark.parametrize("excluded", ["A01", "A02"])
+def test_wells_that_are_excluded_by_name_are_no_matter(
+    excluded: str, built: Built
+) -> None:
+    settings(
+        f'[plate]\nexcluded_wells = ["{excluded}"]\nformat = 96\nsites = 2\n{LAYOUT}'
+    )(built)
+    assert left_out(built) == []
 
 
 def test_layout_leaves_out_excluded_wells(built: Built) -> None:

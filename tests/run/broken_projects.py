@@ -331,6 +331,13 @@ CASES = PIPELINE_CASES | {
         "exclude their wells",
         steps=("qc",),
     ),
+    "wells of the CSV that the layout lacks": Case(
+        "layout-leaves-out",
+        layout('["A01", "A02"]'),
+        "load_data.csv",
+        "correct [plate]",
+        steps=("qc",),
+    ),
     "a well with a site less": Case(
         "sites-missing",
         csv(lambda r: r[:-1]),

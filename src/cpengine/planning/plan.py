@@ -1,20 +1,17 @@
-"""Make the jobs of a step: groups that exist, or groups of the plate's layout. Pure."""
+"""A step's plan, and the part of it that is asked for. Pure."""
 
 from collections import Counter
 from collections.abc import (
     Callable,
     Collection,
-    Iterable,
     Iterator,
     Mapping,
     Sequence,
     Sized,
 )
 from dataclasses import dataclass, field
-from itertools import product
 
 from cpengine import rules
-from cpengine.config import PlateSection
 from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.group_names import Group, as_written, check_ids, without_case
@@ -23,7 +20,7 @@ from cpengine.model import Job
 from cpengine.output_structure import check_places, fault_of
 from cpengine.planning.job_list import JobList
 from cpengine.planning.table_origins import Origin
-from cpengine.plates import PLATE, SHAPES, SITE, SITE_KEYS, WELL, Part, row_name
+from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding
 from cpengine.wording import did_you_mean
 
@@ -91,59 +88,6 @@ def plate_of(job: Job) -> str:
 
 def _plate_of(group: Group) -> str:
     return dict(group).get(PLATE, "")
-
-
-def layout_groups(
-    plate: str, layout: PlateSection, keys: Sequence[str]
-) -> Iterator[Group]:
-    """Give the groups of a plate's layout, as `run_batch_general.py` orders them.
-
-    Raises
-    ------
-    InputError
-        The step groups by something that a layout does not know.
-    """
-    values = {
-        PLATE: [plate],
-        WELL: wells(layout),
-        SITE: [str(site) for site in _sites(layout)],
-    }
-    unknown = [key for key in keys if key not in values]
-    if unknown:
-        raise InputError(
-            f"the plate layout has no {', '.join(unknown)}: use groups = 'csv'"
-        )
-    yield from product(*([(key, value) for value in values[key]] for key in keys))
-
-
-def wells(layout: PlateSection) -> list[str]:
-    """The wells of a plate, row by row, without the excluded ones."""
-    excluded = set(layout.excluded_wells)
-    names = layout.wells or [
-        f"{row}{column:02d}" if layout.pad_wells else f"{row}{column}"
-        for row in _rows(layout)
-        for column in _columns(layout)
-    ]
-    left = [name for name in names if name not in excluded]
-    if not left:
-        raise InputError("plate.excluded_wells: leaves no well: exclude fewer")
-    return left
-
-
-def _rows(layout: PlateSection) -> Sequence[str]:
-    if layout.format is None:
-        return layout.rows
-    return [row_name(row) for row in range(SHAPES[layout.format][0])]
-
-
-def _columns(layout: PlateSection) -> Sequence[int]:
-    if layout.format is None:
-        return layout.columns
-    return range(1, SHAPES[layout.format][1] + 1)
-
-
-def _sites(layout: PlateSection) -> Iterable[int]:
-    return range(1, layout.sites + 1) if isinstance(layout.sites, int) else layout.sites
 
 
 def chosen(groups: Sequence[Group], part: Part) -> Sequence[Group]:

@@ -13,12 +13,13 @@ from cpengine.group_names import Group, metadata_of
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.inputs.table_groups import read_as, sites, spellings
+from cpengine.inputs.table_groups import sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.current_tables import Deriver
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
 from cpengine.planning.job_list import FileJobs, JobList
+from cpengine.planning.layout_groups import groups_in_layout
 from cpengine.planning.listed_groups import listed_groups
 from cpengine.planning.plan import (
     EVERYTHING,
@@ -29,7 +30,6 @@ from cpengine.planning.plan import (
     check_part,
     check_structure,
     chosen,
-    layout_groups,
 )
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
@@ -261,40 +261,12 @@ class Planner:
     def _groups(self, sheet: GroupedTable) -> list[Group]:
         if self.step.job_file:
             return listed_groups(self.step.job_file, sheet, self.step.group)
-        found, table = list(sheet.groups), sheet.table
         if self.step.source != "layout":
-            return found
-        plates = dict.fromkeys(dict(group).get(PLATE, "") for group in found)
+            return list(sheet.groups)
         layout = self.project.file.plate
-        known = {key: spellings(table, key) for key in self.step.group}
-        wanted = [
-            tuple((key, read_as(known[key], value)) for key, value in group)
-            for plate in plates
-            for group in layout_groups(plate, layout, self.step.group)
-        ]
-        absent = [group for group in wanted if group not in sheet.groups]
-        if len(absent) == len(wanted):
-            raise InputError(
-                rules.LAYOUT_NONE.found(
-                    table.path,
-                    f"has none of the plate layout's groups, such as "
-                    f"{metadata_of(absent[0])}; it has {metadata_of(found[0])}",
-                    "change [plate] or use groups = 'csv'",
-                )
-            )
-        if absent:
-            self._take(
-                [
-                    rules.LAYOUT_ABSENT.found(
-                        f"plate {', '.join(plates)}",
-                        f"{len(absent)} of {len(wanted)} groups of the layout are not "
-                        f"in {table.path} and are left out (first: "
-                        f"{metadata_of(absent[0])})",
-                        "exclude their wells, or add their rows",
-                    )
-                ]
-            )
-        return [group for group in wanted if group in sheet.groups]
+        groups, found = groups_in_layout(layout, sheet, self.step.group)
+        self._take(found)
+        return groups
 
     def _batch(self) -> Iterator[FileJobs]:
         key = self.step.data_file

@@ -65,6 +65,14 @@ LAYOUT_ABSENT = _rule(
     "Exclude the wells, or add their rows.",
     Severity.WARNING,
 )
+LAYOUT_LEAVES_OUT = _rule(
+    "layout-leaves-out",
+    _GROUPS,
+    "Image sets of the CSV are in no group of the plate layout",
+    "They make no job: wells or sites are missing in the results.",
+    "Correct [plate], name the wells in excluded_wells, or use groups = 'csv'.",
+    Severity.WARNING,
+)
 WELLS_UNEVEN = _rule(
     "sites-missing",
     _GROUPS,
