@@ -1,18 +1,19 @@
 """Which table of a plate counts: the file that is there, or one made of its source.
 
 A table that is missing is made. So is one that cpengine has made, when its source has
-changed since. One that the user made or changed is never made anew: if its source has
-changed since it was last used and it has not, the user is asked which to take.
+changed since, or the folders that it is to name. One that the user made or changed is
+never made anew: if its source has changed since it was last used and it has not, the
+user is asked which to take.
 """
 
 import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import NamedTuple, Self
 
 from cpengine import rules
-from cpengine.config.steps import LOAD_DATA, MADE_OF, WITH_ILLUM, Step
+from cpengine.config.steps import LOAD_DATA, MADE_OF, WITH_ILLUM
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
@@ -34,8 +35,8 @@ from cpengine.planning.table_origins import (
     digest_of,
     place_of,
 )
+from cpengine.planning.table_places import TablePlaces
 from cpengine.rules import Finding
-from cpengine.storage.roots import BUCKET, Places
 from cpengine.storage.store import Storage
 
 
@@ -65,9 +66,10 @@ class _TableSource(NamedTuple):
 class Deriver:
     """Reads a plate's CSVs, or derives them from those that are there."""
 
-    places: Places
-    step: Callable[[str], Step]
-    """Gives a step by name, for the places where steps put their results."""
+    places: TablePlaces
+    """Where steps put their results."""
+    workspace: Storage
+    outputs: Storage
     origins: TableOrigins
     listed: dict[str, Collection[str]] = field(default_factory=dict)
     """The names in folders that were listed."""
@@ -75,13 +77,11 @@ class Deriver:
     @classmethod
     def of(cls, project: ResolvedProject) -> Self:
         """One for a project."""
+        places = project.places
+        made = TablePlaces(places, project.results_of)
         folder = project.layout.ledger(".tables")
-        origins = TableOrigins(project.places.outputs, folder)
-        return cls(project.places, project.step, origins)
-
-    @property
-    def _workspace(self) -> Storage:
-        return self.places.workspace
+        origins = TableOrigins(places.outputs, folder)
+        return cls(made, places.workspace, places.outputs, origins)
 
     def table(self, key: str) -> Table:
         """The image sets of a CSV. Raises as `current`."""
@@ -97,7 +97,7 @@ class Deriver:
         InputError
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
-        data = self._workspace.read_if_there(key)
+        data = self.workspace.read_if_there(key)
         if data is None:
             return self._derived(key, self._source(key))
         content = digest_of(data)
@@ -106,9 +106,23 @@ class Deriver:
         if source and source.digest not in made_of:
             return self._derived(key, source)
         table = self._parse(key, data)
-        if source and self._lacks_functions(key, table):
-            return self._derived(key, source)
+        if self._is_outdated(key, table, content, made=bool(source)):
+            return self._derived(key, source or self._source(key))
         return CurrentTable(table, content)
+
+    def _is_outdated(self, key: str, table: Table, content: str, *, made: bool) -> bool:
+        """Whether a table of cpengine's names other folders or fewer than it would now.
+
+        So does one that it made for another batch, and that was copied into this one.
+        """
+        if made and self._lacks_functions(key, table):
+            return True
+        if not (self._beside(key) and self._names_others(key, table)):
+            return False
+        return made or self.origins.made_in_another_batch(content)
+
+    def _names_others(self, key: str, table: Table) -> bool:
+        return self.places.names_others(posixpath.basename(key), table)
 
     def write(self, key: str) -> bool:
         """Write a CSV that is to be derived; False if somebody else has put one there.
@@ -124,7 +138,7 @@ class Deriver:
         data = current.table.to_csv().encode()
         origin = Origin(place_of(key), digest_of(data), current.source, How.MADE)
         self.origins.keep(origin, key)  # first: without it the table were the user's
-        self._workspace.write(key, data, durable=True)
+        self.workspace.write(key, data, durable=True)
         return True
 
     def taken(
@@ -165,7 +179,7 @@ class Deriver:
             yield rules.CSV_OTHER_SITES.found(table.path, others, cure)
 
     def _parse(self, key: str, data: bytes) -> Table:
-        shown = self._workspace.url(key)
+        shown = self.workspace.url(key)
         return loaddata.parse(loaddata.decode(data, shown), shown)
 
     def _made_of(self, key: str, content: str) -> Collection[str]:
@@ -177,7 +191,7 @@ class Deriver:
         folder, name = posixpath.split(key)
         names = MADE_OF.get(name, ())
         if names and folder not in self.listed:
-            self.listed[folder] = self._workspace.sizes(folder).keys()
+            self.listed[folder] = self.workspace.sizes(folder).keys()
         return [name for name in names if name in self.listed[folder]]
 
     def _source(self, key: str) -> _TableSource | None:
@@ -189,7 +203,7 @@ class Deriver:
         names = MADE_OF[name]
         place = posixpath.join(folder, names[0])
         if found == [names[0]]:
-            data = self._workspace.read(place)
+            data = self.workspace.read(place)
             return _TableSource(digest_of(data), partial(self._parse, place, data))
         current = self.current(place)  # which may be made itself
         content = current.content or digest_of(current.table.to_csv().encode())
@@ -208,25 +222,24 @@ class Deriver:
         table = source.read()
         if posixpath.basename(key) == WITH_ILLUM:
             return table
-        output = self.step("zproj").output
-        return projected(table, lambda plate: self._as_in(table, output, plate))
+        return projected(table, partial(self.places.as_in, table, "zproj"))
 
     def _missing(self, key: str) -> Finding:
         folder, name = posixpath.split(key)
         if name == WITH_ILLUM:
             key = f"{folder}/{LOAD_DATA}"
-        beside = sorted(n for n in self._workspace.sizes(folder) if n.endswith(".csv"))
+        beside = sorted(n for n in self.workspace.sizes(folder) if n.endswith(".csv"))
         found = f" (its folder has {', '.join(beside)})" if beside else ""
         return rules.CSV_MISSING.found(
-            self._workspace.url(key),
+            self.workspace.url(key),
             f"is not there{found}",
             "put the plate's CSV there, or set the step's data_file",
         )
 
     def _with_illum(self, base: Table) -> Table:
-        output, present = self._illum_output, self._functions(base)
-        raise_any(misnamed(base, present, self.places.outputs.url(output)))
-        return with_illum(base, lambda plate: self._as_in(base, output, plate), present)
+        present = self._functions(base)
+        raise_any(misnamed(base, present, self._functions_url))
+        return with_illum(base, partial(self.places.as_in, base, "illum"), present)
 
     def _lacks_functions(self, key: str, table: Table) -> bool:
         """Whether functions have appeared since a table of them was made."""
@@ -245,20 +258,10 @@ class Deriver:
 
     def _functions(self, table: Table) -> dict[str, Mapping[str, int]]:
         """The files beside the illumination functions of each plate."""
-        output = self._illum_output
         return {
-            plate: self.places.outputs.sizes(posixpath.join(output, plate))
+            plate: self.outputs.sizes(self.places.key("illum", plate))
             for plate in set(plates(table)) - {""}
         }
 
-    @cached_property
-    def _illum_output(self) -> str:
-        return self.step("illum").output
-
-    def _as_in(self, table: Table, output: str, plate: str) -> str:
-        """Write a place as the table writes its own: under DCP's mount, or locally."""
-        paths = (image.path for image in table.image_columns if image.path)
-        key = posixpath.join(output, plate)
-        if any(table.rows[0][table.index[path]].startswith(BUCKET) for path in paths):
-            return f"{BUCKET}/{key}"
-        return self.places.outputs.url(key)
+    def _functions_url(self, plate: str) -> str:
+        return self.outputs.url(self.places.key("illum", plate))

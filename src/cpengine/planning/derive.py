@@ -30,7 +30,9 @@ def plates(table: Table) -> list[str]:
 
 
 def misnamed(
-    table: Table, present: Mapping[str, Collection[str]], place: str
+    table: Table,
+    present: Mapping[str, Collection[str]],
+    folder: Callable[[str], str],
 ) -> Iterator[Finding]:
     """Illumination functions that are there under another name than LoadData gives."""
     for plate, files in present.items():
@@ -39,7 +41,7 @@ def misnamed(
             others = [file for file in files if file.endswith(f"_Illum{channel}.npy")]
             if name not in files and others:
                 yield rules.ILLUM_NAME.found(
-                    f"{place}/{plate}/{others[0]}",
+                    f"{folder(plate)}/{others[0]}",
                     f"is not named after plate {plate}, as LoadData reads it",
                     f"rename it to {name}, or run the illum step",
                 )

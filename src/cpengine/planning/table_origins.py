@@ -74,8 +74,7 @@ class TableOrigins:
 
     @cached_property
     def _known(self) -> set[Origin]:
-        names = self.storage.sizes(self.folder)
-        return {origin for name in names if (origin := Origin.parse(name))}
+        return self._in(self.folder)
 
     def of(self, key: str) -> Collection[Origin]:
         """What is known of a table, whatever its content was."""
@@ -89,6 +88,23 @@ class TableOrigins:
             for origin in self.of(key)
             if origin.how is How.MADE and origin.content == content
         }
+
+    def made_in_another_batch(self, content: str) -> bool:
+        """Whether cpengine made just this table, for another batch of the project."""
+        return content in self._made_in_other_batches
+
+    @cached_property
+    def _made_in_other_batches(self) -> set[str]:
+        batch, name = posixpath.split(self.folder)
+        ledgers, own = posixpath.split(batch)
+        others = (b for b in self.storage.folders(ledgers) if b != own)
+        folders = (posixpath.join(ledgers, other, name) for other in others)
+        origins = (origin for folder in folders for origin in self._in(folder))
+        return {origin.content for origin in origins if origin.how is How.MADE}
+
+    def _in(self, folder: str) -> set[Origin]:
+        names = self.storage.sizes(folder)
+        return {origin for name in names if (origin := Origin.parse(name))}
 
     def keep(self, origin: Origin, key: str) -> None:
         """Remember an origin, with the table's key for people to read.
