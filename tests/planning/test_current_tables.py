@@ -231,8 +231,9 @@ def test_what_the_user_takes_is_asked_about_once(made: Built) -> None:
     made.toml.write_text(f"{before}{KEEP}")
     assert ids(ran(made)) == ["P1-A01-1", "P1-A02-1"]
     made.toml.write_text(before)
-    (note,) = made.project().plan("analysis").notes
-    assert "lists other sites" in note
+    notes = made.project().plan("analysis").notes
+    assert ["lists other sites" in note for note in notes] == [True, False]
+    assert "has other values of Metadata_Compound than load_data.csv" in notes[1]
     add(plain(made), NEW.replace("b1", "b2").replace("B01", "B02"))
     assert "(without 2 of its 4), which has changed since" in refusal(made)
 
@@ -268,9 +269,15 @@ def test_a_table_of_the_users_is_an_error_once_its_source_has_changed(
     [
         ("a1.tif", "c1.tif", "names other files for OrigDNA than load_data.csv, which"),
         ("OrigDNA", "OrigRNA", "has no OrigRNA, unlike load_data.csv, which has"),
+        (
+            f"{RAW},P1,A01",
+            f"{RAW}/again,P1,A01",
+            "names other folders for OrigDNA than load_data.csv, which has changed",
+        ),
+        ("1,x", "1,w", "has other values of Metadata_Compound than load_data.csv, "),
     ],
 )
-def test_other_images_in_the_source_are_an_error_too(
+def test_other_images_or_metadata_in_the_source_are_an_error_too(
     old: str, new: str, says: str, built: Built
 ) -> None:
     (table,) = built.project().plan("analysis").derived.values()
@@ -284,8 +291,9 @@ def test_what_is_as_its_source_is_no_error_whatever_has_changed(built: Built) ->
     (table,) = built.project().plan("analysis").derived.values()
     build.write(built.csv, table.to_csv())
     ran(built)
-    change(plain(built), "1,x", "1,w")  # that is in no results
+    plain(built).write_text(ROWS.replace("Compound", "Batch"))  # only one has it
     assert built.project().plan("analysis").notes == ()
+    plain(built).write_text(ROWS)
     add(plain(built))
     add(built.csv, f"b1.tif,{RAW},P1,B01,1,z,P1_IllumDNA.npy,{built.illum}\n")
     assert ids(ran(built)) == ["P1-A01-1", "P1-A02-1", "P1-B01-1"]

@@ -29,6 +29,7 @@ from tests.run.breaks import (
 )
 from tests.run.broken_pipelines import PIPELINE_CASES
 
+DOSE = "Metadata_Dose"
 CASES = PIPELINE_CASES | {
     # CSVs
     "no CSV": Case(
@@ -248,6 +249,16 @@ CASES = PIPELINE_CASES | {
     "functions for other sites than the images": Case(
         "csv-other-sites",
         all_of(with_illum("DemoPlate1"), csv(lambda rows: rows[:-2])),
+        "load_data_with_illum.csv",
+        "made again",
+    ),
+    "metadata that were corrected beside the functions": Case(
+        "csv-other-values",
+        all_of(
+            csv(lambda rows: [[*rows[0], DOSE], *([*row, "1"] for row in rows[1:])]),
+            with_illum("DemoPlate1"),
+            cell(1, DOSE, "2"),
+        ),
         "load_data_with_illum.csv",
         "made again",
     ),

@@ -246,6 +246,7 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
     elsewhere = {
         "batch-file",
         "cellprofiler",
+        "csv-illum-elsewhere",
         "csv-outdated",
         "executor",
         "flagged-kept",

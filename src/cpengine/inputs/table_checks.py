@@ -1,6 +1,5 @@
 """What a plate's LoadData CSV tells beyond its shape."""
 
-import posixpath
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from cpengine import rules
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_groups import PLANE, sites, spellings
-from cpengine.inputs.table_images import ImageColumns, image_files, is_whole
+from cpengine.inputs.table_images import image_files, is_whole
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
 
@@ -27,38 +26,6 @@ def other_plate(table: Table, folder: str) -> Iterator[Finding]:
             f"{plates[plate]!r}",
             "give the folder the plate's name, if it is the right table",
         )
-
-
-def other_sites(table: Table, source: Table) -> str:
-    """How a table's sites differ from those of what it could be made of, if they do."""
-    mine, theirs = set(sites(table)), set(sites(source))
-    lacking, more = len(theirs - mine), len(mine - theirs)
-    parts = [
-        *([f"without {lacking} of its {len(theirs)}"] if lacking else []),
-        *([f"with {more} more"] if more else []),
-    ]
-    name = posixpath.basename(source.path)
-    how = " and ".join(parts)
-    return f"lists other sites than {name} ({how})" if parts else ""
-
-
-def other_images(table: Table, source: Table) -> str:
-    """Which images a table lacks or names otherwise, of what it could be made of."""
-    name = posixpath.basename(source.path)
-    for image, columns in source.images.items():
-        if image not in table.images:
-            return f"has no {image}, unlike {name}"
-        if _named(table, table.images[image]) != _named(source, columns):
-            return f"names other files for {image} than {name}"
-    return ""
-
-
-def _named(table: Table, columns: ImageColumns) -> set[tuple[tuple[str, ...], str]]:
-    """The file of an image at each site."""
-    column = columns.file or columns.url
-    return (
-        set(zip(sites(table), table.column(column), strict=True)) if column else set()
-    )
 
 
 def without_folder(table: Table) -> Iterator[Finding]:

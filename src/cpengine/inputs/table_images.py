@@ -69,23 +69,28 @@ class ImageFile:
 
 
 def image_files(table: "Table", row: int) -> Iterator[ImageFile]:
-    """Give each image of a row, from where LoadData opens it: its URL if it has one.
+    """Give each image of a row, from where LoadData opens it."""
+    for image in table.image_columns:
+        if image.url or image.file:
+            yield image_file(table, row, image)
+
+
+def image_file(table: "Table", row: int, image: ImageColumns) -> ImageFile:
+    """One image of a row: its URL if it has one.
 
     A file's name may lead into other folders, so it is split after it is joined.
     """
     values, index = table.rows[row], table.index
-    for image in table.image_columns:
-        if image.url:
-            place = without_file_scheme(values[index[image.url]])
-            yield ImageFile(image.url, *_split(place))
-        elif image.file:
-            path = values[index[image.path]] if image.path else ""
-            name = values[index[image.file]]
-            # An address is none in the name of a file, but a folder called `file:`.
-            is_address = ":/" in name and not _WINDOWS.match(name)
-            join = posixpath.join if is_address else in_base
-            place = join(in_base(table.base, path), name)
-            yield ImageFile(image.file, *_split(place))
+    if image.url:
+        place = without_file_scheme(values[index[image.url]])
+        return ImageFile(image.url, *_split(place))
+    path = values[index[image.path]] if image.path else ""
+    name = values[index[image.file]] if image.file else ""
+    # An address is none in the name of a file, but a folder called `file:`.
+    is_address = ":/" in name and not _WINDOWS.match(name)
+    join = posixpath.join if is_address else in_base
+    place = join(in_base(table.base, path), name)
+    return ImageFile(image.file or "", *_split(place))
 
 
 def _split(place: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from cpengine.config.steps import LOAD_DATA, MADE_OF, WITH_ILLUM
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
-from cpengine.inputs.table_checks import other_images, other_sites
+from cpengine.inputs.table_comparison import TableComparison
 from cpengine.inputs.table_images import FILE
 from cpengine.planning.derive import (
     channels,
@@ -36,8 +36,14 @@ from cpengine.planning.table_origins import (
     place_of,
 )
 from cpengine.planning.table_places import TablePlaces
-from cpengine.rules import Finding
+from cpengine.rules import Finding, Rule
 from cpengine.storage.store import Storage
+
+_REMOVE = "remove it to have it made again"
+
+
+def _remove(rule: Rule) -> str:
+    return f'{_REMOVE}, or set check.{rule.name} = "off" to take it as it is'
 
 
 class CurrentTable(NamedTuple):
@@ -164,19 +170,37 @@ class Deriver:
             basis = self._basis(key, source)
         except InputError:  # it does not matter to those who have the table
             return
+        differs = TableComparison(table, basis, self.places.places.comparable)
+        sites, values = differs.other_sites(), differs.other_values()
         known = {origin.source for origin in self.origins.of(key)}
-        others = other_sites(table, basis)
         if known and source.digest not in known:
-            if wrong := others or other_images(table, basis):
+            if wrong := sites or differs.lacking_image() or values:
+                cause = f"{wrong}, which has changed since this table was last used"
                 yield rules.CSV_OUTDATED.found(
-                    table.path,
-                    f"{wrong}, which has changed since this table was last used",
-                    "remove it to have it made again, or set check.csv-outdated = "
-                    '"off" to take it as it is',
+                    table.path, cause, _remove(rules.CSV_OUTDATED)
                 )
-        elif others:
-            cure = "remove it to have it made again"
-            yield rules.CSV_OTHER_SITES.found(table.path, others, cure)
+            return
+        if sites:
+            yield rules.CSV_OTHER_SITES.found(table.path, sites, _REMOVE)
+        if values and posixpath.basename(key) == WITH_ILLUM:
+            rule = rules.CSV_OTHER_VALUES
+            yield rule.found(table.path, values, _remove(rule))
+        yield from self._own_functions(key, table)
+
+    def _own_functions(self, key: str, table: Table) -> Iterator[Finding]:
+        """Functions of the illum step, where a table names others."""
+        if posixpath.basename(key) != WITH_ILLUM or not self._names_others(key, table):
+            return
+        wanted = channels(table).values()
+        for plate, files in self._functions(table).items():
+            if any(illum_name(plate, channel) in files for channel in wanted):
+                yield rules.CSV_ILLUM_ELSEWHERE.found(
+                    table.path,
+                    "names illumination functions of other folders than "
+                    f"{self._functions_url(plate)}, where the illum step's are",
+                    _remove(rules.CSV_ILLUM_ELSEWHERE),
+                )
+                return
 
     def _parse(self, key: str, data: bytes) -> Table:
         shown = self.workspace.url(key)

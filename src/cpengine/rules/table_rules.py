@@ -170,7 +170,8 @@ CSV_OUTDATED = _rule(
     "csv-outdated",
     _CSV,
     "load_data.csv has changed since your load_data_with_illum.csv was last used",
-    "Sites that were added are not analysed, images that were corrected not taken.",
+    "Sites that were added are not analysed; images, folders and metadata that were "
+    "corrected are not taken.",
     "Remove it: it is made again. Or set this rule to off, to take it as it is.",
 )
 CSV_OTHER_SITES = _rule(
@@ -179,6 +180,22 @@ CSV_OTHER_SITES = _rule(
     "load_data_with_illum.csv lists other sites than load_data.csv",
     "Sites that were added later are not analysed.",
     "Remove load_data_with_illum.csv: it is made again.",
+    Severity.WARNING,
+)
+CSV_OTHER_VALUES = _rule(
+    "csv-other-values",
+    _CSV,
+    "load_data_with_illum.csv has other files, folders or metadata than load_data.csv",
+    "Illumination is of other images than the analysis, or its metadata are older.",
+    "Remove load_data_with_illum.csv: it is made again. Or set this rule to off.",
+    Severity.WARNING,
+)
+CSV_ILLUM_ELSEWHERE = _rule(
+    "csv-illum-elsewhere",
+    _CSV,
+    "Your load_data_with_illum.csv names other functions than those of the illum step",
+    "Images are corrected with functions of another batch, project or version.",
+    "Remove load_data_with_illum.csv: it is made again. Or set this rule to off.",
     Severity.WARNING,
 )
 CSV_SAME_FILE = _rule(

@@ -72,6 +72,16 @@ class Places:
         fillers = (key for key in self.made if f"{place}/".startswith(f"{key}/"))
         return "" if max(fillers, key=len, default=own) == own else place
 
+    def comparable(self, place: str) -> str:
+        """A folder of a CSV as all that are the same one have it; nothing is looked up.
+
+        What is below one of the roots is named from there.
+        """
+        place = self._mapped(without_file_scheme(place))
+        for root in (BUCKET, self.images.root, self.outputs.root):
+            place = place.removeprefix(f"{root.rstrip('/')}/")
+        return place.rstrip("/")
+
     def is_opened_as_named(self, place: str) -> bool:
         """Whether a folder or address of a CSV is a local one that needs no change."""
         located = self.locate(place)
