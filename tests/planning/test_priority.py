@@ -81,7 +81,7 @@ def _record(ledger: Ledger, number: int, **plate_s: float) -> RunRecord:
         workspace=ledger.storage,
         softened={},
     )
-    begun = replace(begun, id=f"{number:03}")
+    begun = replace(begun, id=f"20250101T000000Z-{number:04}")
     begun.write(ledger)
     if plate_s:
         begun.ended_with("ended", {}, plate_s).write(ledger)

@@ -57,7 +57,7 @@ def by_job(found: Mapping[str, Any], column: str) -> dict[str, Any]:
 def test_numbers_of_a_real_plate_are_those_of_its_markers(plate: Project) -> None:
     found, ran = model(plate), outcomes(plate)
     summary = found["summary"]
-    assert summary["states"] == {"done": 4, "failed": 0, "stale": 0, "left": 0}
+    assert {state: n for state, n in summary["states"].items() if n} == {"done": 4}
     assert (summary["jobs"], summary["image_sets_done"]) == (4, 4)
     assert summary["slots"] == 2
     assert summary["cpu_s"] == pytest.approx(sum(outcome.cpu_s for outcome in ran))
