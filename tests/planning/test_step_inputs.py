@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,9 @@ import pytest
 
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.model import Job, Outcome
+from cpengine.plates import Part
 from cpengine.project import Project
+from cpengine.run.session import Steps
 from tests import build
 from tests.build import Built, change
 from tests.unreadable.damage import ANY, JSON
@@ -104,6 +107,104 @@ def test_functions_made_anew_make_the_jobs_of_their_plate_stale(built: Built) ->
     assert stale(project) == OF_P2
     why = standings(project)["P2-A01-1"].why
     assert why == "what it reads of earlier steps changed since it was done"
+
+
+def relative(built: Built) -> str:
+    return built.illum.parent.relative_to(built.root).as_posix()
+
+
+def linked(built: Built) -> str:
+    link = built.root.with_name(f"{built.root.name}-link")
+    link.symlink_to(built.root)
+    return f"{link}/{relative(built)}"
+
+
+def linked_output(built: Built) -> str:
+    """The folder that the step fills is a link to another disk."""
+    disk = built.root / "disk"
+    built.illum.parent.rename(disk)
+    built.illum.parent.symlink_to(disk)
+    return str(disk)
+
+
+SPELLINGS = {
+    "link": linked,
+    "link of the output": linked_output,
+    "relative": relative,
+    "dots": lambda built: f"{built.root}/projects/../{relative(built)}",
+    "relative with dots": lambda built: f"./projects/../{relative(built)}",
+    "slashes": lambda built: f"{built.root}//{relative(built)}".replace(
+        "/B1/", "//B1/"
+    ),
+    "file": lambda built: f"file://{built.root}/./{relative(built)}/",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_functions_are_known_however_a_table_names_their_folder(
+    built: Built, spelling: str
+) -> None:
+    named = SPELLINGS[spelling](built)
+    for csv in built.csv.parent.parent.glob("*/load_data_with_illum.csv"):
+        text = csv.read_text().replace(f"{build.MOUNT}/{relative(built)}", named)
+        csv.write_text(text)
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    assert stale(project) == set()
+    for job in project.plan("illum").jobs:
+        done(project, replace(job, fingerprint=f"{job.fingerprint}0"))
+    assert len(stale(project)) == 4
+
+
+def test_functions_are_known_where_the_project_file_ends_an_output_with_a_slash(
+    built: Built,
+) -> None:
+    output = relative(built)
+    built.toml.write_text(
+        f'{built.toml.read_text()}[steps.illum]\noutput = "{output}/"\n'
+    )
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    for job in project.plan("illum").jobs:
+        done(project, replace(job, fingerprint=f"{job.fingerprint}0"))
+    assert len(stale(project)) == 4
+
+
+def test_functions_that_are_yet_to_be_made_are_not_missing_by_another_name(
+    built: Built,
+) -> None:
+    named = linked(built)
+    for csv in built.csv.parent.parent.glob("*/load_data_with_illum.csv"):
+        text = csv.read_text().replace(f"{build.MOUNT}/{relative(built)}", named)
+        csv.write_text(text)
+    shutil.rmtree(built.illum.parent)
+    assert "image-missing" in checked(built, "analysis")
+    assert "image-missing" not in checked(built, "illum", "analysis")
+
+
+def checked(built: Built, *steps: str) -> set[str]:
+    """The rules of what is found of the last of some steps that run together."""
+    found = Steps(built.project(), steps, Part(), VERSION).checked()
+    return {finding.rule.name for finding in found[-1].findings}
+
+
+def test_each_folder_of_a_table_is_resolved_once(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = Counter[str]()
+    real = os.path.realpath
+
+    def counted(path: str, *, strict: bool = False) -> str:
+        asked[str(path)] += 1
+        return real(path, strict=strict)
+
+    project = built.project()
+    monkeypatch.setattr(os.path, "realpath", counted)
+    project.plan("analysis")
+    images = [str(path) for path in (built.images, built.illum)]
+    assert {asked[image] for image in images} == {1}
 
 
 def test_functions_of_another_cellprofiler_make_jobs_stale(built: Built) -> None:

@@ -27,7 +27,7 @@ def findings(
     rows
         The rows (from 0) that are looked at.
     made
-        Folders whose files need not be there yet.
+        Keys of folders of the outputs whose files need not be there yet.
 
     Raises
     ------
@@ -35,7 +35,8 @@ def findings(
         A folder cannot be listed.
     """
     found = list(_find_images(places, table, rows))
-    missing = [i for i in found if i.size is None and not _is_below(i.url, made)]
+    keys = ((image, places.key(image.folder)) for image in found if image.size is None)
+    missing = [image for image, key in keys if not _is_below(key, made)]
     empty = [image for image in found if image.size == 0]
     yield from missing_images.findings(places, missing)
     if empty:
@@ -43,8 +44,8 @@ def findings(
     yield from _short(found)
 
 
-def _is_below(url: str, folders: Sequence[str]) -> bool:
-    return any(url.startswith(f"{folder}/") for folder in folders)
+def _is_below(key: str, folders: Sequence[str]) -> bool:
+    return any(f"{key}/".startswith(f"{folder}/") for folder in folders)
 
 
 def _find_images(places: Places, table: Table, rows: Iterable[int]) -> Iterator[Image]:

@@ -56,7 +56,7 @@ class StepResults:
     def of_step(cls, project: ResolvedProject, name: str) -> "StepResults":
         """Those of a step of a project."""
         keys, output, structure = project.results_of(name)
-        ledger = project.layout.ledger(name)
+        output, ledger = output.rstrip("/"), project.layout.ledger(name)
         return cls(project.places.outputs, name, keys, output, structure, ledger)
 
     def has(self, folder: str) -> bool:

@@ -97,11 +97,8 @@ class Check:
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
         """What is wrong with images, but for those that are yet to be made."""
         places = self.project.places
-        # What is not made yet is looked for where the other images are.
-        roots = (places.outputs, places.images)
-        keys = [self.project.step(name).output for name in self.before]
-        made = [root.url(key.rstrip("/")) for root in roots for key in keys]
-        yield from image_checks.findings(self.project.places, table, rows, made)
+        made = [self.project.results_of(name)[1].rstrip("/") for name in self.before]
+        yield from image_checks.findings(places, table, rows, made)
 
     def _modules(
         self, plan: Plan, pipe: Pipeline, text: str, sheets: Sheets

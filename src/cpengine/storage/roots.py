@@ -1,7 +1,9 @@
 """Where a project's files are: three roots, and the path map of its CSVs."""
 
+import os
+import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from cpengine.storage.filesystems import is_local
@@ -29,6 +31,8 @@ class Places:
     """Places where the project's steps put their results, below `outputs`."""
     map: tuple[tuple[str, str], ...] = ()
     """Beginnings of places in CSVs, and what stands for each; the first that fits."""
+    _keys: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Keys of places that were asked for: a plate names its folders in every row."""
 
     @classmethod
     def single_root(cls, storage: Storage) -> "Places":
@@ -47,9 +51,7 @@ class Places:
         the project's own steps are in `outputs` if they are there, else, like anything
         else, in `images`.
         """
-        place = self._mapped(without_file_scheme(place))
-        if place == BUCKET or place.startswith(f"{BUCKET}/"):
-            place = place.removeprefix(BUCKET).lstrip("/")
+        place = self._without_bucket(place)
         if place.startswith("/") or "://" in place:
             return place
         return (self.outputs if self._is_made(place) else self.images).join(place)
@@ -57,20 +59,47 @@ class Places:
     def made_key(self, place: str, own: str) -> str:
         """The key below `outputs` of a folder that another step fills; else empty.
 
-        Nothing is looked up: the folder need not be there.
+        The folder need not be there.
 
         Parameters
         ----------
         own
             Where the step that asks puts its results.
         """
+        key = self.key(place)
+        fillers = (made for made in self.made if f"{key}/".startswith(f"{made}/"))
+        own = own.rstrip("/")
+        return "" if max(fillers, key=len, default=own) == own else key
+
+    def key(self, place: str) -> str:
+        """The key below `outputs` of a folder in a CSV, where it is one that a step
+        fills, whatever links and `..` lead there; else the folder as it is named.
+        """
+        if place not in self._keys:
+            self._keys[place] = self._key(self._without_bucket(place).rstrip("/"))
+        return self._keys[place]
+
+    def _key(self, place: str) -> str:
+        root = self.outputs.root.rstrip("/")
+        if is_local(root) and is_local(place) and "\0" not in place:
+            folder = os.path.realpath(posixpath.join(root, place))
+            for made, real in self._filled(root):
+                if f"{folder}/".startswith(f"{real}/"):
+                    return made + folder.removeprefix(real)
+        return place.removeprefix(f"{root}/")
+
+    def _filled(self, root: str) -> list[tuple[str, str]]:
+        """The folders that steps fill, without links; inner ones first."""
+        real = ((made, os.path.realpath(f"{root}/{made}")) for made in self.made)
+        below = (pair for pair in real if pair[1] != os.path.realpath(root))
+        return sorted(below, key=lambda pair: -len(pair[1]))
+
+    def _without_bucket(self, place: str) -> str:
+        """A place of a CSV, mapped; without DCP's mount, which stands for the roots."""
         place = self._mapped(without_file_scheme(place))
         if place == BUCKET or place.startswith(f"{BUCKET}/"):
-            place = place.removeprefix(BUCKET).lstrip("/")
-        place = place.removeprefix(f"{self.outputs.root.rstrip('/')}/")
-        place = place.rstrip("/")
-        fillers = (key for key in self.made if f"{place}/".startswith(f"{key}/"))
-        return "" if max(fillers, key=len, default=own) == own else place
+            return place.removeprefix(BUCKET).lstrip("/")
+        return place
 
     def comparable(self, place: str) -> str:
         """A folder of a CSV as all that are the same one have it; nothing is looked up.
@@ -90,8 +119,8 @@ class Places:
     def _is_made(self, place: str) -> bool:
         if self.outputs.root == self.images.root:
             return False
-        below = any(place == key or place.startswith(f"{key}/") for key in self.made)
-        return below and self.outputs.exists(place)
+        key = self.made_key(place, "")
+        return bool(key) and self.outputs.exists(key)
 
     def knows(self, place: str) -> bool:
         """Whether a folder in a CSV is mapped, or below one of the roots."""
