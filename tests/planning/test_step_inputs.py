@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.errors import InputError
 from cpengine.ledger.standing import JobState, Standing
-from cpengine.model import Job, Outcome
+from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps
@@ -357,6 +358,83 @@ def test_a_site_projected_anew_makes_its_own_jobs_stale_alone(tmp_path: Path) ->
     (marker,) = project.ledger(project.step("zproj")).markers()[job.id]
     done(project, replace(job, fingerprint=f"{job.fingerprint}0", earlier=(marker,)))
     assert stale(project) == {"P1-A02-1"}
+
+
+# What an earlier step has not finished, or would make in another way by now
+
+
+def of_plate(project: Project, plate: str) -> Job:
+    """The job of a plate's functions, which knows the markers that stand for it."""
+    standing = standings(project, "illum")[plate]
+    return standing.job
+
+
+def test_functions_of_a_run_that_was_ended_while_it_replaced_them_are_not_read(
+    built: Built,
+) -> None:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    project.ledger(project.step("illum")).set_aside(of_plate(project, "P2"))
+    with pytest.raises(InputError) as raised:
+        project.plan("analysis")
+    (finding,) = raised.value.findings
+    assert finding.rule.name == "input-unfinished"
+    assert finding.place.endswith("illum/P2/P2_IllumDNA.npy")
+    assert finding.cure == "run illum first"
+    assert checked(built, "analysis") == {"input-unfinished"}
+    # of the other plate they are whole, and when both run these are made first
+    assert project.plan("analysis", Part(plates=frozenset({"P1"}))).findings == ()
+    assert checked(built, "illum", "analysis") == set()
+    done(project, of_plate(project, "P2"))
+    assert project.plan("analysis").findings == ()
+
+
+def test_functions_of_a_job_that_failed_are_warned_of(built: Built) -> None:
+    project = built.project()
+    job = of_plate(project, "P2")
+    failure = Failure(FailureKind.CRASH, "crashed")
+    project.ledger(project.step("illum")).record(Outcome(job, failure=failure))
+    (finding,) = project.plan("analysis").findings
+    assert (finding.rule.name, finding.cure) == ("input-failed", "run illum first")
+    assert finding.place.endswith("illum/P2/P2_IllumDNA.npy")
+    assert checked(built, "illum", "analysis") == set()
+
+
+@pytest.mark.parametrize("format_", ["v1", "v2"])
+def test_functions_that_the_pipeline_of_now_did_not_make_are_warned_of(
+    built: Built, format_: str
+) -> None:
+    project = built.project()
+    for job in project.plan("illum").jobs:
+        old = job.fingerprint_v1 if format_ == "v1" else job.fingerprint
+        done(project, replace(job, fingerprint=old), ago=-5)
+    assert project.plan("analysis").findings == ()
+    pipeline = built.pipeline.with_name("illum.cppipe")
+    change(pipeline, "HasImagePlaneDetails", "Note:1\nHasImagePlaneDetails")
+    found = len(project.plan("analysis").findings)
+    assert found == (format_ == "v1")  # the first format has all of the text
+    change(pipeline, "Nuclei", "Kernels")
+    (finding,) = project.plan("analysis").findings
+    assert finding.rule.name == "input-stale"
+    assert finding.place.endswith("illum/P1/P1_IllumDNA.npy")
+    assert finding.cause == (
+        "is stale: illum's pipeline changed since it made it (and 1 file more)"
+    )
+    assert finding.cure == "run both: cpengine run illum analysis"
+    assert checked(built, "illum", "analysis") == set()
+
+
+def test_a_pipeline_of_an_earlier_step_that_cannot_be_read_says_nothing(
+    built: Built,
+) -> None:
+    project = built.project()
+    illum_done(project)
+    pipeline = built.pipeline.with_name("illum.cppipe")
+    pipeline.write_text("CellProfiler, of course")
+    assert project.plan("analysis").findings == ()
+    pipeline.unlink()
+    assert project.plan("analysis").findings == ()
 
 
 # Ledgers in the first format

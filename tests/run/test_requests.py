@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.ledger.standing import JobState, summary
-from cpengine.marker import Marker
+from cpengine.marker import Marker, MarkerState
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps
@@ -137,6 +137,35 @@ def test_tables_that_cpengine_made_take_their_sources_and_lists_besides(
     assert planning["get"] == 2 * plates + 1  # each, its source and the pipeline
     assert planning["list"] + planning["head"] <= 4 * (plates + 1)
     assert planning["put"] == planning["delete"] == 0
+
+
+def test_whether_an_earlier_step_has_changed_takes_its_pipeline_and_no_list(
+    s3: S3Server, bucket: str, tmp_path: Path
+) -> None:
+    plates = ["P0", "P1", "P2"]
+    built = build.project(tmp_path, plates=plates)
+    text = build.pipeline_text("Plate")
+    build.write(built.pipeline.with_name("illum.cppipe"), text)
+    s3.upload(bucket, built.root / "projects", "projects/")
+    build.change(built.toml, "[storage]\n", f'[storage]\nroot = "s3://{bucket}"\n')
+    storage = f'[storage.s3]\nendpoint = "{s3.url}"\n'
+    built.toml.write_text(built.toml.read_text() + storage)
+    project = built.project()
+    before = _planning(project, s3)
+    done = Marker("", "v2-0-0-0-0-0", VERSION, MarkerState.DONE)
+    names = [str(done._replace(job_id=plate)) for plate in plates]
+    s3.fill(bucket, names, prefix=f"{project.step('illum').ledger}/markers/")
+    asking = _planning(project, s3)
+    print(f"\n{len(plates)} plates: {before}, where functions are marked: {asking}")
+    assert asking.pop("get") == before.pop("get") + 1 + len(plates)  # what markers hold
+    assert asking.keys() == before.keys() == {"list"}
+    assert asking["list"] <= before["list"]
+
+
+def _planning(project: Project, s3: S3Server) -> dict[str, int]:
+    s3.reset_counts()
+    project.plan("analysis")
+    return dict(s3.counts())
 
 
 @pytest.fixture

@@ -58,6 +58,28 @@ class Shared(NamedTuple):
         return _SEPARATOR.join((self.text, image_sets, self.code, self.places))
 
 
+class PipelineParts(NamedTuple):
+    """What a pipeline is in the fingerprints of each format."""
+
+    now: str
+    v1: str
+
+    @classmethod
+    def of(cls, pipe: Pipeline, text: str) -> "PipelineParts":
+        """Those of a pipeline, and of the text that it was read from."""
+        return cls(of_pipeline(pipe), of_text(text))
+
+    def made(self, fingerprint: str) -> bool:
+        """Whether a fingerprint is of this pipeline, or of a format unknown."""
+        mark, *parts = fingerprint.split(_SEPARATOR)
+        match _format_of(fingerprint):
+            case None:
+                return True
+            case "v1":
+                return mark == self.v1
+        return parts[0] == self.now
+
+
 def of_all(job: Job, pipe: Pipeline, text: str, code: Mapping[str, bytes]) -> Shared:
     """What any one job has in common with all others, whatever its group.
 

@@ -2,7 +2,7 @@
 
 import posixpath
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -34,7 +34,7 @@ from cpengine.planning.plan import (
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_inputs import StepInputReader
-from cpengine.planning.step_tables import read_batch_file
+from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
@@ -47,6 +47,7 @@ def plan_step(
     *,
     cellprofiler: str = "",
     unchecked: bool = False,
+    before: Collection[str] = (),
 ) -> Plan:
     """Make the jobs of a step.
 
@@ -59,6 +60,8 @@ def plan_step(
     unchecked
         Plan although jobs would fail, where jobs can be made at all; the findings
         tell why.
+    before
+        Steps that will have run by then: what they have not finished does not matter.
 
     Raises
     ------
@@ -66,7 +69,10 @@ def plan_step(
         The step, the part or an input file is wrong.
     """
     step = project.step(name)
-    return Planner(project, step, part, cellprofiler, unchecked=unchecked).plan()
+    planner = Planner(
+        project, step, part, cellprofiler, unchecked=unchecked, before=before
+    )
+    return planner.plan()
 
 
 class Planner:
@@ -80,6 +86,7 @@ class Planner:
         cellprofiler: str,
         *,
         unchecked: bool = False,
+        before: Collection[str] = (),
     ) -> None:
         self.project = project
         self.step = step
@@ -96,7 +103,7 @@ class Planner:
         """Whether a file is such that no jobs can be made of it."""
         self.code: dict[str, bytes] | None = None
         """Files that the pipeline runs or reads, once they are read."""
-        self.step_inputs = StepInputReader(project, step)
+        self.step_inputs = StepInputReader(project, step, before)
         self.known: dict[str, dict[str, None]] = {}
         """The spellings of plates, wells and sites that the files have, by column."""
 

@@ -139,7 +139,7 @@ class ResolvedProject:
             name=name,
             group=group,
             source=section.groups,
-            pipeline=data_file if batch else self._pipeline(section, name),
+            pipeline=data_file if batch else self._pipeline(name),
             data_folder=folder,
             data_file=data_file,
             input=section.input or self.layout.rules,
@@ -192,14 +192,24 @@ class ResolvedProject:
         folder = _folder(section.data_path, self.layout.load_data)
         return folder, section.data_file or default
 
-    def _pipeline(self, section: StepSection, name: str) -> str:
-        """The pipeline's key; the handbook's other name where only that is there."""
+    def pipeline_keys(self, name: str) -> tuple[str, ...]:
+        """The keys that a step's pipeline may have: the one that is there counts.
+
+        It is the one that the project names, or else either of the handbook's.
+        """
+        section, kind = self.file.steps.get(name, StepSection()), STEPS.get(name)
+        usual = kind.pipeline if kind else ""
+        other = usual.replace(".cppipe", "_without_batchfile.cppipe")
+        names = [section.pipeline] if section.pipeline or not kind else [usual, other]
         folder = _folder(section.pipeline_path, self.layout.pipelines)
-        kind = STEPS.get(name)
-        if section.pipeline or kind is None:
-            return posixpath.join(folder, section.pipeline or "")
-        other = kind.pipeline.replace(".cppipe", "_without_batchfile.cppipe")
-        file = self._default_file(folder, kind.pipeline, other)
+        return tuple(posixpath.join(folder, file or "") for file in names)
+
+    def _pipeline(self, name: str) -> str:
+        keys = self.pipeline_keys(name)
+        if len(keys) == 1:
+            return keys[0]
+        folder = posixpath.dirname(keys[0])
+        file = self._default_file(folder, *map(posixpath.basename, keys))
         return posixpath.join(folder, file)
 
     def _default_file(self, folder: str, name: str, other: str) -> str:

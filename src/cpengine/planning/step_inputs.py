@@ -7,7 +7,7 @@ and sizes in listings.
 
 import hashlib
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
@@ -17,15 +17,36 @@ from cpengine.config.steps import Step
 from cpengine.group_names import Group
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import ImageColumns, ImageFile, image_files, in_base
-from cpengine.planning.fingerprint import NOTHING
+from cpengine.planning.fingerprint import NOTHING, PipelineParts
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_pipeline import pipeline_parts
 from cpengine.planning.step_results import StepResults
-from cpengine.rules import Finding
+from cpengine.rules import Finding, Rule
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Entry
 from cpengine.wording import counted
 
 _DIGITS = 8
+_WORDS = {
+    rules.INPUT_UNFINISHED: (
+        "may be of another run than the files beside it: {step} was ended while it "
+        "replaced them",
+        "run {step} first",
+    ),
+    rules.INPUT_FAILED: (
+        "may be of a run that nobody knows of: the job of {step} that makes it failed",
+        "run {step} first",
+    ),
+    rules.INPUT_STALE: (
+        "is stale: {step}'s pipeline changed since it made it",
+        "run both: cpengine run {step} {own}",
+    ),
+    rules.INPUT_UNMARKED: (
+        "has no marker of the step that fills its folder",
+        "use --force when such files change but not their size",
+    ),
+}
+"""What is wrong with a file of an earlier step, and what to do."""
 
 
 class StepInputs(NamedTuple):
@@ -78,11 +99,14 @@ class StepInputReader:
 
     project: ResolvedProject
     step: Step
+    before: Collection[str] = ()
+    """Steps that will have run by then: what they have not finished does not matter."""
     results: list[StepResults] = field(init=False)
     replaced: dict[File, str] = field(default_factory=dict)
     """Files that are not as their step left them, and why."""
-    unmarked: set[File] = field(default_factory=set)
-    """Files that no marker tells of, though others of their step have one."""
+    doubtful: dict[tuple[Rule, str], set[File]] = field(default_factory=dict)
+    """Other files that may not be what they should, by the rule and the step."""
+    _pipelines: dict[str, PipelineParts | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         others = (name for name in self.project.step_names if name != self.step.name)
@@ -118,12 +142,12 @@ class StepInputReader:
                 f"{why}: results from before that are stale",
                 "run them again, or the earlier step with --force",
             )
-        if self.unmarked:
-            first = outputs.url(min(self.unmarked).key)
-            yield rules.INPUT_UNMARKED.found(
-                first,
-                f"has no marker of the step that fills its folder{_others(self)}",
-                "use --force when such files change but not their size",
+        for (rule, step), files in self.doubtful.items():
+            cause, cure = _WORDS[rule]
+            yield rule.found(
+                outputs.url(min(files).key),
+                cause.format(step=step) + _others(len(files) - 1),
+                cure.format(step=step, own=self.step.name),
             )
 
     def _columns(self, table: Table) -> list[str]:
@@ -176,9 +200,9 @@ class StepInputReader:
         Of one that other hands have replaced, also its size and time.
         """
         done, entry = read.results.done.get(read.owner), read.entry
+        if entry and (rule := self._doubt(read)):
+            self.doubtful.setdefault((rule, read.results.step), set()).add(read.file)
         if not done:
-            if read.results.done and entry:  # the step is run here, and made others
-                self.unmarked.add(read.file)
             return read.file, entry and entry.size
         made = read.results.step, read.owner, sorted(d.made_by for d in done)
         why = read.results.differs(read.owner, *read.file)
@@ -186,6 +210,28 @@ class StepInputReader:
             return made
         self.replaced[read.file] = why
         return made, read.file, entry.size, round(entry.time, 3)
+
+    def _doubt(self, read: "_StepFile") -> Rule | None:
+        """The rule on a file that may not be what its step would leave."""
+        results, job = read.results, read.owner
+        will_run = results.step in self.before
+        if job in results.done:
+            stale = not will_run and self._is_stale(results, job)
+            return rules.INPUT_STALE if stale else None
+        if job not in results.markers:  # of a step that is run here, and made others?
+            return rules.INPUT_UNMARKED if results.done else None
+        if will_run:
+            return None
+        unfinished = results.is_unfinished(job)
+        return rules.INPUT_UNFINISHED if unfinished else rules.INPUT_FAILED
+
+    def _is_stale(self, results: StepResults, job_id: str) -> bool:
+        """Whether a job was done with another pipeline than its step has now."""
+        if results.step not in self._pipelines:
+            self._pipelines[results.step] = pipeline_parts(self.project, results.step)
+        now = self._pipelines[results.step]
+        done = results.done[job_id]
+        return now is not None and not any(now.made(d.marker.fingerprint) for d in done)
 
 
 class _StepFile(NamedTuple):
@@ -209,9 +255,8 @@ def _group(table: Table, row: int, keys: Sequence[str]) -> Group | None:
     return tuple((key, table.values(key)[row]) for key in keys)
 
 
-def _others(reader: StepInputReader) -> str:
-    others = len(reader.unmarked) - 1
-    return f", nor have {counted(others, 'other')}" if others else ""
+def _others(others: int) -> str:
+    return f" (and {counted(others, 'file')} more)" if others else ""
 
 
 def _short(*texts: str) -> str:

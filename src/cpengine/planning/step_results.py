@@ -1,4 +1,4 @@
-"""What an earlier step has left: its done markers, and the files in its folders."""
+"""What an earlier step has left: its markers, and the files in its folders."""
 
 import posixpath
 from collections import defaultdict
@@ -21,8 +21,8 @@ _COPY_S = 120.0
 files say nothing."""
 
 
-class Done(NamedTuple):
-    """A done marker, and when it was written, in seconds since 1970."""
+class DatedMarker(NamedTuple):
+    """A marker, and when it was written, in seconds since 1970."""
 
     marker: Marker
     time: float
@@ -77,7 +77,7 @@ class StepResults:
             if f"{place}/".startswith(f"{job.place}/"):
                 return job.id
         first = place.partition("/")[0]
-        return first if first in self.done else ""
+        return first if first in self.markers else ""
 
     @property
     def shared(self) -> bool:
@@ -86,14 +86,27 @@ class StepResults:
         return Job(self.step, group, "", "", "", "", self.structure).shares_place
 
     @cached_property
-    def done(self) -> Mapping[str, Sequence[Done]]:
-        """The done markers by job id."""
-        found: defaultdict[str, list[Done]] = defaultdict(list)
+    def markers(self) -> Mapping[str, Sequence[DatedMarker]]:
+        """The markers by job id."""
+        found: defaultdict[str, list[DatedMarker]] = defaultdict(list)
         for name, entry in self.storage.entries(f"{self.ledger}/markers").items():
-            marker = Marker.parse(name)
-            if marker and marker.state is MarkerState.DONE:
-                found[marker.job_id].append(Done(marker, entry.time))
+            if marker := Marker.parse(name):
+                found[marker.job_id].append(DatedMarker(marker, entry.time))
         return found
+
+    @cached_property
+    def done(self) -> Mapping[str, Sequence[DatedMarker]]:
+        """The done markers by job id."""
+        found = {job: self._in_state(job, MarkerState.DONE) for job in self.markers}
+        return {job: done for job, done in found.items() if done}
+
+    def _in_state(self, job_id: str, state: MarkerState) -> list[DatedMarker]:
+        return [w for w in self.markers.get(job_id, ()) if w.marker.state is state]
+
+    def is_unfinished(self, job_id: str) -> bool:
+        """Whether a run was ended while it replaced what the job had made."""
+        replaced = self._in_state(job_id, MarkerState.REPLACED)
+        return bool(replaced) and job_id not in self.done
 
     def entries(self, folder: str) -> Mapping[str, Entry]:
         """The files of a folder, by name."""
@@ -132,6 +145,6 @@ class StepResults:
             self._outcomes[marker] = unless_damaged(found)
         return self._outcomes[marker]
 
-    def _is_copy(self, made: Done) -> bool:
+    def _is_copy(self, made: DatedMarker) -> bool:
         outcome = self._outcome(made.marker)
         return outcome is None or made.time - outcome.ended > _COPY_S

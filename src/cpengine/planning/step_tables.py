@@ -1,19 +1,17 @@
 """The image sets of a step's files, and the files that are made for it."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from cpengine.config.steps import Step
-from cpengine.inputs import batchfile, image_checks, loaddata
-from cpengine.inputs.batchfile import BatchFile
+from cpengine.inputs import image_checks, loaddata
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_groups import groups
 from cpengine.model import Job
 from cpengine.planning.current_tables import Deriver
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.rules import Severity
 
 
@@ -36,23 +34,6 @@ def read_table(
         return read_batch_file(project, data_file).table
     table = Deriver.of(project).table(data_file)
     return replace(table, base=image_base or "")
-
-
-def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
-    """A `Batch_data.h5` of the workspace.
-
-    Raises
-    ------
-    InputError
-        It is missing or damaged.
-    """
-    workspace = project.places.workspace
-    if workspace.is_local(key):
-        return batchfile.read(workspace.path(key))
-    with tempfile.TemporaryDirectory(dir=project.scratch) as folder:
-        copy = Path(folder) / "Batch_data.h5"
-        project.cache.fetch(workspace, key, copy)
-        return batchfile.read(copy, workspace.url(key))
 
 
 def image_sets(

@@ -5,6 +5,29 @@ from cpengine.rules.finding import rule as _rule
 
 _EARLIER = "Results of earlier steps"
 
+INPUT_UNFINISHED = _rule(
+    "input-unfinished",
+    _EARLIER,
+    "A run of an earlier step was ended while it replaced its files",
+    "Illumination functions of a plate can be half of one run and half of another.",
+    "Run the earlier step first.",
+)
+INPUT_FAILED = _rule(
+    "input-failed",
+    _EARLIER,
+    "A job of an earlier step failed, and yet its files are there",
+    "They may be of a run that nobody knows of.",
+    "Run the earlier step first.",
+    Severity.WARNING,
+)
+INPUT_STALE = _rule(
+    "input-stale",
+    _EARLIER,
+    "An earlier step's pipeline has changed since it made its files",
+    "Results come from illumination functions that the pipeline makes no more.",
+    "Run the earlier step, too, in one command.",
+    Severity.WARNING,
+)
 INPUT_REPLACED = _rule(
     "input-replaced",
     _EARLIER,

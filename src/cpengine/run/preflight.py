@@ -15,7 +15,8 @@ from cpengine.inputs.pipeline_writes import writes
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
-from cpengine.planning.step_tables import image_sets, read_batch_file
+from cpengine.planning.step_pipeline import read_batch_file
+from cpengine.planning.step_tables import image_sets
 from cpengine.rules import Finding
 from cpengine.wording import GB, gigabytes
 

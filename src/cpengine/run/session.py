@@ -4,7 +4,14 @@ import contextlib
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -202,7 +209,7 @@ class Steps:
         self, name: str, before: tuple[str, ...], prober: Prober
     ) -> Checked:
         try:
-            todo = self._plan(name, unchecked=True)
+            todo = self._plan(name, before, unchecked=True)
         except CpengineError as error:
             return Checked(name, None, tuple(dict.fromkeys(error.findings)))
         check = Check(self.project, prober, before)
@@ -232,13 +239,16 @@ class Steps:
         """Plan one step. Raises InputError where jobs would fail."""
         return self._plan(name, unchecked=self.unchecked)
 
-    def _plan(self, name: str, *, unchecked: bool) -> Todo:
+    def _plan(
+        self, name: str, before: Collection[str] = (), *, unchecked: bool
+    ) -> Todo:
         plan = plan_step(
             self.project,
             name,
             self.part,
             cellprofiler=self.cellprofiler,
             unchecked=unchecked,
+            before=before,
         )
         standings = step_ledger(self.project, plan.step).standings(
             plan.jobs, self.cellprofiler, plan.step.dcp_done, folders=self.folders
