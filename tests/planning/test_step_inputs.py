@@ -16,6 +16,7 @@ from cpengine.ledger.standing import JobState, Standing
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.plates import Part
 from cpengine.project import Project
+from cpengine.results.estimate import Where, estimate
 from cpengine.run.session import Steps
 from tests import build
 from tests.build import Built, change
@@ -435,6 +436,51 @@ def test_a_pipeline_of_an_earlier_step_that_cannot_be_read_says_nothing(
     assert project.plan("analysis").findings == ()
     pipeline.unlink()
     assert project.plan("analysis").findings == ()
+
+
+# Steps that run together
+
+
+def together(built: Built, **how: bool) -> dict[str, int]:
+    """How many jobs of each step would run, where both are run in one command."""
+    steps = Steps(built.project(), ["illum", "analysis"], Part(), VERSION, **how)
+    found = {todo.plan.step.name: len(todo.jobs) for todo in steps.plans()}
+    forecast = estimate(steps, Where())
+    assert {step.step: step.left for step in forecast.steps} == found
+    return found
+
+
+@pytest.fixture
+def all_done(built: Built) -> Built:
+    project = built.project()
+    illum_done(project)
+    analysis_done(project)
+    for job in project.plan("analysis").jobs:
+        path = project.places.outputs.path(f"{job.destination}/Image.csv")
+        build.write(path, "done\n")
+    return built
+
+
+def test_jobs_that_read_what_is_made_anew_in_the_same_command_are_counted(
+    all_done: Built,
+) -> None:
+    assert together(all_done) == {"illum": 0, "analysis": 0}
+    change(all_done.pipeline.with_name("illum.cppipe"), "Nuclei", "Kernels")
+    assert together(all_done) == {"illum": 2, "analysis": 4}
+    assert together(all_done, keep_stale=True) == {"illum": 0, "analysis": 0}
+
+
+def test_jobs_that_read_what_is_made_again_with_equal_input_are_not_counted(
+    all_done: Built,
+) -> None:
+    project = all_done.project()
+    job = of_plate(project, "P2")
+    project.ledger(project.step("illum")).set_aside(job)  # a run was ended
+    assert together(all_done) == {"illum": 1, "analysis": 0}
+    (marker,) = project.ledger(project.step("illum")).markers()["P2"]
+    other = replace(job, fingerprint=f"{job.fingerprint}0", earlier=(marker,))
+    done(project, other)
+    assert together(all_done) == {"illum": 1, "analysis": 0}
 
 
 # Ledgers in the first format

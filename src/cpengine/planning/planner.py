@@ -2,7 +2,7 @@
 
 import posixpath
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -33,7 +33,7 @@ from cpengine.planning.plan import (
 )
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
-from cpengine.planning.step_inputs import StepInputReader
+from cpengine.planning.step_inputs import NONE_BEFORE, Before, StepInputReader
 from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SITE_KEYS, Part
@@ -47,7 +47,7 @@ def plan_step(
     *,
     cellprofiler: str = "",
     unchecked: bool = False,
-    before: Collection[str] = (),
+    before: Before = NONE_BEFORE,
 ) -> Plan:
     """Make the jobs of a step.
 
@@ -61,7 +61,8 @@ def plan_step(
         Plan although jobs would fail, where jobs can be made at all; the findings
         tell why.
     before
-        Steps that will have run by then: what they have not finished does not matter.
+        Jobs of earlier steps that will have run by then: jobs that read what those
+        make are planned with it.
 
     Raises
     ------
@@ -86,7 +87,7 @@ class Planner:
         cellprofiler: str,
         *,
         unchecked: bool = False,
-        before: Collection[str] = (),
+        before: Before = NONE_BEFORE,
     ) -> None:
         self.project = project
         self.step = step
@@ -103,7 +104,7 @@ class Planner:
         """Whether a file is such that no jobs can be made of it."""
         self.code: dict[str, bytes] | None = None
         """Files that the pipeline runs or reads, once they are read."""
-        self.step_inputs = StepInputReader(project, step, before)
+        self.step_inputs = StepInputReader(project, step, cellprofiler, before)
         self.known: dict[str, dict[str, None]] = {}
         """The spellings of plates, wells and sites that the files have, by column."""
 

@@ -7,9 +7,10 @@ and sizes in listings.
 
 import hashlib
 import posixpath
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cpengine import rules
@@ -59,6 +60,9 @@ class StepInputs(NamedTuple):
 
 
 NO_INPUTS = StepInputs()
+Before = Mapping[str, Mapping[str, str]]
+"""Jobs that will have run by then, by step: the fingerprint of each, by its id."""
+NONE_BEFORE: Before = MappingProxyType({})
 
 
 class File(NamedTuple):
@@ -99,8 +103,8 @@ class StepInputReader:
 
     project: ResolvedProject
     step: Step
-    before: Collection[str] = ()
-    """Steps that will have run by then: what they have not finished does not matter."""
+    cellprofiler: str
+    before: Before
     results: list[StepResults] = field(init=False)
     replaced: dict[File, str] = field(default_factory=dict)
     """Files that are not as their step left them, and why."""
@@ -200,6 +204,9 @@ class StepInputReader:
         Of one that other hands have replaced, also its size and time.
         """
         done, entry = read.results.done.get(read.owner), read.entry
+        if will_make := self.before.get(read.results.step, {}).get(read.owner):
+            version = self.cellprofiler or (done[-1].marker.version if done else "")
+            return read.results.step, read.owner, [f"{will_make}~{version}"]
         if entry and (rule := self._doubt(read)):
             self.doubtful.setdefault((rule, read.results.step), set()).add(read.file)
         if not done:
@@ -214,16 +221,13 @@ class StepInputReader:
     def _doubt(self, read: "_StepFile") -> Rule | None:
         """The rule on a file that may not be what its step would leave."""
         results, job = read.results, read.owner
-        will_run = results.step in self.before
         if job in results.done:
-            stale = not will_run and self._is_stale(results, job)
-            return rules.INPUT_STALE if stale else None
-        if job not in results.markers:  # of a step that is run here, and made others?
-            return rules.INPUT_UNMARKED if results.done else None
-        if will_run:
-            return None
-        unfinished = results.is_unfinished(job)
-        return rules.INPUT_UNFINISHED if unfinished else rules.INPUT_FAILED
+            return rules.INPUT_STALE if self._is_stale(results, job) else None
+        if job in results.markers:
+            unfinished = results.is_unfinished(job)
+            return rules.INPUT_UNFINISHED if unfinished else rules.INPUT_FAILED
+        # Where others have markers, the step is run here.
+        return rules.INPUT_UNMARKED if results.done else None
 
     def _is_stale(self, results: StepResults, job_id: str) -> bool:
         """Whether a job was done with another pipeline than its step has now."""

@@ -4,14 +4,7 @@ import contextlib
 import time
 from array import array
 from collections import Counter
-from collections.abc import (
-    Callable,
-    Collection,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -35,6 +28,7 @@ from cpengine.planning.plan import Plan
 from cpengine.planning.planner import plan_step
 from cpengine.planning.priority import PlateTimes, longest_first
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_inputs import NONE_BEFORE, Before
 from cpengine.planning.step_tables import (
     check_images,
     keep_taken,
@@ -201,18 +195,19 @@ class Steps:
     def check_each(self) -> Iterator[Checked]:
         """Look at one step after another, as for `checked`."""
         workspace, scratch = self.project.places.workspace, self.project.scratch
+        before: dict[str, Mapping[str, str]] = {}
         with Prober(self.program, workspace, scratch) as prober:
-            for number, name in enumerate(self.names):
-                yield self._check_step(name, tuple(self.names[:number]), prober)
+            for name in self.names:
+                checked = self._check_step(name, before, prober)
+                yield checked
+                before[name] = will_make(checked.todo)
 
-    def _check_step(
-        self, name: str, before: tuple[str, ...], prober: Prober
-    ) -> Checked:
+    def _check_step(self, name: str, before: Before, prober: Prober) -> Checked:
         try:
             todo = self._plan(name, before, unchecked=True)
         except CpengineError as error:
             return Checked(name, None, tuple(dict.fromkeys(error.findings)))
-        check = Check(self.project, prober, before)
+        check = Check(self.project, prober, tuple(before))
         seen = check.check(todo.plan, todo.jobs)
         return Checked(name, todo, seen.findings, seen.writes)
 
@@ -235,13 +230,17 @@ class Steps:
             if checked.todo
         ]
 
-    def plan(self, name: str) -> Todo:
-        """Plan one step. Raises InputError where jobs would fail."""
-        return self._plan(name, unchecked=self.unchecked)
+    def plan(self, name: str, before: Before = NONE_BEFORE) -> Todo:
+        """Plan one step. Raises InputError where jobs would fail.
 
-    def _plan(
-        self, name: str, before: Collection[str] = (), *, unchecked: bool
-    ) -> Todo:
+        Parameters
+        ----------
+        before
+            What `will_make` gave for the steps that will have run by then.
+        """
+        return self._plan(name, before, unchecked=self.unchecked)
+
+    def _plan(self, name: str, before: Before, *, unchecked: bool) -> Todo:
         plan = plan_step(
             self.project,
             name,
@@ -366,6 +365,11 @@ class Steps:
             softened=self.project.file.check,
             then=then,
         )
+
+
+def will_make(todo: Todo | None) -> Mapping[str, str]:
+    """The fingerprint of each job that would run, by its id."""
+    return {job.id: job.fingerprint for job in todo.jobs} if todo else {}
 
 
 def numbered(jobs: Sequence[Job], run: int) -> Sequence[Job]:

@@ -20,7 +20,7 @@ from cpengine.results.estimate.step_estimate import (
     StepEstimate,
 )
 from cpengine.results.estimate.text import rounded_time
-from cpengine.run.session import Steps, Todo
+from cpengine.run.session import Steps, Todo, will_make
 from cpengine.wording import counted
 
 NOTHING = "none of its jobs has been measured: add --pilot 3 to run three of them first"
@@ -52,14 +52,16 @@ def estimate(
     """
     found: list[StepEstimate] = []
     errors: list[InputError] = []
+    before: dict[str, Mapping[str, str]] = {}
     for name in steps.names:
         steps.project.step(name)  # a name that is none is not waited for
         try:
-            todo = steps.plan(name)
+            todo = steps.plan(name, before)
         except InputError as error:
             errors.append(error)
             found.append(StepEstimate(name, why=_unplanned(found, error)))
         else:
+            before[name] = will_make(todo)
             found.append(of_todo(steps, todo, where, (piloted or {}).get(name, ())))
     if errors and len(errors) == len(found):
         raise errors[0]

@@ -10,6 +10,7 @@ from cpengine.job.run_job import versions
 from cpengine.ledger.ledger import step_ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import Job, Outcome
+from cpengine.planning.step_inputs import NONE_BEFORE, Before
 from cpengine.results.estimate.sample import representative
 from cpengine.run.progress import MakeView
 from cpengine.run.session import Backend, StepResult, Steps, Todo
@@ -26,8 +27,8 @@ class _Few(Steps):
     def plans(self) -> list[Todo]:
         return [self._narrowed(todo) for todo in Steps.plans(self)]
 
-    def plan(self, name: str) -> Todo:
-        return self._narrowed(Steps.plan(self, name))
+    def plan(self, name: str, before: Before = NONE_BEFORE) -> Todo:
+        return self._narrowed(Steps.plan(self, name, before))
 
     def _narrowed(self, todo: Todo) -> Todo:
         return replace(todo, jobs=[job for job in todo.jobs if job.id in self.wanted])
