@@ -89,6 +89,53 @@ def test_a_job_gets_no_file_that_the_user_may_edit(built: Built, cache: Cache) -
     assert held(stage(project, second, cache, "third"))[0].read_bytes() == texts[0]
 
 
+@pytest.fixture
+def ruled(built: Built, tmp_path: Path) -> Path:
+    """The rules that the pipeline names by their path."""
+    path = tmp_path / "elsewhere/focus.txt"
+    flag = build.module(
+        "FlagImage",
+        4,
+        {
+            "Flag is based on": "Rules",
+            "Rules file location": f"Elsewhere...|{path.parent}",
+            "Rules file name": path.name,
+        },
+    )
+    built.pipeline.write_text(build.pipeline_text(build.SITE, flag))
+    build.write(path, "rules")
+    return path
+
+
+def test_rules_that_are_named_by_their_path_are_those_that_were_planned_with(
+    built: Built, cache: Cache, ruled: Path
+) -> None:
+    project = built.project()
+    (job, *_) = project.plan("analysis").jobs
+    stager = Stager(job, project.places, cache, cache.folder.parent / "in")
+    stager.stage()
+    stager.check_opened_in_place()
+    ruled.write_text("RULES")
+    wrong = r"P1-A01-1: its plugins or rules changed while the step ran: run again"
+    with pytest.raises(InputError, match=wrong):
+        stager.check_opened_in_place()
+    with pytest.raises(InputError, match=wrong):
+        stage(project, job, cache, "again")
+    ruled.unlink()
+    with pytest.raises(InputError, match=r"focus\.txt: is not on this machine: put"):
+        stage(project, job, cache, "without")
+
+
+def test_rules_need_not_be_where_a_job_was_planned(
+    built: Built, cache: Cache, ruled: Path
+) -> None:
+    project = built.project()
+    ruled.unlink()
+    (job, *_) = project.plan("analysis").jobs
+    build.write(ruled, "rules")
+    stage(project, job, cache)
+
+
 def test_jobs_share_one_copy_of_a_content(built: Built, cache: Cache) -> None:
     project = built.project()
     first, second, *_ = project.plan("analysis").jobs

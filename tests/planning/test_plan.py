@@ -219,6 +219,93 @@ def test_fingerprint_changes_with_the_rules_that_the_pipeline_reads(
         assert whys == {("its plugins or rules",)}
 
 
+_MODE = "Train or untangle worms?"
+
+
+def _file(module: str, settings: dict[str, str]) -> str:
+    return build.module(module, 4, settings)
+
+
+def _training(module: str, **more: str) -> str:
+    place = {
+        "Training set file location": "Elsewhere...|{}",
+        "Training set file name": "f.x",
+    }
+    return _file(module, more | place)
+
+
+NAMED = {
+    "FlagImage": _file(
+        "FlagImage",
+        {
+            "Flag is based on": "Rules",
+            "Rules file location": "Elsewhere...|{}",
+            "Rules file name": "f.x",
+        },
+    ),
+    "FilterObjects": _file(
+        "FilterObjects",
+        {
+            "Select the filtering mode": "Classifiers",
+            "Select the location of the rules or classifier file": "Elsewhere...|{}",
+            "Rules or classifier file name": "f.x",
+        },
+    ),
+    "ClassifyObjects": _file(
+        "ClassifyObjects",
+        {
+            "Make each classification decision on how many measurements?": (
+                "Classifier Model"
+            ),
+            "Select the location of the classifier model file": "Elsewhere...|{}",
+            "Rules or classifier file name": "f.x",
+        },
+    ),
+    "UntangleWorms": _training("UntangleWorms", **{_MODE: "Untangle"}),
+    "StraightenWorms": _training("StraightenWorms"),
+    "MatchTemplate": _file("MatchTemplate", {"Template": "{}/f.x"}),
+    "RunImageJMacro": _file(
+        "RunImageJMacro", {"Macro directory": "Elsewhere...|{}", "Macro": "f.x"}
+    ),
+    "by its path": _file(
+        "FlagImage",
+        {
+            "Flag is based on": "Rules",
+            "Rules file location": "Default Input Folder|",
+            "Rules file name": "{}/f.x",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_fingerprint_changes_with_the_files_that_the_pipeline_names_by_their_paths(
+    built: Built, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "elsewhere"
+    module = NAMED[name].format(folder)
+    built.pipeline.write_text(build.pipeline_text(build.SITE, module))
+    missing = prints(built)
+    build.write(folder / "f.x", "rules")
+    before = prints(built)
+    build.write(folder / "other.x", "rules")
+    assert prints(built) == before
+    build.write(folder / "f.x", "RULES")
+    for old in (missing, before):
+        whys = {tuple(changed(old[i], now)) for i, now in prints(built).items()}
+        assert whys == {("its plugins or rules",)}
+
+
+def test_a_training_set_that_is_written_is_none_that_is_read(
+    built: Built, tmp_path: Path
+) -> None:
+    module = _training("UntangleWorms", **{_MODE: "Train"}).format(tmp_path / "w")
+    built.pipeline.write_text(build.pipeline_text(build.SITE, module))
+    before = prints(built)
+    build.write(tmp_path / "w/f.x", "worms")
+    assert prints(built) == before
+
+
 def test_a_plugins_folder_that_is_not_there_is_refused(built: Built) -> None:
     settings('[steps.analysis]\nplugins = "plugins"\n')(built)
     with pytest.raises(InputError, match=r"plugins: is not there or empty"):

@@ -46,8 +46,11 @@ _RULED = {
         "Make each classification decision on how many measurements?",
         {"Classifier Model"},
     ),
+    "UntangleWorms": ("Train or untangle worms?", {"Untangle"}),
+    "StraightenWorms": ("", set[str]()),
 }
-"""Modules that may read a file of rules: the setting that says so, and its values."""
+"""Modules that may read a file of rules or of worms to learn from: the setting that
+says so, and its values; no setting where they always do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +159,32 @@ class Pipeline:
         }
 
     def rule_files(self) -> Iterator[tuple[Module, str]]:
-        """Give (module, file) of rules and classifiers in the Default Input Folder."""
+        """Give (module, file) of what `files_read` has in the Default Input Folder."""
+        for module, folder, file in self.files_read():
+            start, _, below = folder.partition("|")
+            if start.startswith("Default Input Folder"):
+                below = below if "sub-folder" in start else ""
+                place = posixpath.normpath(posixpath.join(below, file))
+                if not posixpath.isabs(place):
+                    yield module, place
+
+    def files_read(self) -> Iterator[tuple[Module, str, str]]:
+        """Give (module, folder, file) of rules, classifiers and training sets.
+
+        The folder is as the setting has it: `Elsewhere...|/screens/rules`.
+        """
         for module in self.enabled:
-            says, values = _RULED.get(module.name, ("", set()))
-            used, folder = False, None
+            if module.name not in _RULED:
+                continue
+            says, values = _RULED[module.name]
+            used, folder = not says, None
             for text, value in module.settings:
                 if text == says:
                     used = value in values
                 elif "file location" in text or text.startswith("Select the location"):
                     folder = value
                 elif text.lower().endswith("file name") and used and folder is not None:
-                    start, _, below = folder.partition("|")
-                    if start.startswith("Default Input Folder"):
-                        below = below if "sub-folder" in start else ""
-                        yield module, posixpath.normpath(posixpath.join(below, value))
+                    yield module, folder, value
                     folder = None
 
 

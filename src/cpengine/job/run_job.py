@@ -169,8 +169,7 @@ class _Attempt:
         with turn(self.ledger, self.job, version, files, cancelled) as taken:
             if (already := self.done_elsewhere()) is not None:
                 return already
-            if self.machine.places.outputs.is_local():  # they were opened in place
-                stager.check_step_inputs()
+            stager.check_opened_in_place()
             self.job = taken.job
             output, log = folder / "output", folder / "log"
             publish(self.job, self.ledger, output, files, log, taken.left_over)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from cpengine.errors import InputError
 from cpengine.inputs import batchfile, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.named_files import named_files, read_named_files
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
 from cpengine.job.private_tree import private_tree
@@ -101,6 +102,8 @@ class Stager:
     cancelled: Flag = field(default_factory=Flag)
     _fetched: int = 0
     _sheet: GroupedTable | None = None
+    _pipe: Pipeline | None = None
+    _named_files: dict[str, bytes] = field(default_factory=dict)
     _opened: list[Path | str] = field(default_factory=list)
     _counting: Lock = field(default_factory=Lock)
 
@@ -127,6 +130,7 @@ class Stager:
         wanted = _file_names(read.text) if has_images else None
         rules = self._tree(job.input, "rules", _rule_files(read.text), wanted)
         code = self._plugins() if job.plugins else None
+        self._pipe, self._named_files = read.pipe, read_named_files(read.pipe)
         self._check_unchanged(read, rules, code)
         images = self._images(read.sheet)
         self._sheet = read.sheet
@@ -244,16 +248,45 @@ class Stager:
         used = _rules(read.text, rules)
         if code:
             used |= _code(read.text, plugins.Code.below(code))
-        image_sets = read.sheet.fingerprint(job.group)
-        shared = fingerprint.of_all(job, read.pipe, read.text, used)
+        parts = self._changed(read, used | self._named_files)
+        # Where it was planned, files that are named by their paths need not be.
+        if not parts or not self._changed(read, used):
+            return
+        absent = named_files(read.pipe) - self._named_files.keys()
+        if absent and parts == [fingerprint.CODE]:
+            raise InputError(
+                f"{min(absent)}: is not on this machine: put it there, or into the "
+                "step's input folder"
+            )
+        raise self._has_changed(" and ".join(parts))
+
+    def _changed(self, read: "_Read", code: Mapping[str, bytes]) -> list[str]:
+        """The parts of the fingerprint that differ; none if another program made it."""
+        job, image_sets = self.job, read.sheet.fingerprint(self.job.group)
+        shared = fingerprint.of_all(job, read.pipe, read.text, code)
         inputs = fingerprint.step_inputs_of(job.fingerprint)
         now = shared.of_job(image_sets, inputs), shared.of_job_v1(image_sets)
         if fingerprint.of_one_format(job.fingerprint, now) is None:
-            return  # a job of another program
-        if parts := fingerprint.changed(job.fingerprint, *now):
-            raise InputError(
-                f"{job.id}: {' and '.join(parts)} changed while the step ran: run again"
-            )
+            return []
+        return fingerprint.changed(job.fingerprint, *now)
+
+    def _has_changed(self, what: str) -> InputError:
+        return InputError(
+            f"{self.job.id}: {what} changed while the step ran: run again"
+        )
+
+    def check_opened_in_place(self) -> None:
+        """Refuse what CellProfiler has opened where it is, if it changed meanwhile.
+
+        Raises
+        ------
+        InputError
+            It did.
+        """
+        if self._pipe and read_named_files(self._pipe) != self._named_files:
+            raise self._has_changed(fingerprint.CODE)
+        if self.places.outputs.is_local():
+            self.check_step_inputs()
 
     def check_step_inputs(self) -> None:
         """Refuse results of earlier steps that are not those which were planned with.
@@ -272,10 +305,7 @@ class Stager:
         entries = each(outputs.entry, keys, outputs.at_once())
         seen = zip(named, entries, strict=True)
         if step_inputs.digest_of(seen) != self.job.inputs:
-            raise InputError(
-                f"{self.job.id}: {fingerprint.PARTS[-1]} changed while the step ran: "
-                "run again"
-            )
+            raise self._has_changed(fingerprint.PARTS[-1])
 
     def _images(self, sheet: GroupedTable) -> dict[int, list[str]]:
         """The local path of each image of the group, by row.

@@ -15,10 +15,11 @@ from cpengine.inputs.pipeline import Pipeline
 from cpengine.model import Job
 
 FORMAT = "v2"
+CODE = "its plugins or rules"
 PARTS = (
     "the pipeline",
     "its image sets",
-    "its plugins or rules",
+    CODE,
     "its input or output place",
     "what it reads of earlier steps",
 )

@@ -12,6 +12,7 @@ from cpengine.errors import InputError
 from cpengine.group_names import Group, metadata_of
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
 from cpengine.inputs.loaddata import Table, raise_any
+from cpengine.inputs.named_files import read_named_files
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_groups import sites, spellings
 from cpengine.model import Job
@@ -431,7 +432,8 @@ class Planner:
     def _code(self, pipe: Pipeline) -> dict[str, bytes]:
         """The plugin files that the pipeline runs and the rules that it reads, once."""
         if self.code is None:
-            self.code = self._rules(pipe) | self._plugins(pipe)
+            in_folders = self._rules(pipe) | self._plugins(pipe)
+            self.code = in_folders | read_named_files(pipe)
         return self.code
 
     def _rules(self, pipe: Pipeline) -> dict[str, bytes]:
