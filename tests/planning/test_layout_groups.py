@@ -1,83 +1,102 @@
-"""Groups of a plate's layout, as `run_batch_general.py` makes them."""
+"""Groups of the plate layout, beside those that the tables list."""
 
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from cpengine.config import PlateSection
-from cpengine.config.steps import BY_PLATE, BY_WELL
 from cpengine.errors import InputError
-from cpengine.planning.layout_groups import layout_groups, wells
-from cpengine.plates import SITE_KEYS
+from cpengine.planning.plan import Plan
+from tests import build
+from tests.build import Built, change
+
+LAYOUT = '[steps.analysis]\ngroups = "layout"\n'
 
 
-def ids(keys: Sequence[str], **layout: Any) -> list[str]:
-    groups = layout_groups("P1", PlateSection(**layout), keys)
-    return ["-".join(value for _, value in group) for group in groups]
+@pytest.fixture
+def built(tmp_path: Path) -> Built:
+    """A project of two wells with two sites each."""
+    return build.project(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("layout", "count", "first", "last"),
-    [
-        ({}, 384, "A01", "P24"),
-        ({"format": 384}, 384, "A01", "P24"),
-        ({"format": 96}, 96, "A01", "H12"),
-        ({"format": 96, "rows": ["P"], "columns": [24]}, 96, "A01", "H12"),
-        ({"rows": ["B", "AA"], "columns": [3, 11]}, 4, "B03", "AA11"),
-        ({"format": 96, "pad_wells": False}, 96, "A1", "H12"),
-        ({"wells": ["C07", "B3"], "format": 96}, 2, "C07", "B3"),
-        ({"wells": ["B3"], "pad_wells": True}, 1, "B3", "B3"),
-        ({"format": 96, "excluded_wells": ["A01", "H12"]}, 94, "A02", "H11"),
-        ({"wells": ["C07", "B3"], "excluded_wells": ["B3"]}, 1, "C07", "C07"),
-        ({"format": 96, "excluded_wells": ["Z99"]}, 96, "A01", "H12"),
-    ],
-)
-def test_wells(layout: dict[str, Any], count: int, first: str, last: str) -> None:
-    names = wells(PlateSection(**layout))
-    assert (len(names), names[0], names[-1]) == (count, first, last)
+def plan(built: Built) -> Plan:
+    return built.project().plan("analysis", cellprofiler="4.2.8.1")
 
 
-def test_wells_go_row_by_row() -> None:
-    layout = PlateSection(rows=["A", "B"], columns=[1, 10])
-    assert wells(layout) == ["A01", "A10", "B01", "B10"]
+def ids(made: Plan) -> list[str]:
+    return [job.id for job in made.jobs]
 
 
-def test_excluding_every_well_is_refused() -> None:
-    layout = PlateSection(wells=["A01"], excluded_wells=["A01"])
-    with pytest.raises(InputError, match=r"^plate\.excluded_wells: leaves no well"):
-        wells(layout)
+def set_layout(built: Built, text: str) -> None:
+    build.write(built.toml, built.toml.read_text() + text)
 
 
-@pytest.mark.parametrize(
-    ("sites", "expected"),
-    [(1, ["1"]), (3, ["1", "2", "3"]), ([0, 4], ["0", "4"]), ([5], ["5"])],
-)
-def test_sites_are_a_number_or_a_list(
-    sites: int | list[int], expected: list[str]
+def test_layout_of_all_that_is_there_has_no_notes(built: Built) -> None:
+    set_layout(built, f'[plate]\nwells = ["A02", "A01"]\nsites = 2\n{LAYOUT}')
+    made = plan(built)
+    assert ids(made) == ["P1-A02-1", "P1-A02-2", "P1-A01-1", "P1-A01-2"]
+    assert made.notes == ()
+
+
+def test_layout_leaves_out_what_the_csv_lacks_and_says_so(built: Built) -> None:
+    set_layout(built, f'[plate]\nwells = ["A01", "A03"]\nsites = 3\n{LAYOUT}')
+    made = plan(built)
+    assert ids(made) == ["P1-A01-1", "P1-A01-2"]
+    assert made.notes == (
+        f"plate P1: 4 of 6 groups of the layout are not in {built.csv} and are left "
+        "out (first: Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=3): exclude "
+        "their wells, or add their rows",
+        f"{built.csv}: 2 of 4 image sets are in no job, since the plate layout lacks "
+        "their groups (first: Metadata_Plate=P1,Metadata_Well=A02,Metadata_Site=1): "
+        "correct [plate] (wells, rows, columns, sites), name their wells in "
+        "plate.excluded_wells, or use groups = 'csv'",
+    )
+
+
+def left_out(built: Built) -> list[str]:
+    findings = plan(built).findings
+    return [f.cause for f in findings if f.rule.name == "layout-leaves-out"]
+
+
+def test_image_sets_of_sites_that_the_layout_lacks_are_named(built: Built) -> None:
+    set_layout(built, f'[plate]\nwells = ["A01", "A02"]\nsites = 1\n{LAYOUT}')
+    (cause,) = left_out(built)
+    assert cause.startswith("2 of 4 image sets are in no job")
+
+
+def test_image_sets_of_a_job_that_the_layout_lacks_are_counted(built: Built) -> None:
+    change(built.pipeline, build.SITE, "Plate,Well")
+    group = 'group = ["Metadata_Plate", "Metadata_Well"]\noutput_structure = ""\n'
+    set_layout(built, f'[plate]\nwells = ["A02"]\n{LAYOUT}{group}')
+    (cause,) = left_out(built)
+    assert cause.startswith("2 of 4 image sets are in no job")
+
+
+@pytest.mark.parametrize("excluded", ["A01", "A02"])
+def test_wells_that_are_excluded_by_name_are_no_matter(
+    excluded: str, built: Built
 ) -> None:
-    assert ids(["Metadata_Site"], sites=sites) == expected
+    set_layout(
+        built,
+        f'[plate]\nexcluded_wells = ["{excluded}"]\nformat = 96\nsites = 2\n{LAYOUT}',
+    )
+    assert left_out(built) == []
 
 
-@pytest.mark.parametrize(
-    ("keys", "expected"),
-    [
-        (BY_PLATE, ["P1"]),
-        (BY_WELL, ["P1-A01", "P1-A02"]),
-        (SITE_KEYS, ["P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2"]),
-        (("Metadata_Site", "Metadata_Plate"), ["1-P1", "2-P1"]),
-    ],
-)
-def test_groups_hold_the_steps_keys_in_order(
-    keys: Sequence[str], expected: list[str]
-) -> None:
-    assert ids(keys, wells=["A01", "A02"], sites=2) == expected
+def test_layout_leaves_out_excluded_wells(built: Built) -> None:
+    set_layout(built, f'[plate]\nexcluded_wells = ["A01"]\nformat = 96\n{LAYOUT}')
+    assert ids(plan(built)) == ["P1-A02-1", "P1-A02-2"]
 
 
-def test_a_384_well_plate_of_nine_sites_has_as_many_groups_as_dcp_sends() -> None:
-    assert len(ids(SITE_KEYS)) == 3456
+def test_layout_that_the_csv_has_nothing_of_is_refused(built: Built) -> None:
+    set_layout(built, f"[plate]\npad_wells = false\n{LAYOUT}")
+    with pytest.raises(InputError) as caught:
+        plan(built)
+    assert str(caught.value) == (
+        f"{built.csv}: has none of the plate layout's groups, such as "
+        "Metadata_Plate=P1,Metadata_Well=A1,Metadata_Site=1; it has "
+        "Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=1: change [plate] or use "
+        "groups = 'csv'"
+    )
 
 
-def test_key_that_no_layout_knows_is_refused() -> None:
-    with pytest.raises(InputError, match=r"no Metadata_Dose: use groups = 'csv'"):
-        ids(["Metadata_Plate", "Metadata_Dose"])
+# Batch files

@@ -1,4 +1,4 @@
-"""Plans: fingerprints, parts, layouts and batch files."""
+"""Plans: fingerprints, parts and batch files."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,6 @@ JOB = Job(
     input="rules",
     output="out",
 )
-LAYOUT = '[steps.analysis]\ngroups = "layout"\n'
 
 
 def plan(built: Built, part: Part | None = None, version: str = "4.2.8.1") -> Plan:
@@ -456,80 +455,6 @@ def test_plan_counts_jobs_and_image_sets_of_each_plate(tmp_path: Path) -> None:
     made = plan(built)
     assert made.per_plate() == {"P1": (2, 4), "P2": (2, 4)}
     assert made.image_sets == 8
-
-
-# Layouts
-
-
-def test_layout_of_all_that_is_there_has_no_notes(built: Built) -> None:
-    settings(f'[plate]\nwells = ["A02", "A01"]\nsites = 2\n{LAYOUT}')(built)
-    made = plan(built)
-    assert ids(made) == ["P1-A02-1", "P1-A02-2", "P1-A01-1", "P1-A01-2"]
-    assert made.notes == ()
-
-
-def test_layout_leaves_out_what_the_csv_lacks_and_says_so(built: Built) -> None:
-    settings(f'[plate]\nwells = ["A01", "A03"]\nsites = 3\n{LAYOUT}')(built)
-    made = plan(built)
-    assert ids(made) == ["P1-A01-1", "P1-A01-2"]
-    assert made.notes == (
-        f"plate P1: 4 of 6 groups of the layout are not in {built.csv} and are left "
-        "out (first: Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=3): exclude "
-        "their wells, or add their rows",
-        f"{built.csv}: 2 of 4 image sets are in no job, since the plate layout lacks "
-        "their groups (first: Metadata_Plate=P1,Metadata_Well=A02,Metadata_Site=1): "
-        "correct [plate] (wells, rows, columns, sites), name their wells in "
-        "plate.excluded_wells, or use groups = 'csv'",
-    )
-
-
-def left_out(built: Built) -> list[str]:
-    findings = plan(built).findings
-    return [f.cause for f in findings if f.rule.name == "layout-leaves-out"]
-
-
-def test_image_sets_of_sites_that_the_layout_lacks_are_named(built: Built) -> None:
-    settings(f'[plate]\nwells = ["A01", "A02"]\nsites = 1\n{LAYOUT}')(built)
-    (cause,) = left_out(built)
-    assert cause.startswith("2 of 4 image sets are in no job")
-
-
-def test_image_sets_of_a_job_that_the_layout_lacks_are_counted(built: Built) -> None:
-    change(built.pipeline, build.SITE, "Plate,Well")
-    group = 'group = ["Metadata_Plate", "Metadata_Well"]\noutput_structure = ""\n'
-    settings(f'[plate]\nwells = ["A02"]\n{LAYOUT}{group}')(built)
-    (cause,) = left_out(built)
-    assert cause.startswith("2 of 4 image sets are in no job")
-
-
-@pytest.mark.parametrize("excluded", ["A01", "A02"])
-def test_wells_that_are_excluded_by_name_are_no_matter(
-    excluded: str, built: Built
-) -> None:
-    settings(
-        f'[plate]\nexcluded_wells = ["{excluded}"]\nformat = 96\nsites = 2\n{LAYOUT}'
-    )(built)
-    assert left_out(built) == []
-
-
-def test_layout_leaves_out_excluded_wells(built: Built) -> None:
-    settings(f'[plate]\nexcluded_wells = ["A01"]\nformat = 96\n{LAYOUT}')(built)
-    assert ids(plan(built)) == ["P1-A02-1", "P1-A02-2"]
-
-
-def test_layout_that_the_csv_has_nothing_of_is_refused(built: Built) -> None:
-    settings(f"[plate]\npad_wells = false\n{LAYOUT}")(built)
-    with pytest.raises(InputError) as caught:
-        plan(built)
-    assert str(caught.value) == (
-        f"{built.csv}: has none of the plate layout's groups, such as "
-        "Metadata_Plate=P1,Metadata_Well=A1,Metadata_Site=1; it has "
-        "Metadata_Plate=P1,Metadata_Well=A01,Metadata_Site=1: change [plate] or use "
-        "groups = 'csv'"
-    )
-
-
-# Batch files
 
 
 def test_batch_file_gives_the_groups_of_the_csv(built: Built) -> None:

@@ -154,7 +154,8 @@ def test_whether_an_earlier_step_has_changed_takes_its_pipeline_and_no_list(
     before = _planning(project, s3)
     done = Marker("", "v2-0-0-0-0-0", VERSION, MarkerState.DONE)
     names = [str(done._replace(job_id=plate)) for plate in plates]
-    s3.fill(bucket, names, prefix=f"{project.step('illum').ledger}/markers/")
+    folder = f"{project.step('illum').ledger}/markers/"
+    s3.fill(bucket, names, prefix=folder, text="{}")
     asking = _planning(project, s3)
     print(f"\n{len(plates)} plates: {before}, where functions are marked: {asking}")
     assert asking.pop("get") == before.pop("get") + 1 + len(plates)  # what markers hold

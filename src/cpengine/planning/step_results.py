@@ -91,6 +91,9 @@ class StepResults:
         found: defaultdict[str, list[DatedMarker]] = defaultdict(list)
         for name, entry in self.storage.entries(f"{self.ledger}/markers").items():
             if marker := Marker.parse(name):
+                if not entry.size and marker.state is MarkerState.DONE:
+                    # A power cut may have taken its files, too.
+                    marker = marker._replace(state=MarkerState.REPLACED)
                 found[marker.job_id].append(DatedMarker(marker, entry.time))
         return found
 
