@@ -166,10 +166,11 @@ class Ledger:
         found = map(unless_damaged, each(self._look_up, names))
         return [outcome for outcome in found if outcome]
 
-    def damaged_markers(self, names: Iterable[str]) -> dict[str, Finding]:
-        """What is wrong with those of these markers that cannot be read, by job id."""
-        found = self._by_job(names)
-        return {job: broken for job, broken in found if isinstance(broken, Finding)}
+    def contents(self, names: Iterable[str]) -> dict[str, Outcome | Finding | None]:
+        """What these markers hold, by job id: what is wrong with damaged ones, and None
+        for those gone meanwhile.
+        """
+        return dict(self._by_job(names))
 
     def _by_job(
         self, names: Iterable[str]

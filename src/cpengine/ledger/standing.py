@@ -62,6 +62,22 @@ class Standing(NamedTuple):
         return self.verdict.state
 
     @property
+    def marker(self) -> str:
+        """The name of the marker that the state comes from; empty if it is of none."""
+        if self.state is JobState.LEFT:
+            return ""
+        is_failed = self.state is JobState.FAILED
+        wanted = MarkerState.FAILED if is_failed else MarkerState.DONE
+        job = self.jobs[self.number]
+        made_of = (job.fingerprint, job.fingerprint_v1)
+        found = [
+            (marker.fingerprint in made_of, number, name)
+            for number, name in enumerate(self.earlier)
+            if (marker := Marker.parse(name)) and marker.state is wanted
+        ]
+        return max(found)[-1] if found else ""  # none where DCP made the results
+
+    @property
     def is_stale(self) -> bool:
         """Whether its results are of other input than it would have now."""
         return self.state is JobState.STALE

@@ -16,16 +16,18 @@ from cpengine.model import Job
 
 FORMAT = "v2"
 CODE = "its plugins or rules"
+_PLACES = "its input or output place"
 PARTS = (
     "the pipeline",
     "its image sets",
     CODE,
-    "its input or output place",
+    _PLACES,
     "what it reads of earlier steps",
 )
 """What each part of a fingerprint stands for, in order."""
 _PARTS_V1 = 4
 _MARK = re.compile(r"v\d+")
+_FORMAT_CHANGED = "the way cpengine compares"
 NOTHING = "0"
 """The part that stands for no files at all."""
 _SEPARATOR = "-"
@@ -137,13 +139,18 @@ def changed(old: str, *now: str) -> list[str]:
     """
     new = of_one_format(old, now)
     if new is None:
-        return ["the way cpengine compares"]
+        return [_FORMAT_CHANGED]
     before, after = (
         text.removeprefix(f"{FORMAT}{_SEPARATOR}").split(_SEPARATOR)
         for text in (old, new)
     )
     pairs = zip(PARTS, before, after, strict=False)
     return [name for name, then, since in pairs if then != since]
+
+
+def may_have_moved(old: str, *now: str) -> bool:
+    """Whether the place of the results may be another than a job would have now."""
+    return not {_PLACES, _FORMAT_CHANGED}.isdisjoint(changed(old, *now))
 
 
 def _format_of(fingerprint: str) -> str | None:

@@ -133,12 +133,9 @@ def test_a_prefix_of_the_csvs_changes_nothing(screen: Screen) -> None:
     all_done(screen)
     screen.collect()
     plain = screen.rows()
-    for job in JOBS:
-        for name in compartments(0):
-            outputs = screen.project.places.outputs
-            place = f"{screen.jobs[job].destination}/{name}"
-            outputs.write(place.replace(name, f"MyExpt_{name}"), outputs.read(place))
-            outputs.remove(place)
+    for n, job in enumerate(JOBS):
+        files = compartments(1000 * n, n + 1)
+        screen.done(job, {f"MyExpt_{name}": text for name, text in files.items()})
     assert screen.collect(force=True).files[""].rows == 12
     assert screen.rows() == plain
 
@@ -258,7 +255,8 @@ def test_csvs_that_are_no_tables_are_left_out_and_noted(screen: Screen) -> None:
     _, note = screen.collect().notes
     assert note.startswith("1 CSV left out: no tables of images or objects, or elsewh")
     assert note.endswith("/P1-A01-1/Both.csv)")
-    screen.done("P1-A01-1", {"more/Cells.csv": csv_of(cells(1, 0))})
+    more = {"Both.csv": combined, "more/Cells.csv": csv_of(cells(1, 0))}
+    screen.done("P1-A01-1", {**compartments(0), **more})
     assert screen.collect(force=True).notes[1].startswith("2 CSVs left out: no tables")
 
 

@@ -53,8 +53,8 @@ class _Elsewhere(Storage):
 
     def __init__(self, project: Project, folder: Path) -> None:
         super().__init__(str(folder))
-        source = project.places.outputs.path(project.layout.workspace("analysis"))
-        shutil.copytree(source, folder / project.layout.workspace("analysis"))
+        for name in map(project.layout.workspace, ("analysis", "cpengine")):
+            shutil.copytree(project.places.outputs.path(name), folder / name)
 
 
 def csvs(backend: Path) -> list[Path]:

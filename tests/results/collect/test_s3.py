@@ -37,12 +37,22 @@ def test_tables_on_s3_are_those_of_a_local_folder(
         assert on_s3.rows(table) == screen.rows(table)
 
 
-def test_each_csv_is_read_once_and_never_twice(on_s3: Screen, s3: S3Server) -> None:
+def test_each_csv_and_marker_is_read_once(on_s3: Screen, s3: S3Server) -> None:
     (plate,) = on_s3.plates()
     s3.reset_counts()
     on_s3.collect()
-    reads = {name: n for name, n in s3.counts().items() if "get" in name.lower()}
-    assert sum(reads.values()) == 4 * len(plate.jobs)
+    assert s3.counts()["get"] == (4 + 1) * len(plate.jobs)
+
+
+def test_a_plate_that_is_there_takes_its_record_and_lists_besides(
+    on_s3: Screen, s3: S3Server
+) -> None:
+    on_s3.collect()
+    s3.reset_counts()
+    assert not on_s3.collect().made
+    counts = s3.counts()
+    assert counts["get"] == 1
+    assert counts["put"] == counts["delete"] == 0
 
 
 def test_what_is_there_is_not_made_again(on_s3: Screen) -> None:

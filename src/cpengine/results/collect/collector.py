@@ -2,11 +2,11 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpengine.errors import CpengineError, StorageError
+from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import MarkerState
 from cpengine.results.collect import record
@@ -16,6 +16,7 @@ from cpengine.results.collect.record import CollectRecord
 from cpengine.results.collect.work import Work
 from cpengine.storage.store import Storage
 from cpengine.system import scratch
+from cpengine.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Collector:
         Raises
         ------
         InputError
-            A CSV is damaged, or rows would be lost; nothing was published.
+            A CSV is damaged, rows would be lost, or results were replaced meanwhile;
+            nothing was published.
         StorageError
             A place cannot be read or written.
         """
@@ -58,10 +60,9 @@ class Collector:
             if there and not self.force and self._stands(plate, there, sizes):
                 files, notes, made = _files(plate, there, sizes), there.notes, False
             else:
-                plate = self._undamaged(plate)
-                work = Work(plate, self.storage, folder, self.float32, there)
-                files, notes = work.make(tell)
-                made = True
+                work = self._made(plate, folder, tell)
+                files, notes = work.publish(there), tuple(work.notes)
+                plate, made = work.plate, True
         except CpengineError:
             raise
         except OSError as error:
@@ -74,15 +75,23 @@ class Collector:
         took = time.monotonic() - begun
         return Collected(plate, files, (*plate.notes, *notes), made, took)
 
-    def _undamaged(self, plate: PlateCsvs) -> PlateCsvs:
-        """The plate without the jobs whose markers cannot be read: who knows of what
-        their files are.
-        """
-        jobs = [entry.job for entry in plate.jobs]
-        ledger = Ledger(self.storage, jobs[0].ledger)
-        done = f".{MarkerState.DONE}"
-        names = [name for job in jobs for name in job.earlier if name.endswith(done)]
-        return plate.without(ledger.damaged_markers(names))
+    def _made(
+        self, plate: PlateCsvs, folder: Path, tell: Callable[[int], None]
+    ) -> Work:
+        """The plate's files in a scratch folder, of results that all stand."""
+        ledger = Ledger(self.storage, plate.jobs[0].job.ledger)
+        found = ledger.contents(job.marker for job in plate.jobs if job.marker)
+        if None in found.values():
+            _refuse_changed(ledger, plate)
+        plate = plate.as_recorded(found)
+        work = Work(plate, self.storage, folder, self.float32)
+        try:
+            work.make(tell)
+        except InputError:  # it may be because a run was replacing them
+            _refuse_changed(ledger, plate)
+            raise
+        _refuse_changed(ledger, plate)
+        return work
 
     def _record(
         self, plate: PlateCsvs, sizes: dict[str, int], folder: Path
@@ -104,6 +113,25 @@ class Collector:
     ) -> bool:
         same = there.same(plate.record(float32=self.float32))
         return same and all(name in sizes for name in there.files)
+
+
+def _refuse_changed(ledger: Ledger, plate: PlateCsvs) -> None:
+    """Refuse a plate of which results were replaced since its jobs were listed."""
+    now = ledger.markers()
+    changed = [
+        job.id
+        for job in (entry.job for entry in plate.jobs)
+        if _done(job.earlier) != _done(now.get(job.id, ()))
+    ]
+    if changed:
+        raise InputError(
+            f"{counted(len(changed), 'job')} run again since they were listed (first: "
+            f"{changed[0]}): collect it again when the run has ended"
+        )
+
+
+def _done(markers: Iterable[str]) -> set[str]:
+    return {name for name in markers if name.endswith(f".{MarkerState.DONE}")}
 
 
 def _files(

@@ -1,15 +1,17 @@
 """A plate to collect, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cpengine.errors import InputError
-from cpengine.model import Job
+from cpengine.model import Job, Outcome
+from cpengine.results.collect.names import files_of
 from cpengine.results.collect.record import CollectRecord, FileSize
 from cpengine.rules import Finding
 from cpengine.wording import counted
 
+WITHOUT_CSVS = "without CSVs"
 _END = ".parquet"
 
 
@@ -18,14 +20,36 @@ class JobCsvs:
     """A job whose results are taken, and where its tables are."""
 
     job: Job
-    tables: Mapping[str, str]
-    """Keys of its CSVs, by table."""
-    size: int
-    """Bytes of all of them."""
+    """With the output place that its results were published to."""
+    csvs: Mapping[str, int]
+    """Sizes in bytes of its CSVs, by name below its folder."""
     made_of: str
     """Changes when the job's results do."""
-    others: tuple[str, ...] = ()
-    """Keys of CSVs that are not beside its tables, or are named otherwise."""
+    marker: str = ""
+    """The name of the marker that tells of its results; empty if DCP made them."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them."""
+        return sum(self.csvs.values())
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Keys of its CSVs, by table."""
+        names = files_of(self.csvs).tables
+        return {table: self._key(name) for table, name in names.items()}
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Keys of CSVs that are not beside its tables, or are named otherwise."""
+        return tuple(map(self._key, files_of(self.csvs).others))
+
+    def only(self, names: Collection[str]) -> "JobCsvs":
+        """The same without CSVs of other names."""
+        return replace(self, csvs={n: s for n, s in self.csvs.items() if n in names})
+
+    def _key(self, name: str) -> str:
+        return f"{self.job.destination}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +65,51 @@ class PlateCsvs:
     """How many jobs are not in it, by why."""
     notes: tuple[str, ...] = ()
 
-    def without(self, damaged: Mapping[str, Finding]) -> "PlateCsvs":
-        """The plate without some jobs, by what is wrong with their markers.
+    def as_recorded(self, found: Mapping[str, Outcome | Finding | None]) -> "PlateCsvs":
+        """The plate with those CSVs alone that the jobs' markers name.
+
+        A folder may hold others: of earlier runs that no marker tells of any more, or
+        of steps that had the same output.
+
+        Parameters
+        ----------
+        found
+            What the markers hold, by job id.
 
         Raises
         ------
         InputError
-            None would be in it.
+            No job would be in it.
         """
+        named = {job: o.files for job, o in found.items() if isinstance(o, Outcome)}
+        jobs = [entry.only(named.get(entry.job.id, entry.csvs)) for entry in self.jobs]
+        damaged = {job: f for job, f in found.items() if isinstance(f, Finding)}
+        return replace(self, jobs=tuple(jobs))._without(damaged)._with_tables()
+
+    def _without(self, damaged: Mapping[str, Finding]) -> "PlateCsvs":
+        """The plate without some jobs, by what is wrong with their markers."""
         if not damaged:
             return self
         first, *more = damaged.values()
         others = f" (and {counted(len(more), 'other')})" if more else ""
         note = f"{counted(len(damaged), 'job')} left out{others}: marker {first}"
         jobs = tuple(entry for entry in self.jobs if entry.job.id not in damaged)
+        return self._left(jobs, "with a damaged marker", note)
+
+    def _with_tables(self) -> "PlateCsvs":
+        """The plate without jobs that have published no table."""
+        jobs = tuple(entry for entry in self.jobs if entry.tables)
+        if len(jobs) == len(self.jobs):
+            return self
+        lacking = counted(len(self.jobs) - len(jobs), "job")
+        note = f"{lacking} left out: published no CSV of images or objects"
+        return self._left(jobs, WITHOUT_CSVS, note)
+
+    def _left(self, jobs: tuple[JobCsvs, ...], why: str, note: str) -> "PlateCsvs":
         if not jobs:
             raise InputError(note)
-        left_out = {**self.left_out, "with a damaged marker": len(damaged)}
+        without = self.left_out.get(why, 0) + len(self.jobs) - len(jobs)
+        left_out = {**self.left_out, why: without}
         return replace(self, jobs=jobs, left_out=left_out, notes=(*self.notes, note))
 
     def file(self, table: str) -> str:

@@ -10,7 +10,7 @@ from cpengine.storage.keys import is_below
 from cpengine.storage.own_files import OwnFile, of_form
 
 KEY = "cpengine"
-FORMAT = 2
+FORMAT = 3
 """Changes when files that an older cpengine made should be made again."""
 
 
@@ -61,6 +61,6 @@ def read(file: Path) -> CollectRecord | None:
     except (pa.ArrowException, OSError):  # a damaged file is made again
         return None
     found = _RECORD.parse(metadata.get(KEY.encode(), b""), str(file))
-    if not isinstance(found, CollectRecord) or found.format != FORMAT:
+    if not isinstance(found, CollectRecord) or not all(map(is_below, found.files)):
         return None
-    return found if all(map(is_below, found.files)) else None
+    return found

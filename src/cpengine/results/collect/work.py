@@ -1,7 +1,7 @@
 """Make one plate's Parquet files, prove their row counts, and publish them."""
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from cpengine.results.collect.csvs import Csv
 from cpengine.results.collect.join import numbers
 from cpengine.results.collect.names import IMAGE, IMAGE_NUMBER
 from cpengine.results.collect.plate_csvs import CollectedFile, JobCsvs, PlateCsvs
-from cpengine.results.collect.record import CollectRecord
+from cpengine.results.collect.record import CollectRecord, FileSize
 from cpengine.results.collect.spill import Spill
 from cpengine.results.collect.tables import JOINED, Tables
 from cpengine.results.columns import in_some_jobs, names
@@ -38,17 +38,17 @@ class Work:
     storage: Storage
     folder: Path
     float32: bool
-    before: CollectRecord | None = None
-    """What the files that are there were made from, and their names."""
-    _notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a user should know of the CSVs, once the files are made."""
+    _sizes: dict[str, FileSize] = field(default_factory=dict)
+    _files: dict[str, Path] = field(default_factory=dict)
+    """By table, in the scratch folder."""
     _not_tables: list[str] = field(default_factory=list)
     _image_numbers: set[int] = field(default_factory=set)
     _shared_numbers: bool = False
 
-    def make(
-        self, tell: Callable[[int], None]
-    ) -> tuple[dict[str, CollectedFile], tuple[str, ...]]:
-        """Read, write, prove and publish; give the files by table, and notes."""
+    def make(self, tell: Callable[[int], None]) -> None:
+        """Read the CSVs, write the files, and prove their row counts."""
         spill = Spill(self.folder)
         self._read(spill, tell)
         if not spill.kinds:
@@ -59,13 +59,32 @@ class Work:
             )
         tables = Tables(spill, self.float32)
         self._note(spill, tables)
-        made = self._write(tables)
-        files = {
-            table: CollectedFile.of(tables.size(table), file.stat().st_size)
-            for table, file in made.items()
+        self._write(tables)
+
+    def publish(self, before: CollectRecord | None) -> dict[str, CollectedFile]:
+        """Put the files in place; the last one tells that all are there.
+
+        Also after a power cut: each is on the disk before the next is there. Gives what
+        they are, by table.
+
+        Parameters
+        ----------
+        before
+            What the files that are there were made from, and their names.
+        """
+        made = {
+            table: CollectedFile.of(self._sizes[table], file.stat().st_size)
+            for table, file in self._files.items()
         }
-        self._publish(made)
-        return files, tuple(self._notes)
+        *_, last = self._files
+        self.storage.remove(self._key(self.plate.file(last)), durable=True)
+        for file in self._files.values():
+            self.storage.publish(file, self._key(file.name))
+            self.storage.sync([self._key(file.name)])
+        published = {file.name for file in self._files.values()}
+        for name in set(before.files if before else ()) - published:
+            self.storage.remove(self._key(name))
+        return made
 
     def _read(self, spill: Spill, tell: Callable[[int], None]) -> None:
         jobs = [entry.job for entry in self.plate.jobs]
@@ -110,18 +129,18 @@ class Work:
 
     def _note(self, spill: Spill, tables: Tables) -> None:
         """Say what a user should know of the CSVs."""
-        say = self._notes.append
+        say = self.notes.append
         if self._not_tables:
             say(
                 f"{counted(len(self._not_tables), 'CSV')} left out: no tables of "
                 "images or objects, or elsewhere than the others (first: "
                 f"{self._not_tables[0]})"
             )
+        having = Counter(name for job in self.plate.jobs for name in job.tables)
         for name in spill.kinds:
-            lacking = sum(name not in job.tables for job in self.plate.jobs)
-            if lacking:
+            if lacking := len(self.plate.jobs) - having[name]:
                 say(f"{counted(lacking, 'job')} without {name}.csv")
-        self._notes += self._uneven(spill)
+        self.notes += self._uneven(spill)
         for name, columns in spill.mixed.items():
             first = ", ".join(sorted(columns)[:_SHOWN])
             more = ", ..." if len(columns) > _SHOWN else ""
@@ -149,47 +168,32 @@ class Work:
             if found := in_some_jobs(name, headers):
                 yield str(found)
 
-    def _write(self, tables: Tables) -> dict[str, Path]:
+    def _write(self, tables: Tables) -> None:
         """Write all files to the scratch folder. Raises InputError if rows are lost."""
-        files = {self.plate.file(name): tables.size(name) for name in tables.names}
+        self._sizes = {table: tables.size(table) for table in tables.names}
+        files = {self.plate.file(table): size for table, size in self._sizes.items()}
         source = self.plate.record(float32=self.float32)
-        made: dict[str, Path] = {}
-        for table in tables.names:
+        for table, size in self._sizes.items():
             name = self.plate.file(table)
-            made[table] = self.folder / name
-            record = replace(source, files=files, notes=tuple(self._notes))
-            rows = tables.write(table, made[table], record.to_metadata())
-            if rows != files[name].rows:
+            self._files[table] = self.folder / name
+            record = replace(source, files=files, notes=tuple(self.notes))
+            rows = tables.write(table, self._files[table], record.to_metadata())
+            if rows != size.rows:
                 raise InputError(
-                    f"{name}: has {rows} rows, and its CSVs have {files[name].rows}: "
-                    "nothing is published"
+                    f"{name}: has {rows} rows, and its CSVs have {size.rows}: nothing "
+                    "is published"
                 )
             if table == JOINED:
                 self._note_without(tables, rows)
-        return made
 
     def _note_without(self, tables: Tables, rows: int) -> None:
         assert tables.how is not None
         for parent, without in tables.without.items():
             if without:
-                self._notes.append(
+                self.notes.append(
                     f"{without} of {counted(rows, 'row')} of {tables.how.driving}.csv "
                     f"have no parent in {parent}.csv"
                 )
-
-    def _publish(self, made: Mapping[str, Path]) -> None:
-        """Put the files in place; the last one tells that all are there.
-
-        Also after a power cut: each is on the disk before the next is there.
-        """
-        *_, last = made
-        self.storage.remove(self._key(self.plate.file(last)), durable=True)
-        for file in made.values():
-            self.storage.publish(file, self._key(file.name))
-            self.storage.sync([self._key(file.name)])
-        published = {file.name for file in made.values()}
-        for name in set(self.before.files if self.before else ()) - published:
-            self.storage.remove(self._key(name))
 
     def _key(self, name: str) -> str:
         return f"{self.plate.folder}/{name}"

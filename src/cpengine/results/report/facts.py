@@ -17,7 +17,6 @@ from cpengine.ledger import heartbeat, run_record
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.standing import JobState, Standing, Verdict
-from cpengine.marker import Marker, MarkerState
 from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
@@ -199,7 +198,7 @@ def _check(name: str, todo: Todo) -> None:
 
 def _read(facts: Facts, ledger: Ledger, standings: Iterable[Standing]) -> None:
     """Open the markers that tell how jobs came to stand where they do."""
-    named = [_marker(standing) for standing in standings]
+    named = [standing.marker for standing in standings]
     numbers = {id_of(facts.groups[n]): n for n, name in enumerate(named) if name}
     names = filter(None, named)
     while some := list(islice(names, _AT_ONCE)):  # outcomes take much memory
@@ -222,23 +221,6 @@ def _uneven(
         ]
         if uneven := in_some_jobs(table, found):
             yield uneven
-
-
-def _marker(standing: Standing) -> str:
-    """The name of the marker that a job's state comes from; empty if none does."""
-    if standing.state is JobState.LEFT:
-        return ""
-    wanted = (
-        MarkerState.FAILED if standing.state is JobState.FAILED else MarkerState.DONE
-    )
-    job = standing.jobs[standing.number]
-    made_of = (job.fingerprint, job.fingerprint_v1)
-    found = [
-        (marker.fingerprint in made_of, number, name)
-        for number, name in enumerate(standing.earlier)
-        if (marker := Marker.parse(name)) and marker.state is wanted
-    ]
-    return max(found)[-1] if found else ""  # none where DCP made the results
 
 
 def _ran(number: int, outcome: Outcome) -> Ran:
