@@ -172,6 +172,14 @@ class Ledger:
         """
         return dict(self._by_job(names))
 
+    def files(self, name: str) -> list[str]:
+        """The names of the files that a marker tells of, below its job's folder.
+
+        None where it is gone meanwhile, or damaged, which is told.
+        """
+        found = unless_damaged(self._look_up(name))
+        return list(filter(keys.is_below, found.files)) if found else []
+
     def _by_job(
         self, names: Iterable[str]
     ) -> Iterator[tuple[str, Outcome | Finding | None]]:

@@ -91,7 +91,8 @@ def ran(
         if job.id not in left:
             text = image_csv(mine)
             project.places.outputs.write(f"{job.destination}/{name}", text.encode())
-            ledger.record(Outcome(job, versions={"cellprofiler": VERSION}))
+            versions = {"cellprofiler": VERSION}
+            ledger.record(Outcome(job, files={name: len(text)}, versions=versions))
 
 
 def _of(job: Job, key: SiteKey) -> bool:

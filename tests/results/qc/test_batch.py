@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -338,10 +339,48 @@ def test_a_plate_that_is_not_there_is_reported(built: Built) -> None:
     assert "--plate P7: is not in the plan: it has P1" in result.stderr
 
 
+# Which files
+
+
+def forget(project: Project) -> None:
+    """Remove all markers."""
+    folder = project.ledger(project.step("qc")).folder
+    shutil.rmtree(project.places.outputs.path(f"{folder}/markers"))
+
+
+def test_a_table_of_an_earlier_run_that_no_marker_names_is_not_judged(
+    built: Built,
+) -> None:
+    project = built.project()
+    forget(project)
+    made.ran(project, made.plate(made.sound(24), wells=WELLS), name="My_Image.csv")
+    assert not judge(project).flags
+
+
+def test_a_table_of_an_earlier_run_stands_for_no_job_that_has_none(
+    built: Built,
+) -> None:
+    project = built.project()
+    forget(project)
+    made.ran(project, values(), name="Cells.csv")
+    with pytest.raises(InputError, match=r"none of 12 done jobs has an Image\.csv"):
+        judge(project)
+
+
+def test_of_jobs_that_distributed_cellprofiler_ran_the_folders_are_read(
+    built: Built,
+) -> None:
+    rule = "[steps.qc.dcp_done]\nexpected_number_files = 1\n"
+    built.toml.write_text(built.toml.read_text() + rule)
+    forget(built.project())
+    found = judge(built.project())
+    assert (found.count("P1"), len(found.flags)) == (24, 2)
+
+
 # S3
 
 
-def test_a_batch_on_s3_takes_a_listing_and_a_request_a_job(
+def test_a_batch_on_s3_takes_two_requests_a_job(
     s3: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     built = made.built(tmp_path / "project", wells=WELLS)
@@ -351,11 +390,12 @@ def test_a_batch_on_s3_takes_a_listing_and_a_request_a_job(
     built.toml.write_text(text)
     project = built.project()
     made.ran(project, values())
-    jobs = list(project.plan("qc").jobs)
+    ledger = project.ledger(project.step("qc"))
+    done = ledger.standings(project.plan("qc").jobs)
     s3.reset_counts()
-    rows, without = images.of_jobs(project.places.outputs, jobs, ["ImageQuality_*"])
+    rows, without = images.of_jobs(ledger, done, ["ImageQuality_*"])
     assert (len(rows), without) == (24, 0)
-    assert s3.counts()["get"] == len(jobs) == 12
-    assert s3.counts()["list"] == 12  # up to 20 jobs: a listing each
+    assert s3.counts()["get"] == 2 * len(done) == 24  # its marker, its Image.csv
+    assert s3.counts()["list"] == 0
     qc.write(project, judge(project))
     assert qc.flagged(project) == {BAD, SiteKey("P1", "A01", "1")}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from cpengine.config.qc import QcSection
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import read_as_loaddata
+from cpengine.ledger.ledger import step_ledger
 from cpengine.ledger.standing import JobState
 from cpengine.planning.plan import EVERYTHING, plate_of
 from cpengine.planning.project import ResolvedProject
@@ -96,7 +97,7 @@ def _rows(
     """The image sets of a plan's done jobs, and what there is to say of the others."""
     step = todo.plan.step.name
     states = Counter(standing.state for standing in todo.standings)
-    done = [s.job for s in todo.standings if s.state is JobState.DONE]
+    done = [s for s in todo.standings if s.state is JobState.DONE]
     others = ", ".join(
         f"{states[state]} {state}" for state in JobState if state is not JobState.DONE
     )
@@ -105,7 +106,7 @@ def _rows(
             f"{step}: none of {counted(len(todo.standings), 'job')} is done "
             f"({others}): run `cpengine run {step}` first"
         )
-    rows, without = images.of_jobs(project.places.outputs, done, wanted)
+    rows, without = images.of_jobs(step_ledger(project, todo.plan.step), done, wanted)
     if not rows:
         raise InputError(
             f"{step}: none of {counted(len(done), 'done job')} has an Image.csv: let "

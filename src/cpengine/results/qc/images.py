@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cpengine.errors import InputError
-from cpengine.model import Job
+from cpengine.ledger.ledger import Ledger
+from cpengine.ledger.standing import Standing
 from cpengine.plates import SITE_KEYS
 from cpengine.results.csv_rows import DamagedCsvError, rows_of
 from cpengine.results.qc.wells import in_order
@@ -104,15 +105,16 @@ def _in_order(key: SiteKey) -> tuple[object, ...]:
 
 
 def of_jobs(
-    storage: Storage, jobs: Sequence[Job], wanted: Sequence[str]
+    ledger: Ledger, done: Sequence[Standing], wanted: Sequence[str]
 ) -> tuple[list[Row], int]:
     """Read the Image.csv of each job; give the rows, and how many jobs have none.
 
-    Damaged ones are left out, with a warning.
+    Damaged ones are left out, with a warning. It is the one that the job's marker
+    names; where DCP made the results, the one in its folder.
 
     Parameters
     ----------
-    jobs
+    done
         Done jobs of one step.
     wanted
         Patterns of the columns to take.
@@ -122,17 +124,22 @@ def of_jobs(
     InputError
         A file is no table of image sets.
     """
-    trees = published.trees(storage, jobs)
-    found = [(job, _image_csv(tree)) for job, tree in zip(jobs, trees, strict=True)]
-    there = [(job, f"{job.destination}/{name}") for job, name in found if name]
+    storage = ledger.storage
+    unmarked = [standing.job for standing in done if not standing.marker]
+    trees = published.trees(storage, unmarked)
+    in_folder = {job.id: tree for job, tree in zip(unmarked, trees, strict=True)}
 
-    def read(entry: tuple[Job, str]) -> list[Row]:
-        job, key = entry
+    def read(standing: Standing) -> list[Row] | None:
+        job, marker = standing.job, standing.marker
+        name = _image_csv(ledger.files(marker) if marker else in_folder[job.id])
+        if name is None:
+            return None
+        key = f"{job.destination}/{name}"
         return undamaged(storage, key, wanted, job.shared_metadata)
 
-    at_once = storage.at_once(jobs[0].output) if jobs else 1
-    rows = [row for some in each(read, there, at_once) for row in some]
-    return rows, len(found) - len(there)
+    at_once = storage.at_once(done[0].job.output) if done else 1
+    found = each(read, done, at_once)
+    return [row for some in found for row in some or ()], found.count(None)
 
 
 def undamaged(
