@@ -7,7 +7,7 @@ step's CSV where the channels are; no picture is opened.
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 from cpengine.errors import ConfigError, InputError
@@ -89,8 +89,10 @@ def plates(project: ResolvedProject, plan: Plan) -> Iterator[PlateImages]:
         Its CSV has no plates or wells, or names a well that is no row and column.
     """
     by_plate: dict[str, list[Job]] = defaultdict(list)
+    markers = step_ledger(project, plan.step).markers()
     for job in plan.jobs:
-        by_plate[plate_of(job)].append(job)
+        marked = replace(job, earlier=markers.get(job.id, ()))
+        by_plate[plate_of(job)].append(marked)
     for plate, jobs in by_plate.items():
         table = read_table(project, plan.step, jobs[0].data_file, jobs[0].image_base)
         raise_any(missing_keys(table, [PLATE, WELL]))
@@ -188,28 +190,40 @@ def _fits(pattern: str, kind: str, keys: Iterable[str]) -> bool:
 
 
 def _files(ledger: Ledger, jobs: Sequence[Job]) -> Iterator[PublishedPicture]:
-    """What the jobs of a plate have published, from listings."""
+    """What the jobs of a plate have published, from listings and markers.
+
+    Where all jobs of a folder are done, it is what their markers name; other files are
+    of earlier runs or of other steps.
+    """
     sharing: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         sharing[job.destination].append(job)
     firsts = [those[0] for those in sharing.values()]
-    owners = _owners(ledger, [job for job in jobs if job.shares_place])
+    owners = _owners(ledger, jobs)
+    done = {job.id for job in owners.values()}
     trees = published.trees(ledger.storage, firsts)
-    for job, tree in zip(firsts, trees, strict=True):
-        alone = len(sharing[job.destination]) == 1
+    for first, tree in zip(firsts, trees, strict=True):
+        those = sharing[first.destination]
+        all_done = all(job.id in done for job in those)
         for name in tree:
-            key = f"{job.destination}/{name}"
-            group = job.shared_metadata if alone else owners.get(key, {})
-            yield PublishedPicture(key, name, group.get(WELL, ""), group.get(SITE, ""))
+            owner = owners.get(f"{first.destination}/{name}")
+            if owner or not all_done:
+                yield _picture(first, name, first if len(those) == 1 else owner)
 
 
-def _owners(ledger: Ledger, jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
-    """By key, the group of the job that published it, of jobs that share folders."""
-    found = ledger.markers() if jobs else {}
-    markers = [name for job in jobs for name in found.get(job.id, ())]
+def _picture(job: Job, name: str, owner: Job | None) -> PublishedPicture:
+    """A picture in a job's folder, with what is known of it by its owner."""
+    group = owner.shared_metadata if owner else {}
+    key = f"{job.destination}/{name}"
+    return PublishedPicture(key, name, group.get(WELL, ""), group.get(SITE, ""))
+
+
+def _owners(ledger: Ledger, jobs: Sequence[Job]) -> dict[str, Job]:
+    """By key, the job that published it, as far as markers tell."""
+    markers = (name for job in jobs for name in job.earlier)
     done = [name for name in markers if name.endswith(f".{MarkerState.DONE}")]
     return {
-        f"{outcome.job.destination}/{name}": outcome.job.shared_metadata
+        f"{outcome.job.destination}/{name}": outcome.job
         for outcome in ledger.outcomes(done)
         for name in outcome.files
     }
