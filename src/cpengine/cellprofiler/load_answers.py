@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cpengine.rules import Finding
-from cpengine.storage.own_files import OwnFile, of_form
+from cpengine.storage.own_files import OwnFile, has_form
 
 MOST = 500
 """So many answers are remembered, the newest ones."""
@@ -49,16 +49,7 @@ class _Answer:
     objections: Sequence[_Objection]
 
 
-_FORM = of_form(_Answer)
-
-
-def _checked(data: Any) -> dict[str, Any]:
-    _FORM(data)
-    found: dict[str, Any] = data
-    return found
-
-
-_ANSWER = OwnFile(_checked, "ask again")
+_ANSWER = OwnFile(has_form(_Answer), "ask again")
 
 
 def parse(data: bytes) -> dict[str, Any] | None:

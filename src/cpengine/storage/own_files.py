@@ -87,6 +87,18 @@ def of_form(kind: Any) -> Callable[[Any], Any]:
     return TypeAdapter(kind).validate_python
 
 
+def has_form(kind: Any) -> Callable[[Any], dict[str, Any]]:
+    """A check as `of_form`, which gives the JSON as it stands."""
+    form = of_form(kind)
+
+    def check(data: Any) -> dict[str, Any]:
+        form(data)
+        found: dict[str, Any] = data
+        return found
+
+    return check
+
+
 def reason(error: Exception) -> str:
     """Why JSON could not be read, in a few words."""
     if isinstance(error, ValidationError):

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from cpengine.storage.own_files import OwnFile, of_form
+from cpengine.storage.own_files import OwnFile, has_form
 
 NAME = "montage.json"
 
@@ -48,13 +47,4 @@ class _MontageFacts:
     sites: Sequence[_ShownSite]
 
 
-_FORM = of_form(_MontageFacts)
-
-
-def _checked(data: Any) -> dict[str, Any]:
-    _FORM(data)
-    found: dict[str, Any] = data
-    return found
-
-
-FACTS = OwnFile(_checked, "make the montage again")
+FACTS = OwnFile(has_form(_MontageFacts), "make the montage again")
