@@ -1,5 +1,6 @@
 """Put a job's files in their final place, in parallel, and nobody else's in danger."""
 
+import logging
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -10,6 +11,10 @@ from cpengine.ledger.past_claims import MADE_ALREADY
 from cpengine.model import Job
 from cpengine.storage import keys
 from cpengine.storage.parallel import each
+from cpengine.storage.store import Storage
+from cpengine.wording import counted
+
+_LOG = logging.getLogger(__name__)
 
 
 def files_of(folder: Path) -> dict[str, int]:
@@ -65,7 +70,8 @@ def publish(
         storage.publish(output / name, _key(job, name))
 
     each(put, files, at_once)
-    gone = {name for name in own - set(files) if _is_own(job, ledger, name)}
+    stale = _in_place(job, storage, own - set(files))
+    gone = {name for name in stale if _is_own(job, ledger, name)}
     each(lambda name: storage.remove(_key(job, name)), gone, at_once)
     if job.shares_place:
         each(lambda name: ledger.disclaim(job, name), gone, at_once)
@@ -75,6 +81,22 @@ def publish(
 
 def _key(job: Job, name: str) -> str:
     return keys.below(job.destination, name)
+
+
+def _in_place(job: Job, storage: Storage, names: Collection[str]) -> set[str]:
+    """Those of earlier runs' files that lie in the job's folder itself.
+
+    Whoever writes a marker names what is removed: behind a link that could be any file.
+    """
+    found = {n for n in names if not storage.is_behind_link(job.destination, n)}
+    if left := len(names) - len(found):
+        _LOG.warning(
+            "%s: %s of earlier runs behind a link: not removed: remove by hand what is "
+            "made no more",
+            storage.url(job.destination),
+            counted(left, "file"),
+        )
+    return found
 
 
 def _claim(

@@ -6,7 +6,6 @@ import logging
 import os
 import posixpath
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -18,7 +17,7 @@ from fsspec.core import split_protocol
 
 from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
-from cpengine.storage import keys
+from cpengine.storage import keys, local_files
 from cpengine.storage.filesystems import WHOLE, Access, is_local
 from cpengine.system import fsync
 from cpengine.wording import visible
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_PART = ".part"
 _LOG = logging.getLogger(__name__)
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 _AT_ONCE = 16
@@ -310,7 +308,7 @@ class Storage:
         """
         self._put(
             key,
-            lambda url: _written(data, url, durable=durable),
+            lambda url: local_files.write(data, url, durable=durable),
             lambda files, url: files.pipe_file(url, data, **_about(url)),
         )
         if durable:
@@ -327,6 +325,8 @@ class Storage:
             The disk does not take them, or one is gone.
         """
         local = [key for key in keys if self.is_local(key)]
+        for key in local:
+            self._check_way(key)
         for key in local[:1]:
             with self._telling(key, "cannot be written"):
                 fsync.sync(map(self.path, local), self.path(""))
@@ -336,10 +336,11 @@ class Storage:
 
         Of two at the same time one writes it, on local disks and on S3.
         """
+        self._check_way(key)
         with self._telling(key, "cannot be written"):
             self._make_parent(key)
             if self.is_local(key):
-                return _created(self.path(key), data)
+                return local_files.create(self.path(key), data)
             try:
                 self._filesystem(key).pipe_file(self.url(key), data, mode="create")
             except FileExistsError:
@@ -357,7 +358,7 @@ class Storage:
         size = file.stat().st_size
         self._put(
             key,
-            lambda url: _moved(file, url),
+            lambda url: local_files.move(file, url),
             lambda files, url: files.put_file(str(file), url),
         )
         if not self.is_local(key):
@@ -379,6 +380,7 @@ class Storage:
         Where objects do not appear whole, they get another name first.
         """
         url = self.url(key)
+        self._check_way(key)
         with self._telling(key, "cannot be written"):
             if is_local(url):
                 try:
@@ -392,7 +394,7 @@ class Storage:
             if split_protocol(url)[0] in WHOLE:
                 send(files, url)
             else:
-                temporary = _beside(url)
+                temporary = local_files.beside(url)
                 send(files, temporary)
                 files.mv(temporary, url)
 
@@ -405,6 +407,7 @@ class Storage:
 
     def remove(self, key: str, *, durable: bool = False) -> None:
         """Remove a file; it may be gone already. See `write` for `durable`."""
+        self._check_way(key)
         with (
             self._telling(key, "cannot be removed", _ABSENT),
             contextlib.suppress(FileNotFoundError),
@@ -413,21 +416,41 @@ class Storage:
             if durable and self.is_local(key):
                 fsync.sync_path(self.path(key).parent)
 
+    def is_behind_link(self, folder: str, name: str) -> bool:
+        """Whether a folder, or one between it and a file below it, is a link.
+
+        Nobody can say then whose files they are. The root may be one.
+        """
+        if not self.is_local(folder):
+            return False
+        place = os.path.normpath(self.url(folder))
+        linked = place != os.path.normpath(self.root) and os.path.islink(place)
+        return linked or local_files.has_link(place, f"{place}/{name}")
+
+    def _check_way(self, key: str) -> None:
+        url = self.url(key)
+        if is_local(url):
+            local_files.check_way(self.root, url)
+
     def check_writable(self, key: str) -> None:
         """Refuse a folder below which nothing can be written.
 
         Raises
         ------
         StorageError
-            Its nearest existing parent is no folder, or it takes no file.
+            Its nearest existing parent is no folder, or it takes no file; or another
+            user has laid the way there.
         """
+        self._check_way(posixpath.join(key, local_files.PART))
         with self._telling(key, "cannot be written"):
             if self.is_local(key):
                 place = self.path(key)
                 nearest = next(p for p in (place, *place.parents) if p.exists())
                 with tempfile.TemporaryFile(dir=nearest):
                     return
-        probe = posixpath.join(key, f".cpengine-{secrets.token_hex(4)}{_PART}")
+        probe = posixpath.join(
+            key, f".cpengine-{secrets.token_hex(4)}{local_files.PART}"
+        )
         self.write(probe, b"can it be written?")
         self.remove(probe)
 
@@ -487,67 +510,6 @@ def _no_bucket(error: Exception) -> bool:
 
 def _missing(url: str) -> InputError:
     return InputError(f"{url}: is not there: put it there")
-
-
-def _beside(url: str) -> str:
-    """Another name in the same folder, for what is not whole yet."""
-    folder, name = posixpath.split(url)
-    return f"{folder}/.{name}.{secrets.token_hex(4)}{_PART}"
-
-
-def _written(data: bytes, url: str, *, durable: bool) -> None:
-    """Write a local file whole, or not at all."""
-    temporary = _beside(url)
-    with _removed_if_it_fails(temporary):
-        with open(temporary, "wb") as file:
-            file.write(data)
-            if durable:  # else its name may be on the disk before what is in it
-                fsync.flush(file)
-        os.replace(temporary, url)
-
-
-def _moved(file: Path, url: str) -> None:
-    """Move a local file whole, or not at all."""
-    try:
-        os.replace(file, url)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        temporary = _beside(url)
-        with _removed_if_it_fails(temporary):
-            shutil.move(file, temporary)
-            os.replace(temporary, url)
-
-
-def _created(path: Path, data: bytes) -> bool:
-    """Make a file with all that is in it at once, unless there is one."""
-    temporary = Path(_beside(str(path)))
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            fsync.flush(file)  # once there, it is never made again
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            raise
-        except OSError:  # a file system without links
-            with path.open("xb") as plain:
-                plain.write(data)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
-
-
-@contextlib.contextmanager
-def _removed_if_it_fails(path: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
-        raise
 
 
 def _describe(url: str, what: str, error: Exception) -> str:

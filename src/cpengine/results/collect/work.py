@@ -83,7 +83,8 @@ class Work:
             self.storage.sync([self._key(file.name)])
         published = {file.name for file in self._files.values()}
         for name in set(before.files if before else ()) - published:
-            self.storage.remove(self._key(name))
+            if self.plate.is_file(name):  # the record may be anybody's
+                self.storage.remove(self._key(name))
         return made
 
     def _read(self, spill: Spill, tell: Callable[[int], None]) -> None:

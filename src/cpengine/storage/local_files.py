@@ -1,0 +1,167 @@
+"""Local files in folders where others may write, too.
+
+They are written whole or not at all, and opened only if they are regular files: a pipe
+would keep its reader waiting, and a device has no end. Nothing is written or removed by
+a way that somebody else has laid with a link.
+"""
+
+import contextlib
+import errno
+import os
+import posixpath
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from itertools import accumulate, islice
+from pathlib import Path
+from typing import BinaryIO
+
+from cpengine.errors import StorageError
+from cpengine.system import fsync
+
+PART = ".part"
+_PIECE = 2**20
+
+
+def opened(path: str) -> BinaryIO:
+    """Open a regular file to read it.
+
+    Raises
+    ------
+    OSError
+        It cannot be opened.
+    StorageError
+        It is no regular file.
+    """
+    file = open(path, "rb", opener=_without_waiting)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise StorageError(f"{path}: is no regular file: remove it, and run again")
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def read(path: str, most: int | None = None) -> bytes:
+    """A file's bytes. Raises as `opened`, and StorageError if they are too many.
+
+    Parameters
+    ----------
+    most
+        So many bytes are read at the most.
+    """
+    with opened(path) as file:
+        data = file.read(-1 if most is None else most + 1)
+    if most is not None and len(data) > most:
+        raise StorageError(f"{path}: has more than {most} bytes: remove it")
+    return data
+
+
+def copy(path: str, to: Path) -> int:
+    """Copy a file; give the bytes that it had when it was opened. Raises as `opened`."""
+    with opened(path) as file, to.open("wb") as copied:
+        size = os.fstat(file.fileno()).st_size
+        shutil.copyfileobj(file, copied, _PIECE)
+    return size
+
+
+def check_way(root: str, path: str) -> None:
+    """Refuse a file if another user has made a link on the way from a root to it.
+
+    Links of one's own and of the system's lead to other disks. A place that is not
+    below the root is looked at from the top.
+
+    Raises
+    ------
+    StorageError
+        There is such a link.
+    """
+    for folder in _folders(root, path):
+        try:
+            seen = os.lstat(folder)
+        except OSError:  # nothing is there; what else it is, is told by who goes on
+            return
+        if stat.S_ISLNK(seen.st_mode) and seen.st_uid not in (0, os.geteuid()):
+            raise StorageError(
+                f"{folder}: is a link that another user has made, so nothing is "
+                "written or removed behind it: remove it, or name the place itself"
+            )
+
+
+def has_link(folder: str, path: str) -> bool:
+    """Whether a folder between another one and a file below it is a link."""
+    return any(map(os.path.islink, _folders(folder, path)))
+
+
+def _folders(root: str, path: str) -> Iterator[str]:
+    """The folders on the way from a root to a file, without the root."""
+    start = root.rstrip("/")
+    if not path.startswith(f"{start}/"):
+        start = ""
+    above = posixpath.dirname(path[len(start) + 1 :])
+    steps = (f"/{part}" for part in above.split("/") if part)
+    return islice(accumulate(steps, initial=start), 1, None)
+
+
+def beside(url: str) -> str:
+    """Another name in the same folder, for what is not whole yet."""
+    folder, name = posixpath.split(url)
+    return f"{folder}/.{name}.{secrets.token_hex(4)}{PART}"
+
+
+def write(data: bytes, url: str, *, durable: bool) -> None:
+    """Write a file whole, or not at all."""
+    temporary = beside(url)
+    with _removed_if_it_fails(temporary):
+        with open(temporary, "wb") as file:
+            file.write(data)
+            if durable:  # else its name may be on the disk before what is in it
+                fsync.flush(file)
+        os.replace(temporary, url)
+
+
+def move(file: Path, url: str) -> None:
+    """Move a file whole, or not at all."""
+    try:
+        os.replace(file, url)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        temporary = beside(url)
+        with _removed_if_it_fails(temporary):
+            shutil.move(file, temporary)
+            os.replace(temporary, url)
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Make a file with all that is in it at once, unless there is one."""
+    temporary = Path(beside(str(path)))
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            fsync.flush(file)  # once there, it is never made again
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            with path.open("xb") as plain:
+                plain.write(data)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+@contextlib.contextmanager
+def _removed_if_it_fails(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
