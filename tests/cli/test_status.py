@@ -1,6 +1,7 @@
 """Looking back: status, logs, why jobs would run, and the record of runs."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -389,3 +390,20 @@ def test_many_jobs_of_dcp_are_recognised_from_one_listing(tmp_path: Path) -> Non
         for file in ("Image.csv", "outlines/a.png"):
             storage.write(f"out/x/{name}/{file}", b"1")
     assert counted_files(DoneRule(2), storage, many) == dict.fromkeys(names[:9], 2)
+
+
+def test_pipes_in_a_ledger_keep_nobody_waiting(ran: Built) -> None:
+    """Each file of the run is one now: its record, its markers and logs."""
+    ledger = ran.project().step("analysis").ledger
+    ledgers = ran.project().places.outputs.path(ledger)
+    files = [path for path in ledgers.rglob("*") if path.is_file()]
+    assert {"runs", "markers", "logs"} <= {path.parent.name for path in files}
+    for path in files:
+        path.unlink()
+        os.mkfifo(path)
+    result = call("status", "-C", ran.root, "--verify")
+    assert result.exit_code == 1
+    assert "is no regular file" in result.output
+    result = call("logs", "analysis", "P1-A01-1", "-C", ran.root)
+    assert result.exit_code != 0
+    assert "is no regular file" in result.output

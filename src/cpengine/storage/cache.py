@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cpengine.storage import local_files
 from cpengine.storage.store import Storage
 from cpengine.system import fsync, private
 from cpengine.wording import GB
@@ -125,7 +126,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
 def _copied(source: Path, to: Path) -> str:
     """Copy a file; give the digest of what the copy holds."""
     digest = hashlib.sha256()
-    with source.open("rb") as data, to.open("xb") as copy:
+    with local_files.opened(str(source)) as data, to.open("xb") as copy:
         while piece := data.read(_PIECE):
             digest.update(piece)
             copy.write(piece)

@@ -34,15 +34,14 @@ def opened(path: str) -> BinaryIO:
     StorageError
         It is no regular file.
     """
-    file = open(path, "rb", opener=_without_waiting)
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise StorageError(f"{path}: is no regular file: remove it, and run again")
-    return file
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    mode = os.fstat(number).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(number, "rb")
+    os.close(number)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise StorageError(f"{path}: is no regular file: remove it, and run again")
 
 
 def read(path: str, most: int | None = None) -> bytes:
@@ -61,7 +60,7 @@ def read(path: str, most: int | None = None) -> bytes:
 
 
 def copy(path: str, to: Path) -> int:
-    """Copy a file; give the bytes that it had when it was opened. Raises as `opened`."""
+    """Copy a file; give how large it was when it was opened. Raises as `opened`."""
     with opened(path) as file, to.open("wb") as copied:
         size = os.fstat(file.fileno()).st_size
         shutil.copyfileobj(file, copied, _PIECE)

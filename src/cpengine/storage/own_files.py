@@ -22,6 +22,8 @@ from cpengine.storage.store import Storage
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _LONGEST = 120
+_MOST = 64 * 2**20
+"""Bytes; no file of cpengine comes near to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class OwnFile(Generic[_T]):
             read all the same.
         """
         try:
-            data = storage.read_if_there(key)
+            data = storage.read_if_there(key, _MOST)
         except StorageError as error:
             if not storage.is_local(key):
                 raise

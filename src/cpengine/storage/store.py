@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from fsspec import Callback
 from fsspec.core import split_protocol
@@ -144,14 +144,19 @@ class Storage:
             raise InputError(f"{self.url(key)}: is not there: put it there")
         return data
 
-    def read_if_there(self, key: str) -> bytes | None:
-        """A file's bytes, or None if there is no such file; one request."""
+    def read_if_there(self, key: str, most: int | None = None) -> bytes | None:
+        """A file's bytes, or None if there is no such file; one request.
+
+        Parameters
+        ----------
+        most
+            A local file that has more bytes is refused.
+        """
         try:
             with self._telling(key, "cannot be read", _ABSENT):
                 url = self.url(key)
                 if is_local(url):
-                    with open(url, "rb") as file:
-                        return file.read()
+                    return local_files.read(url, most)
                 data: bytes = self._filesystem(key).cat_file(url)
         except _ABSENT:
             return None
@@ -168,12 +173,19 @@ class Storage:
         try:
             with (
                 self._telling(key, "cannot be read", _ABSENT),
-                self._filesystem(key).open(self.url(key), block_size=_PIECE) as file,
+                self._opened(key) as file,
             ):
                 line: bytes = file.readline()
         except _ABSENT:
             return None
         return line
+
+    def _opened(self, key: str) -> BinaryIO:
+        url = self.url(key)
+        if is_local(url):
+            return local_files.opened(url)
+        file: BinaryIO = self._filesystem(key).open(url, block_size=_PIECE)
+        return file
 
     def read_text(self, key: str) -> str:
         """A file's text, UTF-8. Raises as `read`, and InputError for other text."""
@@ -280,17 +292,25 @@ class Storage:
         StorageError
             It cannot be read whole.
         """
-        seen = Callback()
         try:
             with self._telling(key, "cannot be fetched", _ABSENT):
-                self._filesystem(key).get_file(self.url(key), str(to), callback=seen)
+                sent = self._get(self.url(key), to)
         except _ABSENT as error:
             raise _missing(self.url(key)) from error
         size = to.stat().st_size
-        if seen.size is not None and size != seen.size:
+        if sent is not None and size != sent:
             raise StorageError(
-                f"{self.url(key)}: came as {size} of {seen.size} bytes: run again"
+                f"{self.url(key)}: came as {size} of {sent} bytes: run again"
             )
+        return size
+
+    def _get(self, url: str, to: Path) -> int | None:
+        """Copy a file to a local path; give how large it was said to be."""
+        if is_local(url):
+            return local_files.copy(url, to)
+        seen = Callback()
+        self._filesystem(url).get_file(url, str(to), callback=seen)
+        size: int | None = seen.size
         return size
 
     def write(self, key: str, data: bytes, *, durable: bool = False) -> None:

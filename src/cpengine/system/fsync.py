@@ -44,7 +44,7 @@ def _folders(file: Path, top: Path) -> Iterable[Path]:
 def sync_path(path: Path) -> None:
     """Have one file, or the names that a folder has, on the disk; as `sync`."""
     try:
-        opened = os.open(path, os.O_RDONLY)
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else a pipe would wait
     except PermissionError:
         return
     try:

@@ -1,13 +1,14 @@
 """CSVs as Parquet: rows, columns, types, the join, and what is refused."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from cpengine.errors import CpengineError, InputError
+from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.project import Project
 from cpengine.results.collect import record
 from tests import build
@@ -500,6 +501,23 @@ def test_a_run_that_was_killed_while_it_published_is_made_again(
     assert "P1_Image.parquet" not in screen.files()
     assert screen.collect().made
     assert screen.rows()[-1]["Cells_AreaShape_Area"] == 55558.0
+
+
+def test_pipes_keep_nobody_waiting(screen: Screen) -> None:
+    """A table that is one is made again; a CSV that is one ends the command."""
+    all_done(screen)
+    screen.collect()
+    outputs = screen.project.places.outputs
+    for path in outputs.path(screen.folder()).iterdir():
+        path.unlink()
+        os.mkfifo(path)
+    assert screen.collect().made
+    assert len(screen.rows("Image")) == 4
+    cells = outputs.path(f"{screen.jobs['P1-A01-1'].destination}/Cells.csv")
+    cells.unlink()
+    os.mkfifo(cells)
+    with pytest.raises(StorageError, match=r"Cells\.csv: is no regular file"):
+        screen.collect(force=True)
 
 
 def test_the_files_tell_what_they_were_made_from(screen: Screen) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from cpengine.errors import StorageError
 from cpengine.results.collect.arrow import pa, parquet
+from cpengine.storage import local_files
 from cpengine.storage.keys import is_below
 from cpengine.storage.own_files import OwnFile, of_form
 
@@ -57,8 +59,9 @@ def read(file: Path) -> CollectRecord | None:
     Files that are made no more are removed by their names in it.
     """
     try:
-        metadata = parquet.read_metadata(file).metadata or {}
-    except (pa.ArrowException, OSError):  # a damaged file is made again
+        with local_files.opened(str(file)) as opened:
+            metadata = parquet.read_metadata(opened).metadata or {}
+    except (pa.ArrowException, OSError, StorageError):  # what is damaged is made again
         return None
     found = _RECORD.parse(metadata.get(KEY.encode(), b""), str(file))
     if not isinstance(found, CollectRecord) or not all(map(is_below, found.files)):
