@@ -9,13 +9,15 @@ import pytest
 
 from cpengine.errors import InputError
 from cpengine.planning.plan import Plan
+from cpengine.planning.table_origins import How, Origin, digest_of, place_of
 from cpengine.project import Project
 from tests import build
 from tests.build import Built, change
 from tests.planning.test_derive import CSVS, PLAIN, RAW, rows
 from tests.services.disk import Disk, disk
+from tests.services.other_user import OtherUser, other_user
 
-__all__ = ["disk"]
+__all__ = ["disk", "other_user"]
 
 HEADER = f"{PLAIN},Metadata_Compound"
 ROWS = f"{HEADER}\na1.tif,{RAW},P1,A01,1,x\na2.tif,{RAW},P1,A02,1,y\n"
@@ -312,3 +314,26 @@ def test_steps_of_a_batch_know_the_same_tables(made: Built) -> None:
     change(made.pipeline.with_name("assaydev.cppipe"), build.SITE, "Plate,Well")
     assert len(ran(made, "assaydev").jobs) == 3
     assert Project.load(made.root).plan("analysis").derived == {}
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_another_user_cannot_have_a_table_of_the_users_replaced(
+    other_user: OtherUser, own: bool
+) -> None:
+    """By a file that says that cpengine had made it; one's own file counts."""
+    built = build.project(other_user.shared / "project")
+    rows(built, ROWS)
+    ran(built)
+    built.csv.write_text(built.csv.read_text().replace(",x", ",mine"))
+    edited = built.csv.read_bytes()
+    project = built.project()
+    folder = project.places.outputs.path(project.layout.ledger(".tables"))
+    key = str(built.csv.relative_to(built.root))
+    forged = Origin(place_of(key), digest_of(edited), "0" * 16, How.MADE)
+    folder.chmod(0o777)
+    if own:
+        (folder / str(forged)).touch()
+    else:
+        other_user.run(f"touch '{folder}/{forged}'")
+    ran(built)
+    assert (built.csv.read_bytes() == edited) is not own

@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from cpengine.storage.store import Storage
+from cpengine.system import private
 
 _SEPARATOR = "~"
 _DIGITS = 16
@@ -104,7 +105,18 @@ class TableOrigins:
 
     def _in(self, folder: str) -> set[Origin]:
         names = self.storage.sizes(folder)
-        return {origin for name in names if (origin := Origin.parse(name))}
+        found = {origin for name in names if (origin := Origin.parse(name))}
+        return {origin for origin in found if self._counts(folder, origin)}
+
+    def _counts(self, folder: str, origin: Origin) -> bool:
+        """Whether what a file tells is so: others could have a user's table replaced.
+
+        In buckets files have no owner.
+        """
+        key = posixpath.join(folder, str(origin))
+        if origin.how is not How.MADE or not self.storage.is_local(key):
+            return True
+        return private.is_trusted(self.storage.path(key))
 
     def keep(self, origin: Origin, key: str) -> None:
         """Remember an origin, with the table's key for people to read.

@@ -48,6 +48,14 @@ def is_own(path: Path) -> bool:
         return False
 
 
+def is_trusted(path: Path) -> bool:
+    """Whether a file or folder is this user's or the system's; a link by itself."""
+    try:
+        return path.lstat().st_uid in (0, os.geteuid())
+    except OSError:
+        return False
+
+
 def _foreign(seen: os.stat_result) -> str:
     if not stat.S_ISDIR(seen.st_mode):
         return "is a link or a file"
