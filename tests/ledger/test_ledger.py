@@ -228,6 +228,17 @@ def test_setting_aside_leaves_other_jobs_alone(ledger: Ledger) -> None:
     assert len(names(ledger)) == 1
 
 
+def test_markers_of_others_that_a_job_names_are_not_its_own(ledger: Ledger) -> None:
+    """A job may come of a message, into which anybody can write."""
+    other = outcome(replace(JOB, group=(("Metadata_Plate", "P2"),)), files={"a.csv": 3})
+    ledger.record(other)
+    job = replace(JOB, earlier=(marker_of(other),))
+    assert ledger.earlier_files(job) == set()
+    ledger.set_aside(job)
+    ledger.record(outcome(job))
+    assert sorted(names(ledger)) == sorted([marker_of(other), marker_of(outcome(job))])
+
+
 def test_a_file_belongs_to_the_first_job_that_claims_it(ledger: Ledger) -> None:
     job = replace(JOB, output_structure="all")
     other = replace(job, group=(("Metadata_Plate", "P2"),))

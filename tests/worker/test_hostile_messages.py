@@ -79,6 +79,20 @@ def test_every_message_ends_as_an_outcome_or_as_a_dead_letter_with_its_reason(
     assert len(BROKEN) < dead.total() < len(sent)
 
 
+def test_a_message_takes_no_markers_of_other_jobs_away(make_bench: Make) -> None:
+    bench = make_bench()
+    bench.send(*jobs("B"))
+    bench.run()
+    job = jobs("A")[0]
+    ledger = Ledger(bench.machine.places.outputs, job.ledger)
+    before = ledger.markers()
+    bench.send(job.to_json() | {"earlier": before["B"]})
+    bench.run()
+    assert ledger.markers() == before
+    ((_, reason),) = bench.letters()
+    assert reason.startswith("message with earlier 'B~")
+
+
 def _raising(*arguments: object, **more: object) -> NoReturn:
     raise RuntimeError("nobody\nforesaw \x1b[31mthis")
 

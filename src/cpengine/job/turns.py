@@ -233,8 +233,7 @@ class _TurnKey:
 
     def _set_aside(self, turn: Turn) -> None:
         """Take back that a job is done whose files may have been replaced."""
-        job = replace(self.job, earlier=(turn.marker,))
-        self._ledger_of(turn).set_aside(job)
+        self._ledger_of(turn).set_aside_marker(turn.marker)
 
     def read(self) -> Turn | None:
         """What the key says; None if it is gone, or damaged, which is told."""

@@ -210,7 +210,7 @@ class Ledger:
         """
         name = marker_of(outcome)
         self.storage.write(self._key(name), _text(outcome).encode(), durable=True)
-        for marker in filter(None, map(Marker.parse, outcome.job.earlier)):
+        for marker in _own_markers(outcome.job):
             if marker.state is MarkerState.DONE:
                 marker = marker._replace(state=MarkerState.REPLACED)
             over = outcome.done or marker.state is MarkerState.FAILED
@@ -243,8 +243,7 @@ class Ledger:
 
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
-        markers = filter(None, map(Marker.parse, job.earlier))
-        done = [m for m in markers if m.state is not MarkerState.FAILED]
+        done = [m for m in _own_markers(job) if m.state is not MarkerState.FAILED]
         aside = [marker._replace(state=MarkerState.REPLACED) for marker in done]
         return {
             file
@@ -255,17 +254,22 @@ class Ledger:
         }
 
     def set_aside(self, job: Job) -> None:
-        """Take back that earlier runs of a job are done; their files stay known.
+        """Take back that earlier runs of a job are done; their files stay known."""
+        for marker in _own_markers(job):
+            self.set_aside_marker(str(marker))
+
+    def set_aside_marker(self, name: str) -> None:
+        """Take back that a job is done, by its marker's name; its files stay known.
 
         A power cut brings no marker back: new files never lie under an old one.
         """
-        for marker in filter(None, map(Marker.parse, job.earlier)):
-            if marker.state is MarkerState.DONE:
-                key = self._key(str(marker))
-                if data := self.storage.read_if_there(key):
-                    aside = str(marker._replace(state=MarkerState.REPLACED))
-                    self.storage.write(self._key(aside), data, durable=True)
-                self.storage.remove(key, durable=True)
+        marker = Marker.parse(name)
+        if marker and marker.state is MarkerState.DONE:
+            key = self._key(name)
+            if data := self.storage.read_if_there(key):
+                aside = str(marker._replace(state=MarkerState.REPLACED))
+                self.storage.write(self._key(aside), data, durable=True)
+            self.storage.remove(key, durable=True)
 
     def claim(self, job: Job, file: str) -> str:
         """Make a file of a shared place this job's own; give its owner until now.
@@ -351,6 +355,14 @@ class Ledger:
         found = sorted(self._by_job(names), key=itemgetter(0))
         damage = {job: _wrong(outcome, tree) for job, outcome in found if outcome}
         return [(known[job_id], wrong) for job_id, wrong in damage.items() if wrong]
+
+
+def _own_markers(job: Job) -> Iterator[Marker]:
+    """The markers of earlier runs that a job knows: its own, for it may be anybody's
+    message, and name those of others.
+    """
+    markers = filter(None, map(Marker.parse, job.earlier))
+    return (marker for marker in markers if marker.job_id == job.id)
 
 
 def owner_of(job: Job) -> str:

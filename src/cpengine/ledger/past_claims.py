@@ -8,7 +8,7 @@ go with them: its files are not its own any more.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, pairwise
 
@@ -90,7 +90,7 @@ class PastClaims:
         # Aside first: until the claims are gone, so that a kill leaves work to go on
         # with, and no marker of files that are another job's by now.
         owners = {owner for owner, _, _ in past}
-        each(self._set_aside, self._names(owners))
+        each(self.ledger.set_aside_marker, self._names(owners))
         each(lambda claim: self.ledger.release(*claim[1:]), past)
         each(self.ledger.remove, map(_aside, self._names(owners - self._known)))
         return len(past)
@@ -106,9 +106,6 @@ class PastClaims:
     def _names(self, job_ids: Iterable[str]) -> list[str]:
         """The names of the markers of jobs."""
         return [name for job_id in job_ids for name in self._markers.get(job_id, ())]
-
-    def _set_aside(self, name: str) -> None:
-        self.ledger.set_aside(replace(self.jobs[0], earlier=(name,)))
 
     def _past(self) -> Iterator[tuple[str, Job, str]]:
         """The id of the owner, a job of that place, and the file of each."""

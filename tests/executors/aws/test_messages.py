@@ -186,7 +186,7 @@ def test_keys_of_other_types_are_refused(changes: dict[str, Any]) -> None:
 def test_what_the_worker_of_dcp_cannot_do_is_not_sent_to_it(
     changes: dict[str, Any], why: str
 ) -> None:
-    job = replace(JOB, **changes)
+    job = replace(JOB, earlier=(), **changes)
     assert read(body(job))[0] == job
     with pytest.raises(InputError, match=why):
         body(job, plain=True)
@@ -230,6 +230,13 @@ def test_a_place_that_is_none_is_refused(key: str, value: object) -> None:
 def test_a_value_that_no_job_can_have_is_refused(key: str, value: object) -> None:
     with pytest.raises(InputError, match=f"^message with {key} "):
         read(json.dumps(JOB.to_json() | {key: value}))
+
+
+@pytest.mark.parametrize("state", ["done", "replaced", "failed-crash"])
+def test_a_marker_of_another_job_is_refused(state: str) -> None:
+    earlier = [*JOB.earlier, f"B~f~0.{state}"]
+    with pytest.raises(InputError, match=r"^message with earlier 'B~f~0.*of A alone$"):
+        read(json.dumps(JOB.to_json() | {"earlier": earlier}))
 
 
 def test_a_group_names_each_column_once_and_makes_a_name_for_a_folder() -> None:

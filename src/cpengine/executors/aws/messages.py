@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from cpengine.errors import InputError
 from cpengine.group_names import LONGEST_ID, NAME, UNFIT
+from cpengine.marker import Marker
 from cpengine.model import Job
 from cpengine.output_structure import dcp_place_of
 
@@ -149,6 +150,7 @@ def read(text: str) -> tuple[Job, int]:
     job = Job.from_json(message.model_dump(exclude_none=True))
     _check_group(job)
     _check_place(job)
+    _check_earlier(job)
     return job, message.attempt
 
 
@@ -186,6 +188,17 @@ def _check_group(job: Job) -> None:
             f"message with Metadata {job.metadata[:_SHOWN]!r}: name each column once, "
             f"and let the values have at most {LONGEST_ID} bytes"
         )
+
+
+def _check_earlier(job: Job) -> None:
+    """Refuse markers of other jobs, which this one would take away when it is done."""
+    for name in job.earlier:
+        marker = Marker.parse(name)
+        if marker is not None and marker.job_id != job.id:
+            raise InputError(
+                f"message with earlier {name[:_SHOWN]!r}: name markers of "
+                f"{job.id[:_SHOWN]} alone"
+            )
 
 
 def _check_place(job: Job) -> None:
