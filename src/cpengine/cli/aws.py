@@ -168,7 +168,7 @@ def monitor(
     from cpengine.executors.aws.monitor import Monitor
 
     project = Project.load(folder)
-    step_app = _apps_of(project).app(step)
+    step_app = _apps_of(project).app(step, to_end=True)
     if redrive:
         print_out(
             f"{step_app.name}: put {dead_letters.redrive(step_app)} messages back"
@@ -222,7 +222,7 @@ def suggest(step: Step, folder: Folder = Path(), as_json: Json = False) -> None:
 @app.command()
 def down(step: Step, folder: Folder = Path()) -> None:
     """Take down all that a step's run has made; again, until nothing is left."""
-    _take_down(_apps(folder).app(step))
+    _take_down(_apps(folder).app(step, to_end=True))
 
 
 @app.command()

@@ -136,7 +136,7 @@ def take_down(project: ResolvedProject, step: str) -> list[str]:
     apps = aws_apps(project, "")
     from cpengine.executors.aws import down
 
-    return down.down(apps.app(step))
+    return down.down(apps.app(step, to_end=True))
 
 
 def goes_on_alone(storage: Storage, folder: str) -> bool:

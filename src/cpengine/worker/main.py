@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Mapping
 
-from cpengine.errors import StorageError
 from cpengine.executors import machine_spec
 from cpengine.executors.aws import dashboard, down, settings
 from cpengine.executors.aws.app import App
@@ -72,12 +71,14 @@ def _guard(aws: Aws, environment: WorkerEnvironment) -> None:
 
 
 def _lights_out(aws: Aws, environment: WorkerEnvironment, machine: Machine) -> None:
-    """End what bills: nobody may be left who would do it."""
+    """End what bills: nobody may be left who would do it.
+
+    By what this worker was told: the record in the ledger may be anybody's.
+    """
     if not environment.ledger:
         return
-    with contextlib.suppress(AwsError, StorageError):  # fleets end by themselves, too
-        record = AwsRecord.read(machine.places.outputs, environment.ledger)
-        if record is not None and record.app == environment.app and not record.down:
-            _say("the queue is empty: ending the machines")
-            record.cluster = environment.cluster  # a record may name anybody's
-            down.stop_billing(App(aws, settings.of_record(record), record, {}))
+    _say("the queue is empty: ending the machines")
+    record = AwsRecord(machine.places.outputs, environment.ledger, environment.app)
+    record.cluster = environment.cluster
+    with contextlib.suppress(AwsError):  # fleets end by themselves, too
+        down.stop_billing(App(aws, settings.of_record(record), record, {}))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cpengine.executors.aws.record import AwsRecord
 from cpengine.project import Project
 from tests.executors.aws import plates
 from tests.plain_runs import Cpengine, small_plate
@@ -195,6 +196,20 @@ def test_the_phases_one_by_one(
     left = [leftover for leftover in aws.leftovers() if "log group" not in leftover]
     assert left == []
     assert "log group" in phase("audit")
+
+
+def test_a_record_of_another_app_holds_off_no_command_that_ends_a_run(
+    aws: AwsServer, there: Project, phase: Callable[..., str], cpengine: Cpengine
+) -> None:
+    phase("setup", "illum")
+    ledger = there.ledger(there.step("illum"))
+    AwsRecord(ledger.storage, ledger.folder, "Evil").write()
+    assert json.loads(phase("monitor", "illum", "--once", "--json"))["machines"] == 0
+    ran = cpengine("aws", "down", "illum", "-C", there.folder)
+    assert ran.returncode == 0
+    assert "has what Evil made on AWS" in ran.stderr
+    left = [leftover for leftover in aws.leftovers() if "log group" not in leftover]
+    assert left == []
 
 
 def test_audit_fails_as_long_as_something_costs(

@@ -199,6 +199,28 @@ def test_down_works_from_names_and_tags_alone(
     assert _left(aws) == []
 
 
+def test_a_record_of_another_app_holds_off_no_end(
+    aws: AwsServer,
+    account: Aws,
+    this_machine: Machine,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("setup", "submit", "start"):
+        _phases(this_machine, account)[name]()
+    outputs = this_machine.places.outputs
+    AwsRecord(outputs, apps.LEDGER, "Evil\nerror: x", cluster="theirs").write()
+    with pytest.raises(AwsError, match="take it down first"):
+        apps.app(this_machine, aws=account)
+    ours = open_app(account, apps.settings(), outputs, apps.LEDGER, {}, to_end=True)
+    (line,) = caplog.messages
+    assert "has what Evil\\nerror: x made on AWS" in line
+    down.down(ours, wait_s=0)
+    assert _left(aws) == []
+    there = AwsRecord.read(outputs, apps.LEDGER)
+    assert there is not None
+    assert (there.app, there.down) == ("Evil\nerror: x", "")
+
+
 def test_a_record_ends_no_machines_of_others(
     aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:

@@ -12,6 +12,7 @@ from cpengine.executors.aws import fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
+from cpengine.executors.aws.record import AwsRecord
 from cpengine.ledger.run_record import now
 
 _GONE = frozenset(
@@ -67,10 +68,18 @@ def down(app: App, wait_s: float = 150.0) -> list[str]:
         lambda: remaining.extend(_no_queues(app)),
         lambda: remaining.extend(_no_logs(app)),
     )
+    _write_down(app)
+    return remaining
+
+
+def _write_down(app: App) -> None:
+    """Write that all is down, but not over what another app has."""
+    found = AwsRecord.look_up(app.record.storage, app.record.folder)
+    if isinstance(found, AwsRecord) and found.holds_off(app.name):
+        return
     app.record.made.clear()
     app.record.down = now()
     app.record.write()
-    return remaining
 
 
 def _all(*parts: Callable[[], object]) -> None:

@@ -1,6 +1,7 @@
 """A project's steps as apps: settings, record and what workers are told."""
 
 import getpass
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,11 +11,13 @@ from cpengine.executors import machine_spec
 from cpengine.executors.aws import setup
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.record import AwsRecord
+from cpengine.executors.aws.record import NAME, AwsRecord
 from cpengine.executors.aws.settings import Settings, app_name, settle
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage.store import Storage
+from cpengine.wording import on_one_line
 
+_LOG = logging.getLogger(__name__)
 _MB_PER_GB = 1024
 _BUCKETS = {
     "AWS_BUCKET": "outputs",
@@ -31,20 +34,33 @@ def open_app(
     storage: Storage,
     ledger: str,
     environment: dict[str, str],
+    *,
+    to_end: bool = False,
 ) -> App:
     """An app with its record, as it is or a new one.
+
+    Parameters
+    ----------
+    to_end
+        Whether nothing will be made: names and tags do then, whatever record is there.
 
     Raises
     ------
     AwsError
         The folder has the record of another app that is not down.
     """
-    record = AwsRecord.read(storage, ledger) or AwsRecord(storage, ledger, settings.app)
-    if record.app != settings.app and not record.down:
-        raise AwsError(
-            f"{storage.url(ledger)}: has what {record.app} made on AWS, and not "
-            f"{settings.app}: take it down first, by the name it had then"
+    record = AwsRecord.read(storage, ledger)
+    if record is not None and record.holds_off(settings.app):
+        held = AwsError(
+            f"{storage.url(ledger)}: has what {on_one_line(record.app)} made on AWS, "
+            f"and not {settings.app}: take it down first, by the name it had then; or "
+            f"remove {NAME} there, if that is none of yours"
         )
+        if not to_end:
+            raise held
+        _LOG.warning("%s", held)
+        record = None
+    record = record or AwsRecord(storage, ledger, settings.app)
     section = settings.section
     record.app, record.project = settings.app, settings.project
     record.owner = record.owner or getpass.getuser()
@@ -92,8 +108,8 @@ class ProjectApps:
         section, s3 = self.project.file.executors.aws, self.project.file.storage.s3
         return Aws(section.region or s3.region, section.profile or s3.profile)
 
-    def app(self, step: str) -> App:
-        """The app of a step.
+    def app(self, step: str, *, to_end: bool = False) -> App:
+        """The app of a step; see `open_app`.
 
         Raises
         ------
@@ -119,6 +135,7 @@ class ProjectApps:
             project.places.outputs,
             planned.ledger,
             worker_environment(settings, machine_spec.MAKE, machine, planned.ledger),
+            to_end=to_end,
         )
 
     def names(self) -> frozenset[str]:

@@ -65,6 +65,10 @@ class AwsRecord:
         kind: OwnFile[AwsRecord] = OwnFile(lambda data: _FORM(data | own), _CURE)
         return kind.look_up(storage, _key(folder))
 
+    def holds_off(self, app: str) -> bool:
+        """Whether it tells of what another app has, which is not down."""
+        return self.app != app and not self.down
+
     def write(self) -> None:
         """Keep it. Raises StorageError if that is not possible."""
         self.storage.write(_key(self.folder), json.dumps(self.to_json()).encode())
