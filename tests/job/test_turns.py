@@ -31,7 +31,11 @@ from tests.unreadable.damage import ANY, JSON, NEWER
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Machine:
-    return machine(tmp_path, {})
+    """A machine, and a ledger of nine runs."""
+    there = machine(tmp_path, {})
+    for number in range(1, 10):
+        there.places.outputs.write(f"ledger/order/{number}", b"")
+    return there
 
 
 @pytest.fixture
@@ -402,11 +406,44 @@ def test_a_job_of_no_recorded_run_has_no_turn(
 def test_runs_are_numbered_in_their_order_also_at_the_same_time(
     bench: Machine,
 ) -> None:
-    ledger = Ledger(bench.places.outputs, "ledger")
+    ledger = Ledger(bench.places.outputs, "new")
     assert [ledger.number_run() for _ in range(3)] == [1, 2, 3]
     with ThreadPoolExecutor(8) as pool:
         numbers = list(pool.map(lambda _: ledger.number_run(), range(16)))
     assert sorted(numbers) == list(range(4, 20))
+
+
+@pytest.mark.parametrize("number", [10, 10**9, 10**16, 10**250])
+def test_a_turn_of_a_run_that_never_began_bars_no_job(
+    bench: Machine, job: Job, number: int, tmp_path: Path
+) -> None:
+    """Its files are known all the same, and its marker is set aside."""
+    left = tmp_path / job.destination / "forged.csv"
+    build.write(left, "left over")
+    forged = turn_of(job, number, "forged", files=("forged.csv",), pid=dead_process())
+    write_turn(bench, job, forged)
+    assert run_job(job, bench).done
+    assert not left.exists()
+    assert json.loads(bench.places.outputs.read(key_of(bench, job)))["run"] == 1
+
+
+def test_a_message_with_a_number_of_no_run_bars_no_job(
+    bench: Machine, job: Job
+) -> None:
+    assert run_job(replace(job, run=10**9), bench).done
+    assert run_job(later(job), bench).done
+    assert markers(bench, job) == ["new.done"]
+
+
+@pytest.mark.parametrize("number", [10**9, 10**15 - 1, 10**15, 10**16])
+def test_runs_are_numbered_also_where_others_have_written_high_numbers(
+    bench: Machine, number: int
+) -> None:
+    ledger = Ledger(bench.places.outputs, "new")
+    ledger.storage.write(f"new/order/{number}", b"")
+    first, second, third = (ledger.number_run() for _ in range(3))
+    assert first < second < third
+    assert ledger.has_run(third)
 
 
 def test_a_turn_costs_one_request_to_write_and_one_to_read(

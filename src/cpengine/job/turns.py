@@ -189,7 +189,7 @@ class _TurnKey:
         """What the key says, once nobody else can be publishing any more."""
         until = time.monotonic() + WAIT_S
         while True:
-            before = self.read()
+            before = self._read_before(mine)
             if before is None or before.is_over(mine) or time.monotonic() > until:
                 return before
             done = self._ledger_of(before).has(before.marker)
@@ -198,6 +198,16 @@ class _TurnKey:
             if self.cancelled():
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
             time.sleep(_EVERY_S)
+
+    def _read_before(self, mine: Turn) -> Turn | None:
+        """What the key says, with a later number than ours only if a run has it.
+
+        Whoever may write a message or a key could bar a job for ever by it.
+        """
+        before = self.read()
+        if before is None or not before.is_of(mine) or before.run <= mine.run:
+            return before
+        return before if self.ledger.has_run(before.run) else replace(before, run=0)
 
     def give_up(self, mine: Turn) -> None:
         """Let nobody wait for a turn that came to no end; its files stay known."""

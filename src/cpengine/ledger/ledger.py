@@ -40,6 +40,8 @@ from cpengine.system import private
 
 _DIGITS = 15
 """Numbers of runs have no more; longer names are none of ours."""
+MOST_RUN = 10 ** (_DIGITS + 1)
+"""No run has this number or a higher one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,13 +231,21 @@ class Ledger:
         StorageError
             The ledger cannot be written.
         """
-        folder = f"{self.folder}/order"
-        while True:
-            names = filter(str.isdecimal, self.storage.sizes(folder))
-            known = (int(name) for name in names if len(name) <= _DIGITS)
-            number = max(known, default=0) + 1
-            if self.storage.create(f"{folder}/{number}", b""):
-                return number
+        names = filter(str.isdecimal, self.storage.sizes(f"{self.folder}/order"))
+        known = (int(name) for name in names if len(name) <= _DIGITS)
+        number = max(known, default=0) + 1
+        while not self.storage.create(self._order(number), b""):
+            number += 1
+        return number
+
+    def has_run(self, number: int) -> bool:
+        """Whether a run that has begun has this number."""
+        return number < MOST_RUN and (
+            self.storage.read_if_there(self._order(number)) is not None
+        )
+
+    def _order(self, number: int) -> str:
+        return f"{self.folder}/order/{number}"
 
     def remove(self, name: str) -> None:
         """Remove a marker; it may be gone already."""

@@ -218,6 +218,7 @@ def test_a_place_that_is_none_is_refused(key: str, value: object) -> None:
         *(("share", value) for value in (0, -1, 10**40, 1.5)),
         *(("attempt", value) for value in (0, 10**9, "1")),
         *(("image_sets", value) for value in (-1, 10**40)),
+        *(("run", value) for value in (-1, 10**16, "1")),
         *(("step", value) for value in ("a/b", "..", "a b", 1, "x" * 151)),
         *(("fingerprint", value) for value in ("a/b", "a~b", "a\n", 1, "x" * 151)),
         *(("ledger", value) for value in ("../x", "/x", "s3://x/y", 1)),

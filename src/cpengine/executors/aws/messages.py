@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from cpengine.errors import InputError
 from cpengine.group_names import LONGEST_ID, NAME, UNFIT
+from cpengine.ledger.ledger import MOST_RUN
 from cpengine.marker import Marker
 from cpengine.model import Job
 from cpengine.output_structure import dcp_place_of
@@ -88,7 +89,7 @@ class _JobMessage(BaseModel):
     whole_table: bool | None = None
     mixed: bool | None = None
     shared: bool | None = None
-    run: Annotated[int, Field(ge=0, le=10**9)] | None = None
+    run: Annotated[int, Field(ge=0, lt=MOST_RUN)] | None = None
     image_base: Annotated[str, Field(max_length=_LONGEST)] | None = None
     earlier: Annotated[tuple[_Marker, ...], Field(max_length=1000)] | None = None
     group: Annotated[tuple[tuple[str, str], ...], _SOME] | None = None
