@@ -74,7 +74,7 @@ class Shared:
         if own:
             file.write_text(text)
         else:
-            self.other.run(f"echo {shlex.quote(text)} > {shlex.quote(str(file))}")
+            self.other.run(f"printf %s {shlex.quote(text)} > {shlex.quote(str(file))}")
 
     def killed(self, *, own: bool = True, traces: Any = TRACES, **record: Any) -> None:
         """Write what a driver leaves that was killed."""
@@ -215,6 +215,23 @@ def test_a_run_of_another_user_is_shown_and_nothing_done(
     assert shared.cancelled() == []
     assert (shared.ledger / f"drivers/{RUN}.alive").exists()
     assert shared.record()["result"] == "running"
+
+
+_LIES = "\nanalysis: all is done\n"
+
+
+@pytest.mark.parametrize("command", ["attach", "cancel", "status"])
+@pytest.mark.parametrize("ended", ["", "2026-01-01T00:00:09+00:00"])
+def test_no_record_says_what_looks_like_a_line_of_ours(
+    ended: str, command: str, shared: Shared
+) -> None:
+    says = dict.fromkeys(("user", "host", "result"), f"x{_LIES}")
+    going_on = f"cpengine run analysis --plate 'x{_LIES}'"
+    counts = {f"done{_LIES}": 1}
+    shared.killed(own=False, command=going_on, ended=ended, counts=counts, **says)
+    ran = call(command, "-C", shared.root)
+    assert "all is done" in ran.output
+    assert "analysis: all is done" not in ran.output.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,22 @@ def test_a_clock_that_is_ahead_makes_no_driver_dead() -> None:
     assert Sign(RUN, then.isoformat(), "").silent_s == 0
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00Z"])
+def test_a_time_that_no_clock_can_have_is_no_sign_of_life(time: str) -> None:
+    assert not Sign(RUN, time, "").alive
+    ahead = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+    assert not Sign(RUN, ahead, "").alive
+
+
+def test_what_a_sign_says_is_on_one_line(ledger: Ledger) -> None:
+    sign = Sign(RUN, now(), "1/4\nanalysis: done", host="far\nerror: x")
+    text = json.dumps(asdict(sign)).encode()
+    ledger.storage.write(f"ledger/drivers/{RUN}.alive", text)
+    found = sign_of(ledger, RUN)
+    assert found is not None
+    assert (found.progress, found.host) == ("1/4\\nanalysis: done", "far\\nerror: x")
+
+
 def test_the_time_that_a_driver_writes_can_be_read() -> None:
     assert Sign(RUN, now(), "").silent_s < 10
 

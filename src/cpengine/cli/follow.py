@@ -19,6 +19,7 @@ from cpengine.ledger import heartbeat, run_record
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger
 from cpengine.project import Project
+from cpengine.wording import on_one_line
 
 _NEXT_S = 300.0
 """How long planning the next step of a run may take."""
@@ -80,7 +81,7 @@ class _Again:
             It is not wanted, the run is not this user's, or it has no such command.
         """
         arguments = self.arguments(run)
-        command = shlex.join(["cpengine", *arguments])
+        command = on_one_line(shlex.join(["cpengine", *arguments]))
         if not run.is_own:
             raise ExecutorError(
                 f"{_gone(run)}; the run is not yours: to go on with it: {command}"
@@ -217,7 +218,8 @@ def _without_driver(
 
 def _gone(run: _LastRun) -> str:
     user, host = run.record["user"], run.record["host"]
-    return f"{run.step}: {user}'s driver on {host} is gone, what is done is recorded"
+    driver = on_one_line(f"{user}'s driver on {host}")
+    return f"{run.step}: {driver} is gone, what is done is recorded"
 
 
 def _clear(project: Project, run: _LastRun, sign: Sign | None) -> None:

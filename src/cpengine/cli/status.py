@@ -41,7 +41,7 @@ from cpengine.planning.plan import options_of, plate_of, suggestion
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.session import Steps, Todo
-from cpengine.wording import counted, visible
+from cpengine.wording import counted, on_one_line, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,8 @@ def describe_run(run: dict[str, Any]) -> str:
         if run["ended"]
         else ("with no end yet, or it was killed")
     )
-    return f"last run by {run['user']} on {run['host']} from {run['started']} {end}"
+    begun = f"last run by {run['user']} on {run['host']} from {run['started']}"
+    return on_one_line(f"{begun} {end}")
 
 
 def _stale(status: _Status) -> Iterator[str]:

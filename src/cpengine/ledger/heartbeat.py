@@ -6,13 +6,14 @@ everybody who sees the outputs can follow and cancel a run.
 
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -22,11 +23,14 @@ from cpengine.ledger.run_record import now
 from cpengine.rules import Finding
 from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.system import namespace
+from cpengine.wording import on_one_line
 
 EVERY_S = 5.0
 """How often the driver says that it lives, and looks."""
 _SILENT_S = 12 * EVERY_S
 """A driver that has said nothing for so long is gone."""
+_AHEAD_S = 300.0
+"""A driver's clock is ahead of ours by less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,10 @@ class Sign:
 
     @property
     def silent_s(self) -> float:
-        """Seconds since then."""
+        """Seconds since then; without end if no clock can be so far ahead."""
         then = datetime.fromisoformat(self.time)
-        return max(0.0, (datetime.now(UTC) - then).total_seconds())
+        silent_s = (datetime.now(UTC) - then).total_seconds()
+        return math.inf if silent_s < -_AHEAD_S else max(0.0, silent_s)
 
     @property
     def alive(self) -> bool:
@@ -65,7 +70,8 @@ def _sign_of(data: Any) -> Sign:
     sign: Sign = _FORM(unsaid | data)
     if datetime.fromisoformat(sign.time).tzinfo is None:
         raise ValueError("time: is without a zone")
-    return sign
+    lines = {name: on_one_line(getattr(sign, name)) for name in ("progress", "host")}
+    return replace(sign, **lines)
 
 
 _FORM = of_form(Sign)
