@@ -217,17 +217,17 @@ def test_a_run_of_another_user_is_shown_and_nothing_done(
     assert shared.record()["result"] == "running"
 
 
-_LIES = "\nanalysis: all is done\n"
+_FORGED = "\nanalysis: all is done\n"
 
 
 @pytest.mark.parametrize("command", ["attach", "cancel", "status"])
 @pytest.mark.parametrize("ended", ["", "2026-01-01T00:00:09+00:00"])
-def test_no_record_says_what_looks_like_a_line_of_ours(
+def test_what_a_record_says_makes_no_lines(
     ended: str, command: str, shared: Shared
 ) -> None:
-    says = dict.fromkeys(("user", "host", "result"), f"x{_LIES}")
-    going_on = f"cpengine run analysis --plate 'x{_LIES}'"
-    counts = {f"done{_LIES}": 1}
+    says = dict.fromkeys(("user", "host", "result"), f"x{_FORGED}")
+    going_on = f"cpengine run analysis --plate 'x{_FORGED}'"
+    counts = {f"done{_FORGED}": 1}
     shared.killed(own=False, command=going_on, ended=ended, counts=counts, **says)
     ran = call(command, "-C", shared.root)
     assert "all is done" in ran.output

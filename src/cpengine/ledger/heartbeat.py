@@ -70,8 +70,8 @@ def _sign_of(data: Any) -> Sign:
     sign: Sign = _FORM(unsaid | data)
     if datetime.fromisoformat(sign.time).tzinfo is None:
         raise ValueError("time: is without a zone")
-    lines = {name: on_one_line(getattr(sign, name)) for name in ("progress", "host")}
-    return replace(sign, **lines)
+    progress, host = on_one_line(sign.progress), on_one_line(sign.host)
+    return replace(sign, progress=progress, host=host)
 
 
 _FORM = of_form(Sign)
