@@ -36,6 +36,7 @@ from cpengine.ledger.standing import to_json as standing_json
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.project import Project
 from cpengine.run.session import Steps, Todo
+from cpengine.system import scratch
 from cpengine.wording import counted
 
 
@@ -108,8 +109,8 @@ def _write(path: Path, text: str, imported: Imported) -> None:
 
 def _check_text(text: str, imported: Imported) -> None:
     """Refuse options that would make a project file that cannot be read."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / config.FILE_NAME
+    with scratch.folder(Path(tempfile.gettempdir()), "init") as folder:
+        path = folder / config.FILE_NAME
         path.write_text(text, encoding="utf-8")
         try:
             config.load(path)

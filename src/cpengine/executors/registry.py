@@ -27,6 +27,7 @@ from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
 from cpengine.rules import Finding
 from cpengine.storage.store import Storage
+from cpengine.system import scratch
 
 if TYPE_CHECKING:
     from cpengine.executors.aws.project_apps import ProjectApps
@@ -228,11 +229,11 @@ def job_script(project: ResolvedProject, name: str) -> str:
     folder = run_folder(project, name, "RUN")
     threads = settings.cores + _ahead(project, settings)
     # dask-jobqueue makes the logs' folder, but for SLURM, whose lines quote its name.
-    with tempfile.TemporaryDirectory() as made:
-        place = folder if name == "slurm" else Path(made)
+    with scratch.folder(Path(tempfile.gettempdir()), "script") as made:
+        place = folder if name == "slurm" else made
         run = Workers(QUEUES[name], settings, "cpengine-RUN", place, threads)
         script: str = run.job("cpengine-RUN-1").job_script()
-    return script.replace(made, str(folder))
+    return script.replace(str(made), str(folder))
 
 
 def check(

@@ -1,13 +1,11 @@
 """The pipeline that a step has now: of its own file, or of a batch file."""
 
-import tempfile
-from pathlib import Path
-
 from cpengine.errors import InputError
 from cpengine.inputs import batchfile, pipeline
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.planning.fingerprint import PipelineParts
 from cpengine.planning.project import ResolvedProject
+from cpengine.system import scratch
 
 
 def pipeline_parts(project: ResolvedProject, name: str) -> PipelineParts | None:
@@ -47,7 +45,7 @@ def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
     workspace = project.places.workspace
     if workspace.is_local(key):
         return batchfile.read(workspace.path(key))
-    with tempfile.TemporaryDirectory(dir=project.scratch) as folder:
-        copy = Path(folder) / "Batch_data.h5"
+    with scratch.folder(project.scratch, "batch") as folder:
+        copy = folder / "Batch_data.h5"
         project.cache.fetch(workspace, key, copy)
         return batchfile.read(copy, workspace.url(key))

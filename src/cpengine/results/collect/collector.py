@@ -1,12 +1,11 @@
 """Make the Parquet files of plates that are not there from the same results."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cpengine.errors import CpengineError, InputError, StorageError
+from cpengine.errors import InputError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import MarkerState
 from cpengine.results.collect import record
@@ -53,8 +52,7 @@ class Collector:
             A place cannot be read or written.
         """
         begun = time.monotonic()
-        folder = scratch.fresh(self.scratch, "collect")
-        try:
+        with scratch.folder(self.scratch, "collect") as folder:
             sizes = self.storage.sizes(plate.folder)
             there = self._record(plate, sizes, folder)
             if there and not self.force and self._stands(plate, there, sizes):
@@ -63,15 +61,6 @@ class Collector:
                 work = self._made(plate, folder, tell)
                 files, notes = work.publish(there), tuple(work.notes)
                 plate, made = work.plate, True
-        except CpengineError:
-            raise
-        except OSError as error:
-            raise StorageError(
-                f"{folder}: cannot be written ({error.strerror or error}): free space, "
-                "or set executors.local.scratch"
-            ) from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         took = time.monotonic() - begun
         return Collected(plate, files, (*plate.notes, *notes), made, took)
 

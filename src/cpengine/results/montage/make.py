@@ -21,6 +21,7 @@ from cpengine.results.montage.stack import Stack
 from cpengine.results.montage.writing import Montage, Writer
 from cpengine.storage.keys import folder_name
 from cpengine.storage.store import Storage
+from cpengine.system import scratch
 
 _FORMATS = {96: (range(8), range(12)), 384: (range(16), range(24))}
 _ALL = Options()
@@ -126,8 +127,8 @@ class _PlateMontage:
         whole = _FORMATS.get(self.project.file.plate.format or 0, ())
         grid = grid_of(wells, layout, () if self.options.wells else whole)
         places = {shown: (place(shown[0]), number) for shown, number in sites.items()}
-        with tempfile.TemporaryDirectory(dir=self.project.scratch) as scratch:
-            kinds = [self._kind(p, grid, places, Path(scratch)) for p in pictures]
+        with scratch.folder(self.project.scratch, "montage") as folder:
+            kinds = [self._kind(p, grid, places, folder) for p in pictures]
         return Made(self.plate.sites.plate, self._page(), tuple(kinds))
 
     def _kind(
@@ -135,11 +136,11 @@ class _PlateMontage:
         picture: Picture,
         grid: Grid,
         places: Mapping[Shown, tuple[Place, int]],
-        scratch: Path,
+        folder: Path,
     ) -> Kind:
         inks = []
         for layer in picture.layers:
-            layer_stack, grid = self._stack(layer.source, list(places), grid, scratch)
+            layer_stack, grid = self._stack(layer.source, list(places), grid, folder)
             limits = (
                 self.options.contrast.get(layer.source.name) or layer_stack.limits()
             )
@@ -147,7 +148,7 @@ class _PlateMontage:
         plate, batch = self.plate.sites.plate, self.project.layout.batch
         self.tell(f"{plate} {picture.name}: drawing")
         montage = Montage(plate, self.step, batch, picture, grid, inks, places)
-        with tempfile.TemporaryDirectory(dir=scratch) as drawing:
+        with tempfile.TemporaryDirectory(dir=folder) as drawing:
             png = self.writer.write(montage, Path(drawing))
         states = list(montage.states.values())
         return Kind(
@@ -159,7 +160,7 @@ class _PlateMontage:
         )
 
     def _stack(
-        self, source: Source, sites: Sequence[Shown], grid: Grid, scratch: Path
+        self, source: Source, sites: Sequence[Shown], grid: Grid, folder: Path
     ) -> tuple[Stack, Grid]:
         """A source's tiles, read when they are first needed; and the grid for them."""
 
@@ -168,12 +169,12 @@ class _PlateMontage:
 
         if not source.raw:
             return stack.load(
-                source, sites, grid, self.options.tile_size, scratch, progress
+                source, sites, grid, self.options.tile_size, folder, progress
             )
         grid = self._raw or grid
         if source.name not in self._stacks:
             self._stacks[source.name], self._raw = stack.load(
-                source, sites, grid, self.options.tile_size, scratch, progress
+                source, sites, grid, self.options.tile_size, folder, progress
             )
         return self._stacks[source.name], self._raw or grid
 

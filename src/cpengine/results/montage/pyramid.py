@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cpengine.results.montage.on_disk import new_array
+
 SIDE = 512
 """Pixels along a tile's sides."""
 _QUALITY = 90
@@ -34,7 +36,7 @@ def _halved(level: Rgbs, path: Path) -> Rgbs:
     """Means of two by two pixels, strip by strip."""
     down, across, colours = level.shape
     shape = (-(-down // 2), -(-across // 2), colours)
-    half: Rgbs = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    half: Rgbs = new_array(path, np.uint8, shape)
     for top in range(0, down, 2 * SIDE):
         strip = level[top : top + 2 * SIDE]
         odd = (strip.shape[0] % 2, across % 2)

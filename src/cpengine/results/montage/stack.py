@@ -13,6 +13,7 @@ from cpengine.errors import CpengineError, InputError
 from cpengine.results.montage.grid import Grid
 from cpengine.results.montage.grid import Pixels as Size
 from cpengine.results.montage.names import Shown
+from cpengine.results.montage.on_disk import new_array
 from cpengine.results.montage.options import Limits
 from cpengine.results.montage.reading import Pixels, fitted, read
 from cpengine.results.montage.sources import Source
@@ -94,9 +95,7 @@ def load(
         grid = grid.with_tile(_size(first[1]), wanted)
     shape = (len(there), *grid.tile[::-1], *first[1].shape[2:])
     path = folder / f"{len(list(folder.iterdir()))}.npy"
-    loading.tiles = np.lib.format.open_memmap(
-        path, mode="w+", dtype=first[1].dtype, shape=shape
-    )
+    loading.tiles = new_array(path, first[1].dtype, shape)
     loading.keep(*first)
     local = source.storage.is_local(source.keys[there[0]])
     each(loading.read_tile, rest, min(_AT_ONCE, cores()) if local else _AT_ONCE)

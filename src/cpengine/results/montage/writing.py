@@ -17,6 +17,7 @@ from cpengine.results.montage.draw import Ink, SiteState
 from cpengine.results.montage.facts import NAME
 from cpengine.results.montage.grid import LARGEST, Grid
 from cpengine.results.montage.names import Shown
+from cpengine.results.montage.on_disk import new_array
 from cpengine.results.montage.pyramid import Rgbs
 from cpengine.results.montage.sources import Picture, Source
 from cpengine.storage.parallel import each
@@ -78,9 +79,7 @@ class Writer:
             The folder cannot be written.
         """
         across, down = montage.grid.size
-        whole = np.lib.format.open_memmap(
-            scratch / "whole.npy", mode="w+", dtype=np.uint8, shape=(down, across, 3)
-        )
+        whole = new_array(scratch / "whole.npy", np.uint8, (down, across, 3))
         draw.fill(whole, montage.grid, montage.inks, montage.places)
         levels = pyramid.levels(whole, scratch)
         folder = f"{self.folder}/{montage.picture.name}"
