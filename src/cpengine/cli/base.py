@@ -20,6 +20,7 @@ from cpengine.wording import visible
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10
+_MORE_MEMORY = "free some, take fewer plates or wells, or use a machine with more"
 
 
 class Terminal(Console):
@@ -120,11 +121,21 @@ class Commands(TyperGroup):
         except CpengineError as error:
             _complain(str(error).split("\n"))
             raise typer.Exit(BAD_INPUT) from error
+        except MemoryError as error:
+            print_err(
+                f"error: there is not enough memory{_said(error)}: {_MORE_MEMORY}"
+            )
+            raise typer.Exit(BAD_INPUT) from error
         except (KeyboardInterrupt, RuntimeError) as error:
             if not _by_interrupt(error):
                 raise
             print_err("stopped: what is done is recorded; run again for the rest")
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, in brackets; empty if that is nothing."""
+    return f" ({error})" if str(error) else ""
 
 
 def _by_interrupt(error: BaseException) -> bool:

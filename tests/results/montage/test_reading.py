@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cpengine.errors import InputError
 from cpengine.results.montage.reading import fitted, read
@@ -140,3 +140,29 @@ def test_another_shape_is_put_in_the_middle_of_its_tile(dtype: type) -> None:
     assert np.unique(tile[:, 10:30]).tolist() == [7]
     assert not tile[:, :10].any()
     assert not tile[:, 30:].any()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        tiff(GREY16, compression="zlib"),
+        tiff(np.stack([GREY16] * 2).astype(np.uint8)),
+        rgb_tiff(COLOURS[:32]),
+        saved(Image.fromarray(GREY16), "TIFF", compression="tiff_lzw"),
+        saved(Image.fromarray(GREY16), "PNG"),
+        saved(Image.fromarray(GREY16.astype(np.float32)), "TIFF"),
+        saved(Image.fromarray(COLOURS), "PNG"),
+        saved(Image.fromarray(COLOURS), "JPEG"),
+    ],
+    ids=["zlib", "stack", "rgb", "lzw", "png16", "float", "png", "jpeg"],
+)
+def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(data, "x", 64, 4 * GREY16.nbytes).size
+    for decoder in (Image.Image, ImageFile.ImageFile):
+        monkeypatch.setattr(decoder, "load", None)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", None)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", None)
+    with pytest.raises(InputError, match=r"^x: takes 0\.0 GB of memory when it is dec"):
+        read(data, "x", 64, 32 * 48 * 3 - 1)

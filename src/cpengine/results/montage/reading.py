@@ -5,6 +5,7 @@ colours; uint8, uint16 or float32.
 """
 
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -13,27 +14,38 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from cpengine.errors import InputError
+from cpengine.wording import gigabytes
 
 Pixels = NDArray[Any]
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GREY = {"1": "L", "L": "L", "I": "F", "F": "F"}
+_BYTES = {"I": 4, "F": 4}
+"""Of a pixel's value, by Pillow's mode; 16 bits have modes of their own, others one."""
 
 
-def read(data: bytes, shown: str, pixels: int) -> Pixels:
+def read(data: bytes, shown: str, pixels: int, most_bytes: float = math.inf) -> Pixels:
     """Decode a picture; reduced if its format can, but not below `pixels` a side.
 
     Of a stack the first plane is taken.
 
+    Parameters
+    ----------
+    most_bytes
+        What is larger, by its header, is not decoded.
+
     Raises
     ------
     InputError
-        No decoder can read it.
+        No decoder can read it, or it is too large.
     """
+    decode = _tiff if data[:4] in _TIFF else _any
     try:
-        image = _tiff(data, pixels) if data[:4] in _TIFF else _any(data, pixels)
+        image = decode(data, pixels, most_bytes)
         if 0 in image.shape:
             raise ValueError("it has no pixels")
         return image
+    except _TooLargeError as error:
+        raise InputError(f"{shown}: {error}") from error
     except Exception as error:  # each decoder raises errors of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if isinstance(error, UnidentifiedImageError):
@@ -43,17 +55,32 @@ def read(data: bytes, shown: str, pixels: int) -> Pixels:
         ) from error
 
 
-def _tiff(data: bytes, pixels: int) -> Pixels:
+class _TooLargeError(Exception):
+    """A picture is larger than there is memory for."""
+
+
+def _check_size(size: int, most_bytes: float) -> None:
+    if size > most_bytes:
+        raise _TooLargeError(
+            f"takes {gigabytes(size)} of memory when it is decoded, and there is room "
+            f"for {gigabytes(most_bytes)}: look whether it is a picture of a site, or "
+            "free memory"
+        )
+
+
+def _tiff(data: bytes, pixels: int, most_bytes: float) -> Pixels:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             series = file.series[0]
             large = [level for level in series.levels if max(level.shape) >= pixels]
             level = large[-1] if large else series
+            _check_size(math.prod(level.shape) * level.dtype.itemsize, most_bytes)
             return _plane(level.asarray(), level.axes)
     except (KeyError, ValueError) as error:
         if "imagecodecs" not in str(error):
             raise
-        return _any(data, pixels)  # LZW and JPEG, which tifffile does not decode alone
+        # LZW and JPEG, which tifffile does not decode alone
+        return _any(data, pixels, most_bytes)
 
 
 def _plane(image: Pixels, axes: str) -> Pixels:
@@ -66,12 +93,15 @@ def _plane(image: Pixels, axes: str) -> Pixels:
     return _typed(image[(0,) * (image.ndim - 2)])
 
 
-def _any(data: bytes, pixels: int) -> Pixels:
+def _any(data: bytes, pixels: int, most_bytes: float) -> Pixels:
     with Image.open(io.BytesIO(data)) as file:
         part = min(1, pixels / max(file.size))
         enough = round(file.width * part), round(file.height * part)
         file.draft(None, enough)  # JPEG alone can; others ignore it
         mode = file.mode
+        wide = 2 if mode.startswith("I;16") else _BYTES.get(mode, 1)
+        across, down = file.size
+        _check_size(across * down * len(file.getbands()) * wide, most_bytes)
         if mode.startswith("I;16"):
             return _typed(np.asarray(file))
         return _typed(np.asarray(file.convert(_GREY.get(mode, "RGB"))))

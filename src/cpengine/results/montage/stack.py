@@ -18,6 +18,7 @@ from cpengine.results.montage.options import Limits
 from cpengine.results.montage.reading import Pixels, fitted, read
 from cpengine.results.montage.sources import Source
 from cpengine.storage.parallel import each
+from cpengine.system.capacity import MemoryLeft
 
 _SAMPLED_SITES = 64
 _SAMPLED_PIXELS = 20_000
@@ -25,6 +26,9 @@ _SAMPLED_PIXELS = 20_000
 _PERCENTILES = (0.5, 99.8)
 _AT_ONCE = 8
 """So many pictures are in memory in their full size, at the most."""
+_PART_OF_MEMORY = 4
+"""Of what can be had a picture may take this part, since it is also scaled in copies;
+and so may all that are under way, if they are as large as the first."""
 
 Tell = Callable[[int, int], None]
 """Is told how many pictures of how many are read."""
@@ -97,8 +101,7 @@ def load(
     path = folder / f"{len(list(folder.iterdir()))}.npy"
     loading.tiles = new_array(path, first[1].dtype, shape)
     loading.keep(*first)
-    local = source.storage.is_local(source.keys[there[0]])
-    each(loading.read_tile, rest, min(_AT_ONCE, cores()) if local else _AT_ONCE)
+    each(loading.read_tile, rest, loading.at_once(first[1]))
     return loading.stack(), grid
 
 
@@ -113,6 +116,11 @@ def _size(image: Pixels) -> Size:
     return image.shape[1], image.shape[0]
 
 
+def _room() -> int:
+    """Bytes that a decoded picture may have on this machine, now."""
+    return MemoryLeft.of_this_process()() // _PART_OF_MEMORY
+
+
 @dataclass
 class _Loading:
     """Pictures under way; several threads work on it."""
@@ -124,6 +132,8 @@ class _Loading:
     tell: Tell
     tiles: Pixels = field(default_factory=lambda: np.empty(0, np.uint8))
     unreadable: dict[Shown, str] = field(default_factory=dict)
+    most_bytes: int = field(default_factory=_room)
+    """A picture that is larger is not decoded."""
     begun: int = 0
     """Pictures that were tried up to the first that could be read."""
     _numbers: dict[Shown, int] = field(init=False)
@@ -144,6 +154,12 @@ class _Loading:
                 return shown, image
         return None
 
+    def at_once(self, first: Pixels) -> int:
+        """How many pictures like the first are read at a time."""
+        local = self.source.storage.is_local(self.source.keys[self.sites[0]])
+        wanted = min(_AT_ONCE, cores()) if local else _AT_ONCE
+        return max(1, min(wanted, self.most_bytes // first.nbytes))
+
     def read_tile(self, shown: Shown) -> None:
         """Read one picture and keep its tile."""
         image = self._image(shown)
@@ -154,7 +170,8 @@ class _Loading:
         key = self.source.keys[shown]
         url = self.source.storage.url(key)
         try:
-            image = read(self.source.storage.read(key), url, self.pixels)
+            data = self.source.storage.read(key)
+            image = read(data, url, self.pixels, self.most_bytes)
         except CpengineError as error:
             self.unreadable[shown] = str(error)
             image = None
