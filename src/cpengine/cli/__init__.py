@@ -29,6 +29,7 @@ from cpengine.cli.base import (
     OK,
     SOME_FAILED,
     Commands,
+    is_full,
     out,
 )
 
@@ -69,7 +70,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if isinstance(sys.stdout, TextIOWrapper):  # stderr is so already
         sys.stdout.reconfigure(errors="backslashreplace")  # a plate named é, and ASCII
-    app()
+    try:
+        app()
+    except OSError as error:
+        if not is_full(error):
+            raise
+        sys.exit(BAD_INPUT)
 
 
 def _interrupt(number: int, frame: object) -> None:

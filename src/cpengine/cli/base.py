@@ -1,11 +1,14 @@
 """What all commands share: options, consoles, and errors as lines with an exit code."""
 
 import contextlib
+import errno
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -153,6 +156,37 @@ def _complain(lines: list[str]) -> None:
         print_err(f"error: {line}")
     if len(lines) > _MOST_LINES:
         print_err(f"error: and {len(lines) - _MOST_LINES} more")
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the output or a disk takes no more; it is said in a line."""
+    lost = error.filename is None and _is_lost(sys.stdout)
+    if not lost and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return False
+    place = "standard output" if lost else error.filename or "a disk"
+    reason = error.strerror or error
+    try:
+        print_err(f"error: {place}: cannot be written ({reason}): free space there")
+    except OSError:  # it is stderr, or that too
+        _drop(sys.stderr)
+    return True
+
+
+def _is_lost(stream: IO[str]) -> bool:
+    """Whether a stream takes not even the end of a line; it is dropped then."""
+    try:
+        stream.write("\n")
+        stream.flush()
+    except OSError:
+        _drop(stream)
+        return True
+    return False
+
+
+def _drop(stream: IO[str]) -> None:
+    """Lead what is still to be written nowhere: Python would try again at its end."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def print_err(line: str) -> None:
