@@ -15,14 +15,14 @@ from tests.build import Built
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "words"),
     [
         (MemoryError(), "memory: free some"),
         (MemoryError("no 5 GB"), "memory (no 5 GB): free some"),
     ],
 )
 def test_a_command_without_memory_ends_with_a_line(
-    error: MemoryError, said: str
+    error: MemoryError, words: str
 ) -> None:
     app = typer.Typer(cls=Commands)
 
@@ -33,7 +33,7 @@ def test_a_command_without_memory_ends_with_a_line(
     app.callback()(lambda: None)
     result = CliRunner().invoke(app, ["large"])
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"error: there is not enough {said}")
+    assert result.stderr.startswith(f"error: there is not enough {words}")
     assert len(result.stderr.splitlines()) == 1
 
 
@@ -72,8 +72,8 @@ def test_an_output_that_takes_nothing_is_one_line(
     folder = [] if command[0].startswith("-") else ["-C", built.root]
     with FULL.open("w") as full:
         ended = program(*command, *folder, stdout=full, stderr=subprocess.PIPE)
-        said = ended.communicate()[1]
-    assert (ended.returncode, said) == (
+        words = ended.communicate()[1]
+    assert (ended.returncode, words) == (
         2,
         "error: standard output: cannot be written (No space left on device): free "
         "space there\n",

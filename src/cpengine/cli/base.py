@@ -126,7 +126,7 @@ class Commands(TyperGroup):
             raise typer.Exit(BAD_INPUT) from error
         except MemoryError as error:
             print_err(
-                f"error: there is not enough memory{_said(error)}: {_MORE_MEMORY}"
+                f"error: there is not enough memory{_in_brackets(error)}: {_MORE_MEMORY}"
             )
             raise typer.Exit(BAD_INPUT) from error
         except (KeyboardInterrupt, RuntimeError) as error:
@@ -136,7 +136,7 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from error
 
 
-def _said(error: BaseException) -> str:
+def _in_brackets(error: BaseException) -> str:
     """What an error says, in brackets; empty if that is nothing."""
     return f" ({error})" if str(error) else ""
 
