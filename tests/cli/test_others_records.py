@@ -155,6 +155,24 @@ def test_what_is_cancelled_and_removed_is_named_by_the_runs_id(shared: Shared) -
     assert shared.record()["result"] == "killed"
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_ledger_behind_a_link_counts_if_the_link_is_ours(
+    own: bool, shared: Shared
+) -> None:
+    shared.killed()
+    real = shared.ledger.rename(shared.other.shared / "elsewhere")
+    shared.ledger.parent.chmod(0o1777)
+    if own:
+        shared.ledger.symlink_to(real)
+    else:
+        shared.other.run(f"ln -s {real} {shared.ledger}")
+    seen = call("status", "-C", shared.root)
+    ended = call("cancel", "-C", shared.root)
+    assert (seen.exit_code, ended.exit_code) == ((0, 0) if own else (2, 2))
+    assert len(shared.cancelled()) == own
+    assert ("nothing has run yet" in seen.stderr) != own
+
+
 @pytest.mark.parametrize("kind", ["another user's", "a link"])
 def test_a_folder_that_is_not_ours_stays(
     kind: str, shared: Shared, tmp_path: Path

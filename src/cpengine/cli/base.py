@@ -125,9 +125,8 @@ class Commands(TyperGroup):
             _complain(str(error).split("\n"))
             raise typer.Exit(BAD_INPUT) from error
         except MemoryError as error:
-            print_err(
-                f"error: there is not enough memory{_in_brackets(error)}: {_MORE_MEMORY}"
-            )
+            what = f"there is not enough memory{_in_brackets(error)}"
+            print_err(f"error: {what}: {_MORE_MEMORY}")
             raise typer.Exit(BAD_INPUT) from error
         except (KeyboardInterrupt, RuntimeError) as error:
             if not _by_interrupt(error):

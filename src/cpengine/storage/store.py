@@ -212,9 +212,12 @@ class Storage:
             return None
 
     def folders(self, key: str) -> list[str]:
-        """Names of a folder's folders, sorted."""
+        """Names of a folder's folders, sorted; with our own links to folders."""
+        found = self._listing(key)
         return sorted(
-            name for name, info in self._listing(key) if info["type"] == "directory"
+            name
+            for name, info in found
+            if info["type"] == "directory" or _is_own_link(info)
         )
 
     def contents(self, key: str) -> tuple[list[str], set[str]]:
@@ -526,6 +529,12 @@ def as_text(data: bytes, shown: str) -> str:
 
 def _no_bucket(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError) and "specified bucket" in str(error)
+
+
+def _is_own_link(info: Mapping[str, Any]) -> bool:
+    """Whether a listing names a link to a folder that we, or the system, have made."""
+    ours = info.get("uid") in (os.geteuid(), 0)
+    return bool(info.get("islink")) and ours and os.path.isdir(info["name"])
 
 
 def _missing(url: str) -> InputError:
