@@ -130,3 +130,17 @@ def test_name_in_an_address_is_decoded_as_it_is_opened(tmp_path: Path) -> None:
     images = table(("URL_OrigDNA",), (f"file:{tmp_path}/a%20b.tif",))
     places = Places.single_root(Storage(str(tmp_path)))
     assert list(image_checks.findings(places, images, [0])) == []
+
+
+@pytest.mark.parametrize("made", [(), ("illum",)], ids=["given", "to be made"])
+def test_a_folder_in_place_of_an_image_is_found(
+    tmp_path: Path, made: tuple[str, ...]
+) -> None:
+    (tmp_path / "illum/P1_IllumDNA.npy").mkdir(parents=True)
+    storage = Storage(str(tmp_path))
+    places = Places(storage, storage, storage, (), ())
+    row = ("P1_IllumDNA.npy", f"{tmp_path}/illum")
+    images = table(("FileName_IllumDNA", "PathName_IllumDNA"), row)
+    (found,) = image_checks.findings(places, images, [0], made)
+    assert found.cause == f"{tmp_path}/illum/P1_IllumDNA.npy is a folder, no file"
+    assert found.cure == "remove it, then run the illum step first"

@@ -12,6 +12,7 @@ from cpengine.inputs.missing_images import Image, cure, of_all
 from cpengine.inputs.table_images import image_files
 from cpengine.rules import Finding
 from cpengine.storage.roots import Places
+from cpengine.storage.store import Storage
 
 _OF_ONE_SIZE = 0.9
 """Where so large a part of a channel's files has one size, they are not compressed."""
@@ -20,7 +21,7 @@ _OF_ONE_SIZE = 0.9
 def findings(
     places: Places, table: Table, rows: Iterable[int], made: Sequence[str] = ()
 ) -> Iterator[Finding]:
-    """A finding for missing files, for empty and for short ones, with the first place.
+    """A finding for missing files, for folders, for empty and for short ones.
 
     Parameters
     ----------
@@ -35,13 +36,25 @@ def findings(
         A folder cannot be listed.
     """
     found = list(_find_images(places, table, rows))
-    keys = ((image, places.key(image.folder)) for image in found if image.size is None)
+    absent = [image for image in found if image.size is None]
+    urls = {image.url for image in absent}
+    wrong = {url for url in urls if _is_folder(places.images, url)}
+    folders = [image for image in absent if image.url in wrong]
+    keys = ((i, places.key(i.folder)) for i in absent if i.url not in wrong)
     missing = [image for image, key in keys if not _is_below(key, made)]
     empty = [image for image in found if image.size == 0]
     yield from missing_images.findings(places, missing)
+    if folders:
+        what_to_do = f"remove it, then {cure(folders[0])}"
+        yield of_all(rules.IMAGE_MISSING, folders, "is a folder, no file", what_to_do)
     if empty:
         yield of_all(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", cure(empty[0]))
     yield from _short(found)
+
+
+def _is_folder(images: Storage, url: str) -> bool:
+    """Whether a folder lies where a file should be, be it still to be made."""
+    return images.is_local(url) and images.path(url).is_dir()
 
 
 def _is_below(key: str, folders: Sequence[str]) -> bool:
