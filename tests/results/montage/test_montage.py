@@ -16,7 +16,6 @@ from cpengine.inputs.table_groups import sites
 from cpengine.model import Outcome
 from cpengine.planning.step_tables import read_table
 from cpengine.project import Project
-from cpengine.system.capacity import MemoryLeft
 from tests import build
 from tests.build import Built, change
 from tests.results.montage import plates
@@ -336,18 +335,6 @@ def test_a_picture_of_another_depth_is_marked(built: Built) -> None:
     result = call(built)
     assert result.exit_code == 1
     assert "has pixels of uint16, and others of uint8 in colours" in result.stderr
-
-
-def test_a_picture_larger_than_the_memory_is_marked(
-    built: Built, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(MemoryLeft, "__call__", lambda left: 100_000)
-    bomb = picture(built, "C03", plates.named("C03", "1"))
-    bomb.write_bytes(png(colour("C03"), (600, 400)))
-    result = call(built)
-    assert result.exit_code == 1
-    assert f"warning: {bomb}: takes 0.0 GB of memory when it is de" in result.stderr
-    assert "P1 outlines: 3 pictures, 1 unreadable -> " in result.stdout
 
 
 def test_of_many_warnings_ten_are_shown(tmp_path: Path) -> None:

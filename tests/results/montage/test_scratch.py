@@ -1,4 +1,4 @@
-"""The scratch folder of a montage: its room, and what is left in it."""
+"""What a montage takes: room in its scratch folder, which it leaves empty; memory."""
 
 import os
 import resource
@@ -12,8 +12,17 @@ import pytest
 
 from cpengine.results.montage.on_disk import new_array
 from cpengine.system import scratch
+from cpengine.system.capacity import MemoryLeft
 from tests.build import Built
-from tests.results.montage.plates import call, project, publish
+from tests.results.montage.plates import (
+    call,
+    colour,
+    named,
+    picture,
+    png,
+    project,
+    publish,
+)
 
 
 @pytest.fixture
@@ -86,3 +95,16 @@ def test_what_a_killed_montage_has_left_is_removed(tmp_path: Path) -> None:
     (left / "0.npy").touch()
     assert call(_on(tmp_path, work)).exit_code == 0
     assert not list(work.iterdir())
+
+
+def test_a_picture_larger_than_the_memory_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryLeft, "__call__", lambda left: 100_000)
+    built = _on(tmp_path, tmp_path)
+    bomb = picture(built, "A02", named("A02", "1"))
+    bomb.write_bytes(png(colour("A02"), (600, 400)))
+    result = call(built)
+    assert result.exit_code == 1
+    assert f"warning: {bomb}: takes 0.0 GB of memory when it is de" in result.stderr
+    assert "P1 outlines: 1 picture, 1 unreadable -> " in result.stdout
