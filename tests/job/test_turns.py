@@ -277,15 +277,14 @@ def test_of_two_that_take_over_a_key_at_once_one_goes_on(
 ) -> None:
     assert run_job(job, bench).done
     published = publishing(monkeypatch, "Image.csv", 1.0)
-    write, meeting = Storage.write, threading.Barrier(2)
+    replaced, meeting = Storage.replace, threading.Barrier(2)
 
-    def together(self: Storage, key: str, data: bytes, **options: bool) -> None:
-        if ".turns/" in key:
-            with contextlib.suppress(threading.BrokenBarrierError):
-                meeting.wait(2)
-        write(self, key, data, **options)
+    def together(self: Storage, key: str, old: bytes, new: bytes) -> bool:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            meeting.wait(2)
+        return replaced(self, key, old, new)
 
-    monkeypatch.setattr(Storage, "write", together)
+    monkeypatch.setattr(Storage, "replace", together)
     with ThreadPoolExecutor(2) as pool:
         for outcome in pool.map(
             lambda run: run_job(replace(later(job), run=run), bench), (2, 3)

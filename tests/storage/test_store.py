@@ -88,6 +88,25 @@ def test_of_many_that_create_a_file_one_does(storage: Storage) -> None:
         assert set(seen) == {b"%d" % created.index(True)}
 
 
+def test_of_many_that_replace_a_file_one_does(storage: Storage) -> None:
+    storage.write("key", b"old")
+
+    def replace(number: int) -> bool:
+        return storage.replace("key", b"old", b"%d" % number)
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(replace, range(16)))
+    assert sum(won) == 1
+    assert storage.read("key") == b"%d" % won.index(True)
+
+
+def test_a_file_that_is_gone_or_another_is_not_replaced(storage: Storage) -> None:
+    assert not storage.replace("key", b"old", b"new")
+    storage.write("key", b"other")
+    assert not storage.replace("key", b"old", b"new")
+    assert storage.read("key") == b"other"
+
+
 def test_a_published_file_is_fetched_whole(storage: Storage, tmp_path: Path) -> None:
     data = os.urandom(300_000)
     (tmp_path / "made").write_bytes(data)
@@ -259,6 +278,16 @@ def test_a_created_file_whose_answer_was_lost_is_the_writers(
 
 
 # Settings
+
+
+def test_a_replaced_file_whose_answer_was_lost_is_the_writers(
+    s3: S3Server, bucket: str
+) -> None:
+    storage = on_s3(s3, bucket)
+    storage.write("turn", b"old")
+    s3.faults(lost=1.0, times=1, only=["put"])
+    assert storage.replace("turn", b"old", b"me")
+    assert storage.read("turn") == b"me"
 
 
 def test_a_protocol_that_nothing_opens_is_refused() -> None:

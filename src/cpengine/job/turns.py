@@ -22,15 +22,14 @@ from cpengine.ledger.ledger import Ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.storage import keys
-from cpengine.storage.own_files import OwnFile, of_form
+from cpengine.storage.own_files import OwnFile, of_form, unless_damaged
 from cpengine.system import namespace
 
 WAIT_S = 60.0
 """So long a job waits for another run that may be in the middle of publishing."""
 _EVERY_S = 0.5
-_LOCAL_S, _REMOTE_S = 0.2, 1.0
-"""More than it takes to read a key and to write it. Of two that do so at the same time
-the last to write goes on; so long each waits to see whether it was."""
+_LATE_S = 1.0
+"""So long what a killed run has sent to a remote storage may still be on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,44 +166,48 @@ class _TurnKey:
             return mine, Taken(self.job)
         earlier = self.job.earlier
         while True:
-            if (before := self._settled(mine)) is not None:
+            text, before = self._settled(mine)
+            if before is not None:
                 whole = self._ledger_of(before).has(before.marker)
                 mine = mine.after(before, whole=whole)
                 if before.is_of(mine) and not before.is_like(mine):
                     earlier = tuple(dict.fromkeys((*earlier, before.marker)))
-            if self._write(mine):
+                if not whole and not self.ledger.storage.is_local(self.key):
+                    time.sleep(_LATE_S)
+            if self._write(text, mine):
                 if before is not None and not before.is_of(mine):
                     self._set_aside(before)  # its files are another job's by now
                 job = replace(self.job, earlier=earlier)
                 return mine, Taken(job, frozenset(mine.files))
 
-    def _write(self, mine: Turn) -> bool:
-        """Write the key; whether nobody else has at the same time."""
-        storage = self.ledger.storage
-        storage.write(self.key, _text(mine), durable=True)
-        time.sleep(_LOCAL_S if storage.is_local(self.key) else _REMOTE_S)
-        return self.read() == mine
+    def _write(self, before: bytes | None, mine: Turn) -> bool:
+        """Write the key; whether nobody else has since it was read."""
+        storage, text = self.ledger.storage, _text(mine)
+        if before is None:
+            return storage.create(self.key, text)
+        return storage.replace(self.key, before, text)
 
-    def _settled(self, mine: Turn) -> Turn | None:
+    def _settled(self, mine: Turn) -> tuple[bytes | None, Turn | None]:
         """What the key says, once nobody else can be publishing any more."""
         until = time.monotonic() + WAIT_S
         while True:
-            before = self._read_before(mine)
+            text = self.ledger.storage.read_if_there(self.key)
+            before = self._before(text, mine)
             if before is None or before.is_over(mine) or time.monotonic() > until:
-                return before
+                return text, before
             done = self._ledger_of(before).has(before.marker)
             if done or before.is_later(mine):
-                return before
+                return text, before
             if self.cancelled():
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
             time.sleep(_EVERY_S)
 
-    def _read_before(self, mine: Turn) -> Turn | None:
-        """What the key says, with a later number than ours only if a run has it.
+    def _before(self, text: bytes | None, mine: Turn) -> Turn | None:
+        """What a key says, with a later number than ours only if a run has it.
 
         Whoever may write a message or a key could bar a job for ever by it.
         """
-        before = self.read()
+        before = self._parse(text)
         if before is None or not before.is_of(mine) or before.run <= mine.run:
             return before
         return before if self.ledger.has_run(before.run) else replace(before, run=0)
@@ -247,7 +250,11 @@ class _TurnKey:
 
     def read(self) -> Turn | None:
         """What the key says; None if it is gone, or damaged, which is told."""
-        return _TURN.read(self.ledger.storage, self.key)
+        return self._parse(self.ledger.storage.read_if_there(self.key))
+
+    def _parse(self, text: bytes | None) -> Turn | None:
+        place = self.ledger.storage.url(self.key)
+        return None if text is None else unless_damaged(_TURN.parse(text, place))
 
 
 def _spoilt(turn: Turn) -> Turn:

@@ -7,6 +7,7 @@ a way that somebody else has laid with a link.
 
 import contextlib
 import errno
+import fcntl
 import os
 import posixpath
 import secrets
@@ -24,8 +25,8 @@ PART = ".part"
 _PIECE = 2**20
 
 
-def opened(path: str) -> BinaryIO:
-    """Open a regular file to read it.
+def opened(path: str, flag: int = os.O_RDONLY) -> BinaryIO:
+    """Open a regular file to read it, or with another flag to lock it, too.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def opened(path: str) -> BinaryIO:
     StorageError
         It is no regular file.
     """
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    number = os.open(path, flag | os.O_NONBLOCK | os.O_NOCTTY)
     mode = os.fstat(number).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(number, "rb")
@@ -154,6 +155,32 @@ def create(path: Path, data: bytes) -> bool:
     finally:
         temporary.unlink(missing_ok=True)
     return True
+
+
+def replace(path: Path, old: bytes, new: bytes) -> bool:
+    """Write a file that holds something still; durable. Whoever is first has it."""
+    try:
+        with _locked(str(path)) as file:
+            # It may have been replaced while the lock was waited for.
+            is_same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            if not is_same or file.read() != old:
+                return False
+            write(new, str(path), durable=True)
+    except FileNotFoundError:
+        return False
+    fsync.sync_path(path.parent)
+    return True
+
+
+def _locked(path: str) -> BinaryIO:
+    """Open a file and wait until nobody else has it so; closing it ends that."""
+    try:
+        file = opened(path, os.O_RDWR)  # locks over NFS want that
+    except PermissionError:  # another user's, in a folder of many
+        file = opened(path)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX)
+    return file
 
 
 @contextlib.contextmanager

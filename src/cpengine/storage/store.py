@@ -370,6 +370,17 @@ class Storage:
                 return False
         return True
 
+    def replace(self, key: str, old: bytes, new: bytes) -> bool:
+        """Write a small file if it still holds what was read; whether it was written.
+
+        Of several at the same time one writes it, on local disks and on S3.
+        """
+        self._check_way(key)
+        with self._telling(key, "cannot be written"):
+            if self.is_local(key):
+                return local_files.replace(self.path(key), old, new)
+            return _replaced(self._filesystem(key), self.url(key), old, new)
+
     def publish(self, file: Path, key: str) -> None:
         """Move a local file to a key so that readers see all of it or nothing.
 
@@ -508,6 +519,23 @@ def _is_text(place: str) -> bool:
     shown = visible(place)
     _LOG.warning("%s: has a name that is no UTF-8: it is passed over: rename it", shown)
     return False
+
+
+def _replaced(files: "AbstractFileSystem", url: str, old: bytes, new: bytes) -> bool:
+    """Write a remote file if it holds something still, by a conditional put on S3."""
+    try:
+        tag = files.info(url).get("ETag")  # first: what is read is of it, or later
+        if files.cat_file(url) != old:
+            return False
+        files.pipe_file(url, new, **({"IfMatch": tag} if tag else {}))
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # that is "precondition failed"
+            raise
+        written: bool = files.cat_file(url) == new  # and the answer was lost
+        return written
+    return True
 
 
 def _about(url: str) -> dict[str, str]:
