@@ -110,7 +110,7 @@ def steady(listen: Listener) -> Listener:
         nonlocal reported
         try:
             listen(event)
-        except Exception:
+        except Exception:  # whatever a listener does, jobs go on
             if not reported:
                 _LOG.exception("what follows the jobs has failed; they go on")
             reported = True

@@ -52,7 +52,7 @@ def main() -> None:
     if sys.argv[1:]:
         preferences.set_plugin_directory(sys.argv[1], globally=False)
     # The import fills CellProfiler's table of modules, plugins included.
-    import cellprofiler_core.modules  # noqa: F401
+    import cellprofiler_core.modules  # noqa: F401 - for what its import does
 
     logging.disable(logging.CRITICAL)
     for line in sys.stdin:
@@ -170,7 +170,7 @@ def _error(check: Any, pipeline: Any) -> Any:
         check(pipeline)
     except ValidationError as error:
         return error
-    except Exception:
+    except Exception:  # a fault of the module: its run may never come there
         return None
 
 

@@ -144,7 +144,7 @@ def turn(
     mine, taken = held.take(mine)
     try:
         yield taken
-    except BaseException:
+    except BaseException:  # a cancelled one, too, must keep nobody waiting
         with contextlib.suppress(StorageError):
             held.give_up(mine)
         raise
