@@ -1,0 +1,8 @@
+"""Accelerations of CellProfiler that keep every byte of what it computes.
+
+This package runs inside CellProfiler's own Python (3.8 or 3.9, with CellProfiler's
+packages only) and imports nothing of cpengine: the host loads it from its folder. Each
+file holds one acceleration: what it replaces, why that is slow, and why the result is
+the same. `selection.py` puts them in place of CellProfiler's own functions, each
+only where the sources and versions it was written against are those that are there.
+"""

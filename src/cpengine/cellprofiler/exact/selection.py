@@ -1,0 +1,153 @@
+"""The accelerations of this process: which can be used, and putting them in place."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from . import compiled
+from .acceleration import Acceleration, find, source_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+NAMES: tuple[str, ...] = ("windows",)
+"""All there are, each a module beside this one that has an ACCELERATION."""
+
+
+class Accelerations:
+    """Those that this process can use, and why it cannot use the others.
+
+    Parameters
+    ----------
+    names
+        Those to try, of `NAMES`.
+    """
+
+    def __init__(self, names: Collection[str] = NAMES) -> None:
+        self.off: dict[str, str] = {}
+        """Why, by the name of each that cannot be used."""
+        self._all = {name: _import(name) for name in names}
+        for name, acceleration in self._all.items():
+            why = _objection(acceleration) or _failed_self_test(acceleration)
+            if why:
+                self.off[name] = why
+
+    @property
+    def on(self) -> list[str]:
+        """The names of those that can be used, in order."""
+        return [name for name in self._all if name not in self.off]
+
+    @contextlib.contextmanager
+    def applied(
+        self, names: Collection[str], on_failure: Callable[[str, str], None]
+    ) -> Iterator[list[str]]:
+        """Let some stand for CellProfiler's functions; give those that do.
+
+        Parameters
+        ----------
+        on_failure
+            Gets the name and the error of one that failed, which is off from then on.
+        """
+        applied = [name for name in self.on if name in names]
+        with contextlib.ExitStack() as stack:
+            for name in applied:
+                for path, ours in self._all[name].replaces.items():
+                    guarded = self._guard(name, find(path), ours, on_failure)
+                    stack.enter_context(_replaced(path, guarded))
+            yield applied
+
+    def _guard(
+        self,
+        name: str,
+        original: Callable[..., Any],
+        ours: Callable[..., Any],
+        on_failure: Callable[[str, str], None],
+    ) -> Callable[..., Any]:
+        """Ours, with the original first; what it fails with switches it off."""
+        plain = _marking(original)
+
+        @functools.wraps(original)
+        def stand_in(*args: Any, **options: Any) -> Any:
+            if name in self.off:
+                return original(*args, **options)
+            try:
+                return ours(plain, *args, **options)
+            except Exception as error:
+                if not _is_originals(error):
+                    self.off[name] = f"{type(error).__name__}: {error}"
+                    on_failure(name, self.off[name])
+                raise
+
+        return stand_in
+
+
+def _import(name: str) -> Acceleration:
+    module = importlib.import_module("." + name, __package__)
+    acceleration: Acceleration = module.ACCELERATION
+    return acceleration
+
+
+def _objection(acceleration: Acceleration) -> str:
+    """Why an acceleration does not fit what is installed; empty if it does."""
+    if acceleration.needs_kernels and compiled.library is None:
+        return "there are no kernels"
+    for package, written_for in acceleration.versions.items():
+        try:
+            there = version(package)
+        except PackageNotFoundError:
+            there = "not installed"
+        if there != written_for:
+            return f"{package} is {there}, not {written_for}"
+    for path, written_for in acceleration.sources.items():
+        try:
+            same = source_hash(path) == written_for
+        except (ImportError, AttributeError, OSError, TypeError):
+            return f"{path} is not there"
+        if not same:
+            return f"{path} has another source"
+    return ""
+
+
+def _failed_self_test(acceleration: Acceleration) -> str:
+    try:
+        if acceleration.self_test is not None:
+            acceleration.self_test()
+    except Exception as error:  # whatever it is: it is not used
+        return f"its self-test failed ({type(error).__name__}: {error})"
+    return ""
+
+
+def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The original, whose exceptions can be told from ours."""
+
+    @functools.wraps(original)
+    def plain(*args: Any, **options: Any) -> Any:
+        try:
+            return original(*args, **options)
+        except Exception as error:
+            error.__dict__["_cpengine_original"] = True
+            raise
+
+    return plain
+
+
+def _is_originals(error: Exception) -> bool:
+    return "_cpengine_original" in error.__dict__
+
+
+@contextlib.contextmanager
+def _replaced(path: str, ours: Callable[..., Any]) -> Iterator[None]:
+    """Put a function of ours where a path leads to."""
+    place, _, name = path.rpartition("." if "." in path.partition(":")[2] else ":")
+    owner = find(place) if ":" in place else importlib.import_module(place)
+    attribute = vars(owner)[name]
+    is_static = isinstance(attribute, staticmethod)
+    setattr(owner, name, staticmethod(ours) if is_static else ours)
+    try:
+        yield
+    finally:
+        setattr(owner, name, attribute)

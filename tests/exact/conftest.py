@@ -1,0 +1,66 @@
+"""A bench in CellProfiler's own Python that runs modules plain and accelerated."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cpengine.cellprofiler.build_kernels import build
+from cpengine.cellprofiler.command import run_environment
+from cpengine.cellprofiler.find import find
+from cpengine.cellprofiler.pool import PROGRAM
+
+EXACT = PROGRAM.with_name("exact")
+
+
+@dataclass
+class Bench:
+    """Asks for cases; see `bench.py`."""
+
+    process: subprocess.Popen[str]
+    ready: dict[str, Any]
+
+    def answer(self, case: dict[str, Any]) -> dict[str, Any]:
+        """Run a case both ways."""
+        assert self.process.stdin
+        assert self.process.stdout
+        print(json.dumps(case), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        assert line, "the bench has ended: a crash"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def check(self, **case: Any) -> dict[str, Any]:
+        """Run a case both ways; all bytes must be the same."""
+        answer = self.answer(case)
+        assert answer["different"] == [], json.dumps(case)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("bench")
+    cellprofiler = find()
+    environment = run_environment(cellprofiler.env, folder, os.environ)
+    kernels = build()
+    process = subprocess.Popen(
+        [
+            str(cellprofiler.python),
+            str(Path(__file__).with_name("bench.py")),
+            *(str(EXACT), str(kernels.path), kernels.sha256),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=folder,
+    )
+    assert process.stdout
+    with process:
+        yield Bench(process, json.loads(process.stdout.readline()))
+        process.kill()
