@@ -12,7 +12,7 @@ import pytest
 
 from cpengine.cellprofiler.build_kernels import build
 from cpengine.cellprofiler.command import run_environment
-from cpengine.cellprofiler.find import find
+from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import PROGRAM
 
 EXACT = PROGRAM.with_name("exact")
@@ -43,9 +43,10 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+def bench(
+    cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("bench")
-    cellprofiler = find()
     environment = run_environment(cellprofiler.env, folder, os.environ)
     kernels = build()
     process = subprocess.Popen(

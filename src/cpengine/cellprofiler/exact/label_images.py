@@ -1,4 +1,4 @@
-"""An object set's label image in the form that kernels take, made once a segmentation."""
+"""The label image of an object set as kernels take it, made once a segmentation."""
 
 from __future__ import annotations
 
