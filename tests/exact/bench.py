@@ -337,10 +337,8 @@ def main():
     from cellprofiler_core import preferences
 
     preferences.set_headless()
-    if len(sys.argv) > 3:
-        importlib.import_module(package.__name__ + ".compiled").load(*sys.argv[2:4])
     module = importlib.import_module(package.__name__ + ".selection")
-    accelerations = module.Accelerations()
+    accelerations = module.Accelerations(kernels=sys.argv[2:4])
     calls = counting(accelerations, accelerations.on)
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what CellProfiler prints is no answer

@@ -7,20 +7,28 @@ without the imports, the start of Java and the reading of a plate's CSV once mor
 
 Requests come on standard input, one JSON object a line:
 
-    {"argv": [...], "folder": ..., "log": ..., "environ": {...}, "columns": {...}}
+    {"argv": [...], "folder": ..., "log": ..., "environ": {...}, "columns": {...},
+     "exact": [...]}
 
 `folder` becomes the working directory, `log` receives whatever is printed. `columns`
 gives values, in the order of the group's rows, that stand in for those of LoadData's
-CSV: where this machine has the images. Events go to standard output likewise:
+CSV: where this machine has the images. `exact` names the accelerations of the folder
+`exact` beside this file that may stand for CellProfiler's functions. Events go to
+standard output likewise:
 
-    {"event": "ready", "version": ...}
+    {"event": "ready", "pid": ..., "exact": {"on": [...], "off": {name: why}},
+     "processor": {"cpu": ..., "blas_kernel": ..., "blas_threads": ...}}
     {"event": "start"}
     {"event": "module", "image_number", "module", "module_num", "cpu_s", "wall_s"}
     {"event": "error", "message", "module", "error", "traceback"}
-    {"event": "end", "code", "status", "cpu_s", "peak_memory", "memory", "left_open"}
+    {"event": "exact_failed", "name", "error"}
+    {"event": "end", "code", "status", "cpu_s", "peak_memory", "memory", "left_open",
+     "exact"}
 
 `code` is the exit code that the command would have, memory is in bytes, `left_open`
-names files and threads that the run left behind. When standard input ends, the process
+names files and threads that the run left behind, `exact` the accelerations that were
+in use. One that failed is off from then on; one that crashed is named by the file that
+`--active` gives. When standard input ends, the process
 ends at once, with all its children.
 
 Source: `cellprofiler/__main__.py`, `cellprofiler_core/pipeline/_pipeline.py` and
@@ -36,6 +44,8 @@ import copy
 import ctypes
 import gc
 import hashlib
+import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -63,6 +73,8 @@ CACHED_SHEETS = 4
 """Of how many pairs of pipeline and CSV the image sets are kept ready."""
 UNAWARE = ("ExportToSpreadsheet", "MeasureImageQuality")
 """CellProfiler's modules that prepare a run, but not by what other groups hold."""
+
+EXACT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "exact")
 
 main_module: Any
 preferences: Any
@@ -148,6 +160,18 @@ def boot(plugins: str | None, temp: str) -> None:
     from cellprofiler_core.modules import loaddata
 
     main_module.start_java = main_module.stop_cellprofiler = lambda: None
+
+
+def load_accelerations(kernels: list[str] | None, active: str | None) -> Any:
+    """The accelerations that fit this CellProfiler; see `exact/selection.py`."""
+    place = os.path.join(EXACT, "__init__.py")
+    spec: Any = importlib.util.spec_from_file_location(
+        "cpengine_exact", place, submodule_search_locations=[EXACT]
+    )
+    sys.modules[spec.name] = package = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(package)
+    selection = importlib.import_module(spec.name + ".selection")
+    return selection.Accelerations(kernels=kernels, active=active)
 
 
 class State:
@@ -346,11 +370,17 @@ class Run:
     """One request: CellProfiler's `main`, with us looking on."""
 
     def __init__(
-        self, request: dict[str, Any], channel: Channel, sheets: Sheets
+        self,
+        request: dict[str, Any],
+        channel: Channel,
+        sheets: Sheets,
+        accelerations: Any,
     ) -> None:
         self.request = request
         self.channel = channel
         self.sheets = sheets
+        self.accelerations = accelerations
+        self.exact: list[str] = []
         self.status = ""
         self.group: Group = {}
         self.key: tuple[str, str] | None = None
@@ -385,7 +415,13 @@ class Run:
                 (loaddata.LoadData, "prepare_run", self._load_data),
             ):
                 patches.enter_context(_replaced(owner, name, ours))
+            wanted = self.request["exact"]
+            applied = self.accelerations.applied(wanted, self._tell_exact_failed)
+            self.exact = patches.enter_context(applied)
             yield
+
+    def _tell_exact_failed(self, name: str, error: str) -> None:
+        self.channel.tell("exact_failed", name=name, error=error)
 
     def _tell_error(self, message: str, module: object, error: BaseException) -> None:
         lines = traceback.format_exception(type(error), error, error.__traceback__)
@@ -512,17 +548,20 @@ def main() -> None:
     parser.add_argument("--log", required=True, help="what is printed between runs")
     parser.add_argument("--temp", required=True, help="folder for Java's own files")
     parser.add_argument("--plugins", help="folder with plugin modules")
+    parser.add_argument("--kernels", nargs=2, help="library of kernels, its sha256")
+    parser.add_argument("--active", help="file that names the acceleration at work")
     options = parser.parse_args()
     channel = Channel(options.log)
     sys.path[0] = os.path.dirname(sys.executable)  # as for the command, not our folder
     boot(options.plugins, options.temp)
+    accelerations = load_accelerations(options.kernels, options.active)
     with open(options.log, "rb") as file:
         printed = file.read()
     gc.collect()
     gc.freeze()  # what CellProfiler is made of need not be searched after each run
     state = State()
     sheets: Sheets = OrderedDict()
-    channel.tell("ready", pid=os.getpid())
+    channel.tell("ready", pid=os.getpid(), **accelerations.describe())
     for request in channel.requests():
         with open(request["log"], "wb") as log:
             log.write(printed)  # a plugin that could not be loaded is told in there
@@ -530,7 +569,7 @@ def main() -> None:
         state.reset()
         _forget_peak()
         channel.tell("start")
-        cpu_s, run = _cpu_s(), Run(request, channel, sheets)
+        cpu_s, run = _cpu_s(), Run(request, channel, sheets, accelerations)
         code = run()
         os.chdir("/")
         channel.print_to(options.log)
@@ -543,6 +582,7 @@ def main() -> None:
             peak_memory=_memory("VmHWM"),
             memory=_memory("VmRSS"),
             left_open=left_open,
+            exact=run.exact,
         )
 
 

@@ -5,17 +5,44 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import mmap
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from . import compiled
 from .acceleration import Acceleration, find, source_hash
+from .processor import processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 NAMES: tuple[str, ...] = ("windows",)
 """All there are, each a module beside this one that has an ACCELERATION."""
+
+
+class Active:
+    """Says in a file which acceleration is at work, so that a crash can be named.
+
+    The file is mapped into memory: what was written is in it however a process ends.
+    """
+
+    LENGTH = 64
+
+    def __init__(self, path: str | None) -> None:
+        self._name = ""
+        self._map: Any = None
+        if path is not None:
+            with open(path, "w+b") as file:
+                file.write(b" " * self.LENGTH)
+                file.flush()
+                self._map = mmap.mmap(file.fileno(), self.LENGTH)
+
+    def set(self, name: str) -> str:
+        """Name the one at work, empty for none; give the one before."""
+        before, self._name = self._name, name
+        if self._map is not None:
+            self._map[:] = name.encode().ljust(self.LENGTH)[: self.LENGTH]
+        return before
 
 
 class Accelerations:
@@ -25,11 +52,25 @@ class Accelerations:
     ----------
     names
         Those to try, of `NAMES`.
+    kernels
+        The library of the compiled ones and its sha256, if there is one.
+    active
+        A file that holds the name of the one at work, for whoever sees this process
+        crash.
     """
 
-    def __init__(self, names: Collection[str] = NAMES) -> None:
+    def __init__(
+        self,
+        names: Collection[str] = NAMES,
+        kernels: Collection[str] | None = None,
+        active: str | None = None,
+    ) -> None:
+        if kernels:
+            with contextlib.suppress(OSError):  # those that need them are off
+                compiled.load(*kernels)
         self.off: dict[str, str] = {}
         """Why, by the name of each that cannot be used."""
+        self._active = Active(active)
         self._all = {name: _import(name) for name in names}
         for name, acceleration in self._all.items():
             why = _objection(acceleration) or _failed_self_test(acceleration)
@@ -40,6 +81,13 @@ class Accelerations:
     def on(self) -> list[str]:
         """The names of those that can be used, in order."""
         return [name for name in self._all if name not in self.off]
+
+    def describe(self) -> dict[str, Any]:
+        """What can be used here, why the others cannot, and on what processor."""
+        return {
+            "exact": {"on": self.on, "off": self.off},
+            "processor": processor(),
+        }
 
     @contextlib.contextmanager
     def applied(
@@ -74,6 +122,7 @@ class Accelerations:
         def stand_in(*args: Any, **options: Any) -> Any:
             if name in self.off:
                 return original(*args, **options)
+            before = self._active.set(name)
             try:
                 return ours(plain, *args, **options)
             except Exception as error:
@@ -81,6 +130,8 @@ class Accelerations:
                     self.off[name] = f"{type(error).__name__}: {error}"
                     on_failure(name, self.off[name])
                 raise
+            finally:
+                self._active.set(before)
 
         return stand_in
 
