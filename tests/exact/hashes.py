@@ -14,7 +14,7 @@ from bench import load_exact
 def main():
     package = load_exact(sys.argv[1])
     tools = importlib.import_module(package.__name__ + ".acceleration")
-    names = importlib.import_module(package.__name__ + ".selection").NAMES
+    names = package.NAMES
     for name in sys.argv[2:] or names:
         found = importlib.import_module(package.__name__ + "." + name).ACCELERATION
         for path in sorted(set(found.sources) | set(found.replaces)):

@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from cpengine.cellprofiler import build_kernels
 from cpengine.cellprofiler.command import ModuleLine, unknown_module
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.host_accelerations import ACTIVE, HostAccelerations
 from cpengine.inputs.plugins import Code
 from cpengine.model import AttemptError, FailureKind
 from cpengine.system import scratch
@@ -64,11 +66,14 @@ class Request(NamedTuple):
     environ: Mapping[str, str]
     columns: Mapping[str, Sequence[str]]
     """Values, by the group's rows, that stand in for those of LoadData's CSV."""
+    exact: Sequence[str] = ()
+    """The accelerations that may be used."""
 
 
 _EVENT_KEYS: Mapping[str, Sequence[str]] = {
     "module": ("image_number", "module", "module_num", "cpu_s", "wall_s"),
     "error": ("error", "module"),
+    "exact_failed": ("name", "error"),
     "end": ("code", "cpu_s", "peak_memory", "memory", "left_open"),
 }
 """What we read of an event, by its kind."""
@@ -83,6 +88,7 @@ class _HostReply:
     """What a host has told of one run."""
 
     follow: Callable[[ModuleLine], None]
+    accelerations: HostAccelerations
     error: str | None = None
     module: str | None = None
     end: dict[str, Any] | None = None
@@ -94,7 +100,10 @@ class _HostReply:
         elif kind == "error" and self.error is None:
             self.error = event["error"]
             self.module = event["module"] or unknown_module(event["error"])
+        elif kind == "exact_failed":
+            self.accelerations.failed[event["name"]] = event["error"]
         elif kind == "end":
+            self.accelerations.used = tuple(event.get("exact", ()))
             self.end = event
 
 
@@ -110,6 +119,7 @@ class Host:
         self.healthy = True
         """Whether its last job left nothing to be afraid of."""
         self.idle_since = time.monotonic()
+        self.accelerations = HostAccelerations(folder / ACTIVE)
         self.folder = folder
         self._child = child
         self._process = psutil.Process(child.pid)
@@ -144,8 +154,13 @@ class Host:
         watch = self._child.watch(limits)
         ready = Flag()
         stop: Stop | None = CANCELLED
+
+        def hear(event: dict[str, Any]) -> None:
+            self.accelerations.take(event)
+            ready.set()
+
         try:
-            stop = self._attend(lambda event: ready.set(), ready, cancelled, watch)
+            stop = self._attend(hear, ready, cancelled, watch)
         finally:
             if not ready.is_set():
                 ended = self._reap(stop, watch)
@@ -170,7 +185,8 @@ class Host:
 
         Where it has to be ended for that, or ends by itself, it is gone already.
         """
-        reply, done = _HostReply(follow), Flag()
+        reply, done = _HostReply(follow, self.accelerations), Flag()
+        self.accelerations.begin(request.exact)
         before_s = self._cpu_s()
         watch = self._child.watch(limits)
         self._child.begin()
@@ -193,6 +209,8 @@ class Host:
         if ended.reason is None and ended.code >= 0:  # not a word, and no signal
             why = f"CellProfiler ended in the middle, exit code {ended.code}"
             ended = replace(ended, reason=FailureKind.CRASH, why=why)
+        if ended.code < 0 and ended.reason is FailureKind.CRASH:
+            self.accelerations.crashed(ended.why)
         # The kernel's numbers are those of all its jobs.
         return replace(
             ended,
@@ -305,6 +323,9 @@ class Hosts:
         recycling: Recycling = Recycling(),
         program: Path = PROGRAM,
     ) -> None:
+        self.exact_failed: dict[str, str] = {}
+        """Accelerations that failed in a job, with what they failed of: they are not
+        used on this machine any more."""
         self.cellprofiler = cellprofiler
         self.recycling = recycling
         self.unavailable = "" if cellprofiler.python else _hidden(cellprofiler)
@@ -346,6 +367,8 @@ class Hosts:
         except BaseException:  # Ctrl-C, too: it may be in the middle of a run
             host.end()
             raise
+        finally:
+            self.exact_failed.update(host.accelerations.failed)
         self._give_back(host)
 
     @property
@@ -418,6 +441,9 @@ class Hosts:
         temp.mkdir()
         command = [str(self.cellprofiler.python), str(self._program)]
         command += ["--log", str(folder / "log"), "--temp", str(temp)]
+        command += ["--active", str(folder / ACTIVE)]
+        if (kernels := build_kernels.built()) is not None:
+            command += ["--kernels", str(kernels.path), kernels.sha256]
         if plugins is not None:  # a copy: the next job's may lie elsewhere
             shutil.copytree(plugins, folder / "plugins")
             command += ["--plugins", str(folder / "plugins")]

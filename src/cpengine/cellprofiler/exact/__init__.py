@@ -6,3 +6,6 @@ file holds one acceleration: what it replaces, why that is slow, and why the res
 the same. `selection.py` puts them in place of CellProfiler's own functions, each
 only where the sources and versions it was written against are those that are there.
 """
+
+NAMES = ("windows",)
+"""All there are, each a module in this folder that has an ACCELERATION."""

@@ -9,15 +9,12 @@ import mmap
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from . import compiled
+from . import NAMES, compiled
 from .acceleration import Acceleration, find, source_hash
 from .processor import processor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-
-NAMES: tuple[str, ...] = ("windows",)
-"""All there are, each a module beside this one that has an ACCELERATION."""
 
 
 class Active:
