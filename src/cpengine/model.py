@@ -1,7 +1,7 @@
 """The nouns of cpengine: jobs, outcomes and failures, frozen, JSON in and out."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -299,6 +299,12 @@ class Outcome:
     """What its `Image.csv` says: counts, image quality. See `measures.of`."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """By CSV, what tells its columns from others. See `csv_columns.digests`."""
+    exact: Sequence[str] = ()
+    """The exact accelerations of CellProfiler's modules that were in use."""
+    exact_off: Mapping[str, str] = field(default_factory=dict)
+    """Why the others could not be, by name."""
+    processor: Mapping[str, str | int] = field(default_factory=dict)
+    """What CellProfiler's own numbers depend on: cpu, blas_kernel, blas_threads."""
     host: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -327,6 +333,7 @@ class Outcome:
         failure = data.get("failure")
         parts = {
             "job": Job.from_json(data["job"]),
+            "exact": tuple(data.get("exact", ())),
             "failure": None if failure is None else Failure.from_json(failure),
         }
         return cls(**known | parts)

@@ -53,7 +53,7 @@ def wanted(
 class HostAccelerations:
     """What a host said of its accelerations."""
 
-    active: Path
+    active: Path | None = None
     """The file that names the one at work."""
     off: Mapping[str, str] = field(default_factory=dict)
     """Why, by the name of each that it cannot use."""
@@ -77,6 +77,7 @@ class HostAccelerations:
     def crashed(self, why: str) -> None:
         """Hold the one at work responsible, as its process was ended by a signal."""
         with contextlib.suppress(OSError):
+            assert self.active is not None
             name = self.active.read_text(encoding="utf-8").strip()
             if name in self.used:
                 self.failed[name] = why

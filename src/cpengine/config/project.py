@@ -214,6 +214,11 @@ class CellProfilerSection(Section):
         description="A CellProfiler process that holds more than this after a job is "
         "replaced.",
     )
+    exact: bool | list[str] = Field(
+        True,
+        description="Exact accelerations of CellProfiler's modules, which keep every "
+        "byte of the results: all, none, or those named.",
+    )
 
 
 class RunSection(Section):

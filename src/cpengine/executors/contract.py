@@ -95,14 +95,22 @@ class Run:
 
     status = ""
 
-    def __init__(self, request, channel, sheets):
+    def __init__(self, request, channel, sheets, accelerations):
         self.request, self.channel = request, channel
+        self.exact = request["exact"]
 
     def __call__(self):
         os.chdir(self.request["folder"])
         os.environ.update(self.request["environ"])
         tell = self.channel.tell
         return run(self.request["argv"], tell, columns=self.request["columns"])
+
+
+class Accelerations:
+    """All can be used, and none is ever put in place."""
+
+    def describe(self):
+        return dict(exact=dict(on=[], off={{}}), processor=dict(cpu="stand-in"))
 
 
 class State:
@@ -121,6 +129,7 @@ def serve():
     import host
 
     host.boot, host.Run, host.State = lambda plugins, temp: None, Run, State
+    host.load_accelerations = lambda kernels, active: Accelerations()
     host.main()
 
 

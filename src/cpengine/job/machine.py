@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from cpengine.cellprofiler import container
+from cpengine.cellprofiler import container, host_accelerations
 from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
 from cpengine.cellprofiler.pool import Hosts, Recycling
@@ -61,7 +61,10 @@ def make_machine(
         with_mounts = replace(used.container, mounts=_mounts(project))
         used = replace(used, container=with_mounts)
     hosts = _hosts(project, used)
-    machine = Machine(project.places, used, scratch, project.cache, hosts=hosts)
+    exact = host_accelerations.wanted(project.file.cellprofiler.exact)
+    machine = Machine(
+        project.places, used, scratch, project.cache, hosts=hosts, exact=exact
+    )
     return replace(machine, slots=slots) if slots else machine
 
 

@@ -21,6 +21,7 @@ from cpengine.cellprofiler.command import (
     run_command,
 )
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cellprofiler.host_accelerations import HostAccelerations
 from cpengine.cellprofiler.pool import Host, Hosts, NoHostError, Request
 from cpengine.errors import InputError
 from cpengine.events import (
@@ -65,6 +66,8 @@ class Machine:
     """How many CellProfilers may run here at a time."""
     hosts: Hosts | None = None
     """Long-lived CellProfilers; without them each job starts one of its own."""
+    exact: Sequence[str] = ()
+    """The exact accelerations that hosts may use."""
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +142,7 @@ class _Attempt:
     ended: Ended = field(default_factory=lambda: Ended(0))
     measures: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    accelerations: HostAccelerations = field(default_factory=HostAccelerations)
 
     def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
@@ -280,14 +284,46 @@ class _Attempt:
     def _in_host(
         self, hosts: Hosts, staged: Staged, folder: Path, limits: Limits
     ) -> Ended:
-        """Run in a CellProfiler that may have run other jobs before."""
+        """Run in a CellProfiler that may have run other jobs before.
+
+        Where an acceleration fails the run is made again without any.
+        """
+        failed = hosts.exact_failed
+        names = [name for name in self.machine.exact if name not in failed]
+        ended = self._in_host_once(hosts, staged, folder, limits, names)
+        if self.accelerations.failed and ended.reason in (None, FailureKind.CRASH):
+            failures = self.accelerations.failed
+            self._begin_again(folder)
+            ended = self._in_host_once(hosts, staged, folder, limits, ())
+            self.accelerations.failed = failures
+        return ended
+
+    def _in_host_once(
+        self,
+        hosts: Hosts,
+        staged: Staged,
+        folder: Path,
+        limits: Limits,
+        exact: Sequence[str],
+    ) -> Ended:
         with hosts.lend(staged.plugins, self.cancelled, self.job.stall_s) as host:
-            return host.run(
-                self._request(staged, folder, host),
+            request = self._request(staged, folder, host)
+            ended = host.run(
+                request._replace(exact=exact),
                 follow=self._module_done,
                 cancelled=self.cancelled,
                 limits=limits,
             )
+        self.accelerations = replace(host.accelerations)
+        return ended
+
+    def _begin_again(self, folder: Path) -> None:
+        """Remove what a run has written."""
+        self.module_s.clear()
+        (folder / "done").unlink(missing_ok=True)
+        for name in ("output", "temp"):
+            shutil.rmtree(folder / name)
+            (folder / name).mkdir()
 
     def _request(self, staged: Staged, folder: Path, host: Host) -> Request:
         batch = self.job.batch_file
@@ -379,6 +415,9 @@ class _Attempt:
             files=files or {},
             measures=self.measures,
             columns=self.columns,
+            exact=tuple(self.accelerations.used),
+            exact_off={**self.accelerations.off, **self.accelerations.failed},
+            processor=self.accelerations.processor,
             host=socket.gethostname(),
             versions=versions(self.machine.cellprofiler),
         )
