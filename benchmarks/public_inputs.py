@@ -43,7 +43,13 @@ class Made:
     """The groups of its table; empty ones if the pipeline does not group."""
 
 
-def make(folder: Path, pipeline: Path, asks: Mapping[str, Any], images: Path) -> Made:
+def make(
+    folder: Path,
+    pipeline: Path,
+    asks: Mapping[str, Any],
+    images: Path,
+    size: int = SIZE,
+) -> Made:
     """Make a project for a pipeline, in place of what an earlier run left there.
 
     Parameters
@@ -51,10 +57,14 @@ def make(folder: Path, pipeline: Path, asks: Mapping[str, Any], images: Path) ->
     asks
         What the pipeline wants of a table, as `public_probe.py` says.
     images
-        The folder that all projects share.
+        The folder that all projects with images of one size share.
+    size
+        Pixels along an image's side.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    rows = [_row(number, asks, images) for number in range(len(WELLS) * len(SITES))]
+    rows = [
+        _row(number, asks, images, size) for number in range(len(WELLS) * len(SITES))
+    ]
     made = Made(
         folder,
         folder / "pipelines" / pipeline.name,
@@ -96,15 +106,17 @@ def _groups(
 # --- the table -----------------------------------------------------------------------
 
 
-def _row(number: int, asks: Mapping[str, Any], images: Path) -> dict[str, str]:
+def _row(
+    number: int, asks: Mapping[str, Any], images: Path, size: int
+) -> dict[str, str]:
     """The image set of that number, from 0."""
     well, site = WELLS[number // len(SITES)], SITES[number % len(SITES)]
     row = {}
     for name, use in (asks["images"] or {"DNA": "image"}).items():
-        path = _image(images, name, use, well, site)
+        path = _image(images, name, use, well, site, size)
         row |= {f"FileName_{name}": path.name, f"PathName_{name}": str(path.parent)}
     for name in asks["objects"]:
-        path = _image(images, name, "objects", well, site)
+        path = _image(images, name, "objects", well, site, size)
         row[f"Objects_FileName_{name}"] = path.name
         row[f"Objects_PathName_{name}"] = str(path.parent)
     tags = dict.fromkeys([*asks["tags"], "Plate", "Well", "Site"])
@@ -131,14 +143,14 @@ def _tag(tag: str, well: str, site: str, number: int) -> str:
 # --- the images ----------------------------------------------------------------------
 
 
-def _image(images: Path, name: str, use: str, well: str, site: str) -> Path:
+def _image(images: Path, name: str, use: str, well: str, site: str, size: int) -> Path:
     """The file of an image of a site; it is drawn if it is not there."""
     draw, ending = _KINDS[use]
     place = "" if use == "function" else f"_{well}_{site}"
     path = images / f"{PLATE}{place}_{name}{ending}"
     if not path.exists():
         images.mkdir(parents=True, exist_ok=True)
-        array = draw(name, well, site)
+        array = draw(name, well, site, size)
         if path.suffix == ".npy":
             np.save(path, array)
         else:
@@ -155,32 +167,32 @@ def _stain(name: str) -> str:
     return CHANNELS[zlib.crc32(name.encode()) % len(CHANNELS)]
 
 
-def _draw(name: str, well: str, site: str) -> Any:
+def _draw(name: str, well: str, site: str, size: int) -> Any:
     """A field of cells, no two images alike."""
     noise = np.random.default_rng(zlib.crc32(f"{name}{well}{site}".encode()))
-    field = site_images(PLATE, well, int(site), size=SIZE)[_stain(name)][0]
+    field = site_images(PLATE, well, int(site), size=size)[_stain(name)][0]
     return field + noise.integers(0, 40, field.shape, np.uint16)
 
 
-def _colour(name: str, well: str, site: str) -> Any:
-    fields = site_images(PLATE, well, int(site), size=SIZE)
+def _colour(name: str, well: str, site: str, size: int) -> Any:
+    fields = site_images(PLATE, well, int(site), size=size)
     stack = np.stack([fields[stain][0] for stain in ("RNA", "AGP", "DNA")], axis=-1)
     return (stack >> 6).clip(0, 255).astype(np.uint8)
 
 
-def _function(name: str, well: str, site: str) -> Any:
-    return 1 / illumination(_stain(name), SIZE)
+def _function(name: str, well: str, site: str, size: int) -> Any:
+    return 1 / illumination(_stain(name), size)
 
 
-def _objects(name: str, well: str, site: str) -> Any:
+def _objects(name: str, well: str, site: str, size: int) -> Any:
     """Squares, each with its number."""
     squares = np.arange(1, 37, dtype=np.uint16).reshape(6, 6)
-    labels = np.kron(squares, np.ones((SIZE // 6, SIZE // 6), np.uint16))
-    labels[:: SIZE // 6] = labels[:, :: SIZE // 6] = 0
+    labels = np.kron(squares, np.ones((size // 6, size // 6), np.uint16))
+    labels[:: size // 6] = labels[:, :: size // 6] = 0
     return labels
 
 
-_KINDS: Mapping[str, tuple[Callable[[str, str, str], Any], str]] = {
+_KINDS: Mapping[str, tuple[Callable[[str, str, str, int], Any], str]] = {
     "image": (_draw, ".tif"),
     "colour": (_colour, ".tif"),
     "function": (_function, ".npy"),

@@ -63,7 +63,7 @@ def plain(cellprofiler: CellProfiler, made: Made, group: Mapping[str, str]) -> R
     code, log = _run(command, environ, made.folder)
     (folder / "log").write_text(log)
     complete = done_file.is_file() and done_file.read_text().strip() == "Complete"
-    files = _files(output)
+    files = contents(output)
     done = code == 0 and complete and not not_loaded(log) and bool(files)
     return Ran(done, "" if done else _error(log, files), files)
 
@@ -83,7 +83,7 @@ def engine(made: Made, group: Mapping[str, str], *, unchecked: bool) -> Ran:
     code, log = _run(command, os.environ, made.folder)
     (made.folder / "engine.log").write_text(log)
     values = list(group.values()) or [next(iter(made.groups[0].values()), "P1")]
-    files = _files(made.results / "-".join(values))
+    files = contents(made.results / "-".join(values))
     lines = [line for line in log.splitlines() if "failed: " in line or "error" in line]
     done = code == 0 and bool(files)
     return Ran(done, "" if done else (lines or log.splitlines() or ["?"])[0], files)
@@ -129,7 +129,8 @@ def differences(ours: Ran, theirs: Ran) -> list[str]:
     )
 
 
-def _files(folder: Path) -> dict[str, str]:
+def contents(folder: Path) -> dict[str, str]:
+    """What stands for the content of each file, without what differs by time."""
     return {
         path.relative_to(folder).as_posix(): _content(path, folder)
         for path in sorted(folder.rglob("*"))

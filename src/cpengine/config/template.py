@@ -105,7 +105,7 @@ layout = "default"
 # runtime = "docker"      # or podman, apptainer, singularity; default: the first found
 # mounts = ["/data"]      # folders outside the storage roots that it gets to read
 # jobs_per_process = 200  # then a fresh process; 1: a process for each job
-# exact = true            # faster modules, every byte the same; false: CellProfiler's own
+# exact = true            # false: modules as CellProfiler has them, the same bytes
 # process_memory_gb = 2.0 # one that holds more than this after a job is replaced
 
 [executors.local]
