@@ -85,6 +85,7 @@ IMAGES = {
     "skewed": lambda noise, rng: np.exp(-20 * noise),
     "halves": _halves,
     "beyond": lambda noise, rng: noise * 3 - 1,
+    "negative": lambda noise, rng: -noise - 0.1,
     "nan": lambda noise, rng: np.where(noise > 0.98, np.nan, noise),
     "infinite": lambda noise, rng: np.where(noise > 0.98, np.inf, noise),
 }
@@ -134,6 +135,17 @@ OBJECTS = {
 }
 
 
+def _overlapping(shape):
+    """Two rectangles that share pixels, as rows of row, column and label."""
+    squares = [
+        np.argwhere(np.ones([side * 2 // 3 for side in shape])) + label * 2
+        for label in (0, 1)
+    ]
+    return np.concatenate(
+        [np.column_stack([s, [i + 1] * len(s)]) for i, s in enumerate(squares)]
+    )
+
+
 def make_image(case):
     """An `Image` as a case's entry describes it."""
     from cellprofiler_core.image import Image
@@ -142,10 +154,10 @@ def make_image(case):
     noise = rng.random(case["shape"])
     pixels = IMAGES[case["kind"]](noise, rng).astype(case.get("dtype", "float32"))
     mask = case.get("mask") and MASKS[case["mask"]](rng.random(noise.shape))
-    dimensions = case.get("dimensions", 2)
+    options = {"dimensions": case.get("dimensions", 2), "scale": case.get("scale")}
     if mask is None:
-        return Image(pixels, dimensions=dimensions)
-    return Image(pixels, mask=mask, dimensions=dimensions)
+        return Image(pixels, **options)
+    return Image(pixels, mask=mask, **options)
 
 
 def make_objects(case):
@@ -153,8 +165,11 @@ def make_objects(case):
     from cellprofiler_core.object import Objects
 
     rng = np.random.default_rng(case["seed"])
-    labels = OBJECTS[case["kind"]](rng.random(case["shape"]), rng)
     objects = Objects()
+    if case["kind"] == "overlapping":
+        objects.set_ijv(_overlapping(case["shape"]), case["shape"])
+        return objects
+    labels = OBJECTS[case["kind"]](rng.random(case["shape"]), rng)
     objects.segmented = labels.astype(case.get("dtype", "int32"))
     return objects
 
@@ -264,7 +279,8 @@ def run(case, accelerations, names):
             found["image", name] = image.pixel_data
             found["mask", name] = image.mask
     for name in workspace.object_set.object_names:
-        found["objects", name] = workspace.object_set.get_objects(name).segmented
+        planes = workspace.object_set.get_objects(name).get_labels()
+        found["objects", name] = np.stack([labels for labels, _ in planes])
     return found, error, failures
 
 
