@@ -69,6 +69,10 @@ def _halves(noise, rng):
     return dark
 
 
+def _signed_zeros(noise, rng):
+    return np.where(noise < 0.5, 0.0, np.where(noise < 0.9, -0.0, noise))
+
+
 IMAGES = {
     "noise": lambda noise, rng: noise,
     "steps": _steps,
@@ -86,6 +90,7 @@ IMAGES = {
     "halves": _halves,
     "beyond": lambda noise, rng: noise * 3 - 1,
     "negative": lambda noise, rng: -noise - 0.1,
+    "signed zeros": _signed_zeros,
     "nan": lambda noise, rng: np.where(noise > 0.98, np.nan, noise),
     "infinite": lambda noise, rng: np.where(noise > 0.98, np.inf, noise),
 }
@@ -135,6 +140,16 @@ OBJECTS = {
 }
 
 
+def _layers(noise, rng):
+    """Objects that share pixels in any way, as rows of row, column and label."""
+    layers = [_blobs(rng.random(noise.shape), rng) for _ in range(3)]
+    rows = []
+    for labels in layers:
+        labels[labels > 0] += max([0, *(row[2].max() for row in rows if row[2].size)])
+        rows.append([*np.nonzero(labels), labels[labels > 0]])
+    return np.concatenate([np.column_stack(row) for row in rows])
+
+
 def _overlapping(shape):
     """Two rectangles that share pixels, as rows of row, column and label."""
     squares = [
@@ -168,6 +183,9 @@ def make_objects(case):
     objects = Objects()
     if case["kind"] == "overlapping":
         objects.set_ijv(_overlapping(case["shape"]), case["shape"])
+        return objects
+    if case["kind"] == "layers":
+        objects.set_ijv(_layers(rng.random(case["shape"]), rng), case["shape"])
         return objects
     labels = OBJECTS[case["kind"]](rng.random(case["shape"]), rng)
     objects.segmented = labels.astype(case.get("dtype", "int32"))

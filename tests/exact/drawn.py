@@ -12,7 +12,7 @@ MORE = os.environ.get("CPENGINE_EXACT_EXAMPLES")
 IMAGES = [
     *("noise", "steps", "constant", "zero", "saturated", "camera", "bytes", "binary"),
     *("ramp", "dim", "skewed", "halves", "beyond", "negative", "nan"),
-    "infinite",
+    *("infinite", "signed zeros"),
 ]
 OBJECTS = [
     *("empty", "random", "blobs", "large", "missing", "tiles", "whole", "pixels"),

@@ -37,7 +37,6 @@ from cellprofiler_core.object import Objects
 
 from .acceleration import Acceleration, find
 from .colocalization_pairs import (
-    TYPES,
     MeasuredImage,
     ModuleRun,
     Pair,
@@ -46,7 +45,7 @@ from .colocalization_pairs import (
     ranks_of,
     selected,
 )
-from .kernel_calls import call, suffix
+from .kernel_calls import TYPES, call, suffix
 from .label_images import labels_of
 
 if TYPE_CHECKING:
@@ -334,7 +333,7 @@ def _object_part(module: Any, pixels: Any, region: Region) -> ObjectPart:
         means = sums / region.counts
         (squares,) = region.sums()
         call(
-            "colocalization_squares_" + kind,
+            "squares_" + kind,
             *(region.size, places, labels, pixels, means, squares),
         )
         deviations = numpy.sqrt(squares)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 from cellprofiler_core.image import Image
 
-from .kernel_calls import call, item_type, suffix
+from .kernel_calls import call, is_measurable, item_type, suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +17,6 @@ MOST_BYTES = 512 << 20
 """What is remembered during a run; what is over it is computed again."""
 MOST_MASKS = 8
 """Different masks of pairs in a run; with more, the original is asked."""
-TYPES = (numpy.dtype("float32"), numpy.dtype("float64"))
-"""In the byte order of this machine."""
-_MOST_PIXELS = 2**31 - 1
 
 
 @dataclass
@@ -138,16 +135,6 @@ def _channel(run: ModuleRun, workspace: Any, name: str) -> MeasuredImage | None:
     channel = MeasuredImage(run.new_number(), image, numpy.ascontiguousarray(pixels))
     run.channels[name] = channel
     return channel
-
-
-def is_measurable(pixels: Any) -> bool:
-    """Whether kernels take an array: its type, its size, and that all is finite."""
-    return (
-        type(pixels) is numpy.ndarray
-        and pixels.dtype in TYPES
-        and 0 < pixels.size <= _MOST_PIXELS
-        and bool(numpy.isfinite(pixels).all())
-    )
 
 
 def _mask_number(run: ModuleRun, first: Any, second: Any) -> int | None:

@@ -24,19 +24,6 @@
         return 0;                                                                     \
     }
 
-/* The sum of the squared distances from the mean of each object. */
-#define DEFINE_SQUARES(T, C)                                                          \
-    EXPORT int64_t cpengine_colocalization_squares_##T(                               \
-        int64_t n, const int32_t *places, const int32_t *labels, const C *pixels,     \
-        const double *means, double *sums)                                            \
-    {                                                                                 \
-        for (int64_t k = 0; k < n; k++) {                                             \
-            double distance = (double)pixels[places[k]] - means[labels[k]];           \
-            sums[labels[k]] += distance * distance;                                   \
-        }                                                                             \
-        return 0;                                                                     \
-    }
-
 /* The sum of the pixels that reach their object's threshold; how many they are. */
 #define DEFINE_TOTAL(T, C)                                                            \
     EXPORT int64_t cpengine_colocalization_total_##T(                                 \
@@ -161,7 +148,7 @@ typedef struct {
     }
 
 #define DEFINE_IMAGE(T, C)                                                            \
-    DEFINE_SUM(T, C) DEFINE_SQUARES(T, C) DEFINE_TOTAL(T, C) DEFINE_RANK(T, C)
+    DEFINE_SUM(T, C) DEFINE_TOTAL(T, C) DEFINE_RANK(T, C)
 
 #define DEFINE_PAIR(T1, C1, T2, C2, P)                                                \
     DEFINE_CORRELATION(T1, C1, T2, C2)                                                \

@@ -38,6 +38,23 @@ static inline uint64_t key_f64(double value)
     return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
 }
 
+/* The value of a key. */
+static inline float value_f32(uint32_t key)
+{
+    uint32_t bits = key >> 31 ? key & ~(UINT32_C(1) << 31) : ~key;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static inline double value_f64(uint64_t key)
+{
+    uint64_t bits = key >> 63 ? key & ~(UINT64_C(1) << 63) : ~key;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* Sorts by key; the result is in what is returned, which is either of the two. */
 #define DEFINE_SORT(T, BITS)                                                          \
     static item_##T *sort_##T(int64_t n, item_##T *items, item_##T *spare)            \
