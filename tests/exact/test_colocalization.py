@@ -99,7 +99,8 @@ def test_thresholds_of_costes_are_found_once_a_pair(bench: Bench, method: str) -
     objects = {**CELLS, "Nuclei": entry("large"), "Spots": entry("pixels")}
     images = {name: {**image, "scale": 50} for name, image in TWO.items()}
     answer = bench.check(**case(images, objects, method=method))
-    assert answer["calls"]["colocalization"] == 1 + 3
+    # Of the images, of the objects, and of the thresholds.
+    assert answer["calls"]["colocalization"] == 1 + 3 + 1
 
 
 def test_thresholds_are_found_once_where_objects_are_of_another_size(
@@ -107,7 +108,7 @@ def test_thresholds_are_found_once_where_objects_are_of_another_size(
 ) -> None:
     objects = {"A": entry("blobs", shape=[30, 50]), "B": entry("tiles", shape=[40, 40])}
     answer = bench.check(**case(TWO, objects))
-    assert answer["calls"]["colocalization"] == 1 + 2  # an image pair, two thresholds
+    assert answer["calls"]["colocalization"] == 1 + 3  # an image pair, thresholds
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_images_that_are_special(
     bench: Bench, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     answer = bench.check(**case({"A": first, "B": second}, CELLS))
-    assert answer["calls"]["colocalization"] == 2
+    assert answer["calls"]["colocalization"] == 3
 
 
 def test_a_mask_of_each_pair(bench: Bench) -> None:
@@ -186,4 +187,4 @@ def test_with_a_window_the_original_is_asked(bench: Bench) -> None:
 
 def test_images_are_measured_anew_in_each_run(bench: Bench) -> None:
     answer = bench.check(**case(TWO, CELLS, times=2))
-    assert answer["calls"]["colocalization"] == 4
+    assert answer["calls"]["colocalization"] == 6

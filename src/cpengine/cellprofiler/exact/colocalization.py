@@ -7,7 +7,7 @@ on the whole images alone, again for each object set.
 
 The results are the same because
 - what depends on one image and one object set (or one image) is computed once with the
-  same arithmetic, and the thresholds of Costes are CellProfiler's own, asked for once;
+  same arithmetic; so are the thresholds of Costes (see `colocalization_thresholds.py`);
 - scipy.ndimage.sum adds up with numpy.bincount, in double precision in the order of the
   pixels. The kernels do that in the same order, on terms that are rounded as numpy
   rounds them: squares and products of two float32 images to float32, thresholds to the
@@ -45,7 +45,8 @@ from .colocalization_pairs import (
     ranks_of,
     selected,
 )
-from .kernel_calls import TYPES, call, suffix
+from .colocalization_thresholds import bisection, can_find, compared, linear
+from .kernel_calls import call, suffix
 from .label_images import labels_of
 
 if TYPE_CHECKING:
@@ -71,26 +72,26 @@ def run(original: Callable[..., Any], module: Any, workspace: Any) -> Any:
 # ---------------------------------------------------------------- Costes' thresholds
 
 
-def _costes(name: str) -> Callable[..., Any]:
+def _costes(search: Callable[..., Any]) -> Callable[..., Any]:
     """A function for one of CellProfiler's that find the thresholds of two images."""
 
-    def find(
+    def find_thresholds(
         original: Callable[..., Any],
         module: Any,
         fi: Any,
         si: Any,
         scale_max: Any = 255,
     ) -> Any:
-        if _run is None or fi.dtype not in TYPES or si.dtype not in TYPES:
+        if _run is None or not can_find(fi, si, scale_max):
             return original(module, fi, si, scale_max)
-        settings = (name, module.fast_costes.value, scale_max)
+        settings = (search, module.fast_costes.value, scale_max)
         known = _run.costes
         if not (known and known[0] == settings and _same(known[1:3], (fi, si))):
-            found = original(module, fi, si, scale_max)
-            known = _run.costes = settings, fi, si, found
+            known = settings, fi, si, search(module, fi, si, scale_max)
+            _run.costes = known
         return known[3]
 
-    return find
+    return find_thresholds
 
 
 def _same(known: tuple[Any, Any], given: tuple[Any, Any]) -> bool:
@@ -105,7 +106,7 @@ def _same(known: tuple[Any, Any], given: tuple[Any, Any]) -> bool:
 
 
 def _thresholds(run: ModuleRun, module: Any, pair: Pair) -> Any:
-    """Costes' thresholds of a pair; CellProfiler's own function finds them."""
+    """Costes' thresholds of a pair, found by CellProfiler's function or ours."""
     key = ("thresholds", pair.key)
     if key not in run.memory:
         scale = measure.get_scale(pair.first.image.scale, pair.second.image.scale)
@@ -413,7 +414,7 @@ def _measure_costes(thresholds: Any, pair: Pair, region: Region) -> Iterator[Any
     call(
         "colocalization_costes_" + pair.suffix,
         *(region.size, region.places, region.labels, *pixels),
-        *(_compared(pixels[0], thresholds[0]), _compared(pixels[1], thresholds[1])),
+        *(compared(pixels[0], thresholds[0]), compared(pixels[1], thresholds[1])),
         *(sums, sums.shape[1], counts),
     )
     nothing = numpy.zeros(len(region.counts))
@@ -421,11 +422,6 @@ def _measure_costes(thresholds: Any, pair: Pair, region: Region) -> Iterator[Any
         total = sums[2 + row] if counts[row] else nothing
         value = sums[row] / total if counts[2] else nothing
         yield measure.F_COSTES_FORMAT, swapped, _objects(value)
-
-
-def _compared(pixels: Any, threshold: Any) -> float:
-    """A threshold as numpy compares it with an array: rounded to the array's type."""
-    return float(numpy.asarray(threshold, numpy.result_type(pixels, threshold)))
 
 
 # ---------------------------------------------------------------- the acceleration
@@ -454,6 +450,10 @@ def self_test() -> None:
     for (*name, plain), (*our_name, our) in zip(*results):
         assert name == our_name, name
         assert plain.tobytes() == our.tobytes(), name
+    pixels = [workspace.image_set.get_image(name).pixel_data.flatten() for name in "AB"]
+    for path, search in _SEARCHES.items():
+        plain = find(path)(module, *pixels, 40)
+        assert plain == search(module, *pixels, 40), path
 
 
 def _small_workspace() -> Any:
@@ -474,6 +474,10 @@ def _small_workspace() -> Any:
 _MODULE = "cellprofiler.modules.measurecolocalization:MeasureColocalization."
 _IMAGES = _MODULE + "run_image_pair_images"
 _OBJECTS = _MODULE + "run_image_pair_objects"
+_SEARCHES: dict[str, Callable[..., Any]] = {
+    _MODULE + "bisection_costes": bisection,
+    _MODULE + "linear_costes": linear,
+}
 
 ACCELERATION = Acceleration(
     name="colocalization",
@@ -481,8 +485,7 @@ ACCELERATION = Acceleration(
         _MODULE + "run": run,
         _IMAGES: run_image_pair_images,
         _OBJECTS: run_image_pair_objects,
-        _MODULE + "bisection_costes": _costes("bisection"),
-        _MODULE + "linear_costes": _costes("linear"),
+        **{path: _costes(search) for path, search in _SEARCHES.items()},
     },
     sources={
         _MODULE + "run": (
@@ -538,6 +541,9 @@ ACCELERATION = Acceleration(
         ),
         "scipy.ndimage._measurements:_select": (
             "9574206bfbbd50c9e37ab058dbff056bf1d42aab5305581ea178eb0dd8b8d23e"
+        ),
+        "scipy.stats:pearsonr": (
+            "20cc327f40f5df787a8f4ae97f9b136f0c1f134528c9c67a4dc7841a7e456375"
         ),
     },
     versions={"numpy": "1.24.4", "scipy": "1.9.0"},

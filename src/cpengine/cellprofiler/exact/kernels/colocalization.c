@@ -147,13 +147,43 @@ typedef struct {
         return 0;                                                                     \
     }
 
+/* Sums of x, y, their squares and their product, less constants, over the pixels that
+ * are below one of two thresholds; how many they are. */
+#define DEFINE_BELOW(T1, C1, T2, C2)                                                  \
+    EXPORT int64_t cpengine_colocalization_below_##T1##_##T2(                         \
+        int64_t n, const C1 *first, const C2 *second, double first_threshold,         \
+        double second_threshold, double first_middle, double second_middle,           \
+        double *sums)                                                                 \
+    {                                                                                 \
+        double x_sum = 0, y_sum = 0, xx = 0, yy = 0, xy = 0;                          \
+        int64_t count = 0;                                                            \
+        for (int64_t k = 0; k < n; k++) {                                             \
+            double a = (double)first[k], b = (double)second[k];                       \
+            if (!(a < first_threshold || b < second_threshold)) continue;             \
+            double x = a - first_middle, y = b - second_middle;                       \
+            count++;                                                                  \
+            x_sum += x;                                                               \
+            y_sum += y;                                                               \
+            xx += x * x;                                                              \
+            yy += y * y;                                                              \
+            xy += x * y;                                                              \
+        }                                                                             \
+        sums[0] = x_sum;                                                              \
+        sums[1] = y_sum;                                                              \
+        sums[2] = xx;                                                                 \
+        sums[3] = yy;                                                                 \
+        sums[4] = xy;                                                                 \
+        return count;                                                                 \
+    }
+
 #define DEFINE_IMAGE(T, C)                                                            \
     DEFINE_SUM(T, C) DEFINE_TOTAL(T, C) DEFINE_RANK(T, C)
 
 #define DEFINE_PAIR(T1, C1, T2, C2, P)                                                \
     DEFINE_CORRELATION(T1, C1, T2, C2)                                                \
     DEFINE_OVERLAP(T1, C1, T2, C2, P)                                                 \
-    DEFINE_COSTES(T1, C1, T2, C2)
+    DEFINE_COSTES(T1, C1, T2, C2)                                                     \
+    DEFINE_BELOW(T1, C1, T2, C2)
 
 DEFINE_IMAGE(f32, float)
 DEFINE_IMAGE(f64, double)
