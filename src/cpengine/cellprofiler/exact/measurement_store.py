@@ -156,6 +156,7 @@ class Store(HDF5Dict):  # type: ignore[misc]
     def __init__(self, file: HDF5Dict) -> None:
         self._file = file
         self._columns: dict[Key, Column] = {}
+        self._listed: dict[str, set[str]] = {}
         self._memory = 0
         self._holds = True
         self._unread = False
@@ -167,6 +168,7 @@ class Store(HDF5Dict):  # type: ignore[misc]
         if name not in _INNOCENT and self._columns and not self._unread:
             self._write_all()
             self._holds = False
+            self._listed.clear()
         return getattr(self._file, name)
 
     @property
@@ -190,6 +192,7 @@ class Store(HDF5Dict):  # type: ignore[misc]
 
     def _write(self, key: Any) -> None:
         """Write what is held of a feature, and leave it to the file."""
+        self._listed.pop(key[0], None)
         for batch in self._columns.pop(key, Column()).batches():
             self._file[key[0], key[1], list(batch)] = list(batch.values())
 
@@ -204,7 +207,7 @@ class Store(HDF5Dict):  # type: ignore[misc]
         column = self._columns.get(key)
         if column or not self._holds:
             return column
-        if not self._file.has_feature(*key):
+        if key[1] not in self._names(key[0]) and key not in self._file.indices:
             return Column()
         group = self._file.top_group[key[0]][key[1]]
         if DATA not in group or INDEX not in group:
@@ -212,6 +215,15 @@ class Store(HDF5Dict):  # type: ignore[misc]
         indices = dict(self._file.get_indices(*key))
         data = group[DATA]
         return Column(data.dtype, data.shape[0], group[INDEX].shape[0], indices)
+
+    def _names(self, object_name: str) -> set[str]:
+        """The names of the features of an object set that the file has."""
+        names = self._listed.get(object_name)
+        if names is None:
+            self._file.add_object(object_name)
+            names = set(self._file.second_level_names(object_name))
+            self._listed[object_name] = names
+        return names
 
     def _hold(self, key: Key, number: int, array: Any) -> bool:
         """Hold an assignment, if that can be done."""
@@ -231,6 +243,7 @@ class Store(HDF5Dict):  # type: ignore[misc]
         with self.lock:
             if not (taken and self._hold(*taken)):
                 self._write_named(idxs)
+                self._listed.clear()
                 self._file[idxs] = vals
 
     def _write_named(self, idxs: Any) -> None:
@@ -265,16 +278,12 @@ class Store(HDF5Dict):  # type: ignore[misc]
         """Delete a feature, or the value of one image set."""
         with self.lock:
             self._write_named(idxs)
+            self._listed.clear()
             del self._file[idxs]
 
     def has_data(self, object_name: str, feature_name: str, num_idx: Any) -> bool:
         """Whether a feature has a value, an empty one included, for an image set."""
         return num_idx in self.get_indices(object_name, feature_name)
-
-    def has_object(self, object_name: str) -> bool:
-        """Whether an object set has features."""
-        held = any(name == object_name for name, _ in self._columns)
-        return held or self._file.has_object(object_name)
 
     def has_feature(self, object_name: str, feature_name: str) -> bool:
         """Whether there is a feature."""
@@ -295,22 +304,23 @@ class Store(HDF5Dict):  # type: ignore[misc]
             return column.indices
         return self._file.get_indices(object_name, feature_name)
 
-    def top_level_names(self) -> list[str]:
-        """The names of object sets, in the order of the file."""
-        return _in_order(self._file.top_level_names(), (o for o, _ in self._columns))
-
     def second_level_names(self, object_name: str) -> list[str]:
         """The names of an object set's features, in the order of the file."""
         held = [feature for name, feature in self._columns if name == object_name]
-        if held and not self._file.has_object(object_name):
-            return _in_order([], held)
-        return _in_order(self._file.second_level_names(object_name), held)
+        names = set(self._file.second_level_names(object_name)).union(held)
+        return sorted(names, key=lambda name: name.encode("utf-8", "surrogateescape"))
 
     def clear(self) -> None:
         """Delete all."""
         with self.lock:
             self._columns.clear()
+            self._listed.clear()
             self._file.clear()
+
+    def file_contents(self) -> Any:
+        """The bytes of the file."""
+        self._write_all()
+        return self._file.file_contents()
 
     def flush(self) -> None:
         """Do what HDF5 does then; nobody asked for the file, which is temporary."""
@@ -323,24 +333,25 @@ class Store(HDF5Dict):  # type: ignore[misc]
             self._file.close()
 
 
-def _written_first(name: str, has_feature: bool) -> Callable[..., Any]:
-    """A function of `HDF5Dict` that is called once the file has what it touches."""
+def _delegated(name: str, *, with_feature: bool) -> Callable[..., Any]:
+    """A function of the file, which first gets what is held of the feature."""
 
     def call(self: Store, *args: Any, **options: Any) -> Any:
         with self.lock:
-            if has_feature and len(args) > 1:
+            if with_feature and len(args) > 1:
                 self._write_named(args)
-            else:
+            elif with_feature:
                 self._write_all()
+            self._listed.clear()
             return getattr(self._file, name)(*args, **options)
 
     return call
 
 
 for _name in ("add_all", "add_feature", "get_dataset", "reorder"):
-    setattr(Store, _name, _written_first(_name, has_feature=True))
-for _name in ("add_object", "erase", "file_contents"):
-    setattr(Store, _name, _written_first(_name, has_feature=False))
+    setattr(Store, _name, _delegated(_name, with_feature=True))
+for _name in ("add_object", "has_object", "top_level_names", "erase"):
+    setattr(Store, _name, _delegated(_name, with_feature=False))
 
 
 def _taken(idxs: Any, vals: Any) -> tuple[Key, int, Any] | None:
@@ -405,12 +416,6 @@ def _array(vals: Any) -> Any:
         return _NOTHING
     name = vals.dtype.str[1:] if vals.dtype.isnative else ""
     return vals.astype(name) if name in _NUMBERS else None
-
-
-def _in_order(names: Iterable[str], held: Iterable[str]) -> list[str]:
-    """Names as HDF5 lists them: by their bytes."""
-    every = set(names) | set(held)
-    return sorted(every, key=lambda name: name.encode("utf-8", "surrogateescape"))
 
 
 def open_store(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
