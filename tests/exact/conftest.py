@@ -74,3 +74,13 @@ def bench(
     arguments = str(kernels.path), kernels.sha256
     with opened_bench(cellprofiler, folder, "bench.py", *arguments) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def pipelines(
+    cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    """Runs whole pipelines; see `pipelines.py`."""
+    folder = tmp_path_factory.mktemp("pipelines")
+    with opened_bench(cellprofiler, folder, "pipelines.py") as opened:
+        yield opened
