@@ -207,9 +207,9 @@ class Operations:
         return [self.all.has_groups(), self.all.get_grouping_keys()]
 
     def relate(self, numbers):
-        ones = np.ones(len(numbers), int)
+        images = np.ones(len(numbers), int)
         args = (3, "Parent", "Cells", "Nuclei")
-        self.all.add_relate_measurement(*args, ones, numbers, ones, numbers)
+        self.all.add_relate_measurement(*args, images, numbers, images, numbers)
         return self.all.get_relationships(*args).tolist()
 
     def workspace(self):
