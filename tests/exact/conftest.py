@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,26 +43,44 @@ class Bench:
         return answer
 
 
-@pytest.fixture(scope="session")
-def bench(
-    cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def opened_bench(
+    cellprofiler: CellProfiler, folder: Path, program: str, *arguments: str
 ) -> Iterator[Bench]:
-    folder = tmp_path_factory.mktemp("bench")
-    environment = run_environment(cellprofiler.env, folder, os.environ)
-    kernels = build()
+    """A program beside this file that answers cases in CellProfiler's own Python."""
     process = subprocess.Popen(
         [
-            str(cellprofiler.python),
-            str(Path(__file__).with_name("bench.py")),
-            *(str(EXACT), str(kernels.path), kernels.sha256),
+            *(str(cellprofiler.python), str(Path(__file__).with_name(program))),
+            *(str(EXACT), *arguments),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=run_environment(cellprofiler.env, folder, os.environ),
         cwd=folder,
     )
     assert process.stdout
     with process:
         yield Bench(process, json.loads(process.stdout.readline()))
         process.kill()
+
+
+@pytest.fixture(scope="session")
+def bench(
+    cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("bench")
+    kernels = build()
+    arguments = str(kernels.path), kernels.sha256
+    with opened_bench(cellprofiler, folder, "bench.py", *arguments) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def pipelines(
+    cellprofiler: CellProfiler, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bench]:
+    """Runs whole pipelines; see `pipelines.py`."""
+    folder = tmp_path_factory.mktemp("pipelines")
+    with opened_bench(cellprofiler, folder, "pipelines.py") as opened:
+        yield opened

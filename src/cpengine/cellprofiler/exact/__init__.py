@@ -7,5 +7,11 @@ the same. `selection.py` puts them in place of CellProfiler's own functions, eac
 only where the sources and versions it was written against are those that are there.
 """
 
-NAMES = ("windows", "colocalization", "object_intensity")
+NAMES = (
+    "windows",
+    "measurement_store",
+    "lazy_illumination",
+    "colocalization",
+    "object_intensity",
+)
 """All there are, each a module in this folder that has an ACCELERATION."""
