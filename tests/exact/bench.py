@@ -206,6 +206,8 @@ class Recorder:
 
 def set_up(case):
     """The case's module with its settings."""
+    if "files" in case:
+        return importlib.import_module("bench_files").Reading(case["files"])
     package = case.get("package", "cellprofiler.modules")
     module_file = importlib.import_module(package + "." + case["module"].lower())
     module = getattr(module_file, case["module"])()
