@@ -31,6 +31,7 @@ import os
 import re
 import sys
 import traceback
+import types
 
 import numpy as np
 from scipy import ndimage
@@ -85,6 +86,8 @@ IMAGES = {
     "skewed": lambda noise, rng: np.exp(-20 * noise),
     "halves": _halves,
     "beyond": lambda noise, rng: noise * 3 - 1,
+    "signed zeros": lambda noise, rng: np.where(noise < 0.7, -0.0, np.round(noise)),
+    "huge": lambda noise, rng: (noise - 0.5) * 6e38,
     "nan": lambda noise, rng: np.where(noise > 0.98, np.nan, noise),
     "infinite": lambda noise, rng: np.where(noise > 0.98, np.inf, noise),
 }
@@ -237,7 +240,8 @@ def make_workspace(case, module):
     objects = ObjectSet()
     for name, described in case.get("objects", {}).items():
         objects.add_objects(make_objects(described), name)
-    workspace = Workspace(None, module, images, objects, None, image_sets)
+    flat = types.SimpleNamespace(volumetric=lambda: False)
+    workspace = Workspace(flat, module, images, objects, None, image_sets)
     recorder = Recorder(case.get("image_set", 1))
     workspace._Workspace__measurements = recorder
     return workspace

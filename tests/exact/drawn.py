@@ -11,7 +11,8 @@ MORE = os.environ.get("CPENGINE_EXACT_EXAMPLES")
 
 IMAGES = [
     *("noise", "steps", "constant", "zero", "saturated", "camera", "bytes", "binary"),
-    *("ramp", "dim", "skewed", "halves", "beyond", "nan", "infinite"),
+    *("ramp", "dim", "skewed", "halves", "beyond", "huge"),
+    *("signed zeros", "nan", "infinite"),
 ]
 OBJECTS = [
     *("empty", "random", "blobs", "large", "missing", "tiles", "whole", "pixels"),

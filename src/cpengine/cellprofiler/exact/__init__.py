@@ -7,5 +7,5 @@ the same. `selection.py` puts them in place of CellProfiler's own functions, eac
 only where the sources and versions it was written against are those that are there.
 """
 
-NAMES = ("windows", "plain_tiff")
+NAMES = ("windows", "plain_tiff", "image_quality", "image_intensity")
 """All there are, each a module in this folder that has an ACCELERATION."""
