@@ -19,6 +19,8 @@ import os
 def start_java():
     from cellprofiler_core.utilities.java import start_java
 
+    # Broken files ask for any amount of it.
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-Xmx512m")
     start_java()
 
 

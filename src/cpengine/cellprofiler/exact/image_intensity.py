@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def _values(pixels: Any, ordered: Any, wanted: Any) -> tuple[dict[str, Any], Any]:
     """What is measured of pixels, by the name of the statistics table, in its order."""
-    count = numpy.product(pixels.shape)
+    count = numpy.prod(pixels.shape)
     total = numpy.sum(pixels)
     middle = median(ordered)
     largest = numpy.max(pixels)

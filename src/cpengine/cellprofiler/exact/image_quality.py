@@ -100,7 +100,7 @@ def _global_focus(pixels: Any) -> Any:
     mean = numpy.mean(pixels)
     squared = (pixels - mean) ** 2
     if mean > 0:
-        return numpy.sum(squared) / (numpy.product(pixels.shape) * mean)
+        return numpy.sum(squared) / (numpy.prod(pixels.shape) * mean)
     return 0
 
 
@@ -328,7 +328,7 @@ def run_intensity_measurement(
     if ordered is None:
         return original(module, image_name, workspace)
     pixels, middle = image.pixel_data, median(ordered)
-    count, total = numpy.product(pixels.shape), numpy.sum(pixels)
+    count, total = numpy.prod(pixels.shape), numpy.sum(pixels)
     area = module_file.F_TOTAL_VOLUME if volumetric else module_file.F_TOTAL_AREA
     shown = {
         "Total intensity": (module_file.F_TOTAL_INTENSITY, total),

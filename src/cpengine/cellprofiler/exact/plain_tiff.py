@@ -43,7 +43,7 @@ from .acceleration import Acceleration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_FILE = 128 * 1024 * 1024
+LARGEST_FILE = 64 * 1024 * 1024
 """Of a larger one Java may have no memory for the copies that it makes."""
 _LONGEST_TEXT = 10_000
 
