@@ -31,6 +31,7 @@ import os
 import re
 import sys
 import traceback
+import types
 
 import numpy as np
 from scipy import ndimage
@@ -91,6 +92,7 @@ IMAGES = {
     "beyond": lambda noise, rng: noise * 3 - 1,
     "negative": lambda noise, rng: -noise - 0.1,
     "signed zeros": _signed_zeros,
+    "huge": lambda noise, rng: (noise - 0.5) * 6e38,
     "nan": lambda noise, rng: np.where(noise > 0.98, np.nan, noise),
     "infinite": lambda noise, rng: np.where(noise > 0.98, np.inf, noise),
 }
@@ -239,6 +241,8 @@ class Recorder:
 
 def set_up(case):
     """The case's module with its settings."""
+    if "files" in case:
+        return importlib.import_module("bench_files").Reading(case["files"])
     package = case.get("package", "cellprofiler.modules")
     module_file = importlib.import_module(package + "." + case["module"].lower())
     module = getattr(module_file, case["module"])()
@@ -268,7 +272,8 @@ def make_workspace(case, module):
     objects = ObjectSet()
     for name, described in case.get("objects", {}).items():
         objects.add_objects(make_objects(described), name)
-    workspace = Workspace(None, module, images, objects, None, image_sets)
+    flat = types.SimpleNamespace(volumetric=lambda: False)
+    workspace = Workspace(flat, module, images, objects, None, image_sets)
     recorder = Recorder(case.get("image_set", 1))
     workspace._Workspace__measurements = recorder
     return workspace

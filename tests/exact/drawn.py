@@ -11,7 +11,7 @@ MORE = os.environ.get("CPENGINE_EXACT_EXAMPLES")
 
 IMAGES = [
     *("noise", "steps", "constant", "zero", "saturated", "camera", "bytes", "binary"),
-    *("ramp", "dim", "skewed", "halves", "beyond", "negative", "nan"),
+    *("ramp", "dim", "skewed", "halves", "beyond", "negative", "huge", "nan"),
     *("infinite", "signed zeros"),
 ]
 OBJECTS = [

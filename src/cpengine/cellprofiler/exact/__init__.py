@@ -9,9 +9,12 @@ only where the sources and versions it was written against are those that are th
 
 NAMES = (
     "windows",
+    "plain_tiff",
     "measurement_store",
     "lazy_illumination",
     "colocalization",
     "object_intensity",
+    "image_quality",
+    "image_intensity",
 )
 """All there are, each a module in this folder that has an ACCELERATION."""
