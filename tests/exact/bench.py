@@ -31,6 +31,7 @@ import os
 import re
 import sys
 import traceback
+import types
 
 import numpy as np
 from scipy import ndimage
@@ -134,6 +135,17 @@ OBJECTS = {
 }
 
 
+def _overlapping(shape):
+    """Two rectangles that share pixels, as rows of row, column and label."""
+    squares = [
+        np.argwhere(np.ones([side * 2 // 3 for side in shape])) + label * 2
+        for label in (0, 1)
+    ]
+    return np.concatenate(
+        [np.column_stack([s, [i + 1] * len(s)]) for i, s in enumerate(squares)]
+    )
+
+
 def make_image(case):
     """An `Image` as a case's entry describes it."""
     from cellprofiler_core.image import Image
@@ -153,8 +165,11 @@ def make_objects(case):
     from cellprofiler_core.object import Objects
 
     rng = np.random.default_rng(case["seed"])
-    labels = OBJECTS[case["kind"]](rng.random(case["shape"]), rng)
     objects = Objects()
+    if case["kind"] == "overlapping":
+        objects.set_ijv(_overlapping(case["shape"]), case["shape"])
+        return objects
+    labels = OBJECTS[case["kind"]](rng.random(case["shape"]), rng)
     objects.segmented = labels.astype(case.get("dtype", "int32"))
     return objects
 
@@ -235,7 +250,8 @@ def make_workspace(case, module):
     objects = ObjectSet()
     for name, described in case.get("objects", {}).items():
         objects.add_objects(make_objects(described), name)
-    workspace = Workspace(None, module, images, objects, None, image_sets)
+    pipeline = types.SimpleNamespace(volumetric=lambda: False)
+    workspace = Workspace(pipeline, module, images, objects, None, image_sets)
     recorder = Recorder(case.get("image_set", 1))
     workspace._Workspace__measurements = recorder
     return workspace
@@ -264,7 +280,9 @@ def run(case, accelerations, names):
             found["image", name] = image.pixel_data
             found["mask", name] = image.mask
     for name in workspace.object_set.object_names:
-        found["objects", name] = workspace.object_set.get_objects(name).segmented
+        labels = workspace.object_set.get_objects(name).get_labels()
+        for plane, (image, _) in enumerate(labels):
+            found["objects", name, plane] = image
     return found, error, failures
 
 
