@@ -33,6 +33,7 @@ from . import zernike
 from .acceleration import Acceleration
 from .kernel_calls import call
 from .label_images import labels_of
+from .regions import Regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,9 @@ def _are_plain(objects: Any) -> bool:
 
 
 def _features(module: Any, objects: Any) -> dict[str, Any]:
-    regions = Regions(labels_of(objects))
+    known = labels_of(objects)
+    assert known is not None
+    regions = Regions(known)
     advanced = bool(module.calculate_advanced.value)
     points, indexes = objects.ijv, objects.indices
     hulls, hull_counts = morphology.convex_hull_ijv(points, indexes)
@@ -89,47 +92,27 @@ def _features(module: Any, objects: Any) -> dict[str, Any]:
     return features
 
 
-class Regions:
-    """The regions of a label image, those that have pixels."""
-
-    def __init__(self, known: Any) -> None:
-        self.labels = known.image
-        boxes = [(i + 1, box) for i, box in enumerate(known.boxes) if box is not None]
-        self.boxes = numpy.array(
-            [
-                (label, rows.start, columns.start, rows.stop, columns.stop)
-                for label, (rows, columns) in boxes
-            ]
-        )
-        """Of each: label, first row and column, those after the last."""
-        self.images = [self.labels[box] == label for label, box in boxes]
-        self.sums = numpy.zeros((len(boxes), 4), numpy.int64)
-        """Of each: area, sums of rows and of columns, Euler number."""
-        self.border_kinds = numpy.zeros((len(boxes), 50), numpy.int64)
-        call("count_regions", *self._arguments(), self.sums, self.border_kinds)
-
-    def _arguments(self) -> tuple[Any, ...]:
-        return self.labels, self.labels.shape[1], len(self.boxes), self.boxes
-
-    def square_distances(self) -> list[Any]:
-        """Of each: its pixels' squared distances to the next pixel outside of it."""
-        sizes = self.boxes[:, 3:] - self.boxes[:, 1:3]
-        most = sizes.prod(axis=1).max() + 3 * (sizes[:, 1].max() + 2)
-        work = numpy.empty(most, numpy.int64)
-        squares = numpy.empty(int(self.sums[:, 0].sum()), numpy.int64)
-        call("square_distances", *self._arguments(), work, squares)
-        return numpy.split(squares, numpy.cumsum(self.sums[:-1, 0]))
+def _count(regions: Regions) -> tuple[Any, Any]:
+    """Of each: area, sums of rows and columns, Euler number; border pixels by kind."""
+    sums = numpy.zeros((len(regions.boxes), 4), numpy.int64)
+    border_kinds = numpy.zeros((len(regions.boxes), 50), numpy.int64)
+    columns = regions.labels.shape[1]
+    boxes = (len(regions.boxes), regions.boxes)
+    call("count_regions", regions.labels, columns, *boxes, sums, border_kinds)
+    return sums, border_kinds
 
 
 def _properties(regions: Regions, advanced: bool) -> dict[str, Any]:
     """What skimage.measure.regionprops_table gives, under its names."""
-    area = regions.sums[:, 0]
+    sums, border_kinds = _count(regions)
+    area = sums[:, 0]
     first, last = regions.boxes[:, 1:3], regions.boxes[:, 3:]
     box_area = (last - first).prod(axis=1)
-    convex_area = numpy.array([numpy.sum(convex_hull_image(i)) for i in regions.images])
+    images = regions.images()
+    convex_area = numpy.array([numpy.sum(convex_hull_image(i)) for i in images])
     props = {
         "area": area,
-        "perimeter": _perimeters(regions.border_kinds),
+        "perimeter": _perimeters(border_kinds),
         "bbox_area": box_area,
         "equivalent_diameter": numpy.array(
             [(4 * a / math.pi) ** (1 / 2) for a in area]
@@ -137,14 +120,14 @@ def _properties(regions: Regions, advanced: bool) -> dict[str, Any]:
         "extent": area / box_area,
         "convex_area": convex_area,
         "solidity": area / convex_area,
-        "euler_number": regions.sums[:, 3],
+        "euler_number": sums[:, 3],
     }
     for axis in (0, 1):
-        props[f"centroid-{axis}"] = regions.sums[:, 1 + axis] / area
+        props[f"centroid-{axis}"] = sums[:, 1 + axis] / area
         props[f"bbox-{axis}"] = first[:, axis]
         props[f"bbox-{2 + axis}"] = last[:, axis]
     props.update(_roundness(area, props["perimeter"]))
-    props.update(_moment_properties(regions.images, advanced))
+    props.update(_moment_properties(images, advanced))
     return props
 
 
@@ -232,7 +215,7 @@ def _columns(name: str, values: Any) -> dict[str, Any]:
 def _radii(regions: Regions, count: int) -> dict[str, Any]:
     """Of distances to the edge; the original numbers those that have pixels."""
     radii = {name: numpy.zeros(count) for name in ("max", "mean", "median")}
-    for i, squares in enumerate(regions.square_distances()):
+    for i, squares in enumerate(regions.square_distances(beyond=True)):
         distances = numpy.sqrt(squares.astype(float))
         middle = (len(squares) - 1) // 2
         ordered = numpy.sort(distances)
