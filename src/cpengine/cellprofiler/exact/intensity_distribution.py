@@ -243,6 +243,12 @@ def do_measurements(
     return []
 
 
+def _is_plane(pixels: Any) -> bool:
+    """Whether these are pixels of one channel, as kernels take them."""
+    is_plain = type(pixels) is numpy.ndarray and pixels.ndim == 2
+    return is_plain and pixels.dtype in (numpy.float32, numpy.float64)
+
+
 @dataclass
 class Use:
     """One object set with one count of bins, as a module uses it."""
@@ -260,9 +266,7 @@ class Use:
         objects = workspace.object_set.get_objects(self.object_name)
         image = workspace.image_set.get_image(image_name, must_be_grayscale=True)
         pixels = image.pixel_data
-        if pixels.ndim != 2 or pixels.shape != objects.segmented.shape:
-            return None
-        if pixels.dtype not in (numpy.float32, numpy.float64):
+        if not _is_plane(pixels) or pixels.shape != objects.segmented.shape:
             return None
         placement = self._placement(objects, distances)
         rings = placement and placement.rings_of(self.bins.bin_count.value)
@@ -440,7 +444,7 @@ class Circles:
         """Magnitudes and phases, each polynomials x objects; without objects where
         no pixel of them is measured."""
         pixels, ijv = image.pixel_data, self._ijv
-        if pixels.ndim != 2 or pixels.dtype not in (numpy.float32, numpy.float64):
+        if not _is_plane(pixels):
             raise ValueError("this is no image of one channel")
         mask = (ijv[:, 0] < pixels.shape[0]) & (ijv[:, 1] < pixels.shape[1])
         mask[mask] = image.mask[ijv[mask, 0], ijv[mask, 1]]

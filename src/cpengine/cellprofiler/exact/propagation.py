@@ -29,7 +29,7 @@ def propagate(
 ) -> Any:
     """The labels and the distances from their seeds."""
     found = None
-    are_arrays = all(isinstance(a, numpy.ndarray) for a in (image, labels, mask))
+    are_arrays = all(type(a) is numpy.ndarray for a in (image, labels, mask))
     if are_arrays and isinstance(weight, (int, float)):
         found = _propagated(image, labels, mask, weight)
     return original(image, labels, mask, weight) if found is None else found
