@@ -14,6 +14,9 @@ NAMES = (
     "lazy_illumination",
     "colocalization",
     "object_intensity",
+    "intensity_distribution",
+    "size_shape",
+    "propagation",
     "image_quality",
     "image_intensity",
 )
