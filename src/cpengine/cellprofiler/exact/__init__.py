@@ -7,5 +7,5 @@ the same. `selection.py` puts them in place of CellProfiler's own functions, eac
 only where the sources and versions it was written against are those that are there.
 """
 
-NAMES = ("windows",)
+NAMES = ("windows", "texture")
 """All there are, each a module in this folder that has an ACCELERATION."""
