@@ -12,6 +12,7 @@ NAMES = (
     "plain_tiff",
     "measurement_store",
     "lazy_illumination",
+    "texture",
     "colocalization",
     "object_intensity",
     "intensity_distribution",
