@@ -6,7 +6,7 @@ Source of the names: `run.py` and `run-worker.sh` 2.2.1 of Distributed-CellProfi
 from collections.abc import Mapping
 from typing import Any
 
-from cpengine.cellprofiler.command import HASH_SEED
+from cpengine.cellprofiler.command import BLAS_KERNEL, HASH_SEED
 from cpengine.executors.aws.settings import Settings
 
 COMMAND = ("cpengine", "worker")
@@ -25,6 +25,8 @@ def definition(
         What only our worker is told.
     """
     environment = dcp_environment(settings, queue_url, region) | HASH_SEED
+    if settings.blas_kernel:
+        environment[BLAS_KERNEL] = settings.blas_kernel
     own = settings.section.worker == "cpengine"
     container: dict[str, Any] = {
         "name": settings.app,
