@@ -201,7 +201,7 @@ def _database(path: Path) -> Columns:
     columns: dict[str, list[object]] = {}
     with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
         made = database.execute("SELECT name, type, sql FROM sqlite_master").fetchall()
-        columns["schema"] = sorted(map(repr, made))
+        columns["schema"] = [*map(repr, sorted(made, key=repr))]
         for table in sorted(name for name, kind, _ in made if kind == "table"):
             rows = database.execute(f'SELECT * FROM "{table}"')
             names = [f"{table}.{column[0]}" for column in rows.description]
