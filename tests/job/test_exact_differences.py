@@ -102,7 +102,7 @@ def test_columns_are_counted_by_module(differences: Callable[..., list[str]]) ->
     ]
 
 
-def test_rows_and_columns_that_are_missing_are_told(
+def test_rows_and_columns_that_are_missing_are_named(
     differences: Callable[..., list[str]],
 ) -> None:
     head, row = "Count_Nuclei,Texture_A_1\n", "1,2\n"
@@ -121,7 +121,7 @@ def test_quotes_of_a_cell_are_bytes_that_count(
     assert differences("Cells.csv", 'A\n"1"\n', "A\n1\n")
 
 
-def test_other_pixels_are_told_as_saved_ones(
+def test_other_pixels_are_those_of_saved_images(
     differences: Callable[..., list[str]],
 ) -> None:
     assert differences("a/b.tiff", b"II*1", b"II*2") == [
@@ -129,7 +129,7 @@ def test_other_pixels_are_told_as_saved_ones(
     ]
 
 
-def test_files_of_one_way_alone_are_told(tmp_path: Path) -> None:
+def test_files_of_one_way_alone_are_named(tmp_path: Path) -> None:
     for folder, name in (("plain", "Cells.csv"), ("exact", "Nuclei.csv")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).write_text("A\n1\n")

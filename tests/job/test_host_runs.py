@@ -256,7 +256,7 @@ def test_where_the_first_image_sets_differ_all_run_plain(tmp_path: Path) -> None
     assert _image_csv(tmp_path, "P1") == "Metadata\nMetadata_Plate=P1\n"
 
 
-def test_what_a_host_cannot_use_is_told_and_not_compared(tmp_path: Path) -> None:
+def test_what_a_host_cannot_use_is_named_and_not_compared(tmp_path: Path) -> None:
     off = {name: "there are no kernels" for name in (*NAMES, "another")}
     (tmp_path / "host.json").write_text(json.dumps({"off": off}))
     with accelerated(tmp_path) as warm:
@@ -268,7 +268,7 @@ def test_what_a_host_cannot_use_is_told_and_not_compared(tmp_path: Path) -> None
     assert _runs(tmp_path, "A") == 1
 
 
-def test_without_a_host_it_is_told_why_modules_are_plain(tmp_path: Path) -> None:
+def test_without_a_host_an_outcome_says_why_modules_are_plain(tmp_path: Path) -> None:
     cold = replace(machine(tmp_path, {}), exact=NAMES)
     ran = run_job(_job("A", CHECK_ALWAYS), cold)
     assert ran.exact_off == {ALL_OFF: "each job starts a CellProfiler of its own"}

@@ -334,7 +334,7 @@ class Hosts:
         used on this machine any more."""
         self.cellprofiler = cellprofiler
         self.recycling = recycling
-        self.unavailable = "" if cellprofiler.python else _hidden(cellprofiler)
+        self.unavailable = "" if cellprofiler.python else why_hidden(cellprofiler)
         """Why no host can be had; empty as long as they can."""
         self._parent = parent
         self._program = program
@@ -483,7 +483,7 @@ class Hosts:
         _end_all(superfluous)
 
 
-def _hidden(cellprofiler: CellProfiler) -> str:
+def why_hidden(cellprofiler: CellProfiler) -> str:
     """Say that a wrapper hides its Python, and what a user can do if it is theirs."""
     *_, program = cellprofiler.command
     if cellprofiler.container:
