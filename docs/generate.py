@@ -16,7 +16,7 @@ from cpengine.cli import app
 from cpengine.config import AwsSection, MachinesSection, forms, template
 from cpengine.config.steps import STEPS
 from cpengine.executors.aws.settings import Settings, settle
-from cpengine.rules import RULES
+from cpengine.rules import RULES, Rule, Severity
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = (
@@ -155,13 +155,18 @@ def troubleshooting_page() -> str:
             "|---|---|---|---|",
         ]
         lines += [
-            f"| `{rule.name}`{' (warning)' if rule.severity != 'error' else ''} | "
-            f"{rule.title} | {rule.symptom} | {rule.cure} |"
+            f"| {_named(rule)} | {rule.title} | {rule.symptom} | {rule.cure} |"
             for rule in RULES.values()
             if rule.section == section
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def _named(rule: Rule) -> str:
+    """A rule's name, with how it is meant where jobs would not fail."""
+    mild = "" if rule.severity is Severity.ERROR else f" ({rule.severity})"
+    return f"`{rule.name}`{mild}"
 
 
 def cli_page() -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cpengine.errors import InputError
 from cpengine.executors.retry import causes, next_try
-from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Failure, FailureKind, Job, Outcome
 from cpengine.testing import jobs
 
 TEXT = st.text(max_size=8) | st.sampled_from(["", "a,b", "a=b", " ", "K=V,K=V", "é"])
@@ -41,6 +41,7 @@ JOBS = st.builds(
     shared=st.booleans(),
     image_base=st.none() | TEXT,
     earlier=st.lists(TEXT, max_size=3).map(tuple),
+    exact_check=TEXT | st.sampled_from([CHECK_ALWAYS, CHECK_NEW]),
 )
 GROUP = (("Metadata_Plate", "P1"), ("Metadata_Well", "A01"), ("Metadata_Site", "1"))
 JOB = Job("analysis", GROUP, "a.cppipe", "f.csv", "rules", "out")

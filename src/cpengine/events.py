@@ -19,7 +19,7 @@ class JobStarted:
     attempt: int
 
 
-Phase: TypeAlias = Literal["fetching", "waiting", "running", "publishing"]
+Phase: TypeAlias = Literal["fetching", "waiting", "checking", "running", "publishing"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,11 @@ class AttemptError(Exception):
         self.module = module
 
 
+CHECK_ALWAYS, CHECK_NEW = "always", "new"
+"""Of a job: its own results are compared; only those of the first job on a kind of
+processor that its step has not been checked on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One CellProfiler run over one group.
@@ -143,6 +148,9 @@ class Job:
     None, what the pipeline says, with `input` as the default input folder."""
     earlier: tuple[str, ...] = ()
     """Names of the markers that earlier runs of this job left in the ledger."""
+    exact_check: str = ""
+    """Whether accelerated modules are compared with plain ones: `CHECK_ALWAYS`,
+    `CHECK_NEW`, or else not."""
 
     @property
     def id(self) -> str:
@@ -247,6 +255,7 @@ _OWN = (
     "shared",
     "share",
     "plugins",
+    "exact_check",
 )
 """The fields that only cpengine reads."""
 
@@ -273,6 +282,31 @@ def _pairs_of(metadata: str | Mapping[str, Any]) -> Group:
 
 
 @dataclass(frozen=True, slots=True)
+class ExactCheck:
+    """What running a job both ways has shown; its files are those of the plain way."""
+
+    exact: Sequence[str] = ()
+    """The accelerations that the other way used."""
+    image_sets: int = 0
+    """How many it ran: of a job with many only the first."""
+    files: int = 0
+    """How many were compared."""
+    differences: Sequence[str] = ()
+    """A line each; none if all bytes but measured times were the same."""
+    place: str = ""
+    """Where both ways' files are that differ."""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory: int = 0
+    module_s: Mapping[str, float] = field(default_factory=dict)
+    """What the accelerated way took, as an outcome has it of the plain way."""
+
+
+ALL_OFF = "all"
+"""Stands in `Outcome.exact_off` for all accelerations."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What an attempt came to."""
 
@@ -283,7 +317,8 @@ class Outcome:
     """UTC, ISO 8601."""
     wall_s: float = 0.0
     phase_s: Mapping[str, float] = field(default_factory=dict)
-    """Wall seconds of each phase: fetching, waiting, CellProfiler, publishing."""
+    """Wall seconds of each phase: fetching, waiting, checking, running, publishing.
+    Checking is what CellProfiler took for what is not published."""
     module_s: Mapping[str, float] = field(default_factory=dict)
     """Wall seconds by module, `<number> <name>`, summed over image sets."""
     cpu_s: float = 0.0
@@ -302,7 +337,9 @@ class Outcome:
     exact: Sequence[str] = ()
     """The exact accelerations of CellProfiler's modules that were in use."""
     exact_off: Mapping[str, str] = field(default_factory=dict)
-    """Why the others could not be, by name."""
+    """Why others that were wanted were not, by name."""
+    check: ExactCheck | None = None
+    """What accelerated modules were compared with, if they were."""
     processor: Mapping[str, str | int] = field(default_factory=dict)
     """What CellProfiler's own numbers depend on: cpu, blas_kernel, blas_threads."""
     host: str = ""
@@ -324,7 +361,8 @@ class Outcome:
         """The outcome as the ledger keeps it."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         failure = asdict(self.failure) if self.failure else None
-        return data | {"job": self.job.to_json(), "failure": failure}
+        check = asdict(self.check) if self.check else None
+        return data | {"job": self.job.to_json(), "failure": failure, "check": check}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Outcome":
@@ -335,5 +373,16 @@ class Outcome:
             "job": Job.from_json(data["job"]),
             "exact": tuple(data.get("exact", ())),
             "failure": None if failure is None else Failure.from_json(failure),
+            "check": _check_of(data.get("check")),
         }
         return cls(**known | parts)
+
+
+def _check_of(data: Mapping[str, Any] | None) -> ExactCheck | None:
+    """A check of whatever version."""
+    if data is None:
+        return None
+    names = ExactCheck.__dataclass_fields__
+    known = {name: data[name] for name in names if name in data}
+    lists = {name: tuple(data.get(name, ())) for name in ("exact", "differences")}
+    return ExactCheck(**known | lists)

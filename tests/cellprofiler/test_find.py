@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cellprofiler.find import Wanted, candidates, find
+from cpengine.cellprofiler.container import Container
+from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.java import find_java_home, find_jdk
 from cpengine.errors import CellProfilerError
 
@@ -249,3 +250,21 @@ def test_finding_an_installed_one_starts_nothing(environ: dict[str, str]) -> Non
         program(script.parent / name, "exit 1")
     assert find(Wanted(), environ).version == "4.2.8.1"
     assert os.access(script, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    "image", [None, Container("lab/cp", "podman"), Container("cp.sif", "apptainer")]
+)
+def test_a_named_blas_kernel_reaches_every_cellprofiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, image: Container | None
+) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
+    found = CellProfiler(("cp",), "4.2.8.1", "here", container=image)
+    for kernel in (None, "Haswell"):
+        made = found.with_blas_kernel(kernel).program(["cp"], tmp_path, tmp_path)
+        seen = [part for part in made.command if "OPENBLAS_CORETYPE" in part]
+        if image is None:
+            seen = [f"OPENBLAS_CORETYPE={made.environment['OPENBLAS_CORETYPE']}"]
+        assert [part.removeprefix("--env=") for part in seen] == [
+            f"OPENBLAS_CORETYPE={kernel or 'Nehalem'}"
+        ]

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cpengine.rules import CHANNEL_MISSING, CSV_MISSING
 from cpengine.run.session import once
 from tests import build
@@ -19,7 +21,10 @@ def findings(root: Path) -> list[dict[str, Any]]:
     return data["place"] + [f for step in data["steps"] for f in step["findings"]]
 
 
-def test_without_pipelines_their_folder_and_names_are_one_finding(built: Built) -> None:
+def test_without_pipelines_their_folder_and_names_are_one_finding(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPENGINE_EXACT", "false")
     built.pipeline.rename(built.pipeline.with_name("mine.cppipe"))
     result = call("check", "-C", built.root)
     assert result.exit_code == 2
@@ -31,7 +36,10 @@ def test_without_pipelines_their_folder_and_names_are_one_finding(built: Built) 
     ]
 
 
-def test_a_fresh_project_has_no_other_finding(built: Built, tmp_path: Path) -> None:
+def test_a_fresh_project_has_no_other_finding(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPENGINE_EXACT", "false")
     call("init", tmp_path / "new")
     (finding,) = findings(tmp_path / "new")
     assert finding["cause"] == "has no pipeline of a step (it has none at all)"
@@ -56,3 +64,26 @@ def test_what_two_steps_have_in_common_is_a_finding_of_the_first() -> None:
         (dna,),
         (),
     ]
+
+
+@pytest.mark.parametrize(
+    ("toml", "on", "place"),
+    [
+        ("[cellprofiler]\njobs_per_process = 1", "local", "cellprofiler.jobs_per_"),
+        ('[executors.aws]\nworker = "dcp"', "aws", "executors.aws.worker"),
+        ("", "local", "cellprofiler"),  # the stand-in is one without a Python
+        ("[cellprofiler]\nexact = false\njobs_per_process = 1", "local", ""),
+        ('[check]\nplain-modules = "off"', "local", ""),
+    ],
+)
+def test_where_jobs_run_plain_modules_is_a_note(
+    built: Built, toml: str, on: str, place: str
+) -> None:
+    built.toml.write_text(f"{built.toml.read_text()}\n{toml}\n")
+    result = call("check", "-C", built.root, "--on", on, "--strict", "--json")
+    found = json.loads(result.stdout)["place"]
+    notes = [f for f in found if f["rule"] == "plain-modules"]
+    assert [(note["severity"], place in note["place"]) for note in notes] == (
+        [("note", True)] if place else []
+    )
+    assert result.exit_code == (2 if found != notes else 0)

@@ -300,6 +300,7 @@ def test_machines_cost_only_if_who_goes_on_agrees(
 
 def test_each_option_of_run_is_the_same_or_is_left_out() -> None:
     left_out = {"folder", "dry_run", "detach", "notify", "yes", "as_json", "steps"}
+    left_out.add("exact_check")  # who goes on compares as if it were a new run
     assert set(inspect.signature(run).parameters) == {*SAME, *left_out}
     words = (
         "--exclude-flagged --force --keep-stale --unchecked --only=stale --plate=a,b"

@@ -102,6 +102,10 @@ def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> No
         ),
         ("plates = []", "project.plates: [] is not allowed: list should have at"),
         ('plates = ["a/b"]', 'project.plates.0: "a/b" is not allowed: use no slash'),
+        (
+            '[cellprofiler]\nblas_kernel = "SkylakeX; rm"',
+            'cellprofiler.blas_kernel: "SkylakeX; rm" is not allowed: name one of',
+        ),
         ('plates = [".."]', 'project.plates.0: ".." is not allowed: use no slash'),
         ("app_name = 2026_11", "project.app_name: 202611 is not allowed: put quotes"),
         ("app_name = 2026-11-22", 'project.app_name: "2026-11-22" is not allowed: put'),

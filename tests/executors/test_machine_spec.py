@@ -22,7 +22,7 @@ FILE: dict[str, Any] = {
     },
     "plate": {"format": 384},
     "steps": {"analysis": {"output": "results", "timeout_min": 5}},
-    "cellprofiler": {"path": "/cp", "jobs_per_process": 7},
+    "cellprofiler": {"path": "/cp", "jobs_per_process": 7, "blas_kernel": "Zen"},
     "check": {"channel-missing": "warn"},
     "run": {"notify": SECRET, "max_failures": 3},
     "qc": {},
@@ -46,7 +46,7 @@ def test_a_worker_of_the_site_gets_what_it_needs_and_nothing_else(
         "project": {"name": "proj", "batch": "B1"},
         "storage": STORAGE,
         "steps": {"analysis": {"output": "results"}},
-        "cellprofiler": {"path": "/cp", "jobs_per_process": 7},
+        "cellprofiler": FILE["cellprofiler"],
     }
 
 
@@ -61,7 +61,7 @@ def test_a_worker_elsewhere_gets_nothing_of_this_machine(file: ProjectFile) -> N
             "buckets": {"lab": {"endpoint": "https://s3.lab"}},
         },
         "steps": {"analysis": {"output": "results"}},
-        "cellprofiler": {"jobs_per_process": 7},
+        "cellprofiler": {"jobs_per_process": 7, "blas_kernel": "Zen"},
     }
 
 

@@ -261,6 +261,7 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "module-newer",
         "mysqldb-missing",
         "pipeline-does-not-load",
+        "plain-modules",
         "scratch-space",
     }
     assert set(RULES) - elsewhere == {case.rule for case in CASES.values()}

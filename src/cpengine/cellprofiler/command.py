@@ -31,6 +31,7 @@ THREADS = (
 )
 # Results depend on the code that numpy and its libraries choose for the processor.
 KERNELS = ("MKL_", "NPY_", "OPENBLAS_")
+BLAS_KERNEL = "OPENBLAS_CORETYPE"
 # CellProfiler orders names by sets: when it upgrades an old MeasureColocalization, the
 # names of columns (Correlation_DNA_ER or Correlation_ER_DNA) and some values follow.
 HASH_SEED = {"PYTHONHASHSEED": "0"}

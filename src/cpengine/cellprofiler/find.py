@@ -6,13 +6,14 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
 
 from cpengine.cellprofiler import container
 from cpengine.cellprofiler.command import (
+    BLAS_KERNEL,
     container_environment,
     own_python,
     run_environment,
@@ -51,6 +52,10 @@ class CellProfiler:
     container: Container | None = None
     """What command and Python are in, if they are not on this machine itself."""
 
+    def with_blas_kernel(self, name: str | None) -> "CellProfiler":
+        """The same one, computing with the kernel of that name; its own if None."""
+        return replace(self, env={**self.env, BLAS_KERNEL: name}) if name else self
+
     def program(self, argv: Sequence[str], folder: Path, temp: Path) -> Program:
         """What is to be started for its command or Python to run.
 
@@ -62,7 +67,7 @@ class CellProfiler:
         if self.container is None:
             return Program(argv, run_environment(self.env, temp))
         running = RunningContainer(self.container)
-        environ = container_environment(temp)
+        environ = {**container_environment(temp), **self.env}
         inside = self.container.command(
             argv, name=running.name, environ=environ, folder=folder
         )

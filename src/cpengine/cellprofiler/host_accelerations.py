@@ -1,12 +1,15 @@
 """The exact accelerations of a host, as the engine sees them."""
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from cpengine.cellprofiler import exact as package
 from cpengine.cellprofiler.exact import NAMES
 from cpengine.errors import ConfigError
 
@@ -47,6 +50,15 @@ def wanted(
             f"some of {', '.join(NAMES)}"
         )
     return setting
+
+
+@cache
+def code_digest() -> str:
+    """Changes with the code of the accelerations."""
+    seen, folder = hashlib.sha256(), Path(package.__file__).parent
+    for path in sorted((*folder.glob("*.py"), *folder.glob("kernels/*.[ch]"))):
+        seen.update(f"{path.name}\0".encode() + path.read_bytes())
+    return seen.hexdigest()[:32]
 
 
 @dataclass

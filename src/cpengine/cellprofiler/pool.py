@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from signal import Signals
 from threading import Event as Flag
 from typing import Any, NamedTuple
 
@@ -70,6 +71,11 @@ class Request(NamedTuple):
     """The accelerations that may be used."""
 
 
+_FAULTS = (
+    *(Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGABRT),
+    *(Signals.SIGFPE, Signals.SIGILL),
+)
+"""What ends a process by its own fault."""
 _EVENT_KEYS: Mapping[str, Sequence[str]] = {
     "module": ("image_number", "module", "module_num", "cpu_s", "wall_s"),
     "error": ("error", "module"),
@@ -209,8 +215,8 @@ class Host:
         if ended.reason is None and ended.code >= 0:  # not a word, and no signal
             why = f"CellProfiler ended in the middle, exit code {ended.code}"
             ended = replace(ended, reason=FailureKind.CRASH, why=why)
-        if ended.code < 0 and ended.reason is FailureKind.CRASH:
-            self.accelerations.crashed(ended.why)
+        if ended.reason is None and -ended.code in _FAULTS:
+            self.accelerations.crashed(f"ended by {Signals(-ended.code).name}")
         # The kernel's numbers are those of all its jobs.
         return replace(
             ended,
@@ -328,7 +334,7 @@ class Hosts:
         used on this machine any more."""
         self.cellprofiler = cellprofiler
         self.recycling = recycling
-        self.unavailable = "" if cellprofiler.python else _hidden(cellprofiler)
+        self.unavailable = "" if cellprofiler.python else why_hidden(cellprofiler)
         """Why no host can be had; empty as long as they can."""
         self._parent = parent
         self._program = program
@@ -477,7 +483,7 @@ class Hosts:
         _end_all(superfluous)
 
 
-def _hidden(cellprofiler: CellProfiler) -> str:
+def why_hidden(cellprofiler: CellProfiler) -> str:
     """Say that a wrapper hides its Python, and what a user can do if it is theirs."""
     *_, program = cellprofiler.command
     if cellprofiler.container:

@@ -30,10 +30,11 @@ from cpengine.errors import CellProfilerError, CpengineError
 from cpengine.executors import registry
 from cpengine.project import Project
 from cpengine.rules import Finding, Severity
+from cpengine.run.plain_modules import plain_modules
 from cpengine.run.session import Checked, Steps, once
 from cpengine.wording import counted
 
-_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 def check(
@@ -68,6 +69,8 @@ def check(
         _show_findings(missing)
     found = _check_each(todo, shown=not as_json)
     place = _executor(project, on, found, version)
+    notes = plain_modules(project, on, cellprofiler)
+    place += tuple(project.softened(notes))
     if as_json:
         print_json(_json(found, (*missing, *place)))
     else:
@@ -76,7 +79,8 @@ def check(
             print_err("what each finding means: docs/how-to/troubleshooting.md")
     place = (*missing, *place)
     every = [*place, *(finding for checked in found for finding in checked.findings)]
-    bad = every if strict else [f for f in every if f.severity is Severity.ERROR]
+    wrong = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
+    bad = [finding for finding in every if finding.severity in wrong]
     raise typer.Exit(BAD_INPUT if bad else OK)
 
 

@@ -46,7 +46,7 @@ from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
 from cpengine.run.progress import views
-from cpengine.run.session import Backend, StepResult, Steps, Todo
+from cpengine.run.session import EXACT_CHECK, Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
 from cpengine.wording import counted
 
@@ -92,6 +92,15 @@ MaxFailures = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run; start nothing.")
 ]
+ExactCheck = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=MOST_FAILURES,
+        help="Run so many first jobs of a step with plain modules, too, and compare; "
+        "0: none.",
+    ),
+]
 Detach = Annotated[
     bool,
     typer.Option("--detach", help="Go on by itself; see `cpengine attach`, `cancel`."),
@@ -114,6 +123,7 @@ def run(
     dry_run: DryRun = False,
     detach: Detach = False,
     unchecked: Unchecked = False,
+    exact_check: ExactCheck = EXACT_CHECK,
     notify: Notify = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -133,13 +143,13 @@ def run(
         max_failures=max_failures or project.file.run.max_failures,
         program=cellprofiler,
         unchecked=unchecked,
+        exact_check=exact_check,
     )
     if dry_run:
         _dry_run(todo, on, workers, as_json)
         return
     webhook = notifying.wanted(notify, os.environ, project.file.run.notify)
-    if on == "aws":
-        _agree(todo, yes)
+    _agree(todo, on, yes)
     if detach:
         _detach(todo, on, webhook)
         return
@@ -156,8 +166,10 @@ def _one_choice(*choices: object) -> None:
         )
 
 
-def _agree(todo: Steps, yes: bool) -> None:
+def _agree(todo: Steps, on: str, yes: bool) -> None:
     """Ask before machines cost, if any would be started."""
+    if on != "aws":
+        return
     jobs = {planned.plan.step.name: len(planned.jobs) for planned in todo.plans()}
     jobs = {step: count for step, count in jobs.items() if count}
     if jobs:
@@ -304,11 +316,20 @@ def _show_result(result: StepResult) -> None:
         f"{failed}{not_run}{before}, {counted(result.image_sets, 'image set')}, "
         f"{counted(result.files, 'file')} in {result.wall_s:.0f} s -> {result.output}"
     )
+    _show_accelerations(result)
     for cause in causes(result.failed):
         print_err(f"{counted(cause.times, 'job')} failed: {cause}")
         print_err(f"  what to do: {cause.cure}")
         if cause.has_log:
             print_err(f"  its log: cpengine logs {result.step} {cause.first.job.id}")
+
+
+def _show_accelerations(result: StepResult) -> None:
+    use = result.accelerations
+    for line in use.lines():
+        print_err(f"note: {result.step}: {line}")
+    for line in use.warnings(result.blas_kernel):
+        print_err(f"warning: {result.step}: {line}")
 
 
 def _nothing_ran(result: StepResult) -> str:

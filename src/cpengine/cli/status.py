@@ -224,6 +224,18 @@ def _show(found: Sequence[_Status]) -> None:
             print_err(f"note: {note}")
         for line in (*_stale(status), *_failed(status), *_damaged(status)):
             print_out(line)
+        _show_accelerations(status)
+
+
+def _show_accelerations(status: _Status) -> None:
+    """What the last run used, by its record."""
+    if not status.run:
+        return
+    use = run_record.use_of(status.run)
+    for line in (*use.lines(), *map(str, use.processors)):
+        print_out(f"{status.step}: {on_one_line(line)}")
+    for line in use.warnings(status.run["blas_kernel"]):
+        print_err(f"warning: {status.step}: {on_one_line(line)}")
 
 
 def _states_of(found: Sequence[_Status]) -> list[JobState]:

@@ -9,6 +9,7 @@ from cpengine.group_names import METADATA, NAME, VALUE
 ROW = r"^[A-Z]{1,2}$"
 AWS_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 LINE = r"^[^\r\n]+$"
+KERNEL = r"^[A-Za-z][A-Za-z0-9_]{1,31}$"
 WALLTIME = r"^(\d{1,4}-)?\d{1,3}:[0-5]\d:[0-5]\d$"
 PATTERNS = {
     LINE: "write it on one line",
@@ -18,6 +19,7 @@ PATTERNS = {
     VALUE: "use no slash, comma, equals sign or control character, and no dot at the "
     "start",
     ROW: "use one or two capital letters",
+    KERNEL: "name one of OpenBLAS's kernels, such as Haswell",
     AWS_NAME: "use letters, digits, - and _, at most 64",
     METADATA: "write Metadata_ and a name",
 }

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from cpengine.config.forms import (
+    KERNEL,
     MOST_FAILURES,
     ROW,
     Count,
@@ -218,6 +219,12 @@ class CellProfilerSection(Section):
         True,
         description="Exact accelerations of CellProfiler's modules, which keep every "
         "byte of the results: all, none, or those named.",
+    )
+    blas_kernel: Annotated[str, Field(pattern=KERNEL)] | None = Field(
+        None,
+        description="The code of OpenBLAS that CellProfiler's numpy uses on every "
+        "machine (OPENBLAS_CORETYPE), such as Haswell; results differ between two. "
+        "Default: what OpenBLAS takes for the processor.",
     )
 
 

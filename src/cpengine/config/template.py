@@ -106,6 +106,7 @@ layout = "default"
 # mounts = ["/data"]      # folders outside the storage roots that it gets to read
 # jobs_per_process = 200  # then a fresh process; 1: a process for each job
 # exact = true            # false: modules as CellProfiler has them, the same bytes
+# blas_kernel = "Haswell" # the same on every machine; default: by the processor
 # process_memory_gb = 2.0 # one that holds more than this after a job is replaced
 
 [executors.local]

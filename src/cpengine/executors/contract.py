@@ -40,16 +40,25 @@ import json, os, signal, sys, time
 from pathlib import Path
 
 
-def run(argv, tell, **seen):
+HOME = Path(__file__).resolve().parent
+
+
+def run(argv, tell, exact=(), active=None, **seen):
     """Run a job by CellProfiler's options; give the exit code."""
     option = dict(zip(argv, argv[1:]))
     group = dict(pair.split("=") for pair in option["-g"].split(","))
     job = "-".join(group.values())
-    home = Path(__file__).resolve().parent
-    attempt = len(list(home.glob(job + ".attempt*"))) + 1
-    (home / (job + ".attempt" + str(attempt))).write_text(str(os.getpid()))
-    faults = json.loads((home / "faults.json").read_text()).get(job, [])
+    attempt = len(list(HOME.glob(job + ".attempt*"))) + 1
+    (HOME / (job + ".attempt" + str(attempt))).write_text(str(os.getpid()))
+    faults = json.loads((HOME / "faults.json").read_text()).get(job, [])
     act = faults[attempt - 1] if attempt <= len(faults) else "ok"
+    if act.startswith("exact_"):
+        act = act[6:] if exact else "ok"
+        if active and exact:
+            Path(active).write_text(exact[0])
+    if act == "raise":
+        tell("exact_failed", name=exact[0], error="ValueError: no such thing")
+        act = "module_error"
     out = Path(option["-o"])
     line = "now: Image # 1, module LoadData # 1: "
     line += "CPU_time = 0.01 secs, Wall_time = 0.02 secs"
@@ -84,7 +93,8 @@ def run(argv, tell, **seen):
         seen.update(argv=argv, environ=dict(os.environ))
         seen["inputs"] = os.listdir(option["-i"])
         seen["csv"] = Path(data).read_text() if data else ""
-        (out / "Image.csv").write_text("Metadata\\n" + option["-g"] + "\\n")
+        other = "-other" if act == "bytes" else ""
+        (out / "Image.csv").write_text("Metadata\\n" + option["-g"] + other + "\\n")
         (out / (job + ".json")).write_text(json.dumps(seen))
     Path(option["-d"]).write_text("Failure\\n" if failed else "Complete\\n")
     return 255 if failed else 0
@@ -97,20 +107,30 @@ class Run:
 
     def __init__(self, request, channel, sheets, accelerations):
         self.request, self.channel = request, channel
-        self.exact = request["exact"]
+        off = accelerations.describe()["exact"]["off"]
+        self.exact = [name for name in request["exact"] if name not in off]
+        self.active = accelerations.active
 
     def __call__(self):
         os.chdir(self.request["folder"])
         os.environ.update(self.request["environ"])
-        tell = self.channel.tell
-        return run(self.request["argv"], tell, columns=self.request["columns"])
+        tell, columns = self.channel.tell, self.request["columns"]
+        argv = self.request["argv"]
+        return run(argv, tell, self.exact, self.active, columns=columns)
 
 
 class Accelerations:
-    """All can be used, and none is ever put in place."""
+    """All can be used but those that host.json names; none is ever put in place."""
+
+    def __init__(self, active):
+        self.active = active
 
     def describe(self):
-        return dict(exact=dict(on=[], off={{}}), processor=dict(cpu="stand-in"))
+        text = HOME / "host.json"
+        given = json.loads(text.read_text()) if text.exists() else {{}}
+        processor = dict(cpu="stand-in", blas_kernel="Generic", blas_threads=1)
+        processor.update(given.get("processor", {{}}))
+        return dict(exact=dict(on=[], off=given.get("off", {{}})), processor=processor)
 
 
 class State:
@@ -129,7 +149,7 @@ def serve():
     import host
 
     host.boot, host.Run, host.State = lambda plugins, temp: None, Run, State
-    host.load_accelerations = lambda kernels, active: Accelerations()
+    host.load_accelerations = lambda kernels, active: Accelerations(active)
     host.main()
 
 
@@ -156,7 +176,9 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     faults
         By job id, what each attempt does: `ok`, `module_error`, `failure`, `crash`,
         `hang`, `empty`, `zero`, `eat` (memory), `garble` (says what nobody expects) or
-        `slow3` (3 s). Attempts not listed are `ok`.
+        `slow3` (3 s). Attempts not listed are `ok`. With `exact_` before them they are
+        done only where accelerations are used, as are `exact_bytes` (another result)
+        and `exact_raise` (one of them fails). Each run of a job is an attempt.
     """
     script = _script(folder)
     hosts = str(PROGRAM.parent)

@@ -60,6 +60,7 @@ def make_machine(
     if used.container:
         with_mounts = replace(used.container, mounts=_mounts(project))
         used = replace(used, container=with_mounts)
+    used = used.with_blas_kernel(project.file.cellprofiler.blas_kernel)
     hosts = _hosts(project, used)
     exact = host_accelerations.wanted(project.file.cellprofiler.exact)
     machine = Machine(

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event as Flag
-from typing import Self
+from typing import Any, Self
 
 from cpengine.cellprofiler.command import (
     ModuleLine,
@@ -21,7 +21,6 @@ from cpengine.cellprofiler.command import (
     run_command,
 )
 from cpengine.cellprofiler.find import CellProfiler
-from cpengine.cellprofiler.host_accelerations import HostAccelerations
 from cpengine.cellprofiler.pool import Host, Hosts, NoHostError, Request
 from cpengine.errors import InputError
 from cpengine.events import (
@@ -38,12 +37,14 @@ from cpengine.events import (
 from cpengine.job import csv_columns, image_measures, saved_places
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
+from cpengine.job.host_runs import HostRuns
 from cpengine.job.publish import publish
 from cpengine.job.stage import Staged, Stager
 from cpengine.job.turns import turn
 from cpengine.job.verify import verify
+from cpengine.ledger.exact_marks import ExactMarks
 from cpengine.ledger.ledger import Ledger
-from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.model import ALL_OFF, Failure, FailureKind, Job, Outcome
 from cpengine.storage import keys
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
@@ -68,6 +69,8 @@ class Machine:
     """Long-lived CellProfilers; without them each job starts one of its own."""
     exact: Sequence[str] = ()
     """The exact accelerations that hosts may use."""
+    marks: ExactMarks = field(default_factory=ExactMarks)
+    """What is known of comparisons of these with plain modules."""
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +145,12 @@ class _Attempt:
     ended: Ended = field(default_factory=lambda: Ended(0))
     measures: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
-    accelerations: HostAccelerations = field(default_factory=HostAccelerations)
+    runs: HostRuns | None = None
+    """Those in hosts, if there were any."""
+    no_host: str = ""
+    """Why there were none."""
+    aside: bool = False
+    """Whether CellProfiler runs for what is not published."""
 
     def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
@@ -273,57 +281,45 @@ class _Attempt:
 
     def _cellprofiler(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
         """Run CellProfiler, in a process that is kept if one can be had."""
-        hosts = self.machine.hosts
+        hosts, why = self.machine.hosts, "each job starts a CellProfiler of its own"
         if hosts is not None:
             try:
                 return self._in_host(hosts, staged, folder, limits)
             except NoHostError as error:
-                self.listen(ProcessEachJob(str(error)))
+                why = str(error)
+                self.listen(ProcessEachJob(why))
+        self.no_host = why
         return self._by_command(staged, folder, limits)
 
     def _in_host(
         self, hosts: Hosts, staged: Staged, folder: Path, limits: Limits
     ) -> Ended:
-        """Run in a CellProfiler that may have run other jobs before.
+        """Run in a CellProfiler that may have run other jobs before."""
+        runs = HostRuns(
+            job=self.job,
+            ledger=self.ledger,
+            cellprofiler=self.machine.cellprofiler.version,
+            hosts=hosts,
+            marks=self.machine.marks,
+            wanted=self.machine.exact,
+            staged=staged,
+            folder=folder,
+            limits=limits,
+            cancelled=self.cancelled,
+            request=lambda staged, host: self._request(staged, folder, host),
+            begun=self._run_begun,
+            follow=self._module_done,
+        )
+        try:
+            return runs.run()
+        finally:
+            self.runs = runs
 
-        Where an acceleration fails the run is made again without any.
-        """
-        failed = hosts.exact_failed
-        names = [name for name in self.machine.exact if name not in failed]
-        ended = self._in_host_once(hosts, staged, folder, limits, names)
-        if self.accelerations.failed and ended.reason in (None, FailureKind.CRASH):
-            failures = self.accelerations.failed
-            self._begin_again(folder)
-            ended = self._in_host_once(hosts, staged, folder, limits, ())
-            self.accelerations.failed = failures
-        return ended
-
-    def _in_host_once(
-        self,
-        hosts: Hosts,
-        staged: Staged,
-        folder: Path,
-        limits: Limits,
-        exact: Sequence[str],
-    ) -> Ended:
-        with hosts.lend(staged.plugins, self.cancelled, self.job.stall_s) as host:
-            request = self._request(staged, folder, host)
-            ended = host.run(
-                request._replace(exact=exact),
-                follow=self._module_done,
-                cancelled=self.cancelled,
-                limits=limits,
-            )
-        self.accelerations = replace(host.accelerations)
-        return ended
-
-    def _begin_again(self, folder: Path) -> None:
-        """Remove what a run has written."""
+    def _run_begun(self, aside: bool) -> None:
         self.module_s.clear()
-        (folder / "done").unlink(missing_ok=True)
-        for name in ("output", "temp"):
-            shutil.rmtree(folder / name)
-            (folder / name).mkdir()
+        if aside != self.aside:
+            self.listen(PhaseBegun(self.job, "checking" if aside else "running"))
+        self.aside = aside
 
     def _request(self, staged: Staged, folder: Path, host: Host) -> Request:
         batch = self.job.batch_file
@@ -407,7 +403,7 @@ class _Attempt:
             attempt=self.number,
             started=self.started.isoformat(timespec="milliseconds"),
             wall_s=round(time.monotonic() - self.begun, 3),
-            phase_s=dict(self.phase_s),
+            phase_s=self._phases(),
             module_s={name: round(s, 2) for name, s in self.module_s.items()},
             cpu_s=round(self.ended.cpu_s, 2),
             peak_memory=self.ended.peak_memory,
@@ -415,12 +411,24 @@ class _Attempt:
             files=files or {},
             measures=self.measures,
             columns=self.columns,
-            exact=tuple(self.accelerations.used),
-            exact_off={**self.accelerations.off, **self.accelerations.failed},
-            processor=self.accelerations.processor,
+            **self._computing(),
             host=socket.gethostname(),
             versions=versions(self.machine.cellprofiler),
         )
+
+    def _phases(self) -> dict[str, float]:
+        """Seconds by phase; what is not published has one of its own."""
+        found, aside_s = dict(self.phase_s), self.runs.aside_s if self.runs else 0.0
+        if aside_s and "running" in found:
+            running = max(0.0, found.pop("running") - aside_s)
+            found |= {"checking": round(aside_s, 3), "running": round(running, 3)}
+        return found
+
+    def _computing(self) -> dict[str, Any]:
+        """Which accelerations were used, and what numbers depend on besides."""
+        if self.no_host:
+            return {"exact_off": {ALL_OFF: self.no_host}} if self.machine.exact else {}
+        return self.runs.computing() if self.runs else {}
 
 
 def versions(cellprofiler: CellProfiler) -> dict[str, str]:

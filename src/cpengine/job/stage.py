@@ -48,6 +48,8 @@ class Staged:
     itself opens what the data file says."""
     files: Sequence[Path | str] = ()
     """What CellProfiler will open, folders of such things included."""
+    rows: Sequence[int] = ()
+    """The group's rows of the table."""
 
     @property
     def columns(self) -> dict[str, list[str]]:
@@ -61,6 +63,19 @@ class Staged:
             for name in named.header
             if rows and name.startswith(IMAGE_PREFIXES)
         }
+
+    def first(self, count: int, folder: Path) -> "Staged":
+        """The group's first image sets alone, in a CSV that a new folder gets."""
+        folder.mkdir()
+        rows = self.rows[:count]
+        table = replace(self.table, rows=tuple(self.table.rows[row] for row in rows))
+        data_file = folder / self.data_file.name
+        data_file.write_text(table.to_csv(), "utf-8")
+        images = {n: self.images[row] for n, row in enumerate(rows) if self.images}
+        numbers = range(len(rows))
+        return replace(
+            self, data_file=data_file, table=table, images=images, rows=numbers
+        )
 
     def localised(self, folder: Path) -> Path:
         """The data file, or a copy in a folder that names local files."""
@@ -144,6 +159,7 @@ class Stager:
             table=read.sheet.table,
             images=images,
             files=[pipe, data, *filter(None, (rules, code)), *self._opened],
+            rows=read.sheet.groups[job.group],
         )
 
     def _shared_file(self, key: str) -> Path:

@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from cpengine.ledger.acceleration_use import NOTHING_USED, AccelerationUse
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.storage.own_files import OwnFile, of_form
@@ -82,16 +83,31 @@ class RunRecord:
     """Jobs `done`, `failed` and `not_run`, `image_sets` and `files`."""
     plate_s: Mapping[str, float] = field(default_factory=dict)
     """Mean wall seconds that CellProfiler took for a job, by plate."""
+    exact: bool = False
+    """Whether `plate_s` is what accelerated modules took."""
+    blas_kernel: str | None = None
+    """What `cellprofiler.blas_kernel` said."""
+    accelerations: AccelerationUse = NOTHING_USED
+    """Which were used, which not and why, and on what processors."""
 
     def ended_with(
         self,
         result: str,
         counts: Mapping[str, int],
         plate_s: Mapping[str, float] | None = None,
+        accelerations: AccelerationUse = NOTHING_USED,
+        *,
+        exact: bool = False,
     ) -> "RunRecord":
         """The record of the run when it has ended."""
         return replace(
-            self, ended=now(), result=result, counts=counts, plate_s=plate_s or {}
+            self,
+            ended=now(),
+            result=result,
+            counts=counts,
+            plate_s=plate_s or {},
+            accelerations=accelerations,
+            exact=exact,
         )
 
     def write(self, ledger: Ledger) -> None:
@@ -115,7 +131,7 @@ _BLANK: dict[str, Any] = {
     "softened": {},
 }
 """What records of other versions may lack."""
-_FORM = of_form(RunRecord)
+_FORM, _USE = of_form(RunRecord), of_form(AccelerationUse)
 RECORD = OwnFile(_record_of, "remove it: no result depends on it")
 
 
@@ -128,6 +144,7 @@ def begin(
     workspace: Storage,
     softened: Mapping[str, str],
     then: str = "",
+    blas_kernel: str | None = None,
 ) -> RunRecord:
     """The record of a run that starts now.
 
@@ -153,6 +170,7 @@ def begin(
         softened=softened,
         then=then,
         started=now(),
+        blas_kernel=blas_kernel,
     )
 
 
@@ -197,19 +215,31 @@ def close(ledger: Ledger, run: str) -> None:
         ledger.storage.write(_key(ledger, run), _text(record))
 
 
-def known_times(ledger: Ledger) -> dict[str, float]:
+def known_times(ledger: Ledger, *, exact: bool = False) -> dict[str, float]:
     """Seconds that a job of a step took, by plate, from the newest records.
 
     One listing and a few reads. What a newer run says of a plate counts.
+
+    Parameters
+    ----------
+    exact
+        Whether accelerated modules are to run: what they took counts, and what plain
+        ones took only where nothing else is known; or the other way round.
 
     Raises
     ------
     StorageError
         The ledger cannot be read.
     """
-    found: dict[str, float] = {}
+    found: dict[bool, dict[str, float]] = {True: {}, False: {}}
     for record in _read_each(ledger, _ids(ledger)[-_RECENT_RUNS:]):
-        found |= record["plate_s"]
+        found[record["exact"]] |= record["plate_s"]
+    return found[exact] or found[not exact]
+
+
+def use_of(record: Mapping[str, Any]) -> AccelerationUse:
+    """Which accelerations a run used, by its record."""
+    found: AccelerationUse = _USE(record["accelerations"])
     return found
 
 

@@ -112,6 +112,17 @@ def of_pipeline(pipe: Pipeline) -> str:
     return _short(repr(computed).encode())
 
 
+def code_of(fingerprint: str) -> str:
+    """What all jobs of a step have in common: the pipeline, its plugins and rules.
+
+    The whole of a fingerprint that another program has made.
+    """
+    mark, *parts = fingerprint.split(_SEPARATOR)
+    if mark != FORMAT or len(parts) != len(PARTS):
+        return fingerprint
+    return _SEPARATOR.join((parts[0], parts[2]))
+
+
 def step_inputs_of(fingerprint: str) -> str:
     """The part of a fingerprint that stands for results of earlier steps."""
     return fingerprint.rpartition(_SEPARATOR)[2]

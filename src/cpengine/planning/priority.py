@@ -31,18 +31,29 @@ def longest_first(jobs: Sequence[Job], plate_s: Mapping[str, float]) -> Sequence
 
 @dataclass
 class PlateTimes:
-    """Sums up how long CellProfiler took for a job, by plate."""
+    """Sums up how long CellProfiler took for a job, by plate.
 
+    Accelerated modules are another CellProfiler: where jobs used them, only those count
+    that did.
+    """
+
+    exact: bool = False
+    """Whether it is accelerated modules that took so long."""
     _total_s: dict[str, float] = field(default_factory=dict)
     _jobs: dict[str, int] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Take in a job; one that has failed or did not run tells nothing."""
-        seconds = outcome.phase_s.get("running")
-        if outcome.done and seconds is not None:
-            plate = plate_of(outcome.job)
-            self._total_s[plate] = self._total_s.get(plate, 0.0) + seconds
-            self._jobs[plate] = self._jobs.get(plate, 0) + 1
+        seconds, exact = outcome.phase_s.get("running"), bool(outcome.exact)
+        if not outcome.done or seconds is None or (self.exact and not exact):
+            return
+        if exact and not self.exact:
+            self.exact = True
+            self._total_s.clear()
+            self._jobs.clear()
+        plate = plate_of(outcome.job)
+        self._total_s[plate] = self._total_s.get(plate, 0.0) + seconds
+        self._jobs[plate] = self._jobs.get(plate, 0) + 1
 
     @property
     def mean_s(self) -> dict[str, float]:

@@ -12,6 +12,8 @@ class Severity(StrEnum):
     """Jobs would fail, or their results would be wrong without anybody's notice."""
     WARNING = "warning"
     """It is mostly a mistake, but jobs can run."""
+    NOTE = "note"
+    """Results are right; it is worth knowing."""
 
 
 @dataclass(frozen=True, slots=True)

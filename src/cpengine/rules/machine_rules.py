@@ -80,6 +80,14 @@ EXECUTOR = _rule(
     "Nothing starts, or machines wait for what is not there.",
     "Do as the message says.",
 )
+PLAIN_MODULES = _rule(
+    "plain-modules",
+    _PLACES,
+    "Jobs run CellProfiler's own modules although accelerated ones are wanted",
+    "The same results, later.",
+    "Do as the message says, or set cellprofiler.exact to false.",
+    Severity.NOTE,
+)
 OTHER = _rule(
     "input",
     _PLACES,

@@ -5,7 +5,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -18,11 +18,16 @@ from cpengine.executors.base import Executor
 from cpengine.executors.retry import Tally
 from cpengine.group_names import Group
 from cpengine.ledger import run_record
+from cpengine.ledger.acceleration_use import (
+    NOTHING_USED,
+    AccelerationTally,
+    AccelerationUse,
+)
 from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.ledger.standing import JobState, Standing, summary
-from cpengine.model import Job, Outcome
+from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job, Outcome
 from cpengine.planning.job_list import Lazy
 from cpengine.planning.plan import Plan
 from cpengine.planning.planner import plan_step
@@ -36,10 +41,13 @@ from cpengine.planning.step_tables import (
 )
 from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
+from cpengine.run.plain_modules import are_accelerated
 from cpengine.run.preflight import Check
 from cpengine.run.progress import MakeView, View
 from cpengine.run.release_claims import release_claims
 from cpengine.wording import counted
+
+EXACT_CHECK = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +76,18 @@ class StepResult:
     derived: tuple[str, ...] = ()
     """CSVs made because they were missing, or because their source has changed."""
     notes: tuple[str, ...] = ()
+    accelerations: AccelerationUse = NOTHING_USED
+    """What the jobs that this run did used, and on what processors."""
+    blas_kernel: str | None = None
+    """The one that the project file names."""
 
     def to_json(self) -> dict[str, Any]:
         """The result as `--json` prints it."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return data | {"failed": [outcome.to_json() for outcome in self.failed]}
+        return data | {
+            "failed": [outcome.to_json() for outcome in self.failed],
+            "accelerations": asdict(self.accelerations),
+        }
 
     @property
     def counts(self) -> dict[str, int]:
@@ -187,6 +202,10 @@ class Steps:
     """Run although the check says that jobs would fail."""
     folders: bool = True
     """Look for the folders of done jobs: those without are missing."""
+    exact_check: int = EXACT_CHECK
+    """So many of each step's first jobs run with accelerated modules and with plain
+    ones, and are compared; so do the first on each further kind of processor. 0: none.
+    """
 
     def checked(self) -> list[Checked]:
         """Look at every step; nothing is raised for what is wrong."""
@@ -310,6 +329,7 @@ class Steps:
             output=self.project.places.outputs.url(plan.step.output),
             notes=tuple(map(str, todo.findings)),
             again=todo.again,
+            blas_kernel=self.project.file.cellprofiler.blas_kernel,
         )
         if not jobs:
             with contextlib.suppress(StorageError):  # nothing else is written, either
@@ -317,8 +337,10 @@ class Steps:
             return result
         result = replace(result, derived=tuple(write_derived(self.project, plan)))
         run_ledger = step_ledger(self.project, plan.step)
-        jobs = longest_first(jobs, run_record.known_times(run_ledger))
-        jobs = numbered(jobs, run_ledger.number_run())
+        exact = are_accelerated(self.project, backend.name)
+        times = run_record.known_times(run_ledger, exact=exact)
+        jobs = longest_first(jobs, times)
+        jobs = numbered(jobs, run_ledger.number_run(), self.exact_check)
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
@@ -333,10 +355,13 @@ class Steps:
             finally:
                 ended = running.result()
                 with contextlib.suppress(StorageError):  # the jobs have said so, too
-                    times = running.times.mean_s
-                    record.ended_with(running.how, ended.counts, times).write(
-                        run_ledger
-                    )
+                    record.ended_with(
+                        running.how,
+                        ended.counts,
+                        running.times.mean_s,
+                        ended.accelerations,
+                        exact=running.times.exact,
+                    ).write(run_ledger)
         return ended
 
     def _release_claims(self, todo: Todo, run: str, view: View) -> None:
@@ -364,6 +389,7 @@ class Steps:
             workspace=self.project.places.workspace,
             softened=self.project.file.check,
             then=then,
+            blas_kernel=self.project.file.cellprofiler.blas_kernel,
         )
 
 
@@ -372,9 +398,23 @@ def will_make(todo: Todo | None) -> Mapping[str, str]:
     return {job.id: job.fingerprint for job in todo.jobs} if todo else {}
 
 
-def numbered(jobs: Sequence[Job], run: int) -> Sequence[Job]:
-    """Jobs that know the number of their run."""
-    return Lazy(lambda job: replace(job, run=run), jobs)
+def numbered(
+    jobs: Sequence[Job], run: int, exact_check: int = EXACT_CHECK
+) -> Sequence[Job]:
+    """Jobs that know the number of their run, and which of them are compared.
+
+    Parameters
+    ----------
+    exact_check
+        See `Steps.exact_check`.
+    """
+    others = CHECK_NEW if exact_check else ""
+
+    def make(number: int) -> Job:
+        check = CHECK_ALWAYS if number < exact_check else others
+        return replace(jobs[number], run=run, exact_check=check)
+
+    return Lazy(make, range(len(jobs)))
 
 
 class _RunningStep:
@@ -384,6 +424,7 @@ class _RunningStep:
         self.how = "stopped"
         """How it ended; as long as it has not, nobody knows better."""
         self.times = PlateTimes()
+        self._accelerations = AccelerationTally()
         self._before = before
         self._jobs = jobs
         self._tally = Tally()
@@ -399,6 +440,7 @@ class _RunningStep:
         for outcome in executor.run(jobs, view.listen, max_failures=limit):
             self._tally.add(outcome)
             self.times.add(outcome)
+            self._accelerations.add(outcome)
             if outcome.done:  # counted, not kept: there may be a million
                 self._image_sets += outcome.job.image_sets
                 self._files += len(outcome.files)
@@ -416,4 +458,5 @@ class _RunningStep:
             image_sets=self._image_sets,
             files=self._files,
             wall_s=time.monotonic() - self._begun,
+            accelerations=self._accelerations.use,
         )

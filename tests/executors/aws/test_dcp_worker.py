@@ -96,6 +96,12 @@ def test_the_environment_with_everything_is_dcps() -> None:
     }
 
 
+@pytest.mark.parametrize("worker", ["dcp", "cpengine"])
+def test_every_worker_gets_the_blas_kernel(worker: str) -> None:
+    settings = _with(apps.settings(worker=worker), blas_kernel="Haswell")
+    assert _environment(settings)["OPENBLAS_CORETYPE"] == "Haswell"
+
+
 def _with(settings: Settings, **changed: Any) -> Settings:
 
     return replace(settings, **changed)

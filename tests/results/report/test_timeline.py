@@ -14,16 +14,16 @@ def ran(
     *,
     waiting: float = 0.0,
     host: str = "one",
-    exact: bool = True,
+    precise: bool = True,
     failed: bool = False,
 ) -> Ran:
     return Ran(
         number=number,
         failed=failed,
         started=started,
-        exact=exact,
+        precise=precise,
         wall_s=waiting + running,
-        phase_s=(0.0, waiting, running, 0.0),
+        phase_s=(0.0, waiting, 0.0, running, 0.0),
         module_s=running,
         slowest="1 LoadData",
         cpu_s=running,
@@ -46,7 +46,7 @@ def test_machines_have_lanes_of_their_own() -> None:
 
 
 def test_starts_known_to_the_second_may_overlap_by_one() -> None:
-    jobs = [ran(0, 0, 8.6, exact=False), ran(1, 8, 5, exact=False)]
+    jobs = [ran(0, 0, 8.6, precise=False), ran(1, 8, 5, precise=False)]
     assert Lanes.of(jobs).hosts == {"one": 1}
     assert Lanes.of([ran(0, 0, 8.6), ran(1, 8, 5)]).hosts == {"one": 2}
 

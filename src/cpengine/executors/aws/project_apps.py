@@ -2,7 +2,7 @@
 
 import getpass
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from cpengine.config.steps import STEPS
@@ -126,6 +126,8 @@ class ProjectApps:
             buckets=self._buckets(),
             done=planned.dcp_done,
         )
+        kernel = project.file.cellprofiler.blas_kernel
+        settings = replace(settings, blas_kernel=kernel)
         machine = machine_spec.bucket_spec(
             project.file, self.cellprofiler, settings.memory_mb / _MB_PER_GB
         )

@@ -73,6 +73,8 @@ class Settings:
     buckets: Mapping[str, str] = field(default_factory=dict)
     """DCP's AWS_BUCKET, SOURCE_BUCKET, WORKSPACE_BUCKET and DESTINATION_BUCKET."""
     done: DoneRule | None = None
+    blas_kernel: str | None = None
+    """What `cellprofiler.blas_kernel` says."""
 
     @property
     def queue(self) -> str:

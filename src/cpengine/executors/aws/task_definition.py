@@ -6,7 +6,7 @@ Source of the names: `run.py` and `run-worker.sh` 2.2.1 of Distributed-CellProfi
 from collections.abc import Mapping
 from typing import Any
 
-from cpengine.cellprofiler.command import HASH_SEED
+from cpengine.cellprofiler.command import BLAS_KERNEL, HASH_SEED
 from cpengine.executors.aws.settings import Settings
 
 COMMAND = ("cpengine", "worker")
@@ -24,7 +24,8 @@ def definition(
     ours
         What only our worker is told.
     """
-    environment = dcp_environment(settings, queue_url, region) | HASH_SEED
+    environment = dcp_environment(settings, queue_url, region)
+    environment |= _of_cellprofiler(settings)
     own = settings.section.worker == "cpengine"
     container: dict[str, Any] = {
         "name": settings.app,
@@ -63,6 +64,12 @@ def definition(
     if settings.section.task_role:
         made["taskRoleArn"] = settings.section.task_role
     return made
+
+
+def _of_cellprofiler(settings: Settings) -> dict[str, str]:
+    """What workers hand on to CellProfiler, whichever they are."""
+    kernel = settings.blas_kernel
+    return HASH_SEED | ({BLAS_KERNEL: kernel} if kernel else {})
 
 
 def dcp_environment(settings: Settings, queue_url: str, region: str) -> dict[str, str]:

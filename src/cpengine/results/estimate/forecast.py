@@ -11,6 +11,7 @@ from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.estimate import sample
+from cpengine.results.estimate.accelerated_times import of_mode
 from cpengine.results.estimate.model import Fit, Interval, Measured, fit, walls
 from cpengine.results.estimate.room import Room, RoomRequest, room
 from cpengine.results.estimate.step_estimate import (
@@ -20,9 +21,16 @@ from cpengine.results.estimate.step_estimate import (
     StepEstimate,
 )
 from cpengine.results.estimate.text import rounded_time
+from cpengine.run.plain_modules import are_accelerated
 from cpengine.run.session import Steps, Todo, will_make
 from cpengine.wording import counted
 
+_OTHER_MODE = {
+    True: "its jobs were measured with plain modules, and would run accelerated ones: "
+    "add --pilot 3 to run three of them first",
+    False: "its jobs were measured with accelerated modules, and would run plain ones: "
+    "add --pilot 3 to run three of them first",
+}
 NOTHING = "none of its jobs has been measured: add --pilot 3 to run three of them first"
 
 
@@ -87,7 +95,11 @@ def of_todo(
     measured = _MeasuredOutcomes(piloted) if piloted else _earlier(steps, todo)
     if not measured.outcomes:
         return replace(found, why=NOTHING)
-    return replace(found, known=_known(steps, left, where, measured))
+    exact = are_accelerated(steps.project, where.on)
+    same = replace(measured, outcomes=of_mode(measured.outcomes, exact=exact))
+    if not same.outcomes:
+        return replace(found, why=_OTHER_MODE[exact])
+    return replace(found, known=_known(steps, left, where, same))
 
 
 @dataclass(frozen=True, slots=True)

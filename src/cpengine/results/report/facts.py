@@ -14,6 +14,7 @@ from cpengine.errors import InputError
 from cpengine.executors.retry import Cause, causes
 from cpengine.group_names import Group, id_of
 from cpengine.ledger import heartbeat, run_record
+from cpengine.ledger.acceleration_use import AccelerationTally
 from cpengine.ledger.heartbeat import Sign
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.standing import JobState, Standing, Verdict
@@ -27,7 +28,8 @@ from cpengine.storage.keys import is_below
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
-PHASES = ("fetching", "waiting", "running", "publishing")
+PHASES = ("fetching", "waiting", "checking", "running", "publishing")
+RUNNING = PHASES.index("running")
 MOST_JOBS = 200_000
 """A page of more would be too large for a browser."""
 MOST_CAUSES = 20
@@ -44,7 +46,7 @@ class Ran(NamedTuple):
     failed: bool
     started: float
     """Seconds since 1970, UTC."""
-    exact: bool
+    precise: bool
     """Whether `started` is better than to the second."""
     wall_s: float
     phase_s: tuple[float, ...]
@@ -70,6 +72,14 @@ class ModuleTime:
 
     seconds: float = 0.0
     image_sets: int = 0
+
+    def add(self, seconds: float, image_sets: int) -> None:
+        """Take in a job."""
+        self.seconds += seconds
+        self.image_sets += image_sets
+
+
+Modules = defaultdict[str, ModuleTime]
 
 
 @dataclass(slots=True)
@@ -103,9 +113,11 @@ class Facts:
     """Of the jobs of which it is known when they ran, by their start."""
     measures: dict[str, "array[float]"] = field(default_factory=dict)
     """By name, a value a job; NaN where there is none."""
-    modules: defaultdict[str, ModuleTime] = field(
-        default_factory=lambda: defaultdict(ModuleTime)
+    modules: dict[bool, Modules] = field(
+        default_factory=lambda: {way: defaultdict(ModuleTime) for way in (False, True)}
     )
+    """Of jobs with plain modules, and with accelerated ones."""
+    accelerations: AccelerationTally = field(default_factory=AccelerationTally)
     headers: defaultdict[str, dict[str, Header]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -128,10 +140,10 @@ class Facts:
         if outcome.done and outcome.columns:
             self._add_columns(outcome)
         self.versions.update(outcome.versions.items())
+        self.accelerations.add(outcome)
         for name, seconds in outcome.module_s.items():
-            module = self.modules[name]
-            module.seconds += seconds
-            module.image_sets += self.image_sets[number]
+            modules = self.modules[bool(outcome.exact)]
+            modules[name].add(seconds, self.image_sets[number])
         for name, value in outcome.measures.items():
             if name not in self.measures:
                 self.measures[name] = array("d", [math.nan]) * len(self.groups)
@@ -229,7 +241,7 @@ def _ran(number: int, outcome: Outcome) -> Ran:
         number=number,
         failed=not outcome.done,
         started=datetime.fromisoformat(outcome.started).timestamp(),
-        exact="." in outcome.started,
+        precise="." in outcome.started,
         wall_s=outcome.wall_s,
         phase_s=tuple(outcome.phase_s.get(name, 0.0) for name in PHASES),
         module_s=sum(outcome.module_s.values()),

@@ -83,6 +83,7 @@ def phases(ran: Sequence[Ran]) -> dict[str, float]:
     return {
         "fetching": found["fetching"],
         "waiting": found["waiting"],
+        "checking": found["checking"],
         "around": max(0.0, running - modules),
         "modules": modules,
         "publishing": found["publishing"],
@@ -90,21 +91,24 @@ def phases(ran: Sequence[Ran]) -> dict[str, float]:
 
 
 def modules(facts: Facts) -> list[dict[str, Any]]:
-    """What each module took, longest first."""
-    whole = sum(module.seconds for module in facts.modules.values())
+    """What each module took, longest first; accelerated ones before plain ones."""
     found = []
-    for named, module in facts.modules.items():
-        number, _, name = named.partition(" ")
-        found.append(
-            {
-                "number": number,
-                "name": name,
-                "seconds": module.seconds,
-                "part": module.seconds / whole if whole else 0.0,
-                "each_s": module.seconds / (module.image_sets or 1),
-            }
-        )
-    return sorted(found, key=lambda entry: -entry["seconds"])
+    for exact in (True, False):
+        some = facts.modules[exact].items()
+        whole = sum(module.seconds for _, module in some)
+        for named, module in sorted(some, key=lambda entry: -entry[1].seconds):
+            number, _, name = named.partition(" ")
+            found.append(
+                {
+                    "number": number,
+                    "name": name,
+                    "exact": exact,
+                    "seconds": module.seconds,
+                    "part": module.seconds / whole if whole else 0.0,
+                    "each_s": module.seconds / (module.image_sets or 1),
+                }
+            )
+    return found
 
 
 def machines(ran: Sequence[Ran]) -> list[dict[str, Any]]:

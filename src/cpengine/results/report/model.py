@@ -62,6 +62,7 @@ def of(facts: Facts, links: Links) -> dict[str, Any]:
         "runs": list(facts.runs[-_MOST_RUNS:]),
         "older_runs": max(0, len(facts.runs) - _MOST_RUNS),
         "versions": figures.versions(facts),
+        "accelerations": _accelerations(facts),
         "pipeline": facts.step.pipeline,
         "links": _links(facts, links),
     }
@@ -225,6 +226,17 @@ def _failure(facts: Facts, cause: Cause, outcomes: Sequence[Outcome]) -> dict[st
         "log": facts.logs.get(job.id, ""),
         "log_of": job.id,
         "commands": commands,
+    }
+
+
+def _accelerations(facts: Facts) -> dict[str, Any]:
+    """Which were used, what on, and what to say of that."""
+    use = facts.accelerations.use
+    asked = facts.runs[-1].get("blas_kernel") if facts.runs else None
+    return asdict(use) | {
+        "lines": list(use.lines()),
+        "warnings": list(use.warnings(asked)),
+        "computed_on": [f"{found} ({found.jobs})" for found in use.processors],
     }
 
 

@@ -454,8 +454,8 @@
         pointed.textContent = hint;
         return;
       }
-      const { fetching, waiting, running, publishing } = jobs.phase_s;
-      const phases = [["fetching", fetching], ["waiting", waiting], ["CellProfiler", running], ["publishing", publishing]]
+      const { fetching, waiting, checking, running, publishing } = jobs.phase_s;
+      const phases = [["fetching", fetching], ["waiting", waiting], ["comparing", checking], ["CellProfiler", running], ["publishing", publishing]]
         .filter(([, seconds]) => seconds[job] >= 0.1).map(([what, seconds]) => `${what} ${duration(seconds[job])}`);
       const clock = new Date((origin + jobs.started[job]) * 1000).toISOString().slice(11, 19);
       pointed.textContent = `${name(job)}: ${STATES[jobs.state[job]]}, ${duration(jobs.wall_s[job])} from ${clock} UTC` +

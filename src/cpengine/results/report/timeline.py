@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from cpengine.results.report.facts import PHASES, Ran
+from cpengine.results.report.facts import PHASES, RUNNING, Ran
 
 WIDTH = 100_000
 LANE = 10
 FAILED = "failed"
+_TO_RUN = PHASES.index("checking")
+"""The first phase in which a job holds a slot."""
 _IDLE_S = 120.0
 """A stretch without jobs that is longer, and longer than a twentieth of what jobs took,
 is cut out."""
@@ -95,10 +97,10 @@ def slots(ran: Iterable[Ran]) -> dict[str, int]:
     """How many CellProfilers ran at a time at the most, by host."""
     spans: dict[str, list[tuple[float, float, bool]]] = {}
     for job in ran:
-        begin = job.started + job.phase_s[0] + job.phase_s[1]
-        if job.phase_s[2]:
-            end = begin + job.phase_s[2]
-            spans.setdefault(job.host, []).append((begin, end, job.exact))
+        begin = job.started + sum(job.phase_s[:_TO_RUN])
+        if any(job.phase_s[_TO_RUN : RUNNING + 1]):
+            end = begin + sum(job.phase_s[_TO_RUN : RUNNING + 1])
+            spans.setdefault(job.host, []).append((begin, end, job.precise))
     return {host: max(_lanes(sorted(some))) + 1 for host, some in spans.items()}
 
 
@@ -116,7 +118,7 @@ class Lanes:
         """The lanes of jobs that are sorted by their start."""
         spans: dict[str, list[tuple[float, float, bool]]] = {}
         for job in ran:
-            spans.setdefault(job.host, []).append((job.started, job.ended, job.exact))
+            spans.setdefault(job.host, []).append((job.started, job.ended, job.precise))
         by_host = {host: _lanes(some) for host, some in sorted(spans.items())}
         hosts = {host: max(found) + 1 for host, found in by_host.items()}
         starts = accumulate(hosts.values(), initial=0)
@@ -130,8 +132,8 @@ def _lanes(spans: Sequence[tuple[float, float, bool]]) -> list[int]:
     found: list[int] = []
     free: list[int] = []
     taken: list[tuple[float, int]] = []
-    for begin, end, exact in spans:
-        until = begin + (0.01 if exact else _SECOND)
+    for begin, end, precise in spans:
+        until = begin + (0.01 if precise else _SECOND)
         while taken and taken[0][0] <= until:
             heapq.heappush(free, heapq.heappop(taken)[1])
         lane = heapq.heappop(free) if free else len(taken)

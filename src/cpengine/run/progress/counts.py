@@ -17,6 +17,7 @@ from cpengine.run.progress.speed import Clock, Pace
 _PHASES = {
     "fetching": "fetching",
     "waiting": "waiting for a slot",
+    "checking": "comparing ways",
     "running": "in CellProfiler",
     "publishing": "publishing",
 }
