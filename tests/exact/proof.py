@@ -186,7 +186,7 @@ NEIGHBORS = [
     module("MeasureObjectNeighbors", object_name="Cells", neighbors_name="Nuclei"),
     module("RelateObjects", x_name="Cells", y_name="Loaded"),
 ]
-EXPORT = module("ExportToSpreadsheet")
+EXPORT = module("ExportToSpreadsheet", wants_prefix=False)
 MASKED = [
     module(
         "MaskImage", object_name="Cells", image_name="DNA", masked_image_name="Masked"
@@ -202,13 +202,6 @@ MASKED = [
     ),
     module("Smooth", image_name="Masked", filtered_image_name="Smoothed"),
 ]
-DATABASE = module(
-    "ExportToDatabase",
-    db_type="SQLite",
-    experiment_name="Proof",
-    sqlite_file="proof.db",
-    save_cpa_properties=False,
-)
 ILLUMINATION = [
     _with(
         module(
@@ -245,5 +238,4 @@ PIPELINES: Mapping[str, list[Module]] = {
         *measures("Masked, MaskedER, Smoothed", "Nuclei, Cells"),
         EXPORT,
     ],
-    "database": [LOAD, *OBJECTS, *list(measures())[:2], DATABASE],
 }
