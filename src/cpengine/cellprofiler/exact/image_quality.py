@@ -431,8 +431,8 @@ def running_variance(original: Callable[..., Any], values: Any) -> Any:
 def _self_test() -> None:
     """The kernels against the functions they stand for."""
     pixels = numpy.random.default_rng(5).random((40, 50)).astype(numpy.float32)
-    ones = numpy.ones(pixels.shape, int)
-    feature = centrosome.haralick.Haralick(pixels, ones, 0, 3).H3()
+    whole = numpy.ones(pixels.shape, int)
+    feature = centrosome.haralick.Haralick(pixels, whole, 0, 3).H3()
     ours = _third_feature(*_cooccurrence(_levels(pixels), 3))
     assert ours.tobytes() == feature.tobytes()
     spectra = zip(
