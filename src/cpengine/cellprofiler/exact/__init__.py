@@ -13,6 +13,7 @@ NAMES = (
     "measurement_store",
     "lazy_illumination",
     "texture",
+    "granularity",
     "colocalization",
     "object_intensity",
     "intensity_distribution",

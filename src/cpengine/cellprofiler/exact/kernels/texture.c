@@ -216,32 +216,39 @@ static double joint_entropy(struct direction *d) {
   return -sum;
 }
 
-/* Put a row's numbers of the levels that are present at their places; most of these
- * follow one another. Elsewhere is what is in `blank`. */
-static void spread_row(const struct direction *d, const double *from,
-                       const double *blank, double *to) {
-  int64_t m = d->present_count, j = 0;
-  for (int64_t b = 0, end; b < m; b = end) {
-    int64_t gap = d->present[b] - j;
-    for (end = b + 1; end < m && d->present[end] == d->present[end - 1] + 1;) end++;
-    memcpy(to + j, blank, gap * sizeof(double));
-    memcpy(to + j + gap, from + b, (end - b) * sizeof(double));
-    j += gap + end - b;
+/* Levels that are present and follow one another. */
+struct levels {
+  int64_t first, count;
+};
+
+/* Those of a direction, as few as can be; gives their number. */
+static int64_t find_levels(const struct direction *d, struct levels *runs) {
+  int64_t found = 0;
+  for (int64_t k = 0; k < d->present_count; k++) {
+    if (k == 0 || d->present[k] != d->present[k - 1] + 1)
+      runs[found++] = (struct levels){d->present[k], 0};
+    runs[found - 1].count++;
   }
-  memcpy(to + j, blank, (d->levels - j) * sizeof(double));
+  return found;
 }
 
-/* The same for a matrix, by rows and columns; elsewhere is `other`. */
+/* Put numbers of the levels that are present at their places in all rows and columns;
+ * elsewhere is `other`. */
 static void spread(const struct direction *d, const double *from, double other,
                    double *to) {
   int64_t n = d->levels, m = d->present_count;
+  struct levels runs[256];
+  int64_t run_count = find_levels(d, runs);
   double blank[256];
   for (int64_t j = 0; j < n; j++) blank[j] = other;
   for (int64_t i = 0, a = 0; i < n; i++, to += n) {
-    if (a < m && d->present[a] == i)
-      spread_row(d, from + a++ * m, blank, to);
-    else
-      memcpy(to, blank, n * sizeof(double));
+    memcpy(to, blank, n * sizeof(double));
+    if (a == m || d->present[a] != i) continue;
+    for (int64_t k = 0; k < run_count; k++) {
+      memcpy(to + runs[k].first, from, runs[k].count * sizeof(double));
+      from += runs[k].count;
+    }
+    a++;
   }
 }
 
