@@ -194,7 +194,7 @@ class HostRuns:
 
         Of a job with few image sets that is the plain run.
         """
-        staged, whole = self.staged, self.job.image_sets <= WHOLE
+        staged, whole = self.staged, len(self.staged.rows) <= WHOLE
         if not whole:
             if self.job.batch_file:  # its image sets cannot be fewer
                 return None
