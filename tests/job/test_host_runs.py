@@ -1,7 +1,9 @@
 """Runs with accelerations and without: which counts, what is compared and kept."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +168,16 @@ def test_the_first_job_on_a_kind_of_processor_is_compared(tmp_path: Path) -> Non
         found = [run_job(_job(name, CHECK_NEW), warm).check for name in "DE"]
     assert [check is not None for check in found] == [True, False]
     assert len(_ledger(tmp_path, exact_marks.OK)) == 2
+
+
+def test_two_jobs_at_a_time_compare_once(tmp_path: Path) -> None:
+    with accelerated(tmp_path, {"A": ["slow1"]}) as warm, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run_job, _job("A", CHECK_ALWAYS), warm)
+        while not _runs(tmp_path, "A"):
+            time.sleep(0.01)
+        second = run_job(_job("B", CHECK_NEW), warm)
+        assert first.result().check is not None
+    assert second.check is None
 
 
 def _fresh_scratch(folder: Path) -> Path:

@@ -215,8 +215,10 @@ class HostRuns:
         return None
 
     def _is_due(self, key: str) -> bool:
-        always = self.job.exact_check == CHECK_ALWAYS
-        return always or self.marks.is_new(self.ledger, key)
+        if self.job.exact_check == CHECK_ALWAYS:
+            self.marks.begin(key)
+            return True
+        return self.marks.is_new(self.ledger, key)
 
     def _both(
         self, host: Host, names: Sequence[str], staged: Staged, key: str, *, whole: bool
