@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.cellprofiler import build_kernels
+from cpengine.cellprofiler.build_kernels import Kernels
 from cpengine.cellprofiler.command import HASH_SEED, KERNELS, THREADS
 from cpengine.cellprofiler.container import (
     CODE,
@@ -338,7 +340,12 @@ def in_container() -> CellProfiler:
     return CellProfiler(("cp",), "4.2.8", "test", container=Container("cp", "docker"))
 
 
-def test_only_the_scratch_folder_can_be_written(tmp_path: Path) -> None:
+def test_only_the_scratch_folder_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = Kernels(tmp_path / "kernels/kernels.so", "0")
+    built.path.parent.mkdir()
+    monkeypatch.setattr(build_kernels, "built", lambda: built)
     (tmp_path / "more").mkdir()
     machine = project(tmp_path, 'mounts = ["../more"]').machine(in_container())
     assert machine.cellprofiler.container is not None
@@ -351,6 +358,7 @@ def test_only_the_scratch_folder_can_be_written(tmp_path: Path) -> None:
         "images": False,
         "data": False,
         "more": False,
+        "kernels": False,
         "scratch": True,
     }
     assert machine.hosts is not None

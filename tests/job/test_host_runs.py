@@ -1,7 +1,9 @@
 """Runs with accelerations and without: which counts, what is compared and kept."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,9 +43,15 @@ def another(machine: Machine) -> Machine:
     return replace(machine, marks=exact_marks.ExactMarks())
 
 
-def _job(name: str, check: str = "", image_sets: int = 1) -> Job:
+def _job(name: str, check: str = "") -> Job:
     (job,) = jobs(name)
-    return replace(job, exact_check=check, image_sets=image_sets)
+    return replace(job, exact_check=check)
+
+
+def _write_rows(folder: Path, count: int) -> None:
+    """Have the plate P1 so many image sets."""
+    table = ["Metadata_Plate,Metadata_Site", *(f"P1,{n}" for n in range(count))]
+    (folder / "load_data.csv").write_text("\n".join([*table, ""]))
 
 
 def _runs(folder: Path, name: str) -> int:
@@ -162,8 +170,20 @@ def test_the_first_job_on_a_kind_of_processor_is_compared(tmp_path: Path) -> Non
     assert len(_ledger(tmp_path, exact_marks.OK)) == 2
 
 
+def test_two_jobs_at_a_time_compare_once(tmp_path: Path) -> None:
+    with accelerated(tmp_path, {"A": ["slow1"]}) as warm, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(run_job, _job("A", CHECK_ALWAYS), warm)
+        while not _runs(tmp_path, "A"):
+            time.sleep(0.01)
+        second = run_job(_job("B", CHECK_NEW), warm)
+        assert first.result().check is not None
+    assert second.check is None
+
+
 def _fresh_scratch(folder: Path) -> Path:
-    (folder / "scratch").rename(folder / "old-scratch")
+    """The folder, for another machine."""
+    number = len(list(folder.glob("scratch-*")))
+    (folder / "scratch").rename(folder / f"scratch-{number}")
     return folder
 
 
@@ -219,24 +239,17 @@ def test_limits_count_for_each_way(tmp_path: Path) -> None:
         ran = run_job(job, warm)
     assert ran.done, "the plain way has its own limit"
     assert ran.check is None
-    with accelerated(_again(tmp_path), {"C": ["ok", "hang"]}) as warm:
+    with accelerated(_fresh_scratch(tmp_path), {"C": ["ok", "hang"]}) as warm:
         ran = run_job(replace(job, group=_job("C").group), warm)
     assert ran.failure is not None
     assert ran.failure.kind is FailureKind.TIMEOUT
 
 
-def _again(folder: Path) -> Path:
-    (folder / "scratch").rename(folder / "older-scratch")
-    return folder
-
-
 def test_of_a_large_group_the_first_image_sets_are_compared(tmp_path: Path) -> None:
     count = host_runs.WHOLE + 1
-    job = _job("P1", CHECK_ALWAYS, count)
     with accelerated(tmp_path) as warm:
-        table = ["Metadata_Plate,Metadata_Site", *(f"P1,{n}" for n in range(count))]
-        (tmp_path / "load_data.csv").write_text("\n".join([*table, ""]))
-        ran = run_job(job, warm)
+        _write_rows(tmp_path, count)
+        ran = run_job(_job("P1", CHECK_ALWAYS), warm)
     assert ran.done, ran.failure
     assert ran.check is not None
     assert (ran.check.image_sets, ran.check.differences) == (host_runs.FIRST, ())
@@ -247,9 +260,9 @@ def test_of_a_large_group_the_first_image_sets_are_compared(tmp_path: Path) -> N
 
 
 def test_where_the_first_image_sets_differ_all_run_plain(tmp_path: Path) -> None:
-    count = host_runs.WHOLE + 1
     with accelerated(tmp_path, {"P1": ["exact_bytes"] * 3}) as warm:
-        ran = run_job(_job("P1", CHECK_ALWAYS, count), warm)
+        _write_rows(tmp_path, host_runs.WHOLE + 1)
+        ran = run_job(_job("P1", CHECK_ALWAYS), warm)
     assert ran.check is not None
     assert ran.check.differences
     assert ran.exact == ()

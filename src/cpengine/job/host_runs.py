@@ -194,7 +194,7 @@ class HostRuns:
 
         Of a job with few image sets that is the plain run.
         """
-        staged, whole = self.staged, self.job.image_sets <= WHOLE
+        staged, whole = self.staged, len(self.staged.rows) <= WHOLE
         if not whole:
             if self.job.batch_file:  # its image sets cannot be fewer
                 return None
@@ -215,8 +215,10 @@ class HostRuns:
         return None
 
     def _is_due(self, key: str) -> bool:
-        always = self.job.exact_check == CHECK_ALWAYS
-        return always or self.marks.is_new(self.ledger, key)
+        if self.job.exact_check == CHECK_ALWAYS:
+            self.marks.begin(key)
+            return True
+        return self.marks.is_new(self.ledger, key)
 
     def _both(
         self, host: Host, names: Sequence[str], staged: Staged, key: str, *, whole: bool

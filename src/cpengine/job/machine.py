@@ -4,7 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from cpengine.cellprofiler import container, host_accelerations
+from cpengine.cellprofiler import build_kernels, container, host_accelerations
 from cpengine.cellprofiler.container import Mount
 from cpengine.cellprofiler.find import CellProfiler, Wanted, find
 from cpengine.cellprofiler.pool import Hosts, Recycling
@@ -89,5 +89,7 @@ def _mounts(project: ResolvedProject) -> tuple[Mount, ...]:
     for path in folders:
         if not os.path.isdir(path):
             raise ConfigError(f"cellprofiler.mounts: {path} is no folder: name another")
+    if (kernels := build_kernels.built()) is not None:
+        folders.append(kernels.path.parent)
     read = [Mount(path) for path in folders]
     return (*read, Mount(project.scratch, writable=True))

@@ -66,6 +66,11 @@ class ExactMarks:
             self._off[key] = now, known or why
             return known or why
 
+    def begin(self, key: str) -> None:
+        """Let no other job of this machine take what a key stands for as new."""
+        with self._lock:
+            self._begun.add(key)
+
     def is_new(self, ledger: Ledger, key: str) -> bool:
         """Whether nobody has compared yet what a key stands for: the caller is to."""
         with self._lock:

@@ -55,6 +55,7 @@ def test_no_field_of_a_job_is_lost_on_the_way() -> None:
         whole_table=True,
         mixed=True,
         shared=True,
+        exact_check="always",
     )
     kinds = Job.__dataclass_fields__.values()
     assert [f.name for f in kinds if getattr(job, f.name) == f.default] == []

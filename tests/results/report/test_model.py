@@ -68,11 +68,19 @@ def test_numbers_of_a_real_plate_are_those_of_its_markers(plate: Project) -> Non
         outcome.job.id: pytest.approx(outcome.wall_s, abs=0.06) for outcome in ran
     }
     assert by_job(found, "wall_s") == wall_s
-    modules = {f"{m['number']} {m['name']}": m["seconds"] for m in found["modules"]}
+    modules = {
+        (m["exact"], f"{m['number']} {m['name']}"): m["seconds"]
+        for m in found["modules"]
+    }
+    ways = {way: [o for o in ran if bool(o.exact) == way] for way in (False, True)}
+    assert [len(some) for some in ways.values()] == [2, 2], "the first two are compared"
     assert modules == {
-        name: pytest.approx(sum(outcome.module_s[name] for outcome in ran))
+        (way, name): pytest.approx(sum(outcome.module_s[name] for outcome in some))
+        for way, some in ways.items()
         for name in ran[0].module_s
     }
+    assert found["accelerations"]["differences"] == []
+    assert found["accelerations"]["checked"] == 2
     assert found["versions"]["cellprofiler"] == [VERSION]
 
 

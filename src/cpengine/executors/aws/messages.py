@@ -90,6 +90,7 @@ class _JobMessage(BaseModel):
     mixed: bool | None = None
     shared: bool | None = None
     run: Annotated[int, Field(ge=0, lt=MOST_RUN)] | None = None
+    exact_check: Annotated[str, Field(max_length=20)] | None = None
     image_base: Annotated[str, Field(max_length=_LONGEST)] | None = None
     earlier: Annotated[tuple[_Marker, ...], Field(max_length=1000)] | None = None
     group: Annotated[tuple[tuple[str, str], ...], _SOME] | None = None
