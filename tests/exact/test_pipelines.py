@@ -18,7 +18,7 @@ from cpengine.system.process import Limits
 from tests.exact import proof
 from tests.real.compare import differing
 
-HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def pipelines(
         for name, modules in proof.PIPELINES.items()
     ]
     subprocess.run(
-        [str(cellprofiler.python), str(HERE / "write_pipelines.py")],
+        [str(cellprofiler.python), str(FOLDER / "write_pipelines.py")],
         input="\n".join([*asked, ""]),
         env=run_environment(cellprofiler.env, folder),
         text=True,
