@@ -300,6 +300,8 @@ class ExactCheck:
     peak_memory: int = 0
     module_s: Mapping[str, float] = field(default_factory=dict)
     """What the accelerated way took, as an outcome has it of the plain way."""
+    start_s: float = 0.0
+    """Wall seconds that the start of CellProfiler took before both."""
 
 
 ALL_OFF = "all"

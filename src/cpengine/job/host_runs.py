@@ -100,6 +100,8 @@ class HostRuns:
     check: ExactCheck | None = None
     aside_s: float = 0.0
     """Wall seconds of runs that are not published."""
+    start_s: float = 0.0
+    """Wall seconds until there was a host."""
 
     def run(self) -> Ended:
         """Run it, and make again without accelerations what is not good with them.
@@ -162,7 +164,9 @@ class HostRuns:
     @contextmanager
     def _lent(self) -> Iterator[Host]:
         plugins, stall_s = self.staged.plugins, self.job.stall_s
+        begun = time.monotonic()
         with self.hosts.lend(plugins, self.cancelled, stall_s) as host:
+            self.start_s += time.monotonic() - begun
             yield host
 
     def _in(
@@ -257,6 +261,7 @@ class HostRuns:
             files=files,
             differences=tuple(map(str, found[:_MOST_LINES])),
             wall_s=round(exact.wall_s, 3),
+            start_s=round(self.start_s, 3),
             cpu_s=round(exact.ended.cpu_s, 2),
             peak_memory=exact.ended.peak_memory,
             module_s={name: round(s, 2) for name, s in exact.module_s.items()},

@@ -11,7 +11,7 @@ RAN = {"running": 20.0, "fetching": 1.0, "checking": 5.0}
 PLAIN = Outcome(job("P1"), cpu_s=19.0, phase_s=RAN)
 FAST = Outcome(job("P1"), cpu_s=4.0, phase_s={"running": 5.0}, exact=("texture",))
 OFF = Outcome(job("P1"), cpu_s=19.0, phase_s=RAN, exact_off={ALL_OFF: "no host"})
-WAY = ExactCheck(("texture",), 1, 3, wall_s=5.0, cpu_s=4.0, peak_memory=7)
+WAY = ExactCheck(("texture",), 1, 3, wall_s=5.0, cpu_s=4.0, start_s=6.0)
 CHECKED = Outcome(job("P1"), cpu_s=19.0, phase_s=RAN, check=WAY, peak_memory=9)
 FIRST = Outcome(job("P1", image_sets=99), exact=("texture",), check=WAY, cpu_s=50.0)
 
@@ -40,4 +40,4 @@ def test_each_mode_has_its_own_times(
 def test_what_a_comparison_took_is_no_jobs_time() -> None:
     (plain,), (fast,) = (of_mode([CHECKED], exact=exact) for exact in (False, True))
     assert Measured.of(plain).slot_s == 20.0
-    assert (Measured.of(fast).slot_s, Measured.of(fast).peak_memory) == (5.0, 7)
+    assert (Measured.of(fast).slot_s, Measured.of(fast).peak_memory) == (11.0, 9)
