@@ -49,7 +49,7 @@ def suggest(outcomes: Sequence[Outcome]) -> Suggestion | None:
     done = [outcome for outcome in outcomes if outcome.done and outcome.peak_memory]
     if not done:
         return None
-    wall_s = _quantile([o.wall_s - o.phase_s.get("waiting", 0.0) for o in done])
+    wall_s = _quantile(list(map(_own_s, done)))
     memory = int(_quantile([float(o.peak_memory) for o in done]))
     kind, slots = _fitting(memory)
     return Suggestion(len(done), wall_s, memory, kind, slots)
@@ -66,6 +66,12 @@ def _fitting(memory: int) -> tuple[str, int]:
             return kind, slots
     kind, gb = _TYPES[-1]
     return kind, max(1, int(gb * GB * _FOR_CONTAINERS // memory))
+
+
+def _own_s(outcome: Outcome) -> float:
+    """What a job took, without what it waited for and what only comparing took."""
+    others = ("waiting", "checking")
+    return outcome.wall_s - sum(outcome.phase_s.get(name, 0.0) for name in others)
 
 
 def _quantile(values: Sequence[float]) -> float:
