@@ -109,3 +109,14 @@ def test_a_listing_tells_of_many_jobs(
     counts = s3.counts()
     assert counts["list"] <= most
     assert set(counts) == {"list"}
+
+
+def test_files_behind_our_own_links_to_folders_are_listed(tmp_path: Path) -> None:
+    root, disk = tmp_path / "root", tmp_path / "disk"
+    (disk / "job").mkdir(parents=True)
+    (root / "plates").mkdir(parents=True)
+    (disk / "job/Cells.csv").write_text("a")
+    (root / "plates/P1").symlink_to(disk)
+    (disk / "loop").symlink_to(disk)
+    (root / "plates/up").symlink_to(root)
+    assert Storage(str(root)).tree("plates") == {"P1/job/Cells.csv": 1}

