@@ -29,6 +29,7 @@ JOBS = st.builds(
     fingerprint=TEXT,
     fingerprint_v1=TEXT,
     inputs=TEXT,
+    input_contents=TEXT,
     run=st.integers(0, 9),
     image_sets=st.integers(0, 10**6),
     timeout_s=NUMBER,

@@ -120,6 +120,8 @@ class Job:
     inputs: str = ""
     """Changes with size and time of what it reads of earlier steps; empty if that is
     not compared."""
+    input_contents: str = ""
+    """Changes with what those files hold; empty if that is not known."""
     image_sets: int = 0
     timeout_s: float | None = None
     stall_s: float | None = None
@@ -237,6 +239,7 @@ _OWN = (
     "fingerprint_v1",
     "run",
     "inputs",
+    "input_contents",
     "image_sets",
     "timeout_s",
     "stall_s",
@@ -295,6 +298,8 @@ class Outcome:
     """Bytes that were copied to this machine."""
     files: Mapping[str, int] = field(default_factory=dict)
     """Published files below the job's place, with their sizes in bytes."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """What tells the contents of those that later steps may read. See `digests_of`."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What its `Image.csv` says: counts, image quality. See `measures.of`."""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -308,11 +313,14 @@ class Outcome:
         return self.failure is None
 
     @property
+    def started_at(self) -> float:
+        """When it began, in seconds since 1970; 0 if that is not known."""
+        return datetime.fromisoformat(self.started).timestamp() if self.started else 0.0
+
+    @property
     def ended(self) -> float:
         """When it ended, in seconds since 1970; 0 if that is not known."""
-        if not self.started:
-            return 0.0
-        return datetime.fromisoformat(self.started).timestamp() + self.wall_s
+        return self.started_at + self.wall_s if self.started else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as the ledger keeps it."""

@@ -9,12 +9,15 @@ from cpengine.errors import InputError
 from cpengine.ledger.ledger import Ledger, owner_of
 from cpengine.ledger.past_claims import MADE_ALREADY
 from cpengine.model import Job
-from cpengine.storage import keys
+from cpengine.storage import contents, keys
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 from cpengine.wording import counted
 
 _LOG = logging.getLogger(__name__)
+_TABLES = (".csv", ".txt", ".sql", ".db", ".properties")
+"""How the names of files end that CellProfiler writes and no LoadData reads."""
+_MOST = 500
 
 
 def files_of(folder: Path) -> dict[str, int]:
@@ -27,6 +30,17 @@ def files_of(folder: Path) -> dict[str, int]:
     )
     files = sorted(filter(os.path.isfile, paths))
     return {path[start:]: os.path.getsize(path) for path in files}
+
+
+def digests_of(folder: Path, names: Collection[str]) -> dict[str, str]:
+    """What tells the contents of those files below a folder that are no tables.
+
+    Later steps may read them. Of very many files it is none, as markers stay small.
+    """
+    taken = [name for name in names if not name.lower().endswith(_TABLES)]
+    if len(taken) > _MOST:
+        return {}
+    return {name: contents.digest_of(folder / name) for name in taken}
 
 
 def publish(

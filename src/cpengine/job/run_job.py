@@ -37,7 +37,7 @@ from cpengine.events import (
 from cpengine.job import csv_columns, image_measures, saved_places
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
-from cpengine.job.publish import publish
+from cpengine.job.publish import digests_of, publish
 from cpengine.job.stage import Staged, Stager
 from cpengine.job.turns import turn
 from cpengine.job.verify import verify
@@ -139,6 +139,7 @@ class _Attempt:
     ended: Ended = field(default_factory=lambda: Ended(0))
     measures: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     def run(self, folder: Path) -> Outcome:
         """Stage, run, verify, publish, record."""
@@ -152,6 +153,7 @@ class _Attempt:
                 self.listen(LogBegun(self.job, log))
                 files = self._run(staged, folder, lease)
             with self._phase("publishing"):
+                self.digests = digests_of(folder / "output", files)
                 already = self._publish(stager, folder, files)
             if already is not None:
                 return already
@@ -377,6 +379,7 @@ class _Attempt:
             peak_memory=self.ended.peak_memory,
             fetched=self.fetched,
             files=files or {},
+            digests=self.digests if files else {},
             measures=self.measures,
             columns=self.columns,
             host=socket.gethostname(),

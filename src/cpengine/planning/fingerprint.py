@@ -117,6 +117,16 @@ def step_inputs_of(fingerprint: str) -> str:
     return fingerprint.rpartition(_SEPARATOR)[2]
 
 
+def reads(fingerprint: str, step_inputs: str) -> bool:
+    """Whether a fingerprint may be of a job that read these results of earlier steps.
+
+    The first format said nothing of them.
+    """
+    return _format_of(fingerprint) != FORMAT or (
+        step_inputs_of(fingerprint) == step_inputs
+    )
+
+
 def is_of_another_version(fingerprint: str) -> bool:
     """Whether a version of cpengine made it that has another format than this one."""
     mark = fingerprint.partition(_SEPARATOR)[0]

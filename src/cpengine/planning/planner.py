@@ -19,7 +19,7 @@ from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.current_tables import Deriver
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
-from cpengine.planning.job_list import FileJobs, JobList
+from cpengine.planning.job_list import FileJobs, JobList, read_by
 from cpengine.planning.layout_groups import groups_in_layout
 from cpengine.planning.listed_groups import listed_groups
 from cpengine.planning.plan import (
@@ -121,7 +121,7 @@ class Planner:
             check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
         files = list(by_source())
-        self._take(self.step_inputs.findings())
+        self._take(self.step_inputs.findings(read_by(files)))
         errors = [
             finding for finding in self.found if finding.severity is Severity.ERROR
         ]

@@ -2,7 +2,7 @@
 
 Results of a step are told by its done markers. Where a file has none, its size stands
 for it. Whether a file is still the one that its marker tells of is seen from the times
-and sizes in listings.
+and sizes in listings, and where those leave a doubt, from what it holds.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from cpengine.config.steps import Step
 from cpengine.group_names import Group
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import ImageColumns, ImageFile, image_files, in_base
-from cpengine.planning.fingerprint import NOTHING, PipelineParts
+from cpengine.planning.fingerprint import NOTHING, PipelineParts, reads
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_pipeline import pipeline_parts
-from cpengine.planning.step_results import StepResults
+from cpengine.planning.step_results import Comparison, StepResults
 from cpengine.rules import Finding, Rule
+from cpengine.storage.entry import Entry
 from cpengine.storage.roots import Places
-from cpengine.storage.store import Entry
 from cpengine.wording import counted
 
 _DIGITS = 8
@@ -43,7 +43,7 @@ _WORDS = {
         "run both: cpengine run {step} {own}",
     ),
     rules.INPUT_UNMARKED: (
-        "has no marker of the step that fills its folder",
+        "is named by no marker of {step}, which fills its folder",
         "use --force when such files change but not their size",
     ),
 }
@@ -57,6 +57,8 @@ class StepInputs(NamedTuple):
     """The part of its fingerprint: changes when a step makes its results anew."""
     digest: str = ""
     """Changes with the size and the time of each file; empty if there are none."""
+    contents: str = ""
+    """Changes with what they hold; empty if that is not known of all."""
 
 
 NO_INPUTS = StepInputs()
@@ -87,11 +89,29 @@ def files_of(images: Iterable[ImageFile], places: Places, own: str) -> Iterator[
 
 
 def digest_of(files: Iterable[tuple[File, Entry | None]]) -> str:
-    """Text that changes with the size and time of a file; empty for no files."""
-    seen = [
-        (*file, entry and (entry.size, f"{entry.time:.3f}")) for file, entry in files
-    ]
+    """Text that changes with the size and time of a file; empty for no files.
+
+    Of local files, also with the time when they were put there, whatever theirs is.
+    """
+    seen = [(*file, entry and _stamp(entry)) for file, entry in files]
     return _short(*map(repr, sorted(seen))) if seen else ""
+
+
+def _stamp(entry: Entry) -> tuple[object, ...]:
+    placed = (f"{entry.placed:.6f}",) if entry.placed else ()
+    return (entry.size, f"{entry.time:.3f}", *placed)
+
+
+def contents_of(files: Iterable[tuple[File, str]]) -> str:
+    """Text that changes with what files hold; empty if of one that is not known.
+
+    Parameters
+    ----------
+    files
+        Files, and the digest of each.
+    """
+    known = sorted(files)
+    return _short(*map(repr, known)) if all(digest for _, digest in known) else ""
 
 
 @dataclass(frozen=True)
@@ -106,8 +126,9 @@ class StepInputReader:
     cellprofiler: str
     before: Before
     results: list[StepResults] = field(init=False)
-    replaced: dict[File, str] = field(default_factory=dict)
-    """Files that are not as their step left them, and why."""
+    replaced: dict[str, dict[str, dict[File, str]]] = field(default_factory=dict)
+    """Files that are not as their step left them, and why: by the part of fingerprints
+    that tells of them, and by the step."""
     doubtful: dict[tuple[Rule, str], set[File]] = field(default_factory=dict)
     """Other files that may not be what they should, by the rule and the step."""
     _pipelines: dict[str, PipelineParts | None] = field(default_factory=dict)
@@ -137,22 +158,46 @@ class StepInputReader:
 
         return read
 
-    def findings(self) -> Iterator[Finding]:
-        """What a user should know of the inputs that were looked up."""
+    def findings(self, jobs: Iterable[tuple[str, StepInputs]]) -> Iterator[Finding]:
+        """What a user should know of the inputs that were looked up.
+
+        Parameters
+        ----------
+        jobs
+            The ids of the jobs, and what each reads.
+        """
         outputs = self.project.places.outputs
-        for file, why in sorted(self.replaced.items()):
+        for files in self._not_yet_used(jobs).values():
+            first = min(files)
             yield rules.INPUT_REPLACED.found(
-                outputs.url(file.key),
-                f"{why}: results from before that are stale",
+                outputs.url(first.key),
+                f"{files[first]}{_others(len(files) - 1)}: results from before that "
+                "are stale",
                 "run them again, or the earlier step with --force",
             )
-        for (rule, step), files in self.doubtful.items():
+        for (rule, step), doubtful in self.doubtful.items():
             cause, cure = _WORDS[rule]
             yield rule.found(
-                outputs.url(min(files).key),
-                cause.format(step=step) + _others(len(files) - 1),
+                outputs.url(min(doubtful).key),
+                cause.format(step=step) + _others(len(doubtful) - 1),
                 cure.format(step=step, own=self.step.name),
             )
+
+    def _not_yet_used(
+        self, jobs: Iterable[tuple[str, StepInputs]]
+    ) -> dict[str, dict[File, str]]:
+        """By step, the replaced files with which a job has still to run, and why."""
+        found: dict[str, dict[File, str]] = {}
+        if not self.replaced:
+            return found
+        done = StepResults.of_step(self.project, self.step.name).done
+        for job, inputs in jobs:
+            of_steps = self.replaced.get(inputs.part, {})
+            made_of = [d.marker.fingerprint for d in done.get(job, ())]
+            if of_steps and not any(reads(f, inputs.part) for f in made_of):
+                for step, files in of_steps.items():
+                    found.setdefault(step, {}).update(files)
+        return found
 
     def _columns(self, table: Table) -> list[str]:
         """The columns on which it depends what rows read of earlier steps."""
@@ -186,9 +231,28 @@ class StepInputReader:
         }
         if not reads:
             return NO_INPUTS
-        made = sorted(repr(self._made_by(read)) for read in reads.values())
-        digest = digest_of((read.file, read.entry) for read in reads.values())
-        return StepInputs(_short(*dict.fromkeys(made)), digest)
+        seen = [(read, self._compare(read)) for read in reads.values()]
+        made = sorted(repr(self._made_by(*pair)) for pair in seen)
+        part = _short(*dict.fromkeys(made))
+        for read, compared in seen:
+            if compared.why:
+                of_step = self.replaced.setdefault(part, {})
+                of_step.setdefault(read.results.step, {})[read.file] = compared.why
+        return StepInputs(
+            part,
+            digest_of((read.file, read.entry) for read, _ in seen),
+            contents_of((read.file, compared.digest) for read, compared in seen),
+        )
+
+    def _compare(self, read: "_StepFile") -> Comparison:
+        """Hold a file against its marker, unless it is made anew before it is read."""
+        if self._will_make(read):
+            return Comparison()
+        return read.results.compare(read.owner, *read.file)
+
+    def _will_make(self, read: "_StepFile") -> str:
+        """The fingerprint of a job that runs before and makes a file anew, if any."""
+        return self.before.get(read.results.step, {}).get(read.owner, "")
 
     def _reads(self, table: Table, row: int) -> Iterator["_StepFile"]:
         """The files of earlier steps that a row names."""
@@ -198,29 +262,31 @@ class StepInputReader:
                 owner = results.owner(file.folder, _group(table, row, results.keys))
                 yield _StepFile(results, file, owner)
 
-    def _made_by(self, read: "_StepFile") -> object:
+    def _made_by(self, read: "_StepFile", compared: Comparison) -> object:
         """What stands for a file: how its step's job was done, or else its size.
 
-        Of one that other hands have replaced, also its size and time.
+        Of one that other hands have replaced, also what it holds.
         """
         done, entry = read.results.done.get(read.owner), read.entry
-        if will_make := self.before.get(read.results.step, {}).get(read.owner):
+        if will_make := self._will_make(read):
             version = self.cellprofiler or (done[-1].marker.version if done else "")
             return read.results.step, read.owner, [f"{will_make}~{version}"]
-        if entry and (rule := self._doubt(read)):
+        if entry and (rule := self._doubt(read, compared)):
             self.doubtful.setdefault((rule, read.results.step), set()).add(read.file)
-        if not done:
+        if not done or not compared.is_named:
             return read.file, entry and entry.size
         made = read.results.step, read.owner, sorted(d.made_by for d in done)
-        why = read.results.differs(read.owner, *read.file)
-        if not why or entry is None:
+        if not compared.why or entry is None:
             return made
-        self.replaced[read.file] = why
+        if compared.digest:
+            return made, read.file, compared.digest
         return made, read.file, entry.size, round(entry.time, 3)
 
-    def _doubt(self, read: "_StepFile") -> Rule | None:
+    def _doubt(self, read: "_StepFile", compared: Comparison) -> Rule | None:
         """The rule on a file that may not be what its step would leave."""
         results, job = read.results, read.owner
+        if not compared.is_named:
+            return rules.INPUT_UNMARKED
         if job in results.done:
             return rules.INPUT_STALE if self._is_stale(results, job) else None
         if job in results.markers:

@@ -39,7 +39,7 @@ INPUT_REPLACED = _rule(
 INPUT_UNMARKED = _rule(
     "input-unmarked",
     _EARLIER,
-    "A file in the folder of an earlier step has no marker, though others have",
+    "A file in the folder of an earlier step is named by no marker of it",
     "Only its size tells that it has changed.",
     "Use --force when such files change but not their size.",
     Severity.WARNING,

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +26,7 @@ PART = ".part"
 _PIECE = 2**20
 
 
-def opened(path: str, flag: int = os.O_RDONLY) -> BinaryIO:
+def opened(path: str, flag: int = os.O_RDONLY) -> BufferedReader:
     """Open a regular file to read it, or with another flag to lock it, too.
 
     Raises

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 
 from cpengine.model import Job
+from cpengine.storage.entry import Entry
 from cpengine.storage.parallel import each
-from cpengine.storage.store import Entry, Storage
+from cpengine.storage.store import Storage
 
 _FEW = 20
 """Up to so many jobs their own folders are listed, else the whole output."""

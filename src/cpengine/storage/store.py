@@ -8,9 +8,8 @@ import posixpath
 import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fsspec import Callback
 from fsspec.core import split_protocol
@@ -18,6 +17,7 @@ from fsspec.core import split_protocol
 from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
 from cpengine.storage import keys, local_files
+from cpengine.storage.entry import Entry
 from cpengine.storage.filesystems import WHOLE, Access, is_local
 from cpengine.system import fsync
 from cpengine.wording import visible
@@ -27,34 +27,9 @@ if TYPE_CHECKING:
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _LOG = logging.getLogger(__name__)
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 _AT_ONCE = 16
 _PIECE = 2**18
 """Bytes that are asked for where a file is not read whole."""
-
-
-class Entry(NamedTuple):
-    """What a listing says of a file."""
-
-    size: int
-    """Bytes."""
-    time: float
-    """When it was last changed, in seconds since 1970; 0 if that is not said."""
-    version: str = ""
-    """Changes when it is replaced: its content's digest, where a store tells that, so
-    that a copy is the same; else its time."""
-
-    @classmethod
-    def read(cls, info: Mapping[str, Any]) -> "Entry":
-        """An entry as fsspec gives it; file systems have words of their own."""
-        named = (info.get(name) for name in _TIMES)
-        time = next(filter(None, named), 0.0)
-        if isinstance(time, datetime):  # of a store, whose head says whole seconds
-            time = time.timestamp() // 1
-        known = isinstance(time, (int, float))
-        size, seconds = int(info["size"] or 0), float(time) if known else 0.0
-        digest = info.get("ETag") or info.get("etag") or seconds
-        return cls(size, seconds, f"{digest}:{size}")
 
 
 class Storage:
