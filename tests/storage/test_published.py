@@ -47,8 +47,12 @@ def sites(structure: str) -> list[Job]:
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_jobs_without_a_folder_are_found(structure: str, storage: Storage) -> None:
-    many = sites(structure)
+@pytest.mark.parametrize("output", ["out", "{root}/far/"])
+def test_jobs_without_a_folder_are_found(
+    structure: str, output: str, storage: Storage
+) -> None:
+    output = output.format(root=storage.root)  # a whole path or address, too
+    many = [replace(job, output=output) for job in sites(structure)]
     gone = {0, 7, 35}
     for number, job in enumerate(many):
         if number not in gone:

@@ -19,7 +19,7 @@ from cpengine.output_structure import normal
 from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
-from cpengine.storage.roots import Places
+from cpengine.storage.roots import Places, without_file_scheme
 from cpengine.storage.store import Storage
 from cpengine.wording import did_you_mean
 
@@ -73,8 +73,8 @@ class ResolvedProject:
     def _made(self) -> tuple[str, ...]:
         """Where the steps put their results."""
         built_in = (self.layout.output(kind.output) for kind in STEPS.values())
-        changed = (step.output for step in self.file.steps.values() if step.output)
-        return tuple(dict.fromkeys(key.rstrip("/") for key in (*built_in, *changed)))
+        outputs = (*built_in, *map(self._output, self.file.steps))
+        return tuple(dict.fromkeys(key.rstrip("/") for key in outputs if key))
 
     def _place(self, place: str) -> str:
         """A folder or address of the project file."""
@@ -161,11 +161,17 @@ class ResolvedProject:
         section, kind = self.file.steps.get(name, StepSection()), STEPS.get(name)
         by_file = section.groups == "batch"
         group = section.group or (kind.group if kind and not by_file else ())
-        output = section.output or (self.layout.output(kind.output) if kind else "")
         structure = section.output_structure
         if structure is None:
             structure = kind.output_structure if kind else ""
-        return tuple(group), output, structure
+        return tuple(group), self._output(name), structure
+
+    def _output(self, name: str) -> str:
+        """The key, path or address of the folder that gets a step's results."""
+        section, kind = self.file.steps.get(name, StepSection()), STEPS.get(name)
+        if section.output:
+            return without_file_scheme(section.output)
+        return self.layout.output(kind.output) if kind else ""
 
     def _shares_folders(self, name: str) -> bool:
         """Whether another step puts its results into the same folders."""

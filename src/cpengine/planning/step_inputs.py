@@ -136,7 +136,8 @@ class StepInputReader:
     def __post_init__(self) -> None:
         others = (name for name in self.project.step_names if name != self.step.name)
         made = [StepResults.of_step(self.project, name) for name in others]
-        made = [r for r in made if r.output not in ("", self.step.output.rstrip("/"))]
+        own = self.project.places.key(self.step.output)
+        made = [r for r in made if r.output not in ("", own)]
         # Of outputs within one another, the inner one is the nearer.
         made.sort(key=lambda r: -len(r.output))
         object.__setattr__(self, "results", made)

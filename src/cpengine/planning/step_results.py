@@ -73,7 +73,7 @@ class StepResults:
     def of_step(cls, project: ResolvedProject, name: str) -> "StepResults":
         """Those of a step of a project."""
         keys, output, structure = project.results_of(name)
-        output, ledger = output.rstrip("/"), project.layout.ledger(name)
+        output, ledger = project.places.key(output), project.layout.ledger(name)
         storage = project.places.outputs
         contents = Contents(storage, lambda: project.cache)
         return cls(storage, name, keys, output, structure, ledger, contents)

@@ -98,7 +98,8 @@ class Check:
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
         """What is wrong with images, but for those that are yet to be made."""
         places = self.project.places
-        made = [self.project.results_of(name)[1].rstrip("/") for name in self.before]
+        outputs = (self.project.results_of(name)[1] for name in self.before)
+        made = list(map(places.key, outputs))
         yield from image_checks.findings(places, table, rows, made)
 
     def _modules(
