@@ -43,7 +43,16 @@ def dcp_place_of(structure: str, group: Group) -> str:
 
 def names_all(structure: str, keys: Collection[str]) -> bool:
     """Whether a structure names every column, so that each group has its own place."""
-    return not structure or set(keys) <= set(_parts(structure, tuple(keys)))
+    return not unnamed(structure, keys)
+
+
+def unnamed(structure: str, keys: Collection[str]) -> list[str]:
+    """The columns that a structure does not name; all have their part in no structure.
+
+    Groups that differ in these alone share a place.
+    """
+    named = _parts(structure, tuple(keys))
+    return [key for key in keys if structure and key not in named]
 
 
 @lru_cache(maxsize=64)

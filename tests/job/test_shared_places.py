@@ -117,3 +117,13 @@ def test_a_file_that_is_another_steps_by_now_is_not_removed(tmp_path: Path) -> N
     screen.run("second", {"Image.csv": "second"})
     screen.run("first", {"b.csv": "first"})
     assert (screen.text("Image.csv"), screen.text("a.csv")) == ("second", None)
+
+
+def test_a_file_of_another_job_in_one_folder_says_what_to_name(tmp_path: Path) -> None:
+    toml = '[steps.analysis]\noutput_structure = "Metadata_Plate/Metadata_Well"\n'
+    screen = Screen(tmp_path, toml)
+    screen.run("analysis", {"Image.csv": "of site 1"})
+    job, ledger = screen.project.plan("analysis").jobs[1], screen.ledger("analysis")
+    why = "name Metadata_Site in output_structure or in the pipeline's file names"
+    with pytest.raises(InputError, match=why):
+        publish(job, ledger, tmp_path / "output", ["Image.csv"], tmp_path / "log")

@@ -9,6 +9,7 @@ from cpengine.errors import InputError
 from cpengine.ledger.ledger import Ledger, owner_of
 from cpengine.ledger.past_claims import MADE_ALREADY
 from cpengine.model import Job
+from cpengine.output_structure import unnamed
 from cpengine.storage import contents, keys
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
@@ -127,12 +128,19 @@ def _claim(
             taken.append(name)
         if owner not in ("", owner_of(job)):
             each(lambda name: ledger.disclaim(job, name), taken)
-            cure = "give the pipeline's file names the well and the site, or run again"
-            cure += ", if the table was corrected"
-            if job.shared:
-                cure = "give this step another output, or its files other names"
-            key = _key(job, name)
+            key, cure = _key(job, name), _cure_of_clash(job)
             raise InputError(f"{key} {MADE_ALREADY} {owner} already: {cure}")
+
+
+def _cure_of_clash(job: Job) -> str:
+    """What to do where a job may not have the name of a file."""
+    if job.shared:
+        return "give this step another output, or its files other names"
+    missing = unnamed(job.output_structure, [key for key, _ in job.group])
+    return (
+        f"name {' and '.join(missing)} in output_structure or in the pipeline's file "
+        "names, or run again, if the table was corrected"
+    )
 
 
 def _owner(job: Job, ledger: Ledger, name: str, own: Collection[str]) -> str:

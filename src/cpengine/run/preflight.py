@@ -11,10 +11,11 @@ from cpengine.errors import CpengineError, StorageError
 from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.inputs.pipeline_writes import writes
+from cpengine.inputs.pipeline_writes import fixed_names, writes
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.shared_names import clashes
 from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.step_tables import image_sets
 from cpengine.rules import Finding
@@ -76,6 +77,7 @@ class Check:
         self, plan: Plan, jobs: Sequence[Job], pipe: Pipeline, text: str
     ) -> Iterator[Finding]:
         """What was not looked at in making the plan."""
+        yield from clashes(plan.step, plan.jobs.groups, fixed_names(pipe))
         batch = plan.step.source == "batch"
         sheets = list(image_sets(self.project, plan, jobs))
         for table, rows in sheets:
