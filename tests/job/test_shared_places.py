@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.job.publish import publish
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job, Outcome
 from cpengine.project import Project
 from tests import build
+from tests.publishing import put
 
 STEP = """
 [steps.{}]
@@ -50,7 +50,7 @@ class Screen:
         for name, text in files.items():
             build.write(output / name, text)
         build.write(self.root / "log", "a line")
-        publish(job, ledger, output, files, self.root / "log")
+        put(job, ledger, output, files, self.root / "log")
         sizes = {name: len(text) for name, text in files.items()}
         ledger.record(Outcome(job, files=sizes, versions={"cellprofiler": VERSION}))
 
@@ -124,6 +124,7 @@ def test_a_file_of_another_job_in_one_folder_says_what_to_name(tmp_path: Path) -
     screen = Screen(tmp_path, toml)
     screen.run("analysis", {"Image.csv": "of site 1"})
     job, ledger = screen.project.plan("analysis").jobs[1], screen.ledger("analysis")
+    build.write(tmp_path / "output/Image.csv", "of site 2")
     why = "name Metadata_Site in output_structure or in the pipeline's file names"
     with pytest.raises(InputError, match=why):
-        publish(job, ledger, tmp_path / "output", ["Image.csv"], tmp_path / "log")
+        put(job, ledger, tmp_path / "output", ["Image.csv"], tmp_path / "log")

@@ -13,6 +13,7 @@ from cpengine.ledger.standing import JobState, Standing
 from cpengine.marker import Marker, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
+from tests.publishing import set_aside
 
 JOB = Job(
     step="analysis",
@@ -210,7 +211,7 @@ def test_markers_of_earlier_runs_tell_their_files_until_they_are_replaced(
     ledger.record(outcome(CHANGED, FAILURE))
     job = again(ledger, CHANGED)
     assert ledger.earlier_files(job) == {"Cells.csv", "a/b.png"}
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     assert state(ledger, CHANGED) is JobState.FAILED
     assert not any(name.endswith(".done") for name in names(ledger))
     assert ledger.earlier_files(again(ledger, CHANGED)) == {"Cells.csv", "a/b.png"}
@@ -224,7 +225,7 @@ def test_setting_aside_leaves_other_jobs_alone(ledger: Ledger) -> None:
     ledger.record(outcome(other, files={"Cells.csv": 3}))
     job = again(ledger, JOB)
     assert ledger.earlier_files(job) == set()
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     assert len(names(ledger)) == 1
 
 
@@ -234,7 +235,7 @@ def test_markers_of_others_that_a_job_names_are_not_its_own(ledger: Ledger) -> N
     ledger.record(other)
     job = replace(JOB, earlier=(marker_of(other),))
     assert ledger.earlier_files(job) == set()
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     ledger.record(outcome(job))
     assert sorted(names(ledger)) == sorted([marker_of(other), marker_of(outcome(job))])
 

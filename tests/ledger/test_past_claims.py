@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.job.publish import publish
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.past_claims import (
     PastClaims,
@@ -19,6 +18,7 @@ from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs
+from tests.publishing import put, set_aside
 from tests.services.s3.bucket_server import S3Server
 from tests.services.s3.fixtures import bucket, s3, s3_server
 
@@ -56,7 +56,7 @@ def done(ledger: Ledger, tmp_path: Path, job: Job, files: Iterable[str]) -> None
     (tmp_path / "log").write_text("a line")
     (known,) = ledger.standings([job])
     job = known.job
-    publish(job, ledger, tmp_path / "output", names, tmp_path / "log")
+    put(job, ledger, tmp_path / "output", names, tmp_path / "log")
     sizes = {name: len(job.id) for name in names}
     ledger.record(Outcome(job, files=sizes, versions=VERSION))
 
@@ -136,7 +136,7 @@ def test_results_that_are_being_replaced_stay_their_jobs(
     done(ledger, tmp_path, mine, ["i.tif"])
     done(ledger, tmp_path, gone, ["j.tif"])
     (known,) = ledger.standings([mine])
-    ledger.set_aside(known.job)
+    set_aside(ledger, known.job)
     assert released(ledger, [mine, left]) == 1
     assert ledger.claims(mine) == {"i.tif": mine.id}
 

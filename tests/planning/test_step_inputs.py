@@ -20,6 +20,7 @@ from cpengine.results.estimate import Where, estimate
 from cpengine.run.session import Steps
 from tests import build
 from tests.build import Built, change
+from tests.publishing import set_aside
 from tests.unreadable.damage import ANY, JSON
 
 VERSION = "4.2.8.1"
@@ -53,7 +54,7 @@ def done(
     """Record that a job was done; its marker is so many seconds old."""
     began = datetime.now(UTC) - timedelta(seconds=ago)
     ledger = project.ledger(project.step(job.step))
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     ledger.record(
         Outcome(
             job,
@@ -376,7 +377,8 @@ def test_functions_of_a_run_that_was_ended_while_it_replaced_them_are_not_read(
     project = built.project()
     illum_done(project)
     analysis_done(project)
-    project.ledger(project.step("illum")).set_aside(of_plate(project, "P2"))
+    illum = project.ledger(project.step("illum"))
+    set_aside(illum, of_plate(project, "P2"))
     with pytest.raises(InputError) as raised:
         project.plan("analysis")
     (finding,) = raised.value.findings
@@ -486,7 +488,8 @@ def test_jobs_that_read_what_is_made_again_with_equal_input_are_not_counted(
 ) -> None:
     project = all_done.project()
     job = of_plate(project, "P2")
-    project.ledger(project.step("illum")).set_aside(job)  # a run was ended
+    illum = project.ledger(project.step("illum"))
+    set_aside(illum, job)  # a run was ended
     assert together(all_done) == {"illum": 1, "analysis": 0}
     (marker,) = project.ledger(project.step("illum")).markers()["P2"]
     other = replace(job, fingerprint=f"{job.fingerprint}0", earlier=(marker,))

@@ -1,11 +1,13 @@
 """Put a job's files in their final place, in parallel, and nobody else's in danger."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cpengine.errors import InputError
+from cpengine.job.turns import Taken
 from cpengine.ledger.ledger import Ledger, owner_of
 from cpengine.ledger.past_claims import MADE_ALREADY
 from cpengine.model import Job
@@ -44,14 +46,38 @@ def digests_of(folder: Path, names: Collection[str]) -> dict[str, str]:
     return {name: contents.digest_of(folder / name) for name in taken}
 
 
-def publish(
-    job: Job,
-    ledger: Ledger,
-    output: Path,
-    names: Iterable[str],
-    log: Path,
-    left_over: Iterable[str] = (),
-) -> None:
+@contextlib.contextmanager
+def laid_beside(
+    job: Job, ledger: Ledger, output: Path, names: Iterable[str]
+) -> Iterator[Mapping[str, Path]]:
+    """Lay files beside their places, so that what is there stays if that fails.
+
+    Whatever has not been published by the end is removed.
+
+    Parameters
+    ----------
+    names
+        The files, as `files_of` gave them for `output`.
+
+    Raises
+    ------
+    StorageError
+        There is no room for them, or no right to write there.
+    """
+    storage, parts = ledger.storage, dict[str, Path]()
+    if ledger.done_markers(job) and not storage.is_local(job.destination):
+        storage.check_writable(job.destination)  # before results are given up for it
+    try:
+        for name in names:
+            parts[name] = storage.move_beside(output / name, _key(job, name))
+        yield parts
+    finally:
+        for part in parts.values():
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def publish(taken: Taken, parts: Mapping[str, Path], log: Path) -> None:
     """Put files in place, over the job's own earlier ones but nobody else's.
 
     The markers of earlier runs are set aside first: from then on the old results are
@@ -60,10 +86,8 @@ def publish(
 
     Parameters
     ----------
-    names
-        The files, as `files_of` gave them for `output`.
-    left_over
-        Files of the job that runs without an end may have put there.
+    parts
+        The files, as `laid_beside` gives them.
 
     Raises
     ------
@@ -72,26 +96,27 @@ def publish(
     StorageError
         A file cannot be put in place.
     """
+    job, ledger = taken.job, taken.ledger
     storage = ledger.storage
-    files = list(names)
-    own = ledger.earlier_files(job) | set(filter(keys.is_below, left_over))
+    own = ledger.earlier_files(job) | set(filter(keys.is_below, taken.left_over))
     if job.shares_place:
-        _claim(job, ledger, files, own)
-    ledger.set_aside(job)
+        _claim(job, ledger, parts, own)
     storage.publish(log, ledger.log(job))
+    taken.set_aside()
     at_once = storage.at_once(job.destination)
 
     def put(name: str) -> None:
-        storage.publish(output / name, _key(job, name))
+        with taken.replacing():
+            storage.publish(parts[name], _key(job, name))
 
-    each(put, files, at_once)
-    stale = _in_place(job, storage, own - set(files))
+    each(put, parts, at_once)
+    stale = _in_place(job, storage, own - set(parts))
     gone = {name for name in stale if _is_own(job, ledger, name)}
     each(lambda name: storage.remove(_key(job, name)), gone, at_once)
     if job.shares_place:
         each(lambda name: ledger.disclaim(job, name), gone, at_once)
-        ledger.sync_claims(job, files)
-    storage.sync(_key(job, name) for name in files)
+        ledger.sync_claims(job, parts)
+    storage.sync(_key(job, name) for name in parts)
 
 
 def _key(job: Job, name: str) -> str:

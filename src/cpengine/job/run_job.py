@@ -37,7 +37,7 @@ from cpengine.events import (
 from cpengine.job import csv_columns, image_measures, saved_places
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
-from cpengine.job.publish import digests_of, publish
+from cpengine.job.publish import digests_of, laid_beside, publish
 from cpengine.job.stage import Staged, Stager
 from cpengine.job.turns import turn
 from cpengine.job.verify import verify
@@ -168,13 +168,15 @@ class _Attempt:
     ) -> Outcome | None:
         """Publish when it is its turn; if another copy has, give its outcome."""
         version, cancelled = self.machine.cellprofiler.version, self.cancelled.is_set
-        with turn(self.ledger, self.job, version, files, cancelled) as taken:
+        with (
+            laid_beside(self.job, self.ledger, folder / "output", files) as parts,
+            turn(self.ledger, self.job, version, files, cancelled) as taken,
+        ):
             if (already := self.done_elsewhere()) is not None:
                 return already
             stager.check_opened_in_place()
             self.job = taken.job
-            output, log = folder / "output", folder / "log"
-            publish(self.job, self.ledger, output, files, log, taken.left_over)
+            publish(taken, parts, folder / "log")
         return None
 
     def failed(self, error: Exception, log: Path | None = None) -> Outcome:

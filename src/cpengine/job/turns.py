@@ -15,7 +15,6 @@ import posixpath
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import NamedTuple
 
 from cpengine.errors import StorageError
 from cpengine.ledger.ledger import Ledger
@@ -48,6 +47,8 @@ class Turn:
     pid: int = field(default_factory=os.getpid)
     namespace: str = field(default_factory=lambda: str(namespace.own()))
     """Where that process number means it."""
+    over: tuple[tuple[str, str], ...] = ()
+    """Steps and names of markers whose files are there until it replaces them."""
 
     @property
     def marker(self) -> str:
@@ -91,16 +92,52 @@ class Turn:
             raise _superseded(before)
         files = tuple(sorted({*self.files, *(() if whole else before.files)}))
         run = max(self.run, before.run) if before.is_of(self) else self.run
-        return replace(self, run=run, files=files)
+        over = dict.fromkeys(() if whole else before.over)
+        if before.fingerprint and not before.is_like(self):
+            over[before.step, before.marker] = None
+        return replace(self, run=run, files=files, over=tuple(over))
 
 
-class Taken(NamedTuple):
-    """What a job knows when it is its turn."""
+@dataclass(slots=True)
+class Taken:
+    """What a job knows when it is its turn, and what it takes back by publishing."""
 
+    ledger: Ledger
     job: Job
     """The job, which also knows the marker of the run that published before it."""
     left_over: frozenset[str] = frozenset()
     """Files that may be in its place, of runs that came to no end."""
+    over: tuple[tuple[Ledger, str], ...] = ()
+    """Markers whose files are there, with their ledgers."""
+    is_touched: bool = False
+    """Whether a file in its place may have been replaced."""
+    _aside: list[tuple[Ledger, str]] = field(default_factory=list)
+
+    def set_aside(self) -> None:
+        """Take back that what is in its place is whole."""
+        own = ((self.ledger, name) for name in self.ledger.done_markers(self.job))
+        for ledger, name in (*own, *self.over):
+            if ledger.set_aside(name):
+                self._aside.append((ledger, name))
+
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Put a file in place. A storage elsewhere may have it though it says no."""
+        self.is_touched |= not self.ledger.storage.is_local(self.job.destination)
+        yield
+        self.is_touched = True
+
+    @contextlib.contextmanager
+    def brought_back(self) -> Iterator[None]:
+        """Where it fails before a file is replaced, all stays done that was."""
+        try:
+            yield
+        except BaseException:
+            while self._aside and not self.is_touched:
+                ledger, name = self._aside.pop()
+                with contextlib.suppress(StorageError):
+                    ledger.bring_back(name)
+            raise
 
 
 _FORM = of_form(Turn)
@@ -136,17 +173,20 @@ def turn(
         The ledger cannot be read or written.
     """
     if not job.run:  # of no run that is recorded, so of no order
-        yield Taken(job)
+        taken = Taken(ledger, job)
+        with taken.brought_back():
+            yield taken
         return
     names = tuple(sorted(files))
     mine = Turn(job.run, job.fingerprint, cellprofiler, job.step, job.id, names)
     held = _TurnKey(ledger, job, ledger.turn(job), cancelled)
-    mine, taken = held.take(mine)
+    mine, before, taken = held.take(mine)
     try:
-        yield taken
+        with taken.brought_back():
+            yield taken
     except BaseException:  # a cancelled one, too, must keep nobody waiting
         with contextlib.suppress(StorageError):
-            held.give_up(mine)
+            held.give_up(mine, None if taken.is_touched else before)
         raise
     held.leave(mine)
 
@@ -160,25 +200,27 @@ class _TurnKey:
     key: str
     cancelled: Callable[[], bool]
 
-    def take(self, mine: Turn) -> tuple[Turn, Taken]:
-        """Write the key when it is its turn; give what is written."""
+    def take(self, mine: Turn) -> tuple[Turn, bytes | None, Taken]:
+        """Write the key when it is its turn; give what is written, and what was."""
         if self.ledger.storage.create(self.key, _text(mine)):
-            return mine, Taken(self.job)
+            return mine, None, Taken(self.ledger, self.job)
         earlier = self.job.earlier
         while True:
             text, before = self._settled(mine)
             if before is not None:
-                whole = self._ledger_of(before).has(before.marker)
+                whole = self._ledger_of(before.step).has(before.marker)
                 mine = mine.after(before, whole=whole)
                 if before.is_of(mine) and not before.is_like(mine):
                     earlier = tuple(dict.fromkeys((*earlier, before.marker)))
                 if not whole and not self.ledger.storage.is_local(self.key):
                     time.sleep(_LATE_S)
             if self._write(text, mine):
-                if before is not None and not before.is_of(mine):
-                    self._set_aside(before)  # its files are another job's by now
                 job = replace(self.job, earlier=earlier)
-                return mine, Taken(job, frozenset(mine.files))
+                return mine, text, self._taken(job, mine)
+
+    def _taken(self, job: Job, mine: Turn) -> Taken:
+        over = tuple((self._ledger_of(step), marker) for step, marker in mine.over)
+        return Taken(self.ledger, job, frozenset(mine.files), over)
 
     def _write(self, before: bytes | None, mine: Turn) -> bool:
         """Write the key; whether nobody else has since it was read."""
@@ -195,7 +237,7 @@ class _TurnKey:
             before = self._before(text, mine)
             if before is None or before.is_over(mine) or time.monotonic() > until:
                 return text, before
-            done = self._ledger_of(before).has(before.marker)
+            done = self._ledger_of(before.step).has(before.marker)
             if done or before.is_later(mine):
                 return text, before
             if self.cancelled():
@@ -212,9 +254,18 @@ class _TurnKey:
             return before
         return before if self.ledger.has_run(before.run) else replace(before, run=0)
 
-    def give_up(self, mine: Turn) -> None:
-        """Let nobody wait for a turn that came to no end; its files stay known."""
-        if self.read() == mine:
+    def give_up(self, mine: Turn, before: bytes | None) -> None:
+        """Let nobody wait for a turn that came to no end; its files stay known.
+
+        Parameters
+        ----------
+        before
+            What the key said, if that is true still; None if there was none, or files
+            may have been replaced.
+        """
+        if before is not None:
+            self.ledger.storage.replace(self.key, _text(mine), before)
+        elif self.read() == mine:
             self._spoil(mine)
 
     def _spoil(self, turn: Turn) -> None:
@@ -231,22 +282,18 @@ class _TurnKey:
             return
         files = tuple(sorted({*now.files, *mine.files}))
         self._spoil(replace(now, files=files))
-        self._set_aside(now)
+        self._ledger_of(now.step).set_aside(now.marker)
         raise AttemptError(
             FailureKind.SUPERSEDED,
             "another run published this job at the same time: neither counts",
         )
 
-    def _ledger_of(self, turn: Turn) -> Ledger:
-        """The ledger that a turn's marker is in."""
-        if turn.step == self.job.step:
+    def _ledger_of(self, step: str) -> Ledger:
+        """The ledger of a step of the batch."""
+        if step == self.job.step:
             return self.ledger
         folder = posixpath.dirname(self.ledger.folder)
-        return replace(self.ledger, folder=keys.below(folder, turn.step))
-
-    def _set_aside(self, turn: Turn) -> None:
-        """Take back that a job is done whose files may have been replaced."""
-        self._ledger_of(turn).set_aside_marker(turn.marker)
+        return replace(self.ledger, folder=keys.below(folder, step))
 
     def read(self) -> Turn | None:
         """What the key says; None if it is gone, or damaged, which is told."""

@@ -256,33 +256,45 @@ class Ledger:
 
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
-        done = [m for m in _own_markers(job) if m.state is not MarkerState.FAILED]
-        aside = [marker._replace(state=MarkerState.REPLACED) for marker in done]
+        own = [m for m in _own_markers(job) if m.state is not MarkerState.FAILED]
+        names = {str(marker) for marker in own}
         return {
             file
-            for outcome in self.outcomes({str(marker) for marker in (*done, *aside)})
+            for outcome in self.outcomes(names | set(map(aside, names)))
             if outcome.job.destination == job.destination
             for file in outcome.files
             if keys.is_below(file)
         }
 
-    def set_aside(self, job: Job) -> None:
-        """Take back that earlier runs of a job are done; their files stay known."""
-        for marker in _own_markers(job):
-            self.set_aside_marker(str(marker))
+    def done_markers(self, job: Job) -> list[str]:
+        """The names of the done markers of earlier runs that a job knows."""
+        own = _own_markers(job)
+        return [str(marker) for marker in own if marker.state is MarkerState.DONE]
 
-    def set_aside_marker(self, name: str) -> None:
+    def set_aside(self, name: str) -> bool:
         """Take back that a job is done, by its marker's name; its files stay known.
 
         A power cut brings no marker back: new files never lie under an old one.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
         """
         marker = Marker.parse(name)
-        if marker and marker.state is MarkerState.DONE:
-            key = self._key(name)
-            if data := self.storage.read_if_there(key):
-                aside = str(marker._replace(state=MarkerState.REPLACED))
-                self.storage.write(self._key(aside), data, durable=True)
-            self.storage.remove(key, durable=True)
+        if not marker or marker.state is not MarkerState.DONE:
+            return False
+        key = self._key(name)
+        if data := self.storage.read_if_there(key):
+            self.storage.write(self._key(aside(name)), data, durable=True)
+        self.storage.remove(key, durable=True)
+        return bool(data)
+
+    def bring_back(self, name: str) -> None:
+        """Give a marker back that was set aside, where no file has been replaced."""
+        if data := self.storage.read_if_there(self._key(aside(name))):
+            self.storage.write(self._key(name), data, durable=True)
+            self.remove(aside(name))
 
     def claim(self, job: Job, file: str) -> str:
         """Make a file of a shared place this job's own; give its owner until now.
@@ -376,6 +388,14 @@ def _own_markers(job: Job) -> Iterator[Marker]:
     """
     markers = filter(None, map(Marker.parse, job.earlier))
     return (marker for marker in markers if marker.job_id == job.id)
+
+
+def aside(name: str) -> str:
+    """What a marker is called once it is set aside."""
+    marker = Marker.parse(name)
+    if marker and marker.state is MarkerState.DONE:
+        return str(marker._replace(state=MarkerState.REPLACED))
+    return name
 
 
 def owner_of(job: Job) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 from itertools import combinations, pairwise
 
 from cpengine.group_names import Group
-from cpengine.ledger.ledger import Ledger, id_of_owner
+from cpengine.ledger.ledger import Ledger, aside, id_of_owner
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import FailureKind, Job
@@ -90,9 +90,9 @@ class PastClaims:
         # Aside first: until the claims are gone, so that a kill leaves work to go on
         # with, and no marker of files that are another job's by now.
         owners = {owner for owner, _, _ in past}
-        each(self.ledger.set_aside_marker, self._names(owners))
+        each(self.ledger.set_aside, self._names(owners))
         each(lambda claim: self.ledger.release(*claim[1:]), past)
-        each(self.ledger.remove, map(_aside, self._names(owners - self._known)))
+        each(self.ledger.remove, map(aside, self._names(owners - self._known)))
         return len(past)
 
     @cached_property
@@ -139,11 +139,3 @@ def _groups_of(job_id: str, keys: Sequence[str]) -> Iterator[Group]:
         ends = pairwise((0, *cuts, len(parts)))
         values = ("-".join(parts[start:end]) for start, end in ends)
         yield tuple(zip(keys, values, strict=True))
-
-
-def _aside(name: str) -> str:
-    """What a marker is called once it is set aside."""
-    marker = Marker.parse(name)
-    if marker and marker.state is MarkerState.DONE:
-        return str(marker._replace(state=MarkerState.REPLACED))
-    return name

@@ -149,6 +149,14 @@ def move(file: Path, url: str) -> None:
             os.replace(temporary, url)
 
 
+def move_beside(file: Path, url: str) -> Path:
+    """Move a file to the folder where it is to be, under another name."""
+    temporary = beside(url)
+    with _removed_if_it_fails(temporary):
+        shutil.move(file, temporary)
+    return Path(temporary)
+
+
 def create(path: Path, data: bytes) -> bool:
     """Make a file with all that is in it at once, unless there is one."""
     temporary = Path(beside(str(path)))

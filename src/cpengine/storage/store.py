@@ -7,7 +7,7 @@ import os
 import posixpath
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -364,6 +364,23 @@ class Storage:
             if self.is_local(key):
                 return local_files.replace(self.path(key), old, new)
             return _replaced(self._filesystem(key), self.url(key), old, new)
+
+    def move_beside(self, file: Path, key: str) -> Path:
+        """Bring a local file so near to a key that to publish it wants no more room.
+
+        On local disks it is moved beside its place; elsewhere it stays where it is.
+
+        Raises
+        ------
+        StorageError
+            The place cannot be written.
+        """
+        if not self.is_local(key):
+            return file
+        self._check_way(key)
+        with self._telling(key, "cannot be written"):
+            self._make_parent(key)
+            return local_files.move_beside(file, self.url(key))
 
     def publish(self, file: Path, key: str) -> None:
         """Move a local file to a key so that readers see all of it or nothing.
