@@ -14,6 +14,7 @@ import pytest
 from cpengine.errors import InputError
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.planning.earlier_tables import EarlierTables
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results.estimate import Where, estimate
@@ -437,6 +438,37 @@ def test_functions_that_the_pipeline_of_now_did_not_make_are_warned_of(
     )
     assert finding.cure == "run both: cpengine run illum analysis"
     assert checked(built, "illum", "analysis") == set()
+
+
+@pytest.mark.parametrize("format_", ["v1", "v2"])
+def test_functions_of_rows_that_have_changed_since_are_warned_of(
+    built: Built, format_: str
+) -> None:
+    project = built.project()
+    for job in project.plan("illum").jobs:
+        old = job.fingerprint_v1 if format_ == "v1" else job.fingerprint
+        done(project, replace(job, fingerprint=old))
+    table = built.csv.parent.parent / "P2/load_data.csv"
+    table.touch()
+    assert project.plan("analysis").findings == ()
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:-1]))
+    found = {f.rule.name: f for f in project.plan("analysis").findings}
+    assert found.keys() == {"csv-other-sites", "input-stale"}
+    assert found["input-stale"].place.endswith("illum/P2/P2_IllumDNA.npy")
+    assert found["input-stale"].cause == (
+        "is stale: illum's image sets changed since it made it"
+    )
+    assert "input-stale" not in checked(built, "illum", "analysis")
+
+
+def test_tables_of_an_earlier_step_are_read_only_if_younger_than_its_markers(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = built.project()
+    illum_done(project, ago=-5)
+    monkeypatch.setattr(EarlierTables, "_read", None)
+    assert project.plan("analysis").findings == ()
 
 
 def test_a_pipeline_of_an_earlier_step_that_cannot_be_read_says_nothing(

@@ -66,11 +66,13 @@ class PipelineParts(NamedTuple):
 
     now: str
     v1: str
+    keys: tuple[str, ...] = ()
+    """The columns by which it groups."""
 
     @classmethod
     def of(cls, pipe: Pipeline, text: str) -> "PipelineParts":
         """Those of a pipeline, and of the text that it was read from."""
-        return cls(of_pipeline(pipe), of_text(text))
+        return cls(of_pipeline(pipe), of_text(text), tuple(pipe.grouping_keys))
 
     def made(self, fingerprint: str) -> bool:
         """Whether a fingerprint is of this pipeline, or of a format unknown."""
@@ -115,6 +117,16 @@ def of_pipeline(pipe: Pipeline) -> str:
 def step_inputs_of(fingerprint: str) -> str:
     """The part of a fingerprint that stands for results of earlier steps."""
     return fingerprint.rpartition(_SEPARATOR)[2]
+
+
+def image_sets_of(fingerprint: str) -> str:
+    """The part of a fingerprint that stands for image sets; empty if of none we know.
+
+    Both formats have it after that of the pipeline.
+    """
+    if _format_of(fingerprint) is None:
+        return ""
+    return fingerprint.removeprefix(f"{FORMAT}{_SEPARATOR}").split(_SEPARATOR)[1]
 
 
 def reads(fingerprint: str, step_inputs: str) -> bool:

@@ -198,6 +198,17 @@ class ResolvedProject:
         folder = _folder(section.data_path, self.layout.load_data)
         return folder, section.data_file or default
 
+    def table_key(self, name: str, folder: str) -> str:
+        """The key of a step's table in the folder of a plate; empty with a batch file.
+
+        Nothing is looked up.
+        """
+        section = self.file.steps.get(name, StepSection())
+        if section.groups == "batch":
+            return ""
+        tables, file = self._data(section, name)
+        return posixpath.join(tables, folder, file)
+
     def pipeline_keys(self, name: str) -> tuple[str, ...]:
         """The keys that a step's pipeline may have: the one that is there counts.
 

@@ -18,6 +18,7 @@ from cpengine.config.steps import Step
 from cpengine.group_names import Group
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import ImageColumns, ImageFile, image_files, in_base
+from cpengine.planning.earlier_tables import EarlierTables
 from cpengine.planning.fingerprint import NOTHING, PipelineParts, reads
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_pipeline import pipeline_parts
@@ -39,7 +40,7 @@ _WORDS = {
         "run {step} first",
     ),
     rules.INPUT_STALE: (
-        "is stale: {step}'s pipeline changed since it made it",
+        "is stale: {step}'s {what} changed since it made it",
         "run both: cpengine run {step} {own}",
     ),
     rules.INPUT_UNMARKED: (
@@ -125,12 +126,13 @@ class StepInputReader:
     step: Step
     cellprofiler: str
     before: Before
+    tables: EarlierTables
     results: list[StepResults] = field(init=False)
     replaced: dict[str, dict[str, dict[File, str]]] = field(default_factory=dict)
     """Files that are not as their step left them, and why: by the part of fingerprints
     that tells of them, and by the step."""
-    doubtful: dict[tuple[Rule, str], set[File]] = field(default_factory=dict)
-    """Other files that may not be what they should, by the rule and the step."""
+    doubtful: dict[tuple["_Doubt", str], set[File]] = field(default_factory=dict)
+    """Other files that may not be what they should, by why and the step."""
     _pipelines: dict[str, PipelineParts | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,8 +144,10 @@ class StepInputReader:
         made.sort(key=lambda r: -len(r.output))
         object.__setattr__(self, "results", made)
 
-    def reader(self, table: Table) -> Callable[[Sequence[int]], StepInputs]:
-        """Give what tells the inputs of some rows of a table."""
+    def reader(
+        self, table: Table, folder: str
+    ) -> Callable[[Sequence[int]], StepInputs]:
+        """Give what tells the inputs of some rows of a table in a plate's folder."""
         columns = self._columns(table)
         if not columns:
             return lambda rows: NO_INPUTS
@@ -154,7 +158,7 @@ class StepInputReader:
         def read(rows: Sequence[int]) -> StepInputs:
             key = frozenset(values(table.rows[row]) for row in rows)
             if key not in known:
-                known[key] = self._of_rows(table, rows)
+                known[key] = self._of_rows(table, rows, folder)
             return known[key]
 
         return read
@@ -176,11 +180,11 @@ class StepInputReader:
                 "are stale",
                 "run them again, or the earlier step with --force",
             )
-        for (rule, step), doubtful in self.doubtful.items():
-            cause, cure = _WORDS[rule]
-            yield rule.found(
+        for (doubt, step), doubtful in self.doubtful.items():
+            cause, cure = _WORDS[doubt.rule]
+            yield doubt.rule.found(
                 outputs.url(min(doubtful).key),
-                cause.format(step=step) + _others(len(doubtful) - 1),
+                cause.format(step=step, what=doubt.what) + _others(len(doubtful) - 1),
                 cure.format(step=step, own=self.step.name),
             )
 
@@ -224,11 +228,11 @@ class StepInputReader:
     def _step_of(self, folder: str) -> StepResults | None:
         return next((r for r in self.results if folder and r.has(folder)), None)
 
-    def _of_rows(self, table: Table, rows: Sequence[int]) -> StepInputs:
+    def _of_rows(self, table: Table, rows: Sequence[int], folder: str) -> StepInputs:
         reads = {
             (read.results.step, read.file): read
             for row in rows
-            for read in self._reads(table, row)
+            for read in self._reads(table, row, folder)
         }
         if not reads:
             return NO_INPUTS
@@ -255,13 +259,13 @@ class StepInputReader:
         """The fingerprint of a job that runs before and makes a file anew, if any."""
         return self.before.get(read.results.step, {}).get(read.owner, "")
 
-    def _reads(self, table: Table, row: int) -> Iterator["_StepFile"]:
+    def _reads(self, table: Table, row: int, folder: str) -> Iterator["_StepFile"]:
         """The files of earlier steps that a row names."""
         places, own = self.project.places, self.step.output
         for file in files_of(image_files(table, row), places, own):
             if (results := self._step_of(file.folder)) is not None:
                 owner = results.owner(file.folder, _group(table, row, results.keys))
-                yield _StepFile(results, file, owner)
+                yield _StepFile(results, file, owner, folder)
 
     def _made_by(self, read: "_StepFile", compared: Comparison) -> object:
         """What stands for a file: how its step's job was done, or else its size.
@@ -272,8 +276,8 @@ class StepInputReader:
         if will_make := self._will_make(read):
             version = self.cellprofiler or (done[-1].marker.version if done else "")
             return read.results.step, read.owner, [f"{will_make}~{version}"]
-        if entry and (rule := self._doubt(read, compared)):
-            self.doubtful.setdefault((rule, read.results.step), set()).add(read.file)
+        if entry and (doubt := self._doubt(read, compared)):
+            self.doubtful.setdefault((doubt, read.results.step), set()).add(read.file)
         if not done or not compared.is_named:
             return read.file, entry and entry.size
         made = read.results.step, read.owner, sorted(d.made_by for d in done)
@@ -283,26 +287,40 @@ class StepInputReader:
             return made, read.file, compared.digest
         return made, read.file, entry.size, round(entry.time, 3)
 
-    def _doubt(self, read: "_StepFile", compared: Comparison) -> Rule | None:
-        """The rule on a file that may not be what its step would leave."""
+    def _doubt(self, read: "_StepFile", compared: Comparison) -> "_Doubt | None":
+        """Why a file may not be what its step would leave."""
         results, job = read.results, read.owner
         if not compared.is_named:
-            return rules.INPUT_UNMARKED
+            return _Doubt(rules.INPUT_UNMARKED)
         if job in results.done:
-            return rules.INPUT_STALE if self._is_stale(results, job) else None
+            what = self._changed(read)
+            return _Doubt(rules.INPUT_STALE, what) if what else None
         if job in results.markers:
             unfinished = results.is_unfinished(job)
-            return rules.INPUT_UNFINISHED if unfinished else rules.INPUT_FAILED
+            return _Doubt(rules.INPUT_UNFINISHED if unfinished else rules.INPUT_FAILED)
         # Where others have markers, the step is run here.
-        return rules.INPUT_UNMARKED if results.done else None
+        return _Doubt(rules.INPUT_UNMARKED) if results.done else None
 
-    def _is_stale(self, results: StepResults, job_id: str) -> bool:
-        """Whether a job was done with another pipeline than its step has now."""
-        if results.step not in self._pipelines:
-            self._pipelines[results.step] = pipeline_parts(self.project, results.step)
-        now = self._pipelines[results.step]
-        done = results.done[job_id]
-        return now is not None and not any(now.made(d.marker.fingerprint) for d in done)
+    def _changed(self, read: "_StepFile") -> str:
+        """What of its step's input changed since a file was made, if anything did."""
+        step, job = read.results.step, read.owner
+        if step not in self._pipelines:
+            self._pipelines[step] = pipeline_parts(self.project, step)
+        now, done = self._pipelines[step], read.results.done[job]
+        if now is None:
+            return ""
+        if not any(now.made(d.marker.fingerprint) for d in done):
+            return "pipeline"
+        changed = self.tables.have_changed(read.results, job, read.table, now.keys)
+        return "image sets" if changed else ""
+
+
+class _Doubt(NamedTuple):
+    """Why a file may not be what it should."""
+
+    rule: Rule
+    what: str = ""
+    """What has changed since it was made."""
 
 
 class _StepFile(NamedTuple):
@@ -312,6 +330,8 @@ class _StepFile(NamedTuple):
     file: File
     owner: str
     """The id of the step's job that made it, as far as that is known."""
+    table: str
+    """The folder of the table that names it."""
 
     @property
     def entry(self) -> Entry | None:

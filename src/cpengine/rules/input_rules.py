@@ -23,8 +23,8 @@ INPUT_FAILED = _rule(
 INPUT_STALE = _rule(
     "input-stale",
     _EARLIER,
-    "An earlier step's pipeline has changed since it made its files",
-    "Results come from illumination functions that the pipeline makes no more.",
+    "An earlier step's pipeline or image sets have changed since it made its files",
+    "Results come from illumination functions that it would make in another way.",
     "Run the earlier step, too, in one command.",
     Severity.WARNING,
 )
