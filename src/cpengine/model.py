@@ -63,6 +63,8 @@ class Failure:
     """The CellProfiler module that raised it, if one did."""
     log: str | None = None
     """Where the attempt's log is kept."""
+    lasting: bool = False
+    """Whether it is of no use to try again, although the kind may pass."""
 
     def __str__(self) -> str:
         where = f" in {self.module}" if self.module else ""
@@ -79,7 +81,8 @@ class Failure:
         kind = FailureKind(named)
         if named != kind:
             message = f"{named}: {message}"
-        return cls(kind, message, data.get("module"), data.get("log"))
+        lasting = bool(data.get("lasting"))
+        return cls(kind, message, data.get("module"), data.get("log"), lasting)
 
 
 class AttemptError(Exception):

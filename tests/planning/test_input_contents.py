@@ -25,6 +25,7 @@ from tests.planning.test_step_inputs import (
     stale,
     with_illum,
 )
+from tests.publishing import set_aside
 
 OTHER = b"funktion"
 """As many bytes as the functions have."""
@@ -58,7 +59,7 @@ def record(project: Project, job: Job, began: datetime) -> None:
     names = sorted(path.name for path in folder.iterdir() if job.id in path.name)
     ledger = project.ledger(project.step(job.step))
     (standing,) = ledger.standings([job])
-    ledger.set_aside(standing.job)
+    set_aside(ledger, standing.job)
     ledger.record(
         Outcome(
             standing.job,

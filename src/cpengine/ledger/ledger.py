@@ -60,6 +60,14 @@ class Ledger:
         local = self.storage.is_local(key)
         return not local or private.is_own(self.storage.path(key))
 
+    @property
+    def folders(self) -> list[str]:
+        """The folders that a run writes to."""
+        own = ("claims", "drivers", "logs", "markers", "order", "runs")
+        batch = posixpath.dirname(self.folder)
+        shared = (posixpath.join(batch, name) for name in (".turns", ".claims"))
+        return [*(f"{self.folder}/{name}" for name in own), *shared]
+
     def standings(
         self,
         jobs: Sequence[Job],

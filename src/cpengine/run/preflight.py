@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cpengine import rules
 from cpengine.cellprofiler.objections import LoadedPipeline
 from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
-from cpengine.errors import CpengineError, StorageError
+from cpengine.errors import CpengineError
 from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
@@ -19,6 +19,7 @@ from cpengine.planning.shared_names import clashes
 from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.step_tables import image_sets
 from cpengine.rules import Finding
+from cpengine.run.writable import unwritable
 from cpengine.wording import GB, gigabytes
 
 Sheets = Sequence[tuple[Table, Sequence[int]]]
@@ -85,7 +86,7 @@ class Check:
                 yield from table_checks.doubts(table)
             yield from self._images(table, rows)
         yield from self._modules(plan, pipe, text, sheets)
-        yield from self._writable(plan)
+        yield from unwritable(self.project, plan, jobs)
         yield from self._room()
 
     def _pipeline(self, plan: Plan) -> tuple[Pipeline, str]:
@@ -126,14 +127,6 @@ class Check:
                 yield from loaded.findings(answer)
                 return
         yield from unknown.values()
-
-    def _writable(self, plan: Plan) -> Iterator[Finding]:
-        outputs = self.project.places.outputs
-        for key in (plan.step.output, plan.step.ledger):
-            try:
-                outputs.check_writable(key)
-            except StorageError as error:
-                yield from error.findings
 
     def _room(self) -> Iterator[Finding]:
         """Whether the scratch folder takes what a job fetches and makes."""

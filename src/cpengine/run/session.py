@@ -39,6 +39,7 @@ from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
 from cpengine.run.progress import MakeView, View
 from cpengine.run.release_claims import release_claims
+from cpengine.run.writable import unwritable
 from cpengine.wording import counted
 
 
@@ -351,9 +352,8 @@ class Steps:
             return
         if not self.unchecked:
             check_images(self.project, todo.plan, todo.jobs)
-        outputs = self.project.places.outputs
-        outputs.check_writable(todo.plan.step.output)
-        outputs.check_writable(todo.plan.step.ledger)
+        if found := list(unwritable(self.project, todo.plan, todo.jobs)):
+            raise StorageError(*found)
 
     def _begin(self, jobs: Sequence[Job], backend: Backend, then: str) -> RunRecord:
         return run_record.begin(

@@ -16,7 +16,7 @@ from fsspec.core import split_protocol
 
 from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
-from cpengine.storage import keys, local_files
+from cpengine.storage import causes, keys, local_files
 from cpengine.storage.entry import Entry
 from cpengine.storage.filesystems import WHOLE, Access, is_local
 from cpengine.system import fsync
@@ -489,6 +489,16 @@ class Storage:
         self.write(probe, b"can it be written?")
         self.remove(probe)
 
+    def refusals(self, folders: Iterable[str]) -> Iterator[StorageError]:
+        """Why nothing can be written to local folders; nothing is made to see that."""
+        known: set[str] = set()
+        for key in folders:
+            try:
+                with self._telling(key, "cannot be written"):
+                    local_files.check_open(self.root, self.url(key), known)
+            except StorageError as error:
+                yield error
+
     @contextlib.contextmanager
     def _telling(
         self, key: str, what: str, passing: tuple[type[OSError], ...] = ()
@@ -503,14 +513,9 @@ class Storage:
         except CpengineError:
             raise
         except Exception as error:  # see above
-            if _no_bucket(error):
-                bucket = "/".join(self.url(key).split("/")[:3])
-                raise StorageError(
-                    f"{bucket}: there is no such bucket: check its name, or make it"
-                ) from error
-            if isinstance(error, passing):
+            if isinstance(error, passing) and not causes.is_no_bucket(error):
                 raise
-            raise StorageError(_describe(self.url(key), what, error)) from error
+            raise causes.error_of(self.url(key), what, error) from error
 
 
 def _is_text(place: str) -> bool:
@@ -556,35 +561,5 @@ def as_text(data: bytes, shown: str) -> str:
         ) from error
 
 
-def _no_bucket(error: Exception) -> bool:
-    return isinstance(error, FileNotFoundError) and "specified bucket" in str(error)
-
-
 def _missing(url: str) -> InputError:
     return InputError(f"{url}: is not there: put it there")
-
-
-def _describe(url: str, what: str, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    first = str(reason).splitlines()[0].rstrip(".")
-    return f"{url}: {what} ({first}): {_cure(error, url)}"
-
-
-def _cure(error: Exception, url: str) -> str:
-    code = getattr(error, "errno", None)
-    name = type(error).__name__
-    if code in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: free some of it and run again"
-    if isinstance(error, UnicodeError):
-        return "give it a name that is UTF-8"
-    if name in ("NoCredentialsError", "PartialCredentialsError"):
-        return "set storage.s3.profile, or anonymous = true for a public bucket"
-    if name in ("ProfileNotFound", "TokenRetrievalError", "UnauthorizedSSOTokenError"):
-        return "set storage.s3.profile to one of your AWS profiles, and log in to it"
-    if isinstance(error, PermissionError):
-        if is_local(url):
-            return "change its rights, or name another place"
-        return "check storage.s3 (profile, anonymous) and the bucket's policy"
-    if is_local(url):
-        return "change the step's output, free the place or change its rights"
-    return "check the network and storage.s3, and run again"
