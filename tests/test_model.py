@@ -40,6 +40,7 @@ JOBS = st.builds(
     whole_table=st.booleans(),
     mixed=st.booleans(),
     shared=st.booleans(),
+    older_records=st.booleans(),
     image_base=st.none() | TEXT,
     earlier=st.lists(TEXT, max_size=3).map(tuple),
 )

@@ -146,6 +146,8 @@ class Job:
     image_base: str | None = None
     """The folder of images whose own place is relative; empty: the images' root. If
     None, what the pipeline says, with `input` as the default input folder."""
+    older_records: bool = False
+    """Whether who has which place is looked up where versions before kept that, too."""
     earlier: tuple[str, ...] = ()
     """Names of the markers that earlier runs of this job left in the ledger."""
 
@@ -251,6 +253,7 @@ _OWN = (
     "whole_table",
     "mixed",
     "shared",
+    "older_records",
     "share",
     "plugins",
 )

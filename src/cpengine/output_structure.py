@@ -55,6 +55,33 @@ def unnamed(structure: str, keys: Collection[str]) -> list[str]:
     return [key for key in keys if structure and key not in named]
 
 
+def can_be_one(
+    first: tuple[str, Collection[str]], second: tuple[str, Collection[str]]
+) -> bool:
+    """Whether two folders, each with the columns that it names, may be the same.
+
+    They are where both have the same names, and may be where one has a folder's name
+    and the other a column: that may be its value.
+    """
+    parts, others = (text.split("/") for text, _ in (first, second))
+    values, other_values = (_values(columns) for _, columns in (first, second))
+    return len(parts) == len(others) and all(
+        one == two or values(one, two) or other_values(two, one)
+        for one, two in zip(parts, others, strict=True)
+    )
+
+
+def _values(columns: Collection[str]) -> Callable[[str, str], bool]:
+    """What tells whether a folder with names of columns may come to be called so."""
+
+    def may_be(part: str, name: str) -> bool:
+        pieces = _parts(part, tuple(columns))
+        form = "".join(".+" if p in columns else re.escape(p) for p in pieces)
+        return "Metadata_" not in name and re.fullmatch(form, name) is not None
+
+    return may_be
+
+
 @lru_cache(maxsize=64)
 def _parts(structure: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     """Names and what stands between them, in order."""

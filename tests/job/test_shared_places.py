@@ -78,6 +78,33 @@ def test_steps_with_one_output_and_structure_share_places(
     assert not screen.job("analysis").shares_place
 
 
+@pytest.mark.parametrize(
+    ("output", "structure"),
+    [
+        ("{root}/out", ""),
+        ("file://{root}/out", ""),
+        ("linked", ""),
+        (".", "out/Metadata_Plate-Metadata_Well-Metadata_Site"),
+        ("out/P1-A01-1", "Metadata_Plate"),
+    ],
+)
+def test_steps_share_places_however_these_are_spelt(
+    tmp_path: Path, output: str, structure: str
+) -> None:
+    root = tmp_path / "project"
+    second = STEP.format("second", output.format(root=root), structure)
+    screen = Screen(tmp_path, FIRST + second)
+    (root / "linked").symlink_to(root / "out")
+    alike = output != "out/P1-A01-1"  # that is one level deeper
+    assert screen.job("first").shared == screen.job("second").shared == alike
+    if alike:
+        screen.run("first", {"Image.csv": "first"})
+        with pytest.raises(InputError, match="was made by first P1-A01-1 already"):
+            screen.run("second", {"Image.csv": "second"})
+        assert screen.text("Image.csv") == "first"
+        assert screen.damaged("first") == 0
+
+
 def test_files_of_other_names_lie_side_by_side(tmp_path: Path) -> None:
     screen = Screen(tmp_path)
     screen.run("first", {"Image.csv": "first", "a.csv": "1"})

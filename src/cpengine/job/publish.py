@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cpengine.errors import InputError
 from cpengine.job.turns import Taken
-from cpengine.ledger.ledger import Ledger, owner_of
+from cpengine.ledger.claims import Claims
+from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.past_claims import MADE_ALREADY
 from cpengine.model import Job
 from cpengine.output_structure import unnamed
@@ -99,8 +100,9 @@ def publish(taken: Taken, parts: Mapping[str, Path], log: Path) -> None:
     job, ledger = taken.job, taken.ledger
     storage = ledger.storage
     own = ledger.earlier_files(job) | set(filter(keys.is_below, taken.left_over))
+    claims = Claims.of_job(ledger, job)
     if job.shares_place:
-        _claim(job, ledger, parts, own)
+        _claim(claims, parts, own)
     storage.publish(log, ledger.log(job))
     taken.set_aside()
     at_once = storage.at_once(job.destination)
@@ -111,11 +113,11 @@ def publish(taken: Taken, parts: Mapping[str, Path], log: Path) -> None:
 
     each(put, parts, at_once)
     stale = _in_place(job, storage, own - set(parts))
-    gone = {name for name in stale if _is_own(job, ledger, name)}
+    gone = {name for name in stale if _is_own(claims, name)}
     each(lambda name: storage.remove(_key(job, name)), gone, at_once)
     if job.shares_place:
-        each(lambda name: ledger.disclaim(job, name), gone, at_once)
-        ledger.sync_claims(job, parts)
+        each(claims.give_up, gone, at_once)
+        claims.sync(parts)
     storage.sync(_key(job, name) for name in parts)
 
 
@@ -139,22 +141,21 @@ def _in_place(job: Job, storage: Storage, names: Collection[str]) -> set[str]:
     return found
 
 
-def _claim(
-    job: Job, ledger: Ledger, names: Iterable[str], own: Collection[str]
-) -> None:
+def _claim(claims: Claims, names: Iterable[str], own: Collection[str]) -> None:
     """Make files of a shared place the job's own, before any is put there.
 
     A job that cannot have all of them takes none from others.
     """
     taken = []
     for name in names:
-        owner = _owner(job, ledger, name, own)
+        owner = _owner(claims, name, own)
         if not owner and name not in own:
             taken.append(name)
-        if owner not in ("", owner_of(job)):
-            each(lambda name: ledger.disclaim(job, name), taken)
-            key, cure = _key(job, name), _cure_of_clash(job)
-            raise InputError(f"{key} {MADE_ALREADY} {owner} already: {cure}")
+        if owner and not claims.is_own(owner):
+            each(claims.give_up, taken)
+            key, cure = _key(claims.job, name), _cure_of_clash(claims.job)
+            by = claims.shown(owner)
+            raise InputError(f"{key} {MADE_ALREADY} {by} already: {cure}")
 
 
 def _cure_of_clash(job: Job) -> str:
@@ -168,21 +169,24 @@ def _cure_of_clash(job: Job) -> str:
     )
 
 
-def _owner(job: Job, ledger: Ledger, name: str, own: Collection[str]) -> str:
+def _owner(claims: Claims, name: str, own: Collection[str]) -> str:
     """Claim a file, and give its owner until now.
 
     Steps may have come to share a place after one of them had published there.
     """
-    owner = ledger.claim(job, name)
+    job, owner = claims.job, claims.claim(name)
     if not job.shared or owner or name in own:
         return owner
-    there = ledger.storage.exists(_key(job, name))
-    if there and not ledger.is_released(job, name):
-        ledger.disclaim(job, name)
+    there = claims.ledger.storage.exists(_key(job, name))
+    if there and not claims.is_released(name):
+        claims.give_up(name)
         return "another step"
     return owner
 
 
-def _is_own(job: Job, ledger: Ledger, name: str) -> bool:
+def _is_own(claims: Claims, name: str) -> bool:
     """Whether a file that the job has made is still its own."""
-    return not job.shares_place or ledger.claim(job, name) in ("", owner_of(job))
+    if not claims.job.shares_place:
+        return True
+    owner = claims.claim(name)
+    return not owner or claims.is_own(owner)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 
-from cpengine.errors import StorageError
+from cpengine.errors import InputError, StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import AttemptError, FailureKind, Job
@@ -47,8 +47,10 @@ class Turn:
     pid: int = field(default_factory=os.getpid)
     namespace: str = field(default_factory=lambda: str(namespace.own()))
     """Where that process number means it."""
+    ledger: str = ""
+    """The name of the ledger that has its marker."""
     over: tuple[tuple[str, str], ...] = ()
-    """Steps and names of markers whose files are there until it replaces them."""
+    """Ledgers and names of markers whose files are there until it replaces them."""
 
     @property
     def marker(self) -> str:
@@ -58,7 +60,7 @@ class Turn:
 
     def is_of(self, other: "Turn") -> bool:
         """Whether both are of one job; another one may have had the same place."""
-        return (self.step, self.job_id) == (other.step, other.job_id)
+        return (self.ledger, self.job_id) == (other.ledger, other.job_id)
 
     def is_like(self, other: "Turn") -> bool:
         """Whether the results of both are the same."""
@@ -94,7 +96,7 @@ class Turn:
         run = max(self.run, before.run) if before.is_of(self) else self.run
         over = dict.fromkeys(() if whole else before.over)
         if before.fingerprint and not before.is_like(self):
-            over[before.step, before.marker] = None
+            over[before.ledger, before.marker] = None
         return replace(self, run=run, files=files, over=tuple(over))
 
 
@@ -179,6 +181,7 @@ def turn(
         return
     names = tuple(sorted(files))
     mine = Turn(job.run, job.fingerprint, cellprofiler, job.step, job.id, names)
+    mine = replace(mine, ledger=ledger.name)
     held = _TurnKey(ledger, job, ledger.turn(job), cancelled)
     mine, before, taken = held.take(mine)
     try:
@@ -202,24 +205,48 @@ class _TurnKey:
 
     def take(self, mine: Turn) -> tuple[Turn, bytes | None, Taken]:
         """Write the key when it is its turn; give what is written, and what was."""
+        mine, job = self._after(mine, self.job, self._older(mine))
         if self.ledger.storage.create(self.key, _text(mine)):
-            return mine, None, Taken(self.ledger, self.job)
-        earlier = self.job.earlier
+            return mine, None, self._taken(job, mine)
         while True:
             text, before = self._settled(mine)
-            if before is not None:
-                whole = self._ledger_of(before.step).has(before.marker)
-                mine = mine.after(before, whole=whole)
-                if before.is_of(mine) and not before.is_like(mine):
-                    earlier = tuple(dict.fromkeys((*earlier, before.marker)))
-                if not whole and not self.ledger.storage.is_local(self.key):
-                    time.sleep(_LATE_S)
-            if self._write(text, mine):
-                job = replace(self.job, earlier=earlier)
-                return mine, text, self._taken(job, mine)
+            next_, job = self._after(mine, job, before)
+            if self._write(text, next_):
+                return next_, text, self._taken(job, next_)
+
+    def _after(self, mine: Turn, job: Job, before: Turn | None) -> tuple[Turn, Job]:
+        """A turn that is taken after another one, and the job that knows of that."""
+        if before is None:
+            return mine, job
+        whole = self._ledger_of(before.ledger).has(before.marker)
+        if whole and self._is_of_another_batch(before):
+            raise InputError(self._refusal(before))
+        if not whole and not self.ledger.storage.is_local(self.key):
+            time.sleep(_LATE_S)
+        if before.is_of(mine) and not before.is_like(mine):
+            earlier = dict.fromkeys((*job.earlier, before.marker))
+            job = replace(job, earlier=tuple(earlier))
+        return mine.after(before, whole=whole), job
+
+    def _is_of_another_batch(self, turn: Turn) -> bool:
+        return posixpath.dirname(turn.ledger) != posixpath.dirname(self.ledger.name)
+
+    def _refusal(self, by: Turn) -> str:
+        storage, batch = self.ledger.storage, posixpath.dirname(by.ledger)
+        return (
+            f"{storage.url(self.job.destination)}: has the results of {by.job_id} of "
+            f"batch {batch}: give each batch an output of its own"
+        )
+
+    def _older(self, mine: Turn) -> Turn | None:
+        """What the key says that a version before has written."""
+        if not self.job.older_records:
+            return None
+        key = self.ledger.older_turn(self.job)
+        return self._before(self.ledger.storage.read_if_there(key), mine)
 
     def _taken(self, job: Job, mine: Turn) -> Taken:
-        over = tuple((self._ledger_of(step), marker) for step, marker in mine.over)
+        over = tuple((self._ledger_of(name), marker) for name, marker in mine.over)
         return Taken(self.ledger, job, frozenset(mine.files), over)
 
     def _write(self, before: bytes | None, mine: Turn) -> bool:
@@ -237,7 +264,7 @@ class _TurnKey:
             before = self._before(text, mine)
             if before is None or before.is_over(mine) or time.monotonic() > until:
                 return text, before
-            done = self._ledger_of(before.step).has(before.marker)
+            done = self._ledger_of(before.ledger).has(before.marker)
             if done or before.is_later(mine):
                 return text, before
             if self.cancelled():
@@ -282,18 +309,17 @@ class _TurnKey:
             return
         files = tuple(sorted({*now.files, *mine.files}))
         self._spoil(replace(now, files=files))
-        self._ledger_of(now.step).set_aside(now.marker)
+        self._ledger_of(now.ledger).set_aside(now.marker)
         raise AttemptError(
             FailureKind.SUPERSEDED,
             "another run published this job at the same time: neither counts",
         )
 
-    def _ledger_of(self, step: str) -> Ledger:
-        """The ledger of a step of the batch."""
-        if step == self.job.step:
+    def _ledger_of(self, name: str) -> Ledger:
+        """A ledger of the project, by its name."""
+        if name == self.ledger.name:
             return self.ledger
-        folder = posixpath.dirname(self.ledger.folder)
-        return replace(self.ledger, folder=keys.below(folder, step))
+        return replace(self.ledger, folder=keys.below(self.ledger.home, name))
 
     def read(self) -> Turn | None:
         """What the key says; None if it is gone, or damaged, which is told."""
@@ -301,7 +327,13 @@ class _TurnKey:
 
     def _parse(self, text: bytes | None) -> Turn | None:
         place = self.ledger.storage.url(self.key)
-        return None if text is None else unless_damaged(_TURN.parse(text, place))
+        found = None if text is None else unless_damaged(_TURN.parse(text, place))
+        if found is None or found.ledger:
+            return found
+        name = self.ledger.name  # of its batch: a version before has written it
+        if found.step != self.job.step:
+            name = posixpath.join(posixpath.dirname(name), found.step)
+        return replace(found, ledger=name)
 
 
 def _spoilt(turn: Turn) -> Turn:

@@ -15,10 +15,11 @@ from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import BATCH_FILE, MADE_OF, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
-from cpengine.output_structure import normal
+from cpengine.output_structure import can_be_one, normal
 from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
+from cpengine.storage.real_place import real_place
 from cpengine.storage.roots import Places, without_file_scheme
 from cpengine.storage.store import Storage
 from cpengine.wording import did_you_mean
@@ -174,17 +175,18 @@ class ResolvedProject:
         return self.layout.output(kind.output) if kind else ""
 
     def _shares_folders(self, name: str) -> bool:
-        """Whether another step puts its results into the same folders."""
+        """Whether another step puts results into the same folders, or may do so."""
         others = (other for other in self.step_names if other != name)
         mine = self._folders_of(name)
-        return any(self._folders_of(other) == mine for other in others)
+        return any(can_be_one(mine, self._folders_of(other)) for other in others)
 
-    def _folders_of(self, name: str) -> str:
-        """Where a step's results go, with names for values."""
+    def _folders_of(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """Where a step's results really go, with names for values; and these names."""
         group, output, structure = self.results_of(name)
         group = group or (STEPS[name].group if name in STEPS else ())
         place = normal(structure) or "-".join(group)
-        return posixpath.normpath(posixpath.join(output, place))
+        key = posixpath.join(output, place)
+        return real_place(self.places.outputs, key), group
 
     def _data(self, section: StepSection, name: str) -> tuple[str, str]:
         """Give the CSVs' folder and name; the batch file's key as the name for h5."""

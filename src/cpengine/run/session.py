@@ -19,7 +19,7 @@ from cpengine.executors.retry import Tally
 from cpengine.group_names import Group
 from cpengine.ledger import run_record
 from cpengine.ledger.heartbeat import Heartbeat
-from cpengine.ledger.ledger import step_ledger
+from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.ledger.standing import JobState, Standing, summary
 from cpengine.model import Job, Outcome
@@ -319,7 +319,7 @@ class Steps:
         result = replace(result, derived=tuple(write_derived(self.project, plan)))
         run_ledger = step_ledger(self.project, plan.step)
         jobs = longest_first(jobs, run_record.known_times(run_ledger))
-        jobs = numbered(jobs, run_ledger.number_run())
+        jobs = numbered(jobs, run_ledger)
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
@@ -372,9 +372,10 @@ def will_make(todo: Todo | None) -> Mapping[str, str]:
     return {job.id: job.fingerprint for job in todo.jobs} if todo else {}
 
 
-def numbered(jobs: Sequence[Job], run: int) -> Sequence[Job]:
-    """Jobs that know the number of their run."""
-    return Lazy(lambda job: replace(job, run=run), jobs)
+def numbered(jobs: Sequence[Job], ledger: Ledger) -> Sequence[Job]:
+    """Jobs that know the number of their run, which begins now."""
+    run, older = ledger.number_run(), ledger.has_older_records()
+    return Lazy(lambda job: replace(job, run=run, older_records=older), jobs)
 
 
 class _RunningStep:

@@ -62,7 +62,7 @@ def without_folder(storage: Storage, jobs: Sequence[Job]) -> list[int]:
         folder, _ = _split(job)
         inside.setdefault(folder, array("L")).append(number)
     output = keys.normal(jobs[0].output)
-    names = _names(storage, output, list(inside), len(jobs))
+    names = names_in(storage, output, list(inside), len(jobs))
 
     def absent(folder: str) -> list[int]:
         there = names(folder)
@@ -78,10 +78,18 @@ def _split(job: Job) -> tuple[str, str]:
     return posixpath.split(posixpath.normpath(job.place))
 
 
-def _names(
+def names_in(
     storage: Storage, output: str, folders: Sequence[str], jobs: int
 ) -> Callable[[str], Collection[str]]:
-    """What tells the names in a folder: a listing of it, or one of all files."""
+    """What tells the names in a folder: a listing of it, or one of all files.
+
+    Parameters
+    ----------
+    output
+        What the folders are below.
+    jobs
+        How many of them the folders tell of.
+    """
     few = len(folders) <= max(_FEW, jobs // _JOBS_A_LISTING)
     if few or storage.is_local(output):
         return lambda folder: storage.names(posixpath.join(output, folder))

@@ -89,6 +89,7 @@ class _JobMessage(BaseModel):
     whole_table: bool | None = None
     mixed: bool | None = None
     shared: bool | None = None
+    older_records: bool = True  # where a version before has sent it, or DCP's client
     run: Annotated[int, Field(ge=0, lt=MOST_RUN)] | None = None
     image_base: Annotated[str, Field(max_length=_LONGEST)] | None = None
     earlier: Annotated[tuple[_Marker, ...], Field(max_length=1000)] | None = None
