@@ -66,8 +66,8 @@ def can_be_one(
     parts, others = (text.split("/") for text, _ in (first, second))
     values, other_values = (_values(columns) for _, columns in (first, second))
     return len(parts) == len(others) and all(
-        one == two or values(one, two) or other_values(two, one)
-        for one, two in zip(parts, others, strict=True)
+        part == other or values(part, other) or other_values(other, part)
+        for part, other in zip(parts, others, strict=True)
     )
 
 

@@ -1,6 +1,7 @@
 """Files that hold nothing, as a power cut leaves them: damage, never success."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,6 @@ def test_verify_finds_an_empty_file_and_its_cure_makes_it_again(
 
 
 def test_collect_leaves_out_a_job_with_an_empty_file(cut_csv: Built) -> None:
-    left_out, said = collected(collectable(cut_csv))
+    left_out, errors = collected(collectable(cut_csv))
     assert left_out == {"with damaged CSVs": 1}
-    assert "P1-A01-2/Image.csv has 0 of " in said
+    assert "P1-A01-2/Image.csv has 0 of " in errors

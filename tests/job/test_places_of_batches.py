@@ -170,8 +170,8 @@ def test_claims_of_an_older_ledger_count(
     key = f"{HOME}/B1/.claims/out/all" if shared else f"{HOME}/B1/test/claims/all"
     owner = "test P1" if shared else "P1"
     bench.places.outputs.write(f"{key}/Image.csv", owner.encode())
-    here = {"output_structure": "all", "shared": shared, "older_records": True}
-    first, second = (in_batch(replace(j, run=1), "B1", **here) for j in (job, other))
+    older = {"output_structure": "all", "shared": shared, "older_records": True}
+    first, second = (in_batch(replace(j, run=1), "B1", **older) for j in (job, other))
     assert refused(run_job(second, bench), "Image.csv was made by P1 already")
     assert run_job(first, bench).done
     assert refused(run_job(second, bench), "Image.csv was made by P1 already")

@@ -20,6 +20,7 @@ __all__ = ["other_user"]
 
 LEDGER = "projects/proj/workspace/cpengine/B1"
 OUTPUT = "projects/proj/workspace/analysis/B1"
+TURNS = "projects/proj/workspace/cpengine/.turns"
 
 
 def found(built: Built) -> list[str]:
@@ -41,7 +42,7 @@ def link(place: Path, to: Path) -> None:
         f"{OUTPUT}/P1/analysis/P1-A01-1",
         *(f"{LEDGER}/analysis/{name}" for name in ("markers", "logs", "drivers")),
         *(f"{LEDGER}/analysis/{name}" for name in ("order", "runs")),
-        f"{LEDGER}/.turns",
+        TURNS,
     ],
 )
 def test_a_link_that_leads_nowhere_is_found_and_named(
@@ -57,9 +58,7 @@ def test_a_link_that_leads_nowhere_is_found_and_named(
     assert found(built) == []
 
 
-@pytest.mark.parametrize(
-    "place", [f"{OUTPUT}/P1", f"{LEDGER}/analysis/drivers", f"{LEDGER}/.turns"]
-)
+@pytest.mark.parametrize("place", [f"{OUTPUT}/P1", f"{LEDGER}/analysis/drivers", TURNS])
 def test_a_link_of_another_user_is_found(other_user: OtherUser, place: str) -> None:
     built = build.project(other_user.shared / "p")
     folder = built.root / place
@@ -114,7 +113,7 @@ def test_of_many_folders_that_are_alike_three_are_named(tmp_path: Path) -> None:
     assert len(found(built)) == 3
 
 
-@pytest.mark.parametrize("place", ["out", "out/P1", "ledger/logs", "ledger/.turns"])
+@pytest.mark.parametrize("place", ["out", "out/P1", "ledger/logs", ".turns"])
 def test_a_refusal_that_cannot_pass_is_not_tried_again(
     tmp_path: Path, place: str
 ) -> None:
