@@ -80,6 +80,7 @@ class _JobMessage(BaseModel):
     fingerprint: _Name | None = None
     fingerprint_v1: _Name | None = None
     inputs: _Name | None = None
+    input_contents: _Name | None = None
     image_sets: Annotated[int, Field(ge=0, le=10**9)] | None = None
     timeout_s: _Seconds | None = None
     stall_s: _Seconds | None = None
