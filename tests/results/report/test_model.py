@@ -37,7 +37,8 @@ def model(project: Project, step: str = STEP, **more: Any) -> dict[str, Any]:
 
 def outcomes(project: Project, step: str = STEP) -> list[Outcome]:
     ledger = ledger_of(project, step)
-    return ledger.outcomes(name for some in ledger.markers().values() for name in some)
+    names = (name for some in ledger.markers().values() for name in some)
+    return ledger.outcomes(sorted(names))  # whatever the order of a listing
 
 
 def ledger_of(project: Project, step: str = STEP) -> Ledger:
