@@ -134,7 +134,7 @@ class Taken:
         """Where it fails before a file is replaced, all stays done that was."""
         try:
             yield
-        except BaseException:
+        except BaseException:  # a cancelled job, too, has undone nothing
             while self._aside and not self.is_touched:
                 ledger, name = self._aside.pop()
                 with contextlib.suppress(StorageError):
