@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import threading
 import time
@@ -395,11 +394,37 @@ def test_what_a_run_published_that_failed_in_it_is_removed(
     assert not left.exists()
 
 
-def test_a_job_of_no_recorded_run_has_no_turn(
-    bench: Machine, job: Job, tmp_path: Path
-) -> None:
-    write_turn(bench, job, turn_of(job, 9, "newer", pid=os.getpid()))
+def test_a_job_of_no_recorded_run_comes_after_any(bench: Machine, job: Job) -> None:
+    assert run_job(later(job), bench).done
     assert run_job(replace(job, run=0), bench).done
+    assert markers(bench, job) == ["old.done"]
+
+
+@pytest.mark.parametrize("run", [0, 1])
+def test_copies_of_a_job_in_one_process_come_to_one_result(
+    bench: Machine, job: Job, run: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue may hand a job out twice, also of no run that is recorded."""
+    job, record = replace(job, run=run), Ledger.record
+    publishes, waited = threading.Event(), threading.Event()
+
+    def late(ledger: Ledger, outcome: Outcome) -> None:
+        if not publishes.is_set():
+            publishes.set()
+            assert waited.wait(60)
+        record(ledger, outcome)
+
+    def waits(_: float) -> None:
+        waited.set()
+
+    monkeypatch.setattr(Ledger, "record", late)
+    monkeypatch.setattr(turns.time, "sleep", waits)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(run_job, job, bench)
+        assert publishes.wait(60)
+        copy = pool.submit(run_job, job, bench)
+    assert copy.result().files == first.result().files
+    assert copy.result().started == first.result().started
 
 
 def test_runs_are_numbered_in_their_order_also_at_the_same_time(

@@ -34,12 +34,11 @@ from cpengine.events import (
     ignore,
     steady,
 )
-from cpengine.job import csv_columns, image_measures, saved_places
+from cpengine.job import csv_columns, image_measures, saved_places, turns
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
 from cpengine.job.publish import digests_of, laid_beside, publish
 from cpengine.job.stage import Staged, Stager
-from cpengine.job.turns import turn
 from cpengine.job.verify import verify
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Failure, FailureKind, Job, Outcome
@@ -101,8 +100,8 @@ def run_job(
         already = job_attempt.done_elsewhere()
         if already is not None:
             return already
-        with _scratch(job, machine.scratch) as folder:
-            return job_attempt.run(folder)
+        with turns.attempt_name() as name, _scratch(job, machine.scratch) as folder:
+            return job_attempt.run(folder, name)
     except Exception as error:  # no ledger to ask, no place to work in, or a fault
         return job_attempt.failed(error)
 
@@ -141,7 +140,7 @@ class _Attempt:
     columns: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
 
-    def run(self, folder: Path) -> Outcome:
+    def run(self, folder: Path, name: str) -> Outcome:
         """Stage, run, verify, publish, record."""
         try:
             stager = self._stager(folder)
@@ -154,7 +153,7 @@ class _Attempt:
                 files = self._run(staged, folder, lease)
             with self._phase("publishing"):
                 self.digests = digests_of(folder / "output", files)
-                already = self._publish(stager, folder, files)
+                already = self._publish(stager, folder, files, name)
             if already is not None:
                 return already
             outcome = self.outcome(files=files)
@@ -164,13 +163,19 @@ class _Attempt:
         return outcome
 
     def _publish(
-        self, stager: Stager, folder: Path, files: Mapping[str, int]
+        self, stager: Stager, folder: Path, files: Mapping[str, int], name: str
     ) -> Outcome | None:
         """Publish when it is its turn; if another copy has, give its outcome."""
-        version, cancelled = self.machine.cellprofiler.version, self.cancelled.is_set
         with (
             laid_beside(self.job, self.ledger, folder / "output", files) as parts,
-            turn(self.ledger, self.job, version, files, cancelled) as taken,
+            turns.turn(
+                self.ledger,
+                self.job,
+                self.machine.cellprofiler.version,
+                files,
+                attempt=name,
+                cancelled=self.cancelled.is_set,
+            ) as taken,
         ):
             if (already := self.done_elsewhere()) is not None:
                 return already

@@ -3,7 +3,8 @@
 Runs of a step are numbered in the order in which they began. Before its first file a
 job writes one small key, and before its marker it reads that again. A run that ends
 late finds the key of a later one there, and publishes nothing. Runs whose results
-would be the same take turns, too: even these differ in times, and so in sizes.
+would be the same take turns, too: even these differ in times, and so in sizes. So do
+jobs of no run that is recorded, in any order.
 
 The key tells which files are published: what is left of them if the run is killed.
 """
@@ -15,6 +16,7 @@ import posixpath
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from uuid import uuid4
 
 from cpengine.errors import InputError, StorageError
 from cpengine.ledger.ledger import Ledger
@@ -51,6 +53,8 @@ class Turn:
     """The name of the ledger that has its marker."""
     over: tuple[tuple[str, str], ...] = ()
     """Ledgers and names of markers whose files are there until it replaces them."""
+    attempt: str = ""
+    """Which of its process's attempts it is."""
 
     @property
     def marker(self) -> str:
@@ -67,14 +71,19 @@ class Turn:
         return self.is_of(other) and self.marker == other.marker
 
     def is_later(self, other: "Turn") -> bool:
-        """Whether it is of a later run, with other results, than another one."""
-        return self.is_of(other) and self.run > other.run and not self.is_like(other)
+        """Whether it is of a later run, with other results, than another one.
+
+        A job of no run that is recorded has no place in their order.
+        """
+        ordered = self.run > other.run > 0
+        return ordered and self.is_of(other) and not self.is_like(other)
 
     def is_over(self, mine: "Turn") -> bool:
         """Whether nobody can be publishing; mostly not known of other machines."""
-        own = (self.run, self.pid, self.namespace)
-        if self == _spoilt(self) or own == (mine.run, mine.pid, mine.namespace):
-            return True  # a try before this one
+        if self == _spoilt(self):
+            return True
+        if (self.pid, self.namespace) == (mine.pid, mine.namespace):
+            return self.attempt not in _ATTEMPTS
         return namespace.has_died(self.pid, self.namespace)
 
     def after(self, before: "Turn", *, whole: bool) -> "Turn":
@@ -148,12 +157,29 @@ _TURN: OwnFile[Turn] = OwnFile(
 )
 
 
+_ATTEMPTS: set[str] = set()
+"""The attempts of this process that have come to no end."""
+
+
+@contextlib.contextmanager
+def attempt_name() -> Iterator[str]:
+    """Name an attempt at a job, which others wait for until it has ended."""
+    name = uuid4().hex
+    _ATTEMPTS.add(name)
+    try:
+        yield name
+    finally:
+        _ATTEMPTS.discard(name)
+
+
 @contextlib.contextmanager
 def turn(
     ledger: Ledger,
     job: Job,
     cellprofiler: str,
     files: Iterable[str] = (),
+    *,
+    attempt: str = "",
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Taken]:
     """Publish a job's results, and see in the end that nobody else has meanwhile.
@@ -164,6 +190,8 @@ def turn(
         The version that made the results.
     files
         Those that are to be published.
+    attempt
+        The name of the attempt; it goes on until its marker is written.
     cancelled
         Whether to stop waiting.
 
@@ -174,14 +202,9 @@ def turn(
     StorageError
         The ledger cannot be read or written.
     """
-    if not job.run:  # of no run that is recorded, so of no order
-        taken = Taken(ledger, job)
-        with taken.brought_back():
-            yield taken
-        return
     names = tuple(sorted(files))
     mine = Turn(job.run, job.fingerprint, cellprofiler, job.step, job.id, names)
-    mine = replace(mine, ledger=ledger.name)
+    mine = replace(mine, ledger=ledger.name, attempt=attempt)
     held = _TurnKey(ledger, job, ledger.turn(job), cancelled)
     mine, before, taken = held.take(mine)
     try:
