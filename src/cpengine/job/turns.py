@@ -241,7 +241,7 @@ class _TurnKey:
         """A turn that is taken after another one, and the job that knows of that."""
         if before is None:
             return mine, job
-        whole = self._ledger_of(before.ledger).has(before.marker)
+        whole = self.is_whole(before)
         if whole and self._is_of_another_batch(before):
             raise InputError(self._refusal(before))
         if not whole and not self.ledger.storage.is_local(self.key):
@@ -250,6 +250,10 @@ class _TurnKey:
             earlier = dict.fromkeys((*job.earlier, before.marker))
             job = replace(job, earlier=tuple(earlier))
         return mine.after(before, whole=whole), job
+
+    def is_whole(self, turn: Turn) -> bool:
+        """Whether a turn has come to its end, with a marker."""
+        return self._ledger_of(turn.ledger).has(turn.marker)
 
     def _is_of_another_batch(self, turn: Turn) -> bool:
         return posixpath.dirname(turn.ledger) != posixpath.dirname(self.ledger.name)
@@ -287,8 +291,7 @@ class _TurnKey:
             before = self._before(text, mine)
             if before is None or before.is_over(mine) or time.monotonic() > until:
                 return text, before
-            done = self._ledger_of(before.ledger).has(before.marker)
-            if done or before.is_later(mine):
+            if self.is_whole(before) or before.is_later(mine):
                 return text, before
             if self.cancelled():
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
@@ -357,6 +360,12 @@ class _TurnKey:
         if found.step != self.job.step:
             name = posixpath.join(posixpath.dirname(name), found.step)
         return replace(found, ledger=name)
+
+
+def publisher_of(ledger: Ledger, job: Job) -> str:
+    """The name of the ledger whose results lie in a job's place; empty if of none."""
+    turn = _TurnKey(ledger, job, ledger.turn(job), lambda: True)
+    return found.ledger if (found := turn.read()) and turn.is_whole(found) else ""
 
 
 def _spoilt(turn: Turn) -> Turn:

@@ -19,6 +19,7 @@ from cpengine.planning.shared_names import clashes
 from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.step_tables import image_sets
 from cpengine.rules import Finding
+from cpengine.run.shared_output import others
 from cpengine.run.writable import unwritable
 from cpengine.wording import GB, gigabytes
 
@@ -87,6 +88,7 @@ class Check:
             yield from self._images(table, rows)
         yield from self._modules(plan, pipe, text, sheets)
         yield from unwritable(self.project, plan, jobs)
+        yield from others(self.project, plan, jobs)
         yield from self._room()
 
     def _pipeline(self, plan: Plan) -> tuple[Pipeline, str]:

@@ -39,6 +39,7 @@ from cpengine.rules import Finding, Severity
 from cpengine.run.preflight import Check
 from cpengine.run.progress import MakeView, View
 from cpengine.run.release_claims import release_claims
+from cpengine.run.shared_output import keep_user
 from cpengine.run.writable import unwritable
 from cpengine.wording import counted
 
@@ -320,6 +321,7 @@ class Steps:
         run_ledger = step_ledger(self.project, plan.step)
         jobs = longest_first(jobs, run_record.known_times(run_ledger))
         jobs = numbered(jobs, run_ledger)
+        keep_user(self.project, plan)
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
