@@ -84,6 +84,16 @@ def test_a_link_where_tables_are_remembered_is_found_if_any_would_be(
     assert line.startswith(f"{built.root / LEDGER}/.tables: is a link to")
 
 
+def test_a_link_where_projects_of_an_output_are_remembered_is_found(
+    tmp_path: Path,
+) -> None:
+    toml = f'\n[steps.analysis]\noutput = "{tmp_path}/out"\n'
+    built = build.project(tmp_path / "p", toml=toml)
+    link(tmp_path / "out/.cpengine", tmp_path / "gone")
+    (line,) = found(built)
+    assert line.startswith(f"{tmp_path}/out/.cpengine: is a link to {tmp_path}/gone")
+
+
 def test_folders_of_jobs_without_the_right_to_write_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,8 +35,8 @@ def others(
     ledger = step_ledger(project, plan.step)
     if jobs and project.layout.batch not in output.split("/"):
         yield from _other_batches(ledger, jobs)
-    if not f"{output}/".startswith(f"{project.layout.base}/"):
-        yield from _other_projects(ledger, plan.step.output)
+    if users := users_folder(project, plan):
+        yield from _other_projects(ledger, plan.step.output, users)
 
 
 def keep_user(project: ResolvedProject, plan: Plan) -> None:
@@ -47,13 +47,18 @@ def keep_user(project: ResolvedProject, plan: Plan) -> None:
     StorageError
         It cannot be written.
     """
+    if users := users_folder(project, plan):
+        ledger = step_ledger(project, plan.step)
+        place = _own_place(ledger)
+        data = json.dumps({"ledgers": place}).encode()
+        ledger.storage.write(posixpath.join(users, digest(place)), data)
+
+
+def users_folder(project: ResolvedProject, plan: Plan) -> str:
+    """Where projects say that they publish to an output; empty if it is one's own."""
     output = real_place(project.places.outputs, plan.step.output)
-    if f"{output}/".startswith(f"{project.layout.base}/"):
-        return
-    ledger = step_ledger(project, plan.step)
-    place = _own_place(ledger)
-    key = posixpath.join(_users(plan.step.output), digest(place))
-    ledger.storage.write(key, json.dumps({"ledgers": place}).encode())
+    is_own = f"{output}/".startswith(f"{project.layout.base}/")
+    return "" if is_own else posixpath.join(plan.step.output, ".cpengine", "users")
 
 
 def _other_batches(ledger: Ledger, jobs: Sequence[Job]) -> Iterator[Finding]:
@@ -75,9 +80,9 @@ def _other_batches(ledger: Ledger, jobs: Sequence[Job]) -> Iterator[Finding]:
         )
 
 
-def _other_projects(ledger: Ledger, output: str) -> Iterator[Finding]:
-    storage, folder = ledger.storage, _users(output)
-    keys = (posixpath.join(folder, name) for name in storage.sizes(folder))
+def _other_projects(ledger: Ledger, output: str, users: str) -> Iterator[Finding]:
+    storage = ledger.storage
+    keys = (posixpath.join(users, name) for name in storage.sizes(users))
     for place in _USERS.read_each(storage, keys):
         gone = is_local(place) and not os.path.isdir(place)  # it was moved, or removed
         if place != _own_place(ledger) and not gone:
@@ -93,7 +98,3 @@ def _finding(ledger: Ledger, output: str, cause: str) -> Finding:
 
 def _own_place(ledger: Ledger) -> str:
     return ledger.storage.url(ledger.home)
-
-
-def _users(output: str) -> str:
-    return posixpath.join(output, ".cpengine", "users")

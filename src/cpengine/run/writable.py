@@ -11,6 +11,7 @@ from cpengine.planning.current_tables import Deriver
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
 from cpengine.rules import Finding
+from cpengine.run.shared_output import users_folder
 from cpengine.storage.store import Storage
 
 _MOST = 3
@@ -49,7 +50,8 @@ def _of_records(project: ResolvedProject, plan: Plan) -> Iterator[StorageError]:
     """Of the folders of a step's ledger, and of tables that are made."""
     outputs, origins = project.places.outputs, Deriver.of(project).origins
     ledger = step_ledger(project, plan.step)
-    yield from _refused(outputs, ledger.folders)
+    users = users_folder(project, plan)
+    yield from _refused(outputs, [*ledger.folders, *filter(None, [users])])
     if plan.derived or plan.taken:
         yield from _refused(outputs, [origins.folder])
         tables = map(posixpath.dirname, plan.derived)

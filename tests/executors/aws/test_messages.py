@@ -256,6 +256,12 @@ def test_keys_that_are_null_are_as_if_they_were_not_there() -> None:
     assert job == replace(plain, older_records=True)  # others may have sent it
 
 
+def test_who_says_nothing_of_older_records_may_be_older_itself() -> None:
+    plain = json.dumps(JOB.to_message())
+    assert read(plain)[0].older_records
+    assert not read(body(JOB))[0].older_records
+
+
 def test_a_message_of_anybody_is_a_job_or_is_refused() -> None:
     taken = 0
     for text in many(20_000):
