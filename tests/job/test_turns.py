@@ -5,7 +5,7 @@ import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import pytest
 from cpengine.events import Event, PhaseBegun
 from cpengine.job import turns
 from cpengine.job.run_job import Machine, run_job
-from cpengine.job.turns import Turn
+from cpengine.job.turns import Taken, Turn
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.storage.filesystems import Access, S3Options
@@ -470,17 +470,29 @@ def test_runs_are_numbered_also_where_others_have_written_high_numbers(
     assert ledger.has_run(third)
 
 
+@contextlib.contextmanager
+def no_turn(ledger: Ledger, job: Job, *_: object, **options: object) -> Iterator[Taken]:
+    yield Taken(ledger, job)
+
+
 def test_a_turn_costs_one_request_to_write_and_one_to_read(
-    bench: Machine, job: Job, s3: S3Server, bucket: str, tmp_path: Path
+    bench: Machine,
+    job: Job,
+    s3: S3Server,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("any.cppipe", "load_data.csv"):
         s3.put(bucket, name, (tmp_path / name).read_bytes())
     access = Access(S3Options(endpoint=s3.url))
     there = Places.single_root(Storage(f"s3://{bucket}", access))
     counts = []
-    for number, run in enumerate((0, 0, 1)):  # the first one fills the cache
+    ways = (no_turn, no_turn, turns.turn)  # the first one fills the cache
+    for number, way in enumerate(ways):
         s3.reset_counts()
-        of_run = replace(job, run=run, fingerprint=f"f{number}")
+        monkeypatch.setattr(turns, "turn", way)
+        of_run = replace(job, fingerprint=f"f{number}")
         assert run_job(of_run, replace(bench, places=there)).done
         counts.append(s3.counts())
     _, without, with_turn = counts
