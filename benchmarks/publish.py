@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.common import RESULTS, header, scratch
-from cpengine.job.publish import files_of, publish
+from cpengine.job.publish import files_of, laid_beside, publish
 from cpengine.job.turns import turn
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job, Outcome
@@ -85,8 +85,11 @@ def _job(folder: Path, name: str) -> Seconds:
     ledger = Ledger(Storage(str(folder)), job.ledger)
     wall, cpu = time.perf_counter(), time.process_time()
     files = files_of(output)
-    with turn(ledger, job, "0", files) as taken:
-        publish(taken.job, ledger, output, files, log)
+    with (
+        laid_beside(job, ledger, output, files) as parts,
+        turn(ledger, job, "0", files) as taken,
+    ):
+        publish(taken, parts, log)
     ledger.record(Outcome(job, files=files, versions={"cellprofiler": "0"}))
     return time.perf_counter() - wall, time.process_time() - cpu
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from cpengine.errors import InputError
 from cpengine.group_names import Group
 from cpengine.output_structure import (
+    can_be_one,
     check_places,
     dcp_place_of,
     fault_of,
@@ -123,3 +124,34 @@ def test_two_groups_of_one_place_are_refused(
 )
 def test_places_may_be_shared_where_a_column_is_not_named(structure: str) -> None:
     check_places([group("P", "A1", "1"), group("P", "A1", "2")], structure)
+
+
+PLATE, WELL = ("Metadata_Plate",), ("Metadata_Plate", "Metadata_Well")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"),
+    [
+        (("/o/Metadata_Plate", PLATE), ("/o/Metadata_Plate", PLATE), True),
+        (("/o/Metadata_Plate/x", PLATE), ("/o/P1/x", ()), True),
+        (
+            ("/o/P1/Metadata_Well", WELL),
+            ("/o/Metadata_Plate/Metadata_Well", WELL),
+            True,
+        ),
+        (("/o/Metadata_Plate_q", PLATE), ("/o/P1_q", ()), True),
+        (("/o/Metadata_Plate_q", PLATE), ("/o/P1", ()), False),
+        (("/o/Metadata_Plate", PLATE), ("/o/Metadata_Plate/x", PLATE), False),
+        (("/o/Metadata_Plate/x", PLATE), ("/o/Metadata_Plate/y", PLATE), False),
+        (
+            ("/o/Metadata_Plate-Metadata_Well", WELL),
+            ("/o/Metadata_Plate", PLATE),
+            False,
+        ),
+        (("/o/a", ()), ("/o/b", ()), False),
+    ],
+)
+def test_folders_that_may_be_the_same(
+    first: tuple[str, tuple[str, ...]], second: tuple[str, tuple[str, ...]], meet: bool
+) -> None:
+    assert can_be_one(first, second) == can_be_one(second, first) == meet

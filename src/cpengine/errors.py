@@ -5,6 +5,7 @@ CpengineError            anything cpengine says in one line and stops for
 ├── InputError           a CSV, pipeline, image or batch file is wrong
 ├── CellProfilerError    CellProfiler cannot be found, installed or started
 ├── StorageError         a file or folder cannot be read or written
+│   └── PlaceRefusedError  and it is of no use to try again
 └── ExecutorError        the place where jobs run cannot be used
 
 A job that fails is not an error of cpengine: it is an `Outcome` (see `model`).
@@ -63,6 +64,10 @@ class StorageError(CpengineError, OSError):
     """A place cannot be read or written."""
 
     rule = rules.STORAGE
+
+
+class PlaceRefusedError(StorageError):
+    """A place cannot be used until somebody changes it: to wait does not help."""
 
 
 @contextlib.contextmanager

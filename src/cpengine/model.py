@@ -63,6 +63,8 @@ class Failure:
     """The CellProfiler module that raised it, if one did."""
     log: str | None = None
     """Where the attempt's log is kept."""
+    lasting: bool = False
+    """Whether it is of no use to try again, although the kind may pass."""
 
     def __str__(self) -> str:
         where = f" in {self.module}" if self.module else ""
@@ -79,7 +81,8 @@ class Failure:
         kind = FailureKind(named)
         if named != kind:
             message = f"{named}: {message}"
-        return cls(kind, message, data.get("module"), data.get("log"))
+        lasting = bool(data.get("lasting"))
+        return cls(kind, message, data.get("module"), data.get("log"), lasting)
 
 
 class AttemptError(Exception):
@@ -125,6 +128,8 @@ class Job:
     inputs: str = ""
     """Changes with size and time of what it reads of earlier steps; empty if that is
     not compared."""
+    input_contents: str = ""
+    """Changes with what those files hold; empty if that is not known."""
     image_sets: int = 0
     timeout_s: float | None = None
     stall_s: float | None = None
@@ -146,6 +151,8 @@ class Job:
     image_base: str | None = None
     """The folder of images whose own place is relative; empty: the images' root. If
     None, what the pipeline says, with `input` as the default input folder."""
+    older_records: bool = False
+    """Whether who has which place is looked up where versions before kept that, too."""
     earlier: tuple[str, ...] = ()
     """Names of the markers that earlier runs of this job left in the ledger."""
     exact_check: str = ""
@@ -245,6 +252,7 @@ _OWN = (
     "fingerprint_v1",
     "run",
     "inputs",
+    "input_contents",
     "image_sets",
     "timeout_s",
     "stall_s",
@@ -253,6 +261,7 @@ _OWN = (
     "whole_table",
     "mixed",
     "shared",
+    "older_records",
     "share",
     "plugins",
     "exact_check",
@@ -332,6 +341,8 @@ class Outcome:
     """Bytes that were copied to this machine."""
     files: Mapping[str, int] = field(default_factory=dict)
     """Published files below the job's place, with their sizes in bytes."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """What tells the contents of those that later steps may read. See `digests_of`."""
     measures: Mapping[str, float] = field(default_factory=dict)
     """What its `Image.csv` says: counts, image quality. See `measures.of`."""
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -353,11 +364,14 @@ class Outcome:
         return self.failure is None
 
     @property
+    def started_at(self) -> float:
+        """When it began, in seconds since 1970; 0 if that is not known."""
+        return datetime.fromisoformat(self.started).timestamp() if self.started else 0.0
+
+    @property
     def ended(self) -> float:
         """When it ended, in seconds since 1970; 0 if that is not known."""
-        if not self.started:
-            return 0.0
-        return datetime.fromisoformat(self.started).timestamp() + self.wall_s
+        return self.started_at + self.wall_s if self.started else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as the ledger keeps it."""

@@ -43,7 +43,43 @@ def dcp_place_of(structure: str, group: Group) -> str:
 
 def names_all(structure: str, keys: Collection[str]) -> bool:
     """Whether a structure names every column, so that each group has its own place."""
-    return not structure or set(keys) <= set(_parts(structure, tuple(keys)))
+    return not unnamed(structure, keys)
+
+
+def unnamed(structure: str, keys: Collection[str]) -> list[str]:
+    """The columns that a structure does not name; all have their part in no structure.
+
+    Groups that differ in these alone share a place.
+    """
+    named = _parts(structure, tuple(keys))
+    return [key for key in keys if structure and key not in named]
+
+
+def can_be_one(
+    first: tuple[str, Collection[str]], second: tuple[str, Collection[str]]
+) -> bool:
+    """Whether two folders, each with the columns that it names, may be the same.
+
+    They are where both have the same names, and may be where one has a folder's name
+    and the other a column: that may be its value.
+    """
+    parts, others = (text.split("/") for text, _ in (first, second))
+    values, other_values = (_values(columns) for _, columns in (first, second))
+    return len(parts) == len(others) and all(
+        part == other or values(part, other) or other_values(other, part)
+        for part, other in zip(parts, others, strict=True)
+    )
+
+
+def _values(columns: Collection[str]) -> Callable[[str, str], bool]:
+    """What tells whether a folder with names of columns may come to be called so."""
+
+    def may_be(part: str, name: str) -> bool:
+        pieces = _parts(part, tuple(columns))
+        form = "".join(".+" if p in columns else re.escape(p) for p in pieces)
+        return "Metadata_" not in name and re.fullmatch(form, name) is not None
+
+    return may_be
 
 
 @lru_cache(maxsize=64)

@@ -57,6 +57,15 @@ class Step:
     ledger: str
     output: str
 
+    @property
+    def claims(self) -> str:
+        """Where the claims of all batches lie; of a round there is one."""
+        return f"{Path(self.ledger).parents[1]}/.claims"
+
+
+def _as_claims(files: Files) -> Files:
+    return {f"claims/{key}": data for key, data in files.items()}
+
 
 class Root(Protocol):
     """A storage root of one round."""
@@ -114,9 +123,13 @@ class Folder:
                 path.with_name("new").replace(path)
 
     def see(self) -> Seen:
-        before = files_below(self.folder / self.step.ledger)
+        before = self._ledger()
         output = files_below(self.folder / self.step.output)
-        return Seen(_both(before, files_below(self.folder / self.step.ledger)), output)
+        return Seen(_both(before, self._ledger()), output)
+
+    def _ledger(self) -> Files:
+        claims = files_below(self.folder / self.step.claims)
+        return files_below(self.folder / self.step.ledger) | _as_claims(claims)
 
     def remove(self) -> None:
         rmtree(self.folder)
@@ -151,9 +164,13 @@ class Bucket:
             self.server.put(self.name, key, data)
 
     def see(self) -> Seen:
-        before = self._objects(f"{self.step.ledger}/")
+        before = self._ledger()
         output = self._objects(f"{self.step.output}/")
-        return Seen(_both(before, self._objects(f"{self.step.ledger}/")), output)
+        return Seen(_both(before, self._ledger()), output)
+
+    def _ledger(self) -> Files:
+        claims = self._objects(f"{self.step.claims}/")
+        return self._objects(f"{self.step.ledger}/") | _as_claims(claims)
 
     def remove(self) -> None:
         self.server.delete(self.name)

@@ -1,5 +1,6 @@
 """Numbers have limits: a slip of the keyboard asks no machine for the impossible."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,9 @@ def test_a_number_beyond_them_is_one_line(
     (text,) = str(refused.value).splitlines()
     assert f"{section}.{line.partition(' ')[0]}" in text
     assert shown in text
+
+
+def test_a_pipe_in_place_of_a_project_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cpengine.toml")
+    with pytest.raises(ConfigError, match="toml: is no regular file"):
+        config.load(tmp_path / "cpengine.toml")

@@ -102,10 +102,15 @@ def test_a_stack_is_listed_plane_by_plane_in_the_unprojected_csv_only(
     assert not list(home.rglob("load_data.csv"))
 
 
-def test_all_five_pipelines_are_copied(tmp_path: Path) -> None:
-    folder = write(tmp_path, sites=1) / "workspace" / "pipelines" / "B1"
+@pytest.mark.parametrize(("planes", "more"), [(1, set()), (2, {"Zproj"})])
+def test_pipelines_are_copied_that_have_something_to_do(
+    planes: int, more: set[str], tmp_path: Path
+) -> None:
+    """A check of the fresh demo finds nothing."""
+    home = write(tmp_path, sites=1, planes=planes)
+    folder = home / "workspace" / "pipelines" / "B1"
     names = {path.stem for path in folder.glob("*.cppipe")}
-    assert names == {"Zproj", "qc", "illum", "assaydev", "analysis"}
+    assert names == {"qc", "illum", "assaydev", "analysis"} | more
 
 
 def test_no_temporary_file_is_left(tmp_path: Path) -> None:

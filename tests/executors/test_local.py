@@ -2,15 +2,16 @@
 
 import signal
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cpengine.errors import StorageError
 from cpengine.events import Event, JobRetried, PhaseBegun
 from cpengine.executors.contract import left_in
 from cpengine.executors.local import LocalExecutor
 from cpengine.model import FailureKind, Outcome
+from cpengine.storage.store import Storage
 from cpengine.system.capacity import usable_cores
 from cpengine.testing import jobs, machine
 from cpengine.wording import GB
@@ -89,14 +90,16 @@ def test_the_largest_job_is_stopped_when_memory_is_short_and_comes_again(
 
 
 def test_a_job_that_waits_for_its_next_try_is_not_held_up_by_a_long_one(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def full(self: Storage, file: Path, key: str) -> Path:
+        raise StorageError(f"{key}: the disk is full")
+
+    monkeypatch.setattr(Storage, "move_beside", full)
     this_machine = machine(tmp_path, {"A": ["hang"]})
-    (tmp_path / "file").write_text("where B's output must go")
-    broken = replace(jobs("B")[0], output="file/out")
     with LocalExecutor(this_machine, 2) as executor:
         executor.storage_pause_s = 0.01
-        run = executor.run([*jobs("A", timeout_s=30), broken])
+        run = executor.run([*jobs("A", timeout_s=30), *jobs("B")])
         first = next(run)
         run.close()
     assert (first.job.id, first.attempt) == ("B", 3)

@@ -3,7 +3,7 @@
 import pytest
 
 from cpengine.inputs.pipeline import parse
-from cpengine.inputs.pipeline_writes import writes
+from cpengine.inputs.pipeline_writes import fixed_names, writes
 from tests.build import SITE, module, pipeline_text
 
 PLACE = {"Output file location": "Default Output Folder|"}
@@ -23,6 +23,12 @@ DATABASE = {
     "Table prefix": "My_",
     "Create a CellProfiler Analyst properties file?": "Yes",
     "Create a CellProfiler Analyst workspace file?": "Yes",
+}
+ALL = {
+    "Select the column delimiter": 'Comma (",")',
+    "Add a prefix to file names?": "Yes",
+    "Filename prefix": "My_",
+    "Export all measurement types?": "Yes",
 }
 CROPS = {
     "Objects": "Cells",
@@ -130,3 +136,20 @@ def test_tables_that_are_joined_have_one_name() -> None:
         "objects.csv",
         "Experiment.csv",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("SaveImages", SINGLE | PLACE, [r"\g<Well>.png"]),
+        ("SaveImages", SINGLE | PLACE | FROM_IMAGE, []),
+        ("SaveImages", SINGLE | {"Output file location": "Elsewhere...|/d"}, []),
+        ("ExportToSpreadsheet", PLACE | ALL, ["My_Image.csv"]),
+        ("SaveCroppedObjects", CROPS | {"Directory": "Default Output Folder|"}, []),
+    ],
+)
+def test_names_that_only_metadata_change(
+    name: str, settings: dict[str, str], expected: list[str]
+) -> None:
+    text = pipeline_text(SITE, module(name, 4, settings))
+    assert fixed_names(parse(text, "p.cppipe")) == expected

@@ -11,7 +11,6 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
-from cpengine.job.publish import publish
 from cpengine.job.stage import Stager
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import marker_of
@@ -21,6 +20,7 @@ from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.store import Storage
 from tests import build
+from tests.publishing import put
 from tests.services.s3.bucket_server import S3Server
 
 WORKSPACE = "projects/proj/workspace"
@@ -137,7 +137,7 @@ def test_what_a_marker_calls_a_job_s_files_is_removed_below_its_folder_alone(
     build.write(output / "Image.csv", "1")
     log.write_text("")
     forced = replace(JOB, earlier=(marker_of(done),))
-    publish(forced, ledger, output, ["Image.csv"], log)
+    put(forced, ledger, output, ["Image.csv"], log)
     assert untouched(outside)
     assert storage.tree(JOB.destination) == {"Image.csv": 1}
     if where == "s3":
@@ -150,7 +150,7 @@ def test_a_job_publishes_below_its_folder_alone(outside: Path, tmp_path: Path) -
     (tmp_path / "mine").write_text("theirs")
     name = "../../outside/mine"
     with pytest.raises(InputError, match="names no file of that folder"):
-        publish(JOB, ledger, tmp_path / "a/b", [name], tmp_path / "log")
+        put(JOB, ledger, tmp_path / "a/b", [name], tmp_path / "log")
     assert untouched(outside)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.job.publish import publish
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import marker_of
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
+from tests.publishing import put
 from tests.services.disk import Disk, disk
 
 __all__ = ["disk"]
@@ -64,7 +64,7 @@ def test_markers_that_were_set_aside_do_not_come_back(
     (tmp_path / "output").mkdir()
     (tmp_path / "output/Image.csv").write_text("new")
     forced = replace(job, earlier=(marker_of(outcome),))
-    publish(
+    put(
         forced,
         Ledger(this_machine.places.outputs, job.ledger),
         tmp_path / "output",
@@ -96,8 +96,8 @@ def test_claims_are_on_the_disk_before_the_marker(
     (tmp_path / "output/P1.csv").write_text("1")
     (tmp_path / "log").touch()
     ledger = Ledger(Storage(str(tmp_path)), job.ledger)
-    publish(shared, ledger, tmp_path / "output", ["P1.csv"], tmp_path / "log")
-    claim = tmp_path / job.ledger / "claims/all/P1.csv"
+    put(shared, ledger, tmp_path / "output", ["P1.csv"], tmp_path / "log")
+    (claim,) = (tmp_path / ".claims").glob("*/P1.csv")
     assert all(disk.lasts(path) for path in (claim, *claim.parents[:3]))
 
 
@@ -156,7 +156,7 @@ def test_nothing_is_asked_of_a_disk_for_other_storages(
     (tmp_path / "output/a").write_text("1")
     (tmp_path / "log").touch()
     ledger = Ledger(storage, job.ledger)
-    publish(job, ledger, tmp_path / "output", ["a"], tmp_path / "log")
+    put(job, ledger, tmp_path / "output", ["a"], tmp_path / "log")
     ledger.record(Outcome(job, files={"a": 1}, versions={"cellprofiler": "0"}))
     assert not disk.synced
 

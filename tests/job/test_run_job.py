@@ -214,7 +214,9 @@ def test_they_are_removed_also_after_a_run_that_could_not_publish(
     ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
     changed = _again(replace(job, fingerprint="new"), this_machine)
     failed = run_job(changed, this_machine)
-    again = next_try(failed, 0)
+    assert failed.failure is not None
+    passing = replace(failed.failure, lasting=False)
+    again = next_try(replace(failed, failure=passing), 0)
     assert again is not None
     assert old.exists()
     shutil.rmtree(in_the_way.parent)
@@ -339,7 +341,7 @@ def test_a_job_that_another_copy_has_done_meanwhile_publishes_nothing(
             Ledger(this_machine.places.outputs, job.ledger).record(elsewhere)
 
     assert run_job(job, this_machine, listen=listen).files == {"x": 1}
-    assert not (tmp_path / "out").exists()
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_an_outcome_survives_the_ledger(this_machine: Machine, job: Job) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.job.publish import publish
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job, Outcome
 from cpengine.project import Project
 from tests import build
+from tests.publishing import put
 
 STEP = """
 [steps.{}]
@@ -50,7 +50,7 @@ class Screen:
         for name, text in files.items():
             build.write(output / name, text)
         build.write(self.root / "log", "a line")
-        publish(job, ledger, output, files, self.root / "log")
+        put(job, ledger, output, files, self.root / "log")
         sizes = {name: len(text) for name, text in files.items()}
         ledger.record(Outcome(job, files=sizes, versions={"cellprofiler": VERSION}))
 
@@ -76,6 +76,33 @@ def test_steps_with_one_output_and_structure_share_places(
     screen = Screen(tmp_path, FIRST + second)
     assert screen.job("first").shares_place == shared
     assert not screen.job("analysis").shares_place
+
+
+@pytest.mark.parametrize(
+    ("output", "structure"),
+    [
+        ("{root}/out", ""),
+        ("file://{root}/out", ""),
+        ("linked", ""),
+        (".", "out/Metadata_Plate-Metadata_Well-Metadata_Site"),
+        ("out/P1-A01-1", "Metadata_Plate"),
+    ],
+)
+def test_steps_share_places_however_these_are_spelt(
+    tmp_path: Path, output: str, structure: str
+) -> None:
+    root = tmp_path / "project"
+    second = STEP.format("second", output.format(root=root), structure)
+    screen = Screen(tmp_path, FIRST + second)
+    (root / "linked").symlink_to(root / "out")
+    alike = output != "out/P1-A01-1"  # that is one level deeper
+    assert screen.job("first").shared == screen.job("second").shared == alike
+    if alike:
+        screen.run("first", {"Image.csv": "first"})
+        with pytest.raises(InputError, match="was made by first P1-A01-1 already"):
+            screen.run("second", {"Image.csv": "second"})
+        assert screen.text("Image.csv") == "first"
+        assert screen.damaged("first") == 0
 
 
 def test_files_of_other_names_lie_side_by_side(tmp_path: Path) -> None:
@@ -117,3 +144,14 @@ def test_a_file_that_is_another_steps_by_now_is_not_removed(tmp_path: Path) -> N
     screen.run("second", {"Image.csv": "second"})
     screen.run("first", {"b.csv": "first"})
     assert (screen.text("Image.csv"), screen.text("a.csv")) == ("second", None)
+
+
+def test_a_file_of_another_job_in_one_folder_says_what_to_name(tmp_path: Path) -> None:
+    toml = '[steps.analysis]\noutput_structure = "Metadata_Plate/Metadata_Well"\n'
+    screen = Screen(tmp_path, toml)
+    screen.run("analysis", {"Image.csv": "of site 1"})
+    job, ledger = screen.project.plan("analysis").jobs[1], screen.ledger("analysis")
+    build.write(tmp_path / "output/Image.csv", "of site 2")
+    why = "name Metadata_Site in output_structure or in the pipeline's file names"
+    with pytest.raises(InputError, match=why):
+        put(job, ledger, tmp_path / "output", ["Image.csv"], tmp_path / "log")

@@ -2,11 +2,10 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from cpengine.events import Event, PhaseBegun
 from cpengine.job import turns
 from cpengine.job.run_job import Machine, run_job
-from cpengine.job.turns import Turn
+from cpengine.job.turns import Taken, Turn
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.storage.filesystems import Access, S3Options
@@ -395,11 +394,37 @@ def test_what_a_run_published_that_failed_in_it_is_removed(
     assert not left.exists()
 
 
-def test_a_job_of_no_recorded_run_has_no_turn(
-    bench: Machine, job: Job, tmp_path: Path
-) -> None:
-    write_turn(bench, job, turn_of(job, 9, "newer", pid=os.getpid()))
+def test_a_job_of_no_recorded_run_comes_after_any(bench: Machine, job: Job) -> None:
+    assert run_job(later(job), bench).done
     assert run_job(replace(job, run=0), bench).done
+    assert markers(bench, job) == ["old.done"]
+
+
+@pytest.mark.parametrize("run", [0, 1])
+def test_copies_of_a_job_in_one_process_come_to_one_result(
+    bench: Machine, job: Job, run: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue may hand a job out twice, also of no run that is recorded."""
+    job, record = replace(job, run=run), Ledger.record
+    publishes, waited = threading.Event(), threading.Event()
+
+    def late(ledger: Ledger, outcome: Outcome) -> None:
+        if not publishes.is_set():
+            publishes.set()
+            assert waited.wait(60)
+        record(ledger, outcome)
+
+    def waits(_: float) -> None:
+        waited.set()
+
+    monkeypatch.setattr(Ledger, "record", late)
+    monkeypatch.setattr(turns.time, "sleep", waits)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(run_job, job, bench)
+        assert publishes.wait(60)
+        copy = pool.submit(run_job, job, bench)
+    assert copy.result().files == first.result().files
+    assert copy.result().started == first.result().started
 
 
 def test_runs_are_numbered_in_their_order_also_at_the_same_time(
@@ -445,17 +470,29 @@ def test_runs_are_numbered_also_where_others_have_written_high_numbers(
     assert ledger.has_run(third)
 
 
+@contextlib.contextmanager
+def no_turn(ledger: Ledger, job: Job, *_: object, **options: object) -> Iterator[Taken]:
+    yield Taken(ledger, job)
+
+
 def test_a_turn_costs_one_request_to_write_and_one_to_read(
-    bench: Machine, job: Job, s3: S3Server, bucket: str, tmp_path: Path
+    bench: Machine,
+    job: Job,
+    s3: S3Server,
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("any.cppipe", "load_data.csv"):
         s3.put(bucket, name, (tmp_path / name).read_bytes())
     access = Access(S3Options(endpoint=s3.url))
     there = Places.single_root(Storage(f"s3://{bucket}", access))
     counts = []
-    for number, run in enumerate((0, 0, 1)):  # the first one fills the cache
+    ways = (no_turn, no_turn, turns.turn)  # the first one fills the cache
+    for number, way in enumerate(ways):
         s3.reset_counts()
-        of_run = replace(job, run=run, fingerprint=f"f{number}")
+        monkeypatch.setattr(turns, "turn", way)
+        of_run = replace(job, fingerprint=f"f{number}")
         assert run_job(of_run, replace(bench, places=there)).done
         counts.append(s3.counts())
     _, without, with_turn = counts

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from cpengine.errors import StorageError
+from cpengine.ledger.claims import Claims
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.marker import Marker, marker_of
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.store import Storage
+from tests.publishing import set_aside
 
 JOB = Job(
     step="analysis",
@@ -210,7 +212,7 @@ def test_markers_of_earlier_runs_tell_their_files_until_they_are_replaced(
     ledger.record(outcome(CHANGED, FAILURE))
     job = again(ledger, CHANGED)
     assert ledger.earlier_files(job) == {"Cells.csv", "a/b.png"}
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     assert state(ledger, CHANGED) is JobState.FAILED
     assert not any(name.endswith(".done") for name in names(ledger))
     assert ledger.earlier_files(again(ledger, CHANGED)) == {"Cells.csv", "a/b.png"}
@@ -224,7 +226,7 @@ def test_setting_aside_leaves_other_jobs_alone(ledger: Ledger) -> None:
     ledger.record(outcome(other, files={"Cells.csv": 3}))
     job = again(ledger, JOB)
     assert ledger.earlier_files(job) == set()
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     assert len(names(ledger)) == 1
 
 
@@ -234,7 +236,7 @@ def test_markers_of_others_that_a_job_names_are_not_its_own(ledger: Ledger) -> N
     ledger.record(other)
     job = replace(JOB, earlier=(marker_of(other),))
     assert ledger.earlier_files(job) == set()
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     ledger.record(outcome(job))
     assert sorted(names(ledger)) == sorted([marker_of(other), marker_of(outcome(job))])
 
@@ -242,26 +244,31 @@ def test_markers_of_others_that_a_job_names_are_not_its_own(ledger: Ledger) -> N
 def test_a_file_belongs_to_the_first_job_that_claims_it(ledger: Ledger) -> None:
     job = replace(JOB, output_structure="all")
     other = replace(job, group=(("Metadata_Plate", "P2"),))
-    assert ledger.claim(other, "a.tif") == ""
-    assert [ledger.claim(job, file) for file in ("a.tif", "b.tif")] == ["P2", ""]
-    assert ledger.claim(other, "a.tif") == "P2"
+    assert Claims.of_job(ledger, other).claim("a.tif") == ""
+    assert [Claims.of_job(ledger, job).claim(file) for file in ("a.tif", "b.tif")] == [
+        "ledger P2",
+        "",
+    ]
+    assert Claims.of_job(ledger, other).claim("a.tif") == "ledger P2"
 
 
 def test_a_file_that_was_given_up_can_be_claimed(ledger: Ledger) -> None:
     job = replace(JOB, output_structure="all")
     other = replace(job, group=(("Metadata_Plate", "P2"),))
-    ledger.claim(other, "a.tif")
-    ledger.disclaim(other, "a.tif")
-    assert ledger.claim(job, "a.tif") == ""
+    Claims.of_job(ledger, other).claim("a.tif")
+    Claims.of_job(ledger, other).give_up("a.tif")
+    assert Claims.of_job(ledger, job).claim("a.tif") == ""
 
 
 def test_of_many_that_claim_a_file_at_once_one_owns_it(ledger: Ledger) -> None:
     jobs = [replace(JOB, group=(("Metadata_Plate", f"P{i}"),)) for i in range(16)]
     jobs = [replace(job, output_structure="all") for job in jobs]
     with ThreadPoolExecutor(16) as pool:
-        before = list(pool.map(lambda job: ledger.claim(job, "a.tif"), jobs))
+        before = list(
+            pool.map(lambda job: Claims.of_job(ledger, job).claim("a.tif"), jobs)
+        )
     (owner,) = [job for job, other in zip(jobs, before, strict=True) if not other]
-    assert set(before) == {"", owner.id}
+    assert set(before) == {"", f"ledger {owner.id}"}
 
 
 def test_done_jobs_whose_files_are_gone_or_cut_are_damaged(

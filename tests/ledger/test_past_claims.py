@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import InputError
-from cpengine.job.publish import publish
+from cpengine.ledger.claims import Claims
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.past_claims import (
     PastClaims,
@@ -19,6 +19,7 @@ from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.storage.filesystems import Access, S3Options
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs
+from tests.publishing import put, set_aside
 from tests.services.s3.bucket_server import S3Server
 from tests.services.s3.fixtures import bucket, s3, s3_server
 
@@ -56,9 +57,14 @@ def done(ledger: Ledger, tmp_path: Path, job: Job, files: Iterable[str]) -> None
     (tmp_path / "log").write_text("a line")
     (known,) = ledger.standings([job])
     job = known.job
-    publish(job, ledger, tmp_path / "output", names, tmp_path / "log")
+    put(job, ledger, tmp_path / "output", names, tmp_path / "log")
     sizes = {name: len(job.id) for name in names}
     ledger.record(Outcome(job, files=sizes, versions=VERSION))
+
+
+def owners(ledger: Ledger, job: Job) -> dict[str, str]:
+    claims = Claims.of_job(ledger, job)
+    return {file: claims.shown(owner) for file, owner in claims.owners().items()}
 
 
 def released(ledger: Ledger, all_jobs: Sequence[Job], *, alone: bool = True) -> int:
@@ -77,7 +83,7 @@ def test_files_of_a_job_that_is_no_more_can_be_another_jobs(
         done(ledger, tmp_path, right, ["i2.tif"])
     assert released(ledger, [right, other]) == 2
     assert set(ledger.markers()) == {other.id}
-    assert ledger.claims(other) == {"i1.tif": other.id}
+    assert owners(ledger, other) == {"i1.tif": other.id}
     done(ledger, tmp_path, right, ["i2.tif", "a/i3.tif"])
     assert ledger.storage.read_text("out/P1/i2.tif") == right.id
     assert released(ledger, [right, other]) == 0
@@ -103,7 +109,7 @@ def test_while_another_run_lives_nothing_gives_way(
     wrong, right = job("P1", "A02"), job("P1", "A03")
     done(ledger, tmp_path, wrong, ["i2.tif"])
     assert released(ledger, [right], alone=False) == 0
-    assert ledger.claims(right) == {"i2.tif": wrong.id}
+    assert owners(ledger, right) == {"i2.tif": wrong.id}
     assert wrong.id in ledger.markers()
 
 
@@ -115,15 +121,16 @@ def test_places_that_no_job_has_any_more_are_left_alone(
     done(ledger, tmp_path, stays, ["i1.tif"])
     assert released(ledger, [stays]) == 0
     assert set(ledger.markers()) == {away.id, stays.id}
-    assert ledger.claims(away) == {"i1.tif": away.id}
+    assert owners(ledger, away) == {"i1.tif": away.id}
 
 
 def test_what_a_killed_job_has_claimed_gives_way(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     killed, other = job("P1", "A01"), job("P1", "A02")
-    ledger.claim(killed, "i.tif")
-    ledger.claim(job("P1", "A09"), "j.tif")  # which is no more, and left no marker
+    Claims.of_job(ledger, killed).claim("i.tif")
+    gone = job("P1", "A09")  # and left no marker
+    Claims.of_job(ledger, gone).claim("j.tif")
     ledger.record(Outcome(other, WRONG, versions=VERSION))
     assert released(ledger, [killed, other]) == 2
     done(ledger, tmp_path, other, ["i.tif", "j.tif"])
@@ -136,9 +143,9 @@ def test_results_that_are_being_replaced_stay_their_jobs(
     done(ledger, tmp_path, mine, ["i.tif"])
     done(ledger, tmp_path, gone, ["j.tif"])
     (known,) = ledger.standings([mine])
-    ledger.set_aside(known.job)
+    set_aside(ledger, known.job)
     assert released(ledger, [mine, left]) == 1
-    assert ledger.claims(mine) == {"i.tif": mine.id}
+    assert owners(ledger, mine) == {"i.tif": mine.id}
 
 
 def test_a_table_with_some_wells_left_out_takes_nothing_from_the_others(
@@ -183,7 +190,7 @@ def test_bad_input_of_another_kind_takes_nothing_from_earlier_results(
     missing = Failure(FailureKind.BAD_INPUT, "a.tif: is missing")
     ledger.record(Outcome(known.job, missing, versions=VERSION))
     assert released(ledger, [known.job]) == 1
-    assert ledger.claims(mine) == {"i.tif": mine.id}
+    assert owners(ledger, mine) == {"i.tif": mine.id}
     assert [s.state for s in ledger.standings([mine])] == ["done"]
 
 
@@ -193,7 +200,7 @@ def test_a_kill_leaves_work_to_go_on_with(
     wrong, right = job("P1", "A02"), job("P1", "A03")
     done(ledger, tmp_path, wrong, ["i2.tif", "i3.tif"])
     with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "disclaim", _killed)
+        patched.setattr(Claims, "give_up", _killed)
         with pytest.raises(KeyboardInterrupt):
             released(ledger, [right])
     assert [s.state for s in ledger.standings([wrong])] == ["left"]
@@ -212,9 +219,9 @@ def of_step(step: str, well: str) -> Job:
 def test_claims_of_another_step_stay(ledger: Ledger, tmp_path: Path) -> None:
     mine, others = of_step("mine", "A02"), of_step("others", "A02")
     done(ledger, tmp_path, mine, ["i.tif"])
-    ledger.claim(others, "j.tif")
+    Claims.of_job(replace(ledger, folder="ledgers/others"), others).claim("j.tif")
     assert released(ledger, [of_step("mine", "A03")]) == 1
-    assert ledger.claims(mine) == {"j.tif": "others P1-A02-1"}
+    assert owners(ledger, mine) == {"j.tif": "others P1-A02-1"}
 
 
 @pytest.mark.parametrize("well", ["A02", "A03"])
@@ -232,7 +239,7 @@ def test_where_steps_share_folders_files_of_the_past_can_be_replaced(
     with pytest.raises(InputError, match=r"j\.tif was made by another step"):
         done(ledger, tmp_path, then, ["a/i.tif", "j.tif"])
     done(ledger, tmp_path, then, ["a/i.tif"])
-    assert ledger.claims(then) == {"a/i.tif": f"mine {then.id}"}
+    assert owners(ledger, then) == {"a/i.tif": then.id}
 
 
 def test_a_job_that_cannot_have_all_its_files_claims_none(
@@ -242,7 +249,7 @@ def test_a_job_that_cannot_have_all_its_files_claims_none(
     done(ledger, tmp_path, first, ["b.tif"])
     with pytest.raises(InputError, match=r"b\.tif was made by P1-A01-1 already"):
         done(ledger, tmp_path, second, ["a.tif", "b.tif"])
-    assert ledger.claims(first) == {"b.tif": first.id}
+    assert owners(ledger, first) == {"b.tif": first.id}
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@ import pytest
 from cpengine.errors import InputError
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.model import Failure, FailureKind, Job, Outcome
+from cpengine.planning.earlier_tables import EarlierTables
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results.estimate import Where, estimate
 from cpengine.run.session import Steps
 from tests import build
 from tests.build import Built, change
+from tests.publishing import set_aside
 from tests.unreadable.damage import ANY, JSON
 
 VERSION = "4.2.8.1"
@@ -53,7 +55,7 @@ def done(
     """Record that a job was done; its marker is so many seconds old."""
     began = datetime.now(UTC) - timedelta(seconds=ago)
     ledger = project.ledger(project.step(job.step))
-    ledger.set_aside(job)
+    set_aside(ledger, job)
     ledger.record(
         Outcome(
             job,
@@ -376,7 +378,8 @@ def test_functions_of_a_run_that_was_ended_while_it_replaced_them_are_not_read(
     project = built.project()
     illum_done(project)
     analysis_done(project)
-    project.ledger(project.step("illum")).set_aside(of_plate(project, "P2"))
+    illum = project.ledger(project.step("illum"))
+    set_aside(illum, of_plate(project, "P2"))
     with pytest.raises(InputError) as raised:
         project.plan("analysis")
     (finding,) = raised.value.findings
@@ -437,6 +440,37 @@ def test_functions_that_the_pipeline_of_now_did_not_make_are_warned_of(
     assert checked(built, "illum", "analysis") == set()
 
 
+@pytest.mark.parametrize("format_", ["v1", "v2"])
+def test_functions_of_rows_that_have_changed_since_are_warned_of(
+    built: Built, format_: str
+) -> None:
+    project = built.project()
+    for job in project.plan("illum").jobs:
+        old = job.fingerprint_v1 if format_ == "v1" else job.fingerprint
+        done(project, replace(job, fingerprint=old))
+    table = built.csv.parent.parent / "P2/load_data.csv"
+    table.touch()
+    assert project.plan("analysis").findings == ()
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:-1]))
+    found = {f.rule.name: f for f in project.plan("analysis").findings}
+    assert found.keys() == {"csv-other-sites", "input-stale"}
+    assert found["input-stale"].place.endswith("illum/P2/P2_IllumDNA.npy")
+    assert found["input-stale"].cause == (
+        "is stale: illum's image sets changed since it made it"
+    )
+    assert "input-stale" not in checked(built, "illum", "analysis")
+
+
+def test_tables_of_an_earlier_step_are_read_only_if_younger_than_its_markers(
+    built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = built.project()
+    illum_done(project, ago=-5)
+    monkeypatch.setattr(EarlierTables, "_read", None)
+    assert project.plan("analysis").findings == ()
+
+
 def test_a_pipeline_of_an_earlier_step_that_cannot_be_read_says_nothing(
     built: Built,
 ) -> None:
@@ -486,7 +520,8 @@ def test_jobs_that_read_what_is_made_again_with_equal_input_are_not_counted(
 ) -> None:
     project = all_done.project()
     job = of_plate(project, "P2")
-    project.ledger(project.step("illum")).set_aside(job)  # a run was ended
+    illum = project.ledger(project.step("illum"))
+    set_aside(illum, job)  # a run was ended
     assert together(all_done) == {"illum": 1, "analysis": 0}
     (marker,) = project.ledger(project.step("illum")).markers()["P2"]
     other = replace(job, fingerprint=f"{job.fingerprint}0", earlier=(marker,))

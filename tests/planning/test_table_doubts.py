@@ -77,6 +77,19 @@ def test_the_same_written_otherwise_is_no_matter(
     assert doubts(built) == {}
 
 
+@pytest.mark.parametrize("link", ["of the project", "to another disk"])
+def test_a_folder_behind_a_link_is_the_same(built: Built, link: str) -> None:
+    folder = built.root / "projects/proj/raw"
+    named = built.root.with_name("link") / "projects/proj/raw"
+    if link == "of the project":
+        named.parents[2].symlink_to(built.root)
+    else:
+        named.mkdir(parents=True)
+        folder.symlink_to(named)
+    build.write(built.csv, built.csv.read_text().replace(RAW, str(named)))
+    assert doubts(built) == {}
+
+
 def test_a_folder_that_is_mapped_to_the_others_is_the_same(built: Built) -> None:
     built.csv.write_text(built.csv.read_text().replace(RAW, "/mnt/fast"))
     mapped = f'[storage.map]\n"/mnt/fast" = "{built.root}/projects/proj/raw"\n'

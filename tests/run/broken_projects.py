@@ -427,6 +427,13 @@ CASES = PIPELINE_CASES | {
         "steps.illum.output_structure",
         "name only Metadata_Plate",
     ),
+    "wells of a plate in one folder, and tables of one name": Case(
+        "file-names-clash",
+        project("steps.qc", 'output_structure = "Metadata_Plate"'),
+        "steps.qc.output_structure",
+        "name Metadata_Well there, or in the pipeline's file names",
+        steps=("qc",),
+    ),
     "no plugins": Case(
         "plugins-missing",
         project("steps.analysis", 'plugins = "software/plugins"'),

@@ -259,6 +259,7 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "module-doubtful",
         "module-invalid",
         "module-newer",
+        "output-of-others",
         "mysqldb-missing",
         "pipeline-does-not-load",
         "plain-modules",

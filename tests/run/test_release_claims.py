@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.ledger.claims import Claims
 from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
@@ -47,8 +48,10 @@ def ledger(built: Built) -> Ledger:
 
 def owners(built: Built) -> dict[str, str]:
     """Who owns the Image.csv of each plate."""
-    folder = built.root / "projects/proj/workspace/cpengine/B1/analysis/claims"
-    return {plate: (folder / plate / "Image.csv").read_text() for plate in ("P1", "P2")}
+    folder = built.root / "projects/proj/workspace/cpengine/.claims"
+    text = [path.read_text() for path in folder.glob("*/Image.csv")]
+    ids = (owner.removeprefix("B1/analysis ") for owner in text)
+    return {job_id.partition("-")[0]: job_id for job_id in ids}
 
 
 def test_a_corrected_well_runs_at_once(built: Built) -> None:
@@ -129,7 +132,7 @@ def test_steps_with_folders_a_job_are_not_read_for_it(
 ) -> None:
     assert call("run", "analysis", "-C", project.root).exit_code == 0
     change(project.csv, "A02,1", "A03,1")
-    monkeypatch.setattr(Ledger, "claims", None)
+    monkeypatch.setattr(Claims, "owners", None)
     assert call("run", "analysis", "-C", project.root).exit_code == 0
 
 
@@ -138,7 +141,7 @@ def test_nor_are_shared_folders_where_nothing_tells_of_such_jobs(
 ) -> None:
     (marker,) = ledger(built).markers()["P1-A02-1"]
     ledger(built).remove(marker)
-    monkeypatch.setattr(Ledger, "claims", None)
+    monkeypatch.setattr(Claims, "owners", None)
     assert call("run", "analysis", "-C", built.root).exit_code == 0
 
 

@@ -47,8 +47,12 @@ def sites(structure: str) -> list[Job]:
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-def test_jobs_without_a_folder_are_found(structure: str, storage: Storage) -> None:
-    many = sites(structure)
+@pytest.mark.parametrize("output", ["out", "{root}/far/"])
+def test_jobs_without_a_folder_are_found(
+    structure: str, output: str, storage: Storage
+) -> None:
+    output = output.format(root=storage.root)  # a whole path or address, too
+    many = [replace(job, output=output) for job in sites(structure)]
     gone = {0, 7, 35}
     for number, job in enumerate(many):
         if number not in gone:
@@ -109,3 +113,14 @@ def test_a_listing_tells_of_many_jobs(
     counts = s3.counts()
     assert counts["list"] <= most
     assert set(counts) == {"list"}
+
+
+def test_files_behind_our_own_links_to_folders_are_listed(tmp_path: Path) -> None:
+    root, disk = tmp_path / "root", tmp_path / "disk"
+    (disk / "job").mkdir(parents=True)
+    (root / "plates").mkdir(parents=True)
+    (disk / "job/Cells.csv").write_text("a")
+    (root / "plates/P1").symlink_to(disk)
+    (disk / "loop").symlink_to(disk)
+    (root / "plates/up").symlink_to(root)
+    assert Storage(str(root)).tree("plates") == {"P1/job/Cells.csv": 1}

@@ -83,7 +83,7 @@ def submit(
     project.write_derived(todo.plan)
     step_app = apps.app(step)
     ledger = project.ledger(todo.plan.step)
-    jobs = numbered(todo.jobs, ledger.number_run()) if todo.jobs else ()
+    jobs = numbered(todo.jobs, ledger) if todo.jobs else ()
     new = phase.submit(step_app, ledger, [(job, 1) for job in jobs], step_app.queue())
     there = len(todo.jobs) - len(new)
     already = f"; {there} are in the queue already" if there else ""

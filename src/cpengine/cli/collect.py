@@ -21,7 +21,7 @@ from cpengine.cli.base import (
     print_json,
     version_or_none,
 )
-from cpengine.errors import InputError
+from cpengine.errors import InputError, StorageError
 from cpengine.extras import extra
 from cpengine.project import Project
 from cpengine.wording import counted
@@ -57,7 +57,7 @@ def collect(
     for plate_csvs in plates:
         try:
             found.append(_followed(collector, plate_csvs))
-        except InputError as error:
+        except (InputError, StorageError) as error:
             wrong.append(f"{plate_csvs.step}: plate {plate_csvs.name}: {error}")
     if as_json:
         print_json(

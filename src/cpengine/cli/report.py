@@ -21,7 +21,7 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.cli.status import steps_that_ran
-from cpengine.errors import ConfigError, InputError
+from cpengine.errors import ConfigError, InputError, StorageError
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results import report as reports
@@ -73,7 +73,7 @@ def _made(
     for name in names:
         try:
             made = reports.make(project, name, part=part, cellprofiler=version, to=to)
-        except InputError as error:
+        except (InputError, StorageError) as error:
             if len(names) == 1:
                 raise
             print_err(f"note: no page: {error}")

@@ -33,8 +33,9 @@ from cpengine.config.project import (
 )
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.config.steps import STEPS
-from cpengine.errors import ConfigError
+from cpengine.errors import ConfigError, StorageError
 from cpengine.rules import RULES
+from cpengine.storage import local_files
 from cpengine.wording import did_you_mean
 
 __all__ = [
@@ -137,10 +138,12 @@ def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
 def _read(path: Path, missing: str) -> dict[str, Any]:
     """Read a TOML file; `missing` says what to do where there is none."""
     try:
-        with path.open(encoding="utf-8") as file:
-            text = file.read(_LONGEST + 1)
+        with local_files.opened(str(path)) as file:
+            text = file.read(_LONGEST + 1).decode()
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: is not there: {missing}") from error
+    except StorageError as error:  # a pipe or a device
+        raise ConfigError(str(error)) from error
     except (OSError, ValueError) as error:  # a folder, other text, a NUL in the path
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     if len(text) > _LONGEST:

@@ -90,12 +90,14 @@ def write_plate(
     for plate in plates:
         of_plate = [site for site in all_sites if site.plate == plate]
         _write_load_data(layout, plate, of_plate, planes)
-    _copy_pipelines(layout.pipelines)
+    _copy_pipelines(layout.pipelines, planes)
 
 
-def _copy_pipelines(folder: Path) -> None:
+def _copy_pipelines(folder: Path, planes: int) -> None:
     """Pipelines that are there already may have been edited: they stay."""
     for pipeline in sorted(PIPELINES.glob("*.cppipe")):
+        if pipeline.name == "Zproj.cppipe" and planes == 1:
+            continue  # there is nothing to project
         if not _is_written(folder / pipeline.name):
             _write(folder / pipeline.name, pipeline.read_bytes())
 

@@ -430,7 +430,7 @@ class ExecutorContract:
         machine = self.machine(tmp_path, {"B": ["hang"]})
         driver = self.driver(tmp_path)
         try:
-            _until(lambda: (tmp_path / "out/A/Image.csv").exists(), driver)
+            _until(lambda: any(tmp_path.glob("ledger/markers/A~*.done")), driver)
             _until(lambda: (tmp_path / "B.attempt1").exists(), driver)
         finally:
             driver.kill()

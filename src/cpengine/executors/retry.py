@@ -72,7 +72,7 @@ def next_try(outcome: Outcome, pause_s: float) -> Retry | None:
         lost = job.earlier.count(marker_of(outcome))
         given_up = failure.kind is FailureKind.NODE_LOST and lost >= LOST
         return None if given_up else Retry(job, outcome.attempt)
-    if outcome.attempt >= ATTEMPTS.get(failure.kind, 1):
+    if failure.lasting or outcome.attempt >= ATTEMPTS.get(failure.kind, 1):
         return None
     if failure.kind is FailureKind.OUT_OF_MEMORY:
         more = job.memory_gb and job.memory_gb * 2

@@ -21,13 +21,31 @@ _HOW_MANY_TABLES = (
 
 def writes(pipeline: Pipeline) -> list[str]:
     """Names below a job's folder; `*` stands for what image sets and objects name."""
-    found: dict[str, None] = {}
-    for module in pipeline.enabled:
-        if module.name in _NAMES:
-            folder = _below(module)
-            for name in _NAMES[module.name](module):
-                found[posixpath.join(folder, name)] = None
-    return list(found)
+    modules = (module for module in pipeline.enabled if module.name in _NAMES)
+    return list(dict.fromkeys(name for module in modules for name in _files(module)))
+
+
+def fixed_names(pipeline: Pipeline) -> list[str]:
+    r"""Of those, the names that image sets change by metadata alone (`\g<Well>`).
+
+    Where all tables are exported, that of images is one of them.
+    """
+    modules = [m for m in pipeline.enabled if m.name in _NAMES and _is_in_output(m)]
+    found = [
+        name.replace("*", "Image" if module.name == "ExportToSpreadsheet" else "*")
+        for module in modules
+        for name in _files(module)
+    ]
+    return [name for name in dict.fromkeys(found) if "*" not in name]
+
+
+def _is_in_output(module: Module) -> bool:
+    return next(iter(module.settings_named(*PLACES)), "").startswith(OUTPUT_FOLDER)
+
+
+def _files(module: Module) -> Iterator[str]:
+    folder = _below(module)
+    return (posixpath.join(folder, name) for name in _NAMES[module.name](module))
 
 
 def _tables(module: Module) -> Iterator[str]:

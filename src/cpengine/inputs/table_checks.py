@@ -78,7 +78,7 @@ def _uneven(table: Table) -> Iterator[Finding]:
     """Wells with fewer sites, and sites with fewer planes, than most."""
     planes = any(PLANE.fullmatch(name) for name in table.header)
     if set(SITE_KEYS) <= set(table.names):
-        rows = sites(table)
+        rows = [site for site in sites(table) if any(site)]  # not of blank rows
         wells = Counter(site[:2] for site in dict.fromkeys(rows))
         yield from _fewer(table, wells, "site", rules.WELLS_UNEVEN)
         if planes:

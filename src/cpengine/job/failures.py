@@ -4,7 +4,7 @@ import errno
 import traceback
 from collections.abc import Iterator
 
-from cpengine.errors import CpengineError, StorageError
+from cpengine.errors import CpengineError, PlaceRefusedError, StorageError
 from cpengine.model import AttemptError, Failure, FailureKind
 
 _SHORT = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -22,7 +22,8 @@ def failure_of(error: BaseException) -> Failure:
     known = isinstance(error, CpengineError | OSError)
     text = str(error) if known else f"{type(error).__name__}: {error}"
     line = " ".join(text.split())
-    return Failure(kind, line if known else line[:_LONGEST])
+    lasting = kind is FailureKind.STORAGE and isinstance(error, PlaceRefusedError)
+    return Failure(kind, line if known else line[:_LONGEST], lasting=lasting)
 
 
 def trace_of(error: BaseException) -> str:

@@ -34,13 +34,12 @@ from cpengine.events import (
     ignore,
     steady,
 )
-from cpengine.job import csv_columns, image_measures, saved_places
+from cpengine.job import csv_columns, image_measures, saved_places, turns
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
 from cpengine.job.host_runs import HostRuns
-from cpengine.job.publish import publish
+from cpengine.job.publish import digests_of, laid_beside, publish
 from cpengine.job.stage import Staged, Stager
-from cpengine.job.turns import turn
 from cpengine.job.verify import verify
 from cpengine.ledger.exact_marks import ExactMarks
 from cpengine.ledger.ledger import Ledger
@@ -107,8 +106,8 @@ def run_job(
         already = job_attempt.done_elsewhere()
         if already is not None:
             return already
-        with _scratch(job, machine.scratch) as folder:
-            return job_attempt.run(folder)
+        with turns.attempt_name() as name, _scratch(job, machine.scratch) as folder:
+            return job_attempt.run(folder, name)
     except Exception as error:  # no ledger to ask, no place to work in, or a fault
         return job_attempt.failed(error)
 
@@ -145,6 +144,7 @@ class _Attempt:
     ended: Ended = field(default_factory=lambda: Ended(0))
     measures: dict[str, float] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
     runs: HostRuns | None = None
     """Those in hosts, if there were any."""
     no_host: str = ""
@@ -152,7 +152,7 @@ class _Attempt:
     aside: bool = False
     """Whether CellProfiler runs for what is not published."""
 
-    def run(self, folder: Path) -> Outcome:
+    def run(self, folder: Path, name: str) -> Outcome:
         """Stage, run, verify, publish, record."""
         try:
             stager = self._stager(folder)
@@ -164,7 +164,8 @@ class _Attempt:
                 self.listen(LogBegun(self.job, log))
                 files = self._run(staged, folder, lease)
             with self._phase("publishing"):
-                already = self._publish(stager, folder, files)
+                self.digests = digests_of(folder / "output", files)
+                already = self._publish(stager, folder, files, name)
             if already is not None:
                 return already
             outcome = self.outcome(files=files)
@@ -174,17 +175,25 @@ class _Attempt:
         return outcome
 
     def _publish(
-        self, stager: Stager, folder: Path, files: Mapping[str, int]
+        self, stager: Stager, folder: Path, files: Mapping[str, int], name: str
     ) -> Outcome | None:
         """Publish when it is its turn; if another copy has, give its outcome."""
-        version, cancelled = self.machine.cellprofiler.version, self.cancelled.is_set
-        with turn(self.ledger, self.job, version, files, cancelled) as taken:
+        with (
+            laid_beside(self.job, self.ledger, folder / "output", files) as parts,
+            turns.turn(
+                self.ledger,
+                self.job,
+                self.machine.cellprofiler.version,
+                files,
+                attempt=name,
+                cancelled=self.cancelled.is_set,
+            ) as taken,
+        ):
             if (already := self.done_elsewhere()) is not None:
                 return already
             stager.check_opened_in_place()
             self.job = taken.job
-            output, log = folder / "output", folder / "log"
-            publish(self.job, self.ledger, output, files, log, taken.left_over)
+            publish(taken, parts, folder / "log")
         return None
 
     def failed(self, error: Exception, log: Path | None = None) -> Outcome:
@@ -409,6 +418,7 @@ class _Attempt:
             peak_memory=self.ended.peak_memory,
             fetched=self.fetched,
             files=files or {},
+            digests=self.digests if files else {},
             measures=self.measures,
             columns=self.columns,
             **self._computing(),

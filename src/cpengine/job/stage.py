@@ -20,7 +20,8 @@ from cpengine.job.private_tree import private_tree
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.planning import fingerprint, step_inputs
 from cpengine.planning.grouped_table import GroupedTable
-from cpengine.storage import keys
+from cpengine.planning.step_inputs import File
+from cpengine.storage import contents, keys
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each
@@ -119,6 +120,8 @@ class Stager:
     _sheet: GroupedTable | None = None
     _pipe: Pipeline | None = None
     _named_files: dict[str, bytes] = field(default_factory=dict)
+    _step_inputs: str = ""
+    """What stands for the results of earlier steps as they were when it was staged."""
     _opened: list[Path | str] = field(default_factory=list)
     _counting: Lock = field(default_factory=Lock)
 
@@ -307,10 +310,13 @@ class Stager:
     def check_step_inputs(self) -> None:
         """Refuse results of earlier steps that are not those which were planned with.
 
+        First they may have been put there anew, if they hold the same; while the job
+        runs they may not, as others may have been there meanwhile.
+
         Raises
         ------
         InputError
-            One is gone, or has another size or time.
+            One is gone, or another one.
         """
         if not self.job.inputs or self._sheet is None:
             return
@@ -319,9 +325,20 @@ class Stager:
         outputs, named = self.places.outputs, sorted(files)
         keys = [file.key for file in named]
         entries = each(outputs.entry, keys, outputs.at_once())
-        seen = zip(named, entries, strict=True)
-        if step_inputs.digest_of(seen) != self.job.inputs:
+        seen = step_inputs.digest_of(zip(named, entries, strict=True))
+        known = self._step_inputs or self.job.inputs
+        if seen != known and (self._step_inputs or not self._hold_the_same(named)):
             raise self._has_changed(fingerprint.PARTS[-1])
+        self._step_inputs = seen
+
+    def _hold_the_same(self, files: Sequence[File]) -> bool:
+        """Whether local files hold what they did when the job was planned."""
+        outputs, planned = self.places.outputs, self.job.input_contents
+        if not planned or not all(outputs.is_local(file.key) for file in files):
+            return False
+        paths = (outputs.path(file.key) for file in files)
+        digests = map(contents.digest_of, paths)
+        return step_inputs.contents_of(zip(files, digests, strict=True)) == planned
 
     def _images(self, sheet: GroupedTable) -> dict[int, list[str]]:
         """The local path of each image of the group, by row.

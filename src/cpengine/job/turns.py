@@ -3,7 +3,8 @@
 Runs of a step are numbered in the order in which they began. Before its first file a
 job writes one small key, and before its marker it reads that again. A run that ends
 late finds the key of a later one there, and publishes nothing. Runs whose results
-would be the same take turns, too: even these differ in times, and so in sizes.
+would be the same take turns, too: even these differ in times, and so in sizes. So do
+jobs of no run that is recorded, in any order.
 
 The key tells which files are published: what is left of them if the run is killed.
 """
@@ -15,9 +16,9 @@ import posixpath
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import NamedTuple
+from uuid import uuid4
 
-from cpengine.errors import StorageError
+from cpengine.errors import InputError, StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import AttemptError, FailureKind, Job
@@ -48,6 +49,12 @@ class Turn:
     pid: int = field(default_factory=os.getpid)
     namespace: str = field(default_factory=lambda: str(namespace.own()))
     """Where that process number means it."""
+    ledger: str = ""
+    """The name of the ledger that has its marker."""
+    over: tuple[tuple[str, str], ...] = ()
+    """Ledgers and names of markers whose files are there until it replaces them."""
+    attempt: str = ""
+    """Which of its process's attempts it is."""
 
     @property
     def marker(self) -> str:
@@ -57,21 +64,26 @@ class Turn:
 
     def is_of(self, other: "Turn") -> bool:
         """Whether both are of one job; another one may have had the same place."""
-        return (self.step, self.job_id) == (other.step, other.job_id)
+        return (self.ledger, self.job_id) == (other.ledger, other.job_id)
 
     def is_like(self, other: "Turn") -> bool:
         """Whether the results of both are the same."""
         return self.is_of(other) and self.marker == other.marker
 
     def is_later(self, other: "Turn") -> bool:
-        """Whether it is of a later run, with other results, than another one."""
-        return self.is_of(other) and self.run > other.run and not self.is_like(other)
+        """Whether it is of a later run, with other results, than another one.
+
+        A job of no run that is recorded has no place in their order.
+        """
+        ordered = self.run > other.run > 0
+        return ordered and self.is_of(other) and not self.is_like(other)
 
     def is_over(self, mine: "Turn") -> bool:
         """Whether nobody can be publishing; mostly not known of other machines."""
-        own = (self.run, self.pid, self.namespace)
-        if self == _spoilt(self) or own == (mine.run, mine.pid, mine.namespace):
-            return True  # a try before this one
+        if self == _spoilt(self):
+            return True
+        if (self.pid, self.namespace) == (mine.pid, mine.namespace):
+            return self.attempt not in _ATTEMPTS
         return namespace.has_died(self.pid, self.namespace)
 
     def after(self, before: "Turn", *, whole: bool) -> "Turn":
@@ -91,16 +103,52 @@ class Turn:
             raise _superseded(before)
         files = tuple(sorted({*self.files, *(() if whole else before.files)}))
         run = max(self.run, before.run) if before.is_of(self) else self.run
-        return replace(self, run=run, files=files)
+        over = dict.fromkeys(() if whole else before.over)
+        if before.fingerprint and not before.is_like(self):
+            over[before.ledger, before.marker] = None
+        return replace(self, run=run, files=files, over=tuple(over))
 
 
-class Taken(NamedTuple):
-    """What a job knows when it is its turn."""
+@dataclass(slots=True)
+class Taken:
+    """What a job knows when it is its turn, and what it takes back by publishing."""
 
+    ledger: Ledger
     job: Job
     """The job, which also knows the marker of the run that published before it."""
     left_over: frozenset[str] = frozenset()
     """Files that may be in its place, of runs that came to no end."""
+    over: tuple[tuple[Ledger, str], ...] = ()
+    """Markers whose files are there, with their ledgers."""
+    is_touched: bool = False
+    """Whether a file in its place may have been replaced."""
+    _aside: list[tuple[Ledger, str]] = field(default_factory=list)
+
+    def set_aside(self) -> None:
+        """Take back that what is in its place is whole."""
+        own = ((self.ledger, name) for name in self.ledger.done_markers(self.job))
+        for ledger, name in (*own, *self.over):
+            if ledger.set_aside(name):
+                self._aside.append((ledger, name))
+
+    @contextlib.contextmanager
+    def replacing(self) -> Iterator[None]:
+        """Put a file in place. A storage elsewhere may have it though it says no."""
+        self.is_touched |= not self.ledger.storage.is_local(self.job.destination)
+        yield
+        self.is_touched = True
+
+    @contextlib.contextmanager
+    def brought_back(self) -> Iterator[None]:
+        """Where it fails before a file is replaced, all stays done that was."""
+        try:
+            yield
+        except BaseException:  # a cancelled job, too, has undone nothing
+            while self._aside and not self.is_touched:
+                ledger, name = self._aside.pop()
+                with contextlib.suppress(StorageError):
+                    ledger.bring_back(name)
+            raise
 
 
 _FORM = of_form(Turn)
@@ -109,12 +157,29 @@ _TURN: OwnFile[Turn] = OwnFile(
 )
 
 
+_ATTEMPTS: set[str] = set()
+"""The attempts of this process that have come to no end."""
+
+
+@contextlib.contextmanager
+def attempt_name() -> Iterator[str]:
+    """Name an attempt at a job, which others wait for until it has ended."""
+    name = uuid4().hex
+    _ATTEMPTS.add(name)
+    try:
+        yield name
+    finally:
+        _ATTEMPTS.discard(name)
+
+
 @contextlib.contextmanager
 def turn(
     ledger: Ledger,
     job: Job,
     cellprofiler: str,
     files: Iterable[str] = (),
+    *,
+    attempt: str = "",
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Taken]:
     """Publish a job's results, and see in the end that nobody else has meanwhile.
@@ -125,6 +190,8 @@ def turn(
         The version that made the results.
     files
         Those that are to be published.
+    attempt
+        The name of the attempt; it goes on until its marker is written.
     cancelled
         Whether to stop waiting.
 
@@ -135,18 +202,17 @@ def turn(
     StorageError
         The ledger cannot be read or written.
     """
-    if not job.run:  # of no run that is recorded, so of no order
-        yield Taken(job)
-        return
     names = tuple(sorted(files))
     mine = Turn(job.run, job.fingerprint, cellprofiler, job.step, job.id, names)
+    mine = replace(mine, ledger=ledger.name, attempt=attempt)
     held = _TurnKey(ledger, job, ledger.turn(job), cancelled)
-    mine, taken = held.take(mine)
+    mine, before, taken = held.take(mine)
     try:
-        yield taken
+        with taken.brought_back():
+            yield taken
     except BaseException:  # a cancelled one, too, must keep nobody waiting
         with contextlib.suppress(StorageError):
-            held.give_up(mine)
+            held.give_up(mine, None if taken.is_touched else before)
         raise
     held.leave(mine)
 
@@ -160,25 +226,55 @@ class _TurnKey:
     key: str
     cancelled: Callable[[], bool]
 
-    def take(self, mine: Turn) -> tuple[Turn, Taken]:
-        """Write the key when it is its turn; give what is written."""
+    def take(self, mine: Turn) -> tuple[Turn, bytes | None, Taken]:
+        """Write the key when it is its turn; give what is written, and what was."""
+        mine, job = self._after(mine, self.job, self._older(mine))
         if self.ledger.storage.create(self.key, _text(mine)):
-            return mine, Taken(self.job)
-        earlier = self.job.earlier
+            return mine, None, self._taken(job, mine)
         while True:
             text, before = self._settled(mine)
-            if before is not None:
-                whole = self._ledger_of(before).has(before.marker)
-                mine = mine.after(before, whole=whole)
-                if before.is_of(mine) and not before.is_like(mine):
-                    earlier = tuple(dict.fromkeys((*earlier, before.marker)))
-                if not whole and not self.ledger.storage.is_local(self.key):
-                    time.sleep(_LATE_S)
-            if self._write(text, mine):
-                if before is not None and not before.is_of(mine):
-                    self._set_aside(before)  # its files are another job's by now
-                job = replace(self.job, earlier=earlier)
-                return mine, Taken(job, frozenset(mine.files))
+            next_, job = self._after(mine, job, before)
+            if self._write(text, next_):
+                return next_, text, self._taken(job, next_)
+
+    def _after(self, mine: Turn, job: Job, before: Turn | None) -> tuple[Turn, Job]:
+        """A turn that is taken after another one, and the job that knows of that."""
+        if before is None:
+            return mine, job
+        whole = self.is_whole(before)
+        if whole and self._is_of_another_batch(before):
+            raise InputError(self._refusal(before))
+        if not whole and not self.ledger.storage.is_local(self.key):
+            time.sleep(_LATE_S)
+        if before.is_of(mine) and not before.is_like(mine):
+            earlier = dict.fromkeys((*job.earlier, before.marker))
+            job = replace(job, earlier=tuple(earlier))
+        return mine.after(before, whole=whole), job
+
+    def is_whole(self, turn: Turn) -> bool:
+        """Whether a turn has come to its end, with a marker."""
+        return self._ledger_of(turn.ledger).has(turn.marker)
+
+    def _is_of_another_batch(self, turn: Turn) -> bool:
+        return posixpath.dirname(turn.ledger) != posixpath.dirname(self.ledger.name)
+
+    def _refusal(self, by: Turn) -> str:
+        storage, batch = self.ledger.storage, posixpath.dirname(by.ledger)
+        return (
+            f"{storage.url(self.job.destination)}: has the results of {by.job_id} of "
+            f"batch {batch}: give each batch an output of its own"
+        )
+
+    def _older(self, mine: Turn) -> Turn | None:
+        """What the key says that a version before has written."""
+        if not self.job.older_records:
+            return None
+        key = self.ledger.older_turn(self.job)
+        return self._before(self.ledger.storage.read_if_there(key), mine)
+
+    def _taken(self, job: Job, mine: Turn) -> Taken:
+        over = tuple((self._ledger_of(name), marker) for name, marker in mine.over)
+        return Taken(self.ledger, job, frozenset(mine.files), over)
 
     def _write(self, before: bytes | None, mine: Turn) -> bool:
         """Write the key; whether nobody else has since it was read."""
@@ -195,8 +291,7 @@ class _TurnKey:
             before = self._before(text, mine)
             if before is None or before.is_over(mine) or time.monotonic() > until:
                 return text, before
-            done = self._ledger_of(before).has(before.marker)
-            if done or before.is_later(mine):
+            if self.is_whole(before) or before.is_later(mine):
                 return text, before
             if self.cancelled():
                 raise AttemptError(FailureKind.CANCELLED, "cancelled")
@@ -212,9 +307,18 @@ class _TurnKey:
             return before
         return before if self.ledger.has_run(before.run) else replace(before, run=0)
 
-    def give_up(self, mine: Turn) -> None:
-        """Let nobody wait for a turn that came to no end; its files stay known."""
-        if self.read() == mine:
+    def give_up(self, mine: Turn, before: bytes | None) -> None:
+        """Let nobody wait for a turn that came to no end; its files stay known.
+
+        Parameters
+        ----------
+        before
+            What the key said, if that is true still; None if there was none, or files
+            may have been replaced.
+        """
+        if before is not None:
+            self.ledger.storage.replace(self.key, _text(mine), before)
+        elif self.read() == mine:
             self._spoil(mine)
 
     def _spoil(self, turn: Turn) -> None:
@@ -231,22 +335,17 @@ class _TurnKey:
             return
         files = tuple(sorted({*now.files, *mine.files}))
         self._spoil(replace(now, files=files))
-        self._set_aside(now)
+        self._ledger_of(now.ledger).set_aside(now.marker)
         raise AttemptError(
             FailureKind.SUPERSEDED,
             "another run published this job at the same time: neither counts",
         )
 
-    def _ledger_of(self, turn: Turn) -> Ledger:
-        """The ledger that a turn's marker is in."""
-        if turn.step == self.job.step:
+    def _ledger_of(self, name: str) -> Ledger:
+        """A ledger of the project, by its name."""
+        if name == self.ledger.name:
             return self.ledger
-        folder = posixpath.dirname(self.ledger.folder)
-        return replace(self.ledger, folder=keys.below(folder, turn.step))
-
-    def _set_aside(self, turn: Turn) -> None:
-        """Take back that a job is done whose files may have been replaced."""
-        self._ledger_of(turn).set_aside_marker(turn.marker)
+        return replace(self.ledger, folder=keys.below(self.ledger.home, name))
 
     def read(self) -> Turn | None:
         """What the key says; None if it is gone, or damaged, which is told."""
@@ -254,7 +353,19 @@ class _TurnKey:
 
     def _parse(self, text: bytes | None) -> Turn | None:
         place = self.ledger.storage.url(self.key)
-        return None if text is None else unless_damaged(_TURN.parse(text, place))
+        found = None if text is None else unless_damaged(_TURN.parse(text, place))
+        if found is None or found.ledger:
+            return found
+        name = self.ledger.name  # of its batch: a version before has written it
+        if found.step != self.job.step:
+            name = posixpath.join(posixpath.dirname(name), found.step)
+        return replace(found, ledger=name)
+
+
+def publisher_of(ledger: Ledger, job: Job) -> str:
+    """The name of the ledger whose results lie in a job's place; empty if of none."""
+    turn = _TurnKey(ledger, job, ledger.turn(job), lambda: True)
+    return found.ledger if (found := turn.read()) and turn.is_whole(found) else ""
 
 
 def _spoilt(turn: Turn) -> Turn:

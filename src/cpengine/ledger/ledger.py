@@ -34,7 +34,8 @@ from cpengine.rules import Finding
 from cpengine.storage import keys
 from cpengine.storage.own_files import unless_damaged
 from cpengine.storage.parallel import each
-from cpengine.storage.published import without_folder
+from cpengine.storage.published import names_in, without_folder
+from cpengine.storage.real_place import real_place
 from cpengine.storage.store import Storage
 from cpengine.system import private
 
@@ -59,6 +60,23 @@ class Ledger:
         key = f"{self.folder}/{name}"
         local = self.storage.is_local(key)
         return not local or private.is_own(self.storage.path(key))
+
+    @property
+    def home(self) -> str:
+        """The folder beside the ledgers of all batches of the project."""
+        return posixpath.dirname(posixpath.dirname(self.folder))
+
+    @property
+    def name(self) -> str:
+        """Batch and step: what tells the ledger from all others of the project."""
+        return self.folder.removeprefix(self.home).lstrip("/")
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that a run writes to."""
+        own = ("drivers", "logs", "markers", "order", "runs")
+        shared = (posixpath.join(self.home, name) for name in (".turns", ".claims"))
+        return [*(f"{self.folder}/{name}" for name in own), *shared]
 
     def standings(
         self,
@@ -123,18 +141,28 @@ class Ledger:
         verdicts: list[Verdict],
     ) -> None:
         """Call jobs done whose files DCP has made."""
-        unknown = array("L", (n for n, names in enumerate(earlier) if not names))
+        unknown = [n for n, names in enumerate(earlier) if not names]
         if unknown:  # what our own killed runs left is nobody's
-            turns = self.storage.sizes(self._of_output(".turns", jobs[unknown[0]]))
-            names = (posixpath.basename(self.turn(jobs[n])) for n in unknown)
-            pairs = zip(unknown, names, strict=True)
-            unknown = array("L", (n for n, name in pairs if name not in turns))
+            begun = self._with_turn(Lazy(jobs.__getitem__, unknown))
+            unknown = [n for at, n in enumerate(unknown) if at not in begun]
         made = counted_files(dcp, self.storage, Lazy(jobs.__getitem__, unknown))
         for number in unknown if made else ():
             files = made.get(jobs[number].id)
             if files is not None:
                 why = f"made by Distributed-CellProfiler ({files} files)"
                 verdicts[number] = Verdict(JobState.DONE, why)
+
+    def _with_turn(self, jobs: Sequence[Job]) -> set[int]:
+        """Which jobs have had a turn to publish, by number; from listings alone."""
+        keys = [(self.turn(job), self.older_turn(job)) for job in jobs]
+        there: set[str] = set()
+        for some in zip(*keys, strict=True):
+            folders = list(dict.fromkeys(map(posixpath.dirname, some)))
+            names = names_in(self.storage, "", folders, len(jobs))
+            there |= {
+                f"{folder}/{name}" for folder in folders for name in names(folder)
+            }
+        return {n for n, either in enumerate(keys) if not there.isdisjoint(either)}
 
     def _find_folders(
         self,
@@ -174,13 +202,16 @@ class Ledger:
         """
         return dict(self._by_job(names))
 
-    def files(self, name: str) -> list[str]:
-        """The names of the files that a marker tells of, below its job's folder.
+    def files(self, name: str) -> dict[str, int] | None:
+        """The sizes in bytes of the files that a marker tells of, by their names below
+        its job's folder.
 
         None where it is gone meanwhile, or damaged, which is told.
         """
         found = unless_damaged(self._look_up(name))
-        return list(filter(keys.is_below, found.files)) if found else []
+        if found is None:
+            return None
+        return {name: found.files[name] for name in filter(keys.is_below, found.files)}
 
     def _by_job(
         self, names: Iterable[str]
@@ -253,100 +284,73 @@ class Ledger:
 
     def earlier_files(self, job: Job) -> set[str]:
         """The files that earlier runs of a job published to its present place."""
-        done = [m for m in _own_markers(job) if m.state is not MarkerState.FAILED]
-        aside = [marker._replace(state=MarkerState.REPLACED) for marker in done]
+        own = [m for m in _own_markers(job) if m.state is not MarkerState.FAILED]
+        names = {str(marker) for marker in own}
         return {
             file
-            for outcome in self.outcomes({str(marker) for marker in (*done, *aside)})
+            for outcome in self.outcomes(names | set(map(aside, names)))
             if outcome.job.destination == job.destination
             for file in outcome.files
             if keys.is_below(file)
         }
 
-    def set_aside(self, job: Job) -> None:
-        """Take back that earlier runs of a job are done; their files stay known."""
-        for marker in _own_markers(job):
-            self.set_aside_marker(str(marker))
+    def done_markers(self, job: Job) -> list[str]:
+        """The names of the done markers of earlier runs that a job knows."""
+        own = _own_markers(job)
+        return [str(marker) for marker in own if marker.state is MarkerState.DONE]
 
-    def set_aside_marker(self, name: str) -> None:
+    def set_aside(self, name: str) -> bool:
         """Take back that a job is done, by its marker's name; its files stay known.
 
         A power cut brings no marker back: new files never lie under an old one.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
         """
         marker = Marker.parse(name)
-        if marker and marker.state is MarkerState.DONE:
-            key = self._key(name)
-            if data := self.storage.read_if_there(key):
-                aside = str(marker._replace(state=MarkerState.REPLACED))
-                self.storage.write(self._key(aside), data, durable=True)
-            self.storage.remove(key, durable=True)
+        if not marker or marker.state is not MarkerState.DONE:
+            return False
+        key = self._key(name)
+        if data := self.storage.read_if_there(key):
+            self.storage.write(self._key(aside(name)), data, durable=True)
+        self.storage.remove(key, durable=True)
+        return bool(data)
 
-    def claim(self, job: Job, file: str) -> str:
-        """Make a file of a shared place this job's own; give its owner until now.
-
-        Empty if it had none. Of two jobs that claim a file at the same time, one owns
-        it.
-        """
-        key = self._claim(job, file)
-        if self.storage.create(key, owner_of(job).encode()):
-            return ""
-        return self.storage.read_text(key)
-
-    def claims(self, job: Job) -> dict[str, str]:
-        """Who owns which file of a job's place; a listing, and a read for each."""
-        found = self.storage.tree(self._claims(job))
-        files = [file for file in found if not posixpath.basename(file).startswith(".")]
-        owners = each(lambda f: self.storage.read_if_there(self._claim(job, f)), files)
-        return {
-            file: owner.decode(errors="replace")
-            for file, owner in zip(files, owners, strict=True)
-            if owner is not None
-        }
-
-    def sync_claims(self, job: Job, files: Iterable[str]) -> None:
-        """Have a job's claims outlast a power cut."""
-        self.storage.sync(self._claim(job, file) for file in files)
-
-    def disclaim(self, job: Job, file: str) -> None:
-        """Give up a file of a shared place."""
-        self.storage.remove(self._claim(job, file))
-
-    def release(self, job: Job, file: str) -> None:
-        """Give up a file of the past that may still be there, for others to replace."""
-        if job.shared:
-            self.storage.write(self._release(job, file), b"")
-        self.disclaim(job, file)
-
-    def is_released(self, job: Job, file: str) -> bool:
-        """Whether a file that steps share was given up by its owner."""
-        return self.storage.read_if_there(self._release(job, file)) is not None
-
-    def _release(self, job: Job, file: str) -> str:
-        folder, name = posixpath.split(file)
-        return self._claim(job, posixpath.join(folder, f".{name}.released"))
-
-    def _claim(self, job: Job, file: str) -> str:
-        return keys.below(self._claims(job), file)
-
-    def _claims(self, job: Job) -> str:
-        """The folder of the claims of a job's place."""
-        claims = f"{self.folder}/claims"
-        if job.shared:  # beside the ledgers of all steps; by the whole place
-            claims = self._of_output(".claims", job)
-        return f"{claims}/{job.place}"
+    def bring_back(self, name: str) -> None:
+        """Give a marker back that was set aside, where no file has been replaced."""
+        if data := self.storage.read_if_there(self._key(aside(name))):
+            self.storage.write(self._key(name), data, durable=True)
+            self.remove(aside(name))
 
     def turn(self, job: Job) -> str:
         """The key that says who publishes to a job's place, or its part of that.
 
-        Beside the ledgers of all steps: the place may have been another step's before.
+        Beside the ledgers of all batches, by the real place: it may be another step's
+        or another batch's, too.
         """
-        place = (job.place, owner_of(job) if job.shares_place else "")
-        return f"{self._of_output('.turns', job)}/{_digest(place)}"
+        above, name = posixpath.split(real_place(self.storage, job.destination))
+        own = f"{self.name} {job.id}" if job.shares_place else ""
+        return posixpath.join(self.home, ".turns", digest(above), digest(name, own))
 
-    def _of_output(self, what: str, job: Job) -> str:
-        """A folder for an output, beside the ledgers of the steps that may fill it."""
+    def older_turn(self, job: Job) -> str:
+        """Where versions before kept that: beside the ledgers of one batch."""
+        own = job.id if job.shares_place else ""
+        own = f"{job.step} {own}" if job.shared else own
+        name = digest(job.place, own)
+        return f"{self.older_folder('.turns', job)}/{name}"
+
+    def older_folder(self, what: str, job: Job) -> str:
+        """A folder that versions before had for an output, in that of the batch."""
         output = keys.folder_name(posixpath.normpath(job.output))
         return posixpath.join(posixpath.dirname(self.folder), what, output)
+
+    def has_older_records(self) -> bool:
+        """Whether versions before have kept turns or claims of the batch or step."""
+        batch = posixpath.dirname(self.folder)
+        beside = (posixpath.join(batch, name) for name in (".turns", ".claims"))
+        return any(map(self.storage.exists, (*beside, f"{self.folder}/claims")))
 
     def damaged(self, jobs: Iterable[Job]) -> list[tuple[Job, str]]:
         """Done jobs whose published files are not there as recorded, and what is not.
@@ -375,19 +379,17 @@ def _own_markers(job: Job) -> Iterator[Marker]:
     return (marker for marker in markers if marker.job_id == job.id)
 
 
-def owner_of(job: Job) -> str:
-    """What a job is called in claims: by its step, too, where steps share a place."""
-    return f"{job.step} {job.id}" if job.shared else job.id
+def aside(name: str) -> str:
+    """What a marker is called once it is set aside."""
+    marker = Marker.parse(name)
+    if marker and marker.state is MarkerState.DONE:
+        return str(marker._replace(state=MarkerState.REPLACED))
+    return name
 
 
-def id_of_owner(owner: str, job: Job) -> str:
-    """The id of the job that `owner_of` told of; empty if it is of another step."""
-    start = f"{job.step} " if job.shared else ""
-    return owner.removeprefix(start) if owner.startswith(start) else ""
-
-
-def _digest(place: tuple[str, str]) -> str:
-    return hashlib.sha256("\0".join(place).encode()).hexdigest()[:24]
+def digest(*parts: str) -> str:
+    """What stands for texts in the name of a file."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
 def _text(outcome: Outcome) -> str:

@@ -8,12 +8,13 @@ go with them: its files are not its own any more.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, pairwise
 
 from cpengine.group_names import Group
-from cpengine.ledger.ledger import Ledger, id_of_owner
+from cpengine.ledger.claims import Claims
+from cpengine.ledger.ledger import Ledger, aside
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.marker import Marker, MarkerState
 from cpengine.model import FailureKind, Job
@@ -90,9 +91,9 @@ class PastClaims:
         # Aside first: until the claims are gone, so that a kill leaves work to go on
         # with, and no marker of files that are another job's by now.
         owners = {owner for owner, _, _ in past}
-        each(self.ledger.set_aside_marker, self._names(owners))
-        each(lambda claim: self.ledger.release(*claim[1:]), past)
-        each(self.ledger.remove, map(_aside, self._names(owners - self._known)))
+        each(self.ledger.set_aside, self._names(owners))
+        each(lambda claim: claim[1].release(claim[2]), past)
+        each(self.ledger.remove, map(aside, self._names(owners - self._known)))
         return len(past)
 
     @cached_property
@@ -107,13 +108,15 @@ class PastClaims:
         """The names of the markers of jobs."""
         return [name for job_id in job_ids for name in self._markers.get(job_id, ())]
 
-    def _past(self) -> Iterator[tuple[str, Job, str]]:
-        """The id of the owner, a job of that place, and the file of each."""
+    def _past(self) -> Iterator[tuple[str, Claims, str]]:
+        """The id of the owner, the claims of that place, and the file of each."""
         for job in self.places.values():
-            for file, owner in self.ledger.claims(job).items():
-                job_id = id_of_owner(owner, job)
+            known = replace(job, older_records=True)
+            claims = Claims.of_job(self.ledger, known)
+            for file, owner in claims.owners().items():
+                job_id = claims.id_of(owner)
                 if job_id and not self._holds(job_id):
-                    yield job_id, job, file
+                    yield job_id, claims, file
 
     def _holds(self, job_id: str) -> bool:
         """Whether a job exists and has results, and nothing says they are past."""
@@ -139,11 +142,3 @@ def _groups_of(job_id: str, keys: Sequence[str]) -> Iterator[Group]:
         ends = pairwise((0, *cuts, len(parts)))
         values = ("-".join(parts[start:end]) for start, end in ends)
         yield tuple(zip(keys, values, strict=True))
-
-
-def _aside(name: str) -> str:
-    """What a marker is called once it is set aside."""
-    marker = Marker.parse(name)
-    if marker and marker.state is MarkerState.DONE:
-        return str(marker._replace(state=MarkerState.REPLACED))
-    return name

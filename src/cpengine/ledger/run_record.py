@@ -7,6 +7,7 @@ leaves a record without an end.
 import getpass
 import hashlib
 import json
+import logging
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from cpengine.errors import StorageError
 from cpengine.ledger.acceleration_use import NOTHING_USED, AccelerationUse
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
@@ -28,6 +30,7 @@ from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
+_LOG = logging.getLogger(__name__)
 NOTIFY = "--notify"
 """The option whose value is a secret."""
 KILLED = "killed"
@@ -260,7 +263,11 @@ def is_own(ledger: Ledger, run: str) -> bool:
 
 def _ids(ledger: Ledger) -> list[str]:
     """The runs that have a record, oldest first; what is named otherwise is none."""
-    names = ledger.storage.sizes(f"{ledger.folder}/runs")
+    try:
+        names = ledger.storage.sizes(f"{ledger.folder}/runs")
+    except StorageError as error:  # no result depends on it
+        _LOG.warning("%s", error)
+        return []
     return sorted(found[1] for name in names if (found := _RECORD.fullmatch(name)))
 
 

@@ -37,6 +37,7 @@ from cpengine.planning.table_origins import (
 )
 from cpengine.planning.table_places import TablePlaces
 from cpengine.rules import Finding, Rule
+from cpengine.storage.entry import Entry
 from cpengine.storage.store import Storage
 
 _REMOVE = "remove it to have it made again"
@@ -77,8 +78,8 @@ class Deriver:
     workspace: Storage
     outputs: Storage
     origins: TableOrigins
-    listed: dict[str, Collection[str]] = field(default_factory=dict)
-    """The names in folders that were listed."""
+    listed: dict[str, Mapping[str, Entry]] = field(default_factory=dict)
+    """The files of folders that were listed."""
 
     @classmethod
     def of(cls, project: ResolvedProject) -> Self:
@@ -213,10 +214,18 @@ class Deriver:
     def _beside(self, key: str) -> Sequence[str]:
         """Which tables are there that a table could be made of, the nearest first."""
         folder, name = posixpath.split(key)
-        names = MADE_OF.get(name, ())
-        if names and folder not in self.listed:
-            self.listed[folder] = self.workspace.sizes(folder).keys()
-        return [name for name in names if name in self.listed[folder]]
+        return [n for n in MADE_OF.get(name, ()) if n in self._listing(folder)]
+
+    def written(self, key: str) -> float:
+        """When a CSV was written, in seconds since 1970; 0 if it is not there."""
+        folder, name = posixpath.split(key)
+        entry = self._listing(folder).get(name)
+        return entry.time if entry else 0.0
+
+    def _listing(self, folder: str) -> Mapping[str, Entry]:
+        if folder not in self.listed:
+            self.listed[folder] = self.workspace.entries(folder)
+        return self.listed[folder]
 
     def _source(self, key: str) -> _TableSource | None:
         """What a table is or could be made of, if that is there."""

@@ -66,11 +66,13 @@ class PipelineParts(NamedTuple):
 
     now: str
     v1: str
+    keys: tuple[str, ...] = ()
+    """The columns by which it groups."""
 
     @classmethod
     def of(cls, pipe: Pipeline, text: str) -> "PipelineParts":
         """Those of a pipeline, and of the text that it was read from."""
-        return cls(of_pipeline(pipe), of_text(text))
+        return cls(of_pipeline(pipe), of_text(text), tuple(pipe.grouping_keys))
 
     def made(self, fingerprint: str) -> bool:
         """Whether a fingerprint is of this pipeline, or of a format unknown."""
@@ -126,6 +128,26 @@ def code_of(fingerprint: str) -> str:
 def step_inputs_of(fingerprint: str) -> str:
     """The part of a fingerprint that stands for results of earlier steps."""
     return fingerprint.rpartition(_SEPARATOR)[2]
+
+
+def image_sets_of(fingerprint: str) -> str:
+    """The part of a fingerprint that stands for image sets; empty if of none we know.
+
+    Both formats have it after that of the pipeline.
+    """
+    if _format_of(fingerprint) is None:
+        return ""
+    return fingerprint.removeprefix(f"{FORMAT}{_SEPARATOR}").split(_SEPARATOR)[1]
+
+
+def reads(fingerprint: str, step_inputs: str) -> bool:
+    """Whether a fingerprint may be of a job that read these results of earlier steps.
+
+    The first format said nothing of them.
+    """
+    return _format_of(fingerprint) != FORMAT or (
+        step_inputs_of(fingerprint) == step_inputs
+    )
 
 
 def is_of_another_version(fingerprint: str) -> bool:

@@ -74,6 +74,7 @@ class FileJobs:
             fingerprint=self.fingerprint.of_job(part, inputs.part),
             fingerprint_v1=self.fingerprint.of_job_v1(part),
             inputs=inputs.digest,
+            input_contents=inputs.contents,
             image_sets=self.image_sets[number],
         )
 
@@ -95,6 +96,12 @@ class JobList(Lazy[Job]):
     def groups(self) -> Iterator[Group]:
         """The group of each job."""
         return chain.from_iterable(file.groups for file in self.files)
+
+
+def read_by(files: Iterable[FileJobs]) -> Iterator[tuple[str, StepInputs]]:
+    """The id of each job, and what it reads of earlier steps."""
+    for file in files:
+        yield from zip(map(id_of, file.groups), file.inputs, strict=True)
 
 
 def ids(jobs: Iterable[Job]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from cpengine.errors import InputError
 from cpengine.group_names import Group, metadata_of
 from cpengine.inputs.table_groups import read_as, spellings
 from cpengine.planning.grouped_table import GroupedTable
-from cpengine.plates import PLATE, SHAPES, SITE, WELL, row_name
+from cpengine.plates import PLATE, SHAPES, SITE, WELL, Place, place_of, row_name
 from cpengine.rules import Finding
 from cpengine.wording import counted
 
@@ -35,10 +35,10 @@ def groups_in_layout(
     absent = [group for group in wanted if group not in sheet.groups]
     if len(absent) == len(wanted):
         raise InputError(_none(sheet, absent[0]))
-    excluded = {read_as(known.get(WELL, {}), well) for well in layout.excluded_wells}
+    excluded = set(map(_spelt_alike, layout.excluded_wells))
     in_layout = set(wanted)
     lacking = (group for group in sheet.groups if group not in in_layout)
-    left = [group for group in lacking if dict(group).get(WELL) not in excluded]
+    left = [g for g in lacking if _spelt_alike(dict(g).get(WELL, "")) not in excluded]
     findings = [*_absent(sheet, plates, absent, len(wanted)), *_left_out(sheet, left)]
     return [group for group in wanted if group in sheet.groups], findings
 
@@ -103,17 +103,26 @@ def layout_groups(
 
 
 def wells(layout: PlateSection) -> list[str]:
-    """The wells of a plate, row by row, without the excluded ones."""
-    excluded = set(layout.excluded_wells)
+    """The wells of a plate, row by row, without the excluded ones.
+
+    Excluded wells are found by their place, whatever their spelling: A1 is A01.
+    """
+    excluded = set(map(_spelt_alike, layout.excluded_wells))
     names = layout.wells or [
         f"{row}{column:02d}" if layout.pad_wells else f"{row}{column}"
         for row in _rows(layout)
         for column in _columns(layout)
     ]
-    left = [name for name in names if name not in excluded]
+    left = [name for name in names if _spelt_alike(name) not in excluded]
     if not left:
         raise InputError("plate.excluded_wells: leaves no well: exclude fewer")
     return left
+
+
+def _spelt_alike(well: str) -> Place | str:
+    """What all spellings of a well have in common."""
+    place = place_of(well)
+    return well if place is None else place
 
 
 def _rows(layout: PlateSection) -> Sequence[str]:

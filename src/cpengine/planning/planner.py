@@ -18,8 +18,9 @@ from cpengine.inputs.table_groups import sites, spellings
 from cpengine.model import Job
 from cpengine.planning import fingerprint
 from cpengine.planning.current_tables import Deriver
+from cpengine.planning.earlier_tables import EarlierTables
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
-from cpengine.planning.job_list import FileJobs, JobList
+from cpengine.planning.job_list import FileJobs, JobList, read_by
 from cpengine.planning.layout_groups import groups_in_layout
 from cpengine.planning.listed_groups import listed_groups
 from cpengine.planning.plan import (
@@ -105,7 +106,9 @@ class Planner:
         """Whether a file is such that no jobs can be made of it."""
         self.code: dict[str, bytes] | None = None
         """Files that the pipeline runs or reads, once they are read."""
-        self.step_inputs = StepInputReader(project, step, cellprofiler, before)
+        self.deriver = Deriver.of(project)
+        tables = EarlierTables(project, self.deriver)
+        self.step_inputs = StepInputReader(project, step, cellprofiler, before, tables)
         self.known: dict[str, dict[str, None]] = {}
         """The spellings of plates, wells and sites that the files have, by column."""
 
@@ -121,7 +124,7 @@ class Planner:
             check_structure(self.step)
         by_source = self._batch if self.step.source == "batch" else self._plates
         files = list(by_source())
-        self._take(self.step_inputs.findings())
+        self._take(self.step_inputs.findings(read_by(files)))
         errors = [
             finding for finding in self.found if finding.severity is Severity.ERROR
         ]
@@ -144,7 +147,7 @@ class Planner:
         data_files = {file[0].data_file for file in files}
         derived = Derived(
             [key for key in self.derived if key in data_files],
-            Deriver.of(self.project).table,
+            self.deriver.table,
         )
         return Plan(self.step, jobs, derived, tuple(self.found), self.taken)
 
@@ -160,7 +163,14 @@ class Planner:
         if missing := list(pipeline_checks.without_load_data(pipe)):
             raise InputError(*missing)
         self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
-        tables = PlateTables(self.project, self.step, pipe, self.derived, self.taken)
+        tables = PlateTables(
+            project=self.project,
+            step=self.step,
+            pipe=pipe,
+            deriver=self.deriver,
+            derived=self.derived,
+            taken=self.taken,
+        )
         folders = tables.folders(self.part.plates)
         self._take(tables.beside(folders))
         for folder in folders:
@@ -388,7 +398,7 @@ class Planner:
             mixed=sheet.mixed,
             shared=step.shared,
         )
-        read = self.step_inputs.reader(sheet.table)
+        read = self.step_inputs.reader(sheet.table, step.folder_of(key))
         return FileJobs(
             make,
             fingerprint.of_all(make(group=()), pipe, text, self._code(pipe)),

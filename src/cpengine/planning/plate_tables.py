@@ -26,6 +26,7 @@ class PlateTables:
     project: ResolvedProject
     step: Step
     pipe: Pipeline
+    deriver: Deriver
     derived: list[str] = field(default_factory=list)
     """The keys of tables that are missing or outdated, and were made."""
     taken: dict[Origin, str] = field(default_factory=dict)
@@ -91,11 +92,11 @@ class PlateTables:
         folders = self.project.places.workspace.folders(self.step.data_folder)
         for key in map(self.step.data_key, ("", *folders)):
             with contextlib.suppress(InputError):
-                found[key] = set(spellings(self._deriver.table(key), PLATE))
+                found[key] = set(spellings(self.deriver.table(key), PLATE))
         return found
 
     def _table(self, key: str) -> Table:
-        current = self._deriver.current(key)
+        current = self.deriver.current(key)
         table = current.table
         if current.derived:
             self.derived.append(key)
@@ -114,12 +115,8 @@ class PlateTables:
 
     def _take(self, key: str, current: CurrentTable) -> Sequence[Finding]:
         """What is doubtful of a table of the user's that could be made of another."""
-        if (found := self._deriver.taken(key, current)) is None:
+        if (found := self.deriver.taken(key, current)) is None:
             return ()
         origin, doubts = found
         self.taken[origin] = key
         return doubts
-
-    @cached_property
-    def _deriver(self) -> Deriver:
-        return Deriver.of(self.project)

@@ -15,11 +15,12 @@ from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import BATCH_FILE, MADE_OF, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
-from cpengine.output_structure import normal
+from cpengine.output_structure import can_be_one, normal
 from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
 from cpengine.storage.filesystems import Access, S3Options
-from cpengine.storage.roots import Places
+from cpengine.storage.real_place import real_place
+from cpengine.storage.roots import Places, without_file_scheme
 from cpengine.storage.store import Storage
 from cpengine.wording import did_you_mean
 
@@ -73,8 +74,8 @@ class ResolvedProject:
     def _made(self) -> tuple[str, ...]:
         """Where the steps put their results."""
         built_in = (self.layout.output(kind.output) for kind in STEPS.values())
-        changed = (step.output for step in self.file.steps.values() if step.output)
-        return tuple(dict.fromkeys(key.rstrip("/") for key in (*built_in, *changed)))
+        outputs = (*built_in, *map(self._output, self.file.steps))
+        return tuple(dict.fromkeys(key.rstrip("/") for key in outputs if key))
 
     def _place(self, place: str) -> str:
         """A folder or address of the project file."""
@@ -161,24 +162,31 @@ class ResolvedProject:
         section, kind = self.file.steps.get(name, StepSection()), STEPS.get(name)
         by_file = section.groups == "batch"
         group = section.group or (kind.group if kind and not by_file else ())
-        output = section.output or (self.layout.output(kind.output) if kind else "")
         structure = section.output_structure
         if structure is None:
             structure = kind.output_structure if kind else ""
-        return tuple(group), output, structure
+        return tuple(group), self._output(name), structure
+
+    def _output(self, name: str) -> str:
+        """The key, path or address of the folder that gets a step's results."""
+        section, kind = self.file.steps.get(name, StepSection()), STEPS.get(name)
+        if section.output:
+            return without_file_scheme(section.output)
+        return self.layout.output(kind.output) if kind else ""
 
     def _shares_folders(self, name: str) -> bool:
-        """Whether another step puts its results into the same folders."""
+        """Whether another step puts results into the same folders, or may do so."""
         others = (other for other in self.step_names if other != name)
         mine = self._folders_of(name)
-        return any(self._folders_of(other) == mine for other in others)
+        return any(can_be_one(mine, self._folders_of(other)) for other in others)
 
-    def _folders_of(self, name: str) -> str:
-        """Where a step's results go, with names for values."""
+    def _folders_of(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """Where a step's results really go, with names for values; and these names."""
         group, output, structure = self.results_of(name)
         group = group or (STEPS[name].group if name in STEPS else ())
         place = normal(structure) or "-".join(group)
-        return posixpath.normpath(posixpath.join(output, place))
+        key = posixpath.join(output, place)
+        return real_place(self.places.outputs, key), group
 
     def _data(self, section: StepSection, name: str) -> tuple[str, str]:
         """Give the CSVs' folder and name; the batch file's key as the name for h5."""
@@ -191,6 +199,17 @@ class ResolvedProject:
         default = kind.data_file if kind else "load_data.csv"
         folder = _folder(section.data_path, self.layout.load_data)
         return folder, section.data_file or default
+
+    def table_key(self, name: str, folder: str) -> str:
+        """The key of a step's table in the folder of a plate; empty with a batch file.
+
+        Nothing is looked up.
+        """
+        section = self.file.steps.get(name, StepSection())
+        if section.groups == "batch":
+            return ""
+        tables, file = self._data(section, name)
+        return posixpath.join(tables, folder, file)
 
     def pipeline_keys(self, name: str) -> tuple[str, ...]:
         """The keys that a step's pipeline may have: the one that is there counts.

@@ -40,7 +40,7 @@ class TablePlaces:
         paths = (image.path for image in table.image_columns if image.path)
         named = (table.rows[0][table.index[path]] for path in paths)
         key = self.key(step, plate)
-        if any(map(_names_no_root, named)):
+        if any(map(_names_no_root, named)) and not is_whole(key):
             return f"{BUCKET}/{key}"
         return self.places.outputs.url(key)
 
@@ -57,7 +57,7 @@ class TablePlaces:
         }
         return any(
             place != self.as_in(table, step, plate)
-            and self.places.made_key(place, "") != self.key(step, plate)
+            and self.places.key(place) != self.places.key(self.key(step, plate))
             for plate, place in named
             if plate
         )

@@ -43,6 +43,13 @@ GROUP_NAMES = _rule(
     "The results of one overwrite those of the other.",
     "Use values without '-' where they could be confused.",
 )
+FILES_CLASH = _rule(
+    "file-names-clash",
+    _GROUPS,
+    "Jobs of one folder would write files of one name",
+    "The first job is done, each of the others fails with bad_input.",
+    "Name what tells the jobs apart in output_structure, or in the names of files.",
+)
 GROUP_LONG = _rule(
     "group-name-long",
     _GROUPS,

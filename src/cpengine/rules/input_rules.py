@@ -23,8 +23,8 @@ INPUT_FAILED = _rule(
 INPUT_STALE = _rule(
     "input-stale",
     _EARLIER,
-    "An earlier step's pipeline has changed since it made its files",
-    "Results come from illumination functions that the pipeline makes no more.",
+    "An earlier step's pipeline or image sets have changed since it made its files",
+    "Results come from illumination functions that it would make in another way.",
     "Run the earlier step, too, in one command.",
     Severity.WARNING,
 )
@@ -39,7 +39,7 @@ INPUT_REPLACED = _rule(
 INPUT_UNMARKED = _rule(
     "input-unmarked",
     _EARLIER,
-    "A file in the folder of an earlier step has no marker, though others have",
+    "A file in the folder of an earlier step is named by no marker of it",
     "Only its size tells that it has changed.",
     "Use --force when such files change but not their size.",
     Severity.WARNING,

@@ -45,6 +45,15 @@ OUTPUT_STRUCTURE = _rule(
     "Results land in one folder, or elsewhere.",
     "Name only the step's Metadata_ columns, and stay below the output.",
 )
+OUTPUT_OF_OTHERS = _rule(
+    "output-of-others",
+    _PLACES,
+    "Another batch or another project publishes to the step's output, too",
+    "Where both have a plate of one name: jobs of another batch are refused, results "
+    "of another project replace those of this one.",
+    "Give each an output of its own.",
+    Severity.WARNING,
+)
 PLUGINS_MISSING = _rule(
     "plugins-missing",
     _PLACES,

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from cpengine import rules
 from cpengine.cellprofiler.objections import LoadedPipeline
 from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
-from cpengine.errors import CpengineError, StorageError
+from cpengine.errors import CpengineError
 from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.inputs.pipeline_writes import writes
+from cpengine.inputs.pipeline_writes import fixed_names, writes
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.shared_names import clashes
 from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.step_tables import image_sets
 from cpengine.rules import Finding
+from cpengine.run.shared_output import others
+from cpengine.run.writable import unwritable
 from cpengine.wording import GB, gigabytes
 
 Sheets = Sequence[tuple[Table, Sequence[int]]]
@@ -76,6 +79,7 @@ class Check:
         self, plan: Plan, jobs: Sequence[Job], pipe: Pipeline, text: str
     ) -> Iterator[Finding]:
         """What was not looked at in making the plan."""
+        yield from clashes(plan.step, plan.jobs.groups, fixed_names(pipe))
         batch = plan.step.source == "batch"
         sheets = list(image_sets(self.project, plan, jobs))
         for table, rows in sheets:
@@ -83,7 +87,8 @@ class Check:
                 yield from table_checks.doubts(table)
             yield from self._images(table, rows)
         yield from self._modules(plan, pipe, text, sheets)
-        yield from self._writable(plan)
+        yield from unwritable(self.project, plan, jobs)
+        yield from others(self.project, plan, jobs)
         yield from self._room()
 
     def _pipeline(self, plan: Plan) -> tuple[Pipeline, str]:
@@ -98,7 +103,8 @@ class Check:
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
         """What is wrong with images, but for those that are yet to be made."""
         places = self.project.places
-        made = [self.project.results_of(name)[1].rstrip("/") for name in self.before]
+        outputs = (self.project.results_of(name)[1] for name in self.before)
+        made = list(map(places.key, outputs))
         yield from image_checks.findings(places, table, rows, made)
 
     def _modules(
@@ -123,14 +129,6 @@ class Check:
                 yield from loaded.findings(answer)
                 return
         yield from unknown.values()
-
-    def _writable(self, plan: Plan) -> Iterator[Finding]:
-        outputs = self.project.places.outputs
-        for key in (plan.step.output, plan.step.ledger):
-            try:
-                outputs.check_writable(key)
-            except StorageError as error:
-                yield from error.findings
 
     def _room(self) -> Iterator[Finding]:
         """Whether the scratch folder takes what a job fetches and makes."""

@@ -24,7 +24,7 @@ from cpengine.ledger.acceleration_use import (
     AccelerationUse,
 )
 from cpengine.ledger.heartbeat import Heartbeat
-from cpengine.ledger.ledger import step_ledger
+from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.ledger.standing import JobState, Standing, summary
 from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job, Outcome
@@ -45,6 +45,8 @@ from cpengine.run.plain_modules import are_accelerated
 from cpengine.run.preflight import Check
 from cpengine.run.progress import MakeView, View
 from cpengine.run.release_claims import release_claims
+from cpengine.run.shared_output import keep_user
+from cpengine.run.writable import unwritable
 from cpengine.wording import counted
 
 EXACT_CHECK = 2
@@ -340,7 +342,8 @@ class Steps:
         exact = are_accelerated(self.project, backend.name)
         times = run_record.known_times(run_ledger, exact=exact)
         jobs = longest_first(jobs, times)
-        jobs = numbered(jobs, run_ledger.number_run(), self.exact_check)
+        jobs = numbered(jobs, run_ledger, self.exact_check)
+        keep_user(self.project, plan)
         executor = backend.executor
         record = self._begin(jobs, backend, then)
         view = watch(result.step, jobs, () if self.force else todo.done())
@@ -376,9 +379,8 @@ class Steps:
             return
         if not self.unchecked:
             check_images(self.project, todo.plan, todo.jobs)
-        outputs = self.project.places.outputs
-        outputs.check_writable(todo.plan.step.output)
-        outputs.check_writable(todo.plan.step.ledger)
+        if found := list(unwritable(self.project, todo.plan, todo.jobs)):
+            raise StorageError(*found)
 
     def _begin(self, jobs: Sequence[Job], backend: Backend, then: str) -> RunRecord:
         return run_record.begin(
@@ -399,20 +401,21 @@ def will_make(todo: Todo | None) -> Mapping[str, str]:
 
 
 def numbered(
-    jobs: Sequence[Job], run: int, exact_check: int = EXACT_CHECK
+    jobs: Sequence[Job], ledger: Ledger, exact_check: int = EXACT_CHECK
 ) -> Sequence[Job]:
-    """Jobs that know the number of their run, and which of them are compared.
+    """Jobs that know the number of their run, which begins now, and how to be compared.
 
     Parameters
     ----------
     exact_check
         See `Steps.exact_check`.
     """
+    run, older = ledger.number_run(), ledger.has_older_records()
     others = CHECK_NEW if exact_check else ""
 
     def make(number: int) -> Job:
         check = CHECK_ALWAYS if number < exact_check else others
-        return replace(jobs[number], run=run, exact_check=check)
+        return replace(jobs[number], run=run, older_records=older, exact_check=check)
 
     return Lazy(make, range(len(jobs)))
 

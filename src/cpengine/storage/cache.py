@@ -100,6 +100,21 @@ class Cache:
             _names[self.folder, stamp] = entry.name
         self._trim()
 
+    def note(self, about: str) -> str:
+        """What was noted about something; empty if nothing was.
+
+        Raises ConfigError as `fetch`, and OSError.
+        """
+        try:
+            return (private.make(self.folder) / _note(about)).read_text("ascii")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return ""
+
+    def keep_note(self, about: str, text: str) -> None:
+        """Note a short text about something. Raises ConfigError as `fetch`, OSError."""
+        note = private.make(self.folder) / _note(about)
+        local_files.write(text.encode("ascii"), str(note), durable=False)
+
     def _trim(self) -> None:
         """Remove what was used longest ago, but for what is in use."""
         entries = []
@@ -114,6 +129,11 @@ class Cache:
                 path.unlink(missing_ok=True)
                 path.with_suffix(".lock").unlink(missing_ok=True)
                 total -= stat.st_size
+
+
+def _note(about: str) -> str:
+    """The name of the file that holds a note."""
+    return f"{hashlib.sha256(about.encode()).hexdigest()[:_DIGITS]}.note"
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

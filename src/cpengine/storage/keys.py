@@ -53,6 +53,12 @@ def check_in_root(root: str, key: str) -> str:
     return key
 
 
+def normal(key: str) -> str:
+    """A key without `..` and the like; an address keeps the slashes of its scheme."""
+    scheme, separator, rest = key.rpartition("://")
+    return scheme + separator + posixpath.normpath(rest)
+
+
 def folder_name(text: str) -> str:
     """A text as the name of one folder or file; most texts are one as they stand."""
     name = text.replace("%", "%25") if "/" in text or "\0" in text else text

@@ -13,19 +13,20 @@ import posixpath
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from cpengine.errors import StorageError
+from cpengine.errors import PlaceRefusedError, StorageError
 from cpengine.system import fsync
 
 PART = ".part"
 _PIECE = 2**20
 
 
-def opened(path: str, flag: int = os.O_RDONLY) -> BinaryIO:
+def opened(path: str, flag: int = os.O_RDONLY) -> BufferedReader:
     """Open a regular file to read it, or with another flag to lock it, too.
 
     Raises
@@ -69,26 +70,78 @@ def copy(path: str, to: Path) -> int:
 
 
 def check_way(root: str, path: str) -> None:
-    """Refuse a file if another user has made a link on the way from a root to it.
+    """Refuse a file if a link on the way from a root to it is not to be followed.
 
     Links of one's own and of the system's lead to other disks. A place that is not
     below the root is looked at from the top.
 
     Raises
     ------
-    StorageError
-        There is such a link.
+    PlaceRefusedError
+        Another user has made a link there, or one leads nowhere.
     """
     for folder in _folders(root, path):
-        try:
-            seen = os.lstat(folder)
-        except OSError:  # nothing is there; what else it is, is told by who goes on
+        if not _is_there(folder):
             return
-        if stat.S_ISLNK(seen.st_mode) and seen.st_uid not in (0, os.geteuid()):
-            raise StorageError(
-                f"{folder}: is a link that another user has made, so nothing is "
-                "written or removed behind it: remove it, or name the place itself"
-            )
+
+
+def _is_there(folder: str) -> bool:
+    """Whether something is at a place. Raises as `check_way`."""
+    try:
+        seen = os.lstat(folder)
+    except OSError:  # nothing is there; what else it is, is told by who goes on
+        return False
+    if not stat.S_ISLNK(seen.st_mode):
+        return True
+    if seen.st_uid not in (0, os.geteuid()):
+        raise PlaceRefusedError(
+            f"{folder}: is a link that another user has made, so nothing is "
+            "written or removed behind it: remove it, or name the place itself"
+        )
+    if not os.path.exists(folder):
+        raise PlaceRefusedError(
+            f"{folder}: is a link to {os.readlink(folder)}, which is not there: "
+            "make that folder, or remove the link"
+        )
+    return True
+
+
+def check_open(root: str, folder: str, known: set[str]) -> None:
+    """Refuse a folder below which this user may write nothing; nothing is made there.
+
+    Parameters
+    ----------
+    known
+        Folders that were looked at before; those of this one are added.
+
+    Raises
+    ------
+    OSError
+        It, or the one that it would be made in, is no folder or gives no right.
+    PlaceRefusedError
+        As `check_way`.
+    """
+    nearest = root
+    for place in _folders(root, f"{folder}/{PART}"):
+        if place not in known and not _is_there(place):
+            break
+        known.add(place)
+        nearest = place
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        code = errno.EACCES if os.path.isdir(nearest) else errno.ENOTDIR
+        raise OSError(code, os.strerror(code), nearest)
+
+
+def is_own_link(info: Mapping[str, Any]) -> bool:
+    """Whether a listing names a link to a folder that we, or the system, have made."""
+    ours = info.get("uid") in (os.geteuid(), 0)
+    return bool(info.get("islink")) and ours and os.path.isdir(info["name"])
+
+
+def is_loop(link: str) -> bool:
+    """Whether a link leads to a folder that it is in itself."""
+    above = os.path.realpath(posixpath.dirname(link))
+    return posixpath.commonpath([above, real := os.path.realpath(link)]) == real
 
 
 def has_link(folder: str, path: str) -> bool:
@@ -134,6 +187,14 @@ def move(file: Path, url: str) -> None:
         with _removed_if_it_fails(temporary):
             shutil.move(file, temporary)
             os.replace(temporary, url)
+
+
+def move_beside(file: Path, url: str) -> Path:
+    """Move a file to the folder where it is to be, under another name."""
+    temporary = beside(url)
+    with _removed_if_it_fails(temporary):
+        shutil.move(file, temporary)
+    return Path(temporary)
 
 
 def create(path: Path, data: bytes) -> bool:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
 
 from cpengine.model import Job
+from cpengine.storage import keys
+from cpengine.storage.entry import Entry
 from cpengine.storage.parallel import each
-from cpengine.storage.store import Entry, Storage
+from cpengine.storage.store import Storage
 
 _FEW = 20
 """Up to so many jobs their own folders are listed, else the whole output."""
@@ -53,11 +55,14 @@ def without_folder(storage: Storage, jobs: Sequence[Job]) -> list[int]:
     jobs
         Jobs of one step.
     """
+    if not jobs:
+        return []
     inside: dict[str, array[int]] = {}
     for number, job in enumerate(jobs):
         folder, _ = _split(job)
         inside.setdefault(folder, array("L")).append(number)
-    names = _names(storage, list(inside), len(jobs))
+    output = keys.normal(jobs[0].output)
+    names = names_in(storage, output, list(inside), len(jobs))
 
     def absent(folder: str) -> list[int]:
         there = names(folder)
@@ -65,26 +70,33 @@ def without_folder(storage: Storage, jobs: Sequence[Job]) -> list[int]:
             number for number in inside[folder] if _split(jobs[number])[1] not in there
         ]
 
-    at_once = storage.at_once(next(iter(inside), ""))
-    return sorted(chain.from_iterable(each(absent, inside, at_once)))
+    return sorted(chain.from_iterable(each(absent, inside, storage.at_once(output))))
 
 
 def _split(job: Job) -> tuple[str, str]:
-    """The folder that a job's lies in, and its name there."""
-    return posixpath.split(posixpath.normpath(job.destination))
+    """The folder of the output that a job's lies in, and its name there."""
+    return posixpath.split(posixpath.normpath(job.place))
 
 
-def _names(
-    storage: Storage, folders: Sequence[str], jobs: int
+def names_in(
+    storage: Storage, output: str, folders: Sequence[str], jobs: int
 ) -> Callable[[str], Collection[str]]:
-    """What tells the names in a folder: a listing of it, or one of all files."""
+    """What tells the names in a folder: a listing of it, or one of all files.
+
+    Parameters
+    ----------
+    output
+        What the folders are below.
+    jobs
+        How many of them the folders tell of.
+    """
     few = len(folders) <= max(_FEW, jobs // _JOBS_A_LISTING)
-    if few or storage.is_local(folders[0]):
-        return storage.names
+    if few or storage.is_local(output):
+        return lambda folder: storage.names(posixpath.join(output, folder))
     above = posixpath.commonpath(folders)
     found: dict[str, set[str]] = {folder: set() for folder in folders}
-    for path in storage.tree(above):
-        *parts, _ = f"{above}/{path}".split("/")
+    for path in storage.tree(posixpath.join(output, above)):
+        *parts, _ = posixpath.join(above, path).split("/")
         for depth in range(len(parts)):
             folder = "/".join(parts[:depth])
             if folder in found:

@@ -66,9 +66,9 @@ class Places:
         own
             Where the step that asks puts its results.
         """
-        key = self.key(place)
-        fillers = (made for made in self.made if f"{key}/".startswith(f"{made}/"))
-        own = own.rstrip("/")
+        key, own = self.key(place), self.key(own)
+        made = map(self.key, self.made)  # some may be one folder
+        fillers = (folder for folder in made if f"{key}/".startswith(f"{folder}/"))
         return "" if max(fillers, key=len, default=own) == own else key
 
     def key(self, place: str) -> str:
@@ -81,8 +81,7 @@ class Places:
 
     def _key(self, place: str) -> str:
         root = self.outputs.root.rstrip("/")
-        if is_local(root) and is_local(place) and "\0" not in place:
-            folder = os.path.realpath(posixpath.join(root, place))
+        if folder := _real(root, place):
             for made, real in self._filled(root):
                 if f"{folder}/".startswith(f"{real}/"):
                     return made + folder.removeprefix(real)
@@ -90,8 +89,8 @@ class Places:
 
     def _filled(self, root: str) -> list[tuple[str, str]]:
         """The folders that steps fill, without links; inner ones first."""
-        real = ((made, os.path.realpath(f"{root}/{made}")) for made in self.made)
-        below = (pair for pair in real if pair[1] != os.path.realpath(root))
+        real = ((made, _real(root, made)) for made in self.made)
+        below = (pair for pair in real if pair[1] not in ("", _real(root, "")))
         return sorted(below, key=lambda pair: -len(pair[1]))
 
     def _without_bucket(self, place: str) -> str:
@@ -102,13 +101,14 @@ class Places:
         return place
 
     def comparable(self, place: str) -> str:
-        """A folder of a CSV as all that are the same one have it; nothing is looked up.
-
-        What is below one of the roots is named from there.
+        """A folder of a CSV as all that are the same one have it, whatever links lead
+        there. What is below one of the roots is named from there.
         """
-        place = self._mapped(without_file_scheme(place))
-        for root in (BUCKET, self.images.root, self.outputs.root):
-            place = place.removeprefix(f"{root.rstrip('/')}/")
+        place = self._without_bucket(place)
+        roots = self.images.root, self.outputs.root
+        place = next(filter(None, (_real(root, place) for root in roots)), place)
+        for root in roots:
+            place = place.removeprefix(f"{(_real(root, '') or root).rstrip('/')}/")
         return place.rstrip("/")
 
     def is_opened_as_named(self, place: str) -> bool:
@@ -141,6 +141,13 @@ class Places:
             if rest != same and rest[:1] in ("", "/"):
                 return real.rstrip("/") + rest
         return place
+
+
+def _real(root: str, place: str) -> str:
+    """A folder of this machine without links; empty for others."""
+    if not is_local(root) or not is_local(place) or "\0" in place:
+        return ""
+    return os.path.realpath(posixpath.join(root, place))
 
 
 def without_file_scheme(place: str) -> str:

@@ -7,17 +7,17 @@ import os
 import posixpath
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fsspec import Callback
 from fsspec.core import split_protocol
 
 from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
-from cpengine.storage import keys, local_files
+from cpengine.storage import causes, keys, local_files
+from cpengine.storage.entry import Entry
 from cpengine.storage.filesystems import WHOLE, Access, is_local
 from cpengine.system import fsync
 from cpengine.wording import visible
@@ -27,34 +27,9 @@ if TYPE_CHECKING:
 
 _ABSENT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _LOG = logging.getLogger(__name__)
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 _AT_ONCE = 16
 _PIECE = 2**18
 """Bytes that are asked for where a file is not read whole."""
-
-
-class Entry(NamedTuple):
-    """What a listing says of a file."""
-
-    size: int
-    """Bytes."""
-    time: float
-    """When it was last changed, in seconds since 1970; 0 if that is not said."""
-    version: str = ""
-    """Changes when it is replaced: its content's digest, where a store tells that, so
-    that a copy is the same; else its time."""
-
-    @classmethod
-    def read(cls, info: Mapping[str, Any]) -> "Entry":
-        """An entry as fsspec gives it; file systems have words of their own."""
-        named = (info.get(name) for name in _TIMES)
-        time = next(filter(None, named), 0.0)
-        if isinstance(time, datetime):  # of a store, whose head says whole seconds
-            time = time.timestamp() // 1
-        known = isinstance(time, (int, float))
-        size, seconds = int(info["size"] or 0), float(time) if known else 0.0
-        digest = info.get("ETag") or info.get("etag") or seconds
-        return cls(size, seconds, f"{digest}:{size}")
 
 
 class Storage:
@@ -217,7 +192,7 @@ class Storage:
         return sorted(
             name
             for name, info in found
-            if info["type"] == "directory" or _is_own_link(info)
+            if info["type"] == "directory" or local_files.is_own_link(info)
         )
 
     def contents(self, key: str) -> tuple[list[str], set[str]]:
@@ -259,16 +234,25 @@ class Storage:
         return {place: entry.size for place, entry in self.files(key).items()}
 
     def files(self, key: str) -> dict[str, Entry]:
-        """What a listing says of all files below a folder, as `tree`."""
+        """What a listing says of all files below a folder, as `tree`.
+
+        Our own links to folders count as folders.
+        """
         filesystem = self._filesystem(key)
         with self._telling(key, "cannot be listed", _ABSENT):
             found = filesystem.find(self.url(key), detail=True)
         start = len(filesystem._strip_protocol(self.url(key)).rstrip("/")) + 1
-        return {
-            path[start:]: Entry.read(info)
-            for path, info in found.items()
-            if keys.is_below(path[start:]) and _is_text(path)
-        }
+        files = {}
+        for path, info in found.items():
+            place = path[start:]
+            if not (keys.is_below(place) and _is_text(path)):
+                continue
+            if not local_files.is_own_link(info):
+                files[place] = Entry.read(info)
+            elif not local_files.is_loop(path):
+                below = self.files(path)
+                files |= {f"{place}/{name}": below[name] for name in below}
+        return files
 
     def version(self, key: str) -> str:
         """Text that changes when a file is replaced.
@@ -381,6 +365,23 @@ class Storage:
                 return local_files.replace(self.path(key), old, new)
             return _replaced(self._filesystem(key), self.url(key), old, new)
 
+    def move_beside(self, file: Path, key: str) -> Path:
+        """Bring a local file so near to a key that to publish it wants no more room.
+
+        On local disks it is moved beside its place; elsewhere it stays where it is.
+
+        Raises
+        ------
+        StorageError
+            The place cannot be written.
+        """
+        if not self.is_local(key):
+            return file
+        self._check_way(key)
+        with self._telling(key, "cannot be written"):
+            self._make_parent(key)
+            return local_files.move_beside(file, self.url(key))
+
     def publish(self, file: Path, key: str) -> None:
         """Move a local file to a key so that readers see all of it or nothing.
 
@@ -488,6 +489,16 @@ class Storage:
         self.write(probe, b"can it be written?")
         self.remove(probe)
 
+    def refusals(self, folders: Iterable[str]) -> Iterator[StorageError]:
+        """Why nothing can be written to local folders; nothing is made to see that."""
+        known: set[str] = set()
+        for key in folders:
+            try:
+                with self._telling(key, "cannot be written"):
+                    local_files.check_open(self.root, self.url(key), known)
+            except StorageError as error:
+                yield error
+
     @contextlib.contextmanager
     def _telling(
         self, key: str, what: str, passing: tuple[type[OSError], ...] = ()
@@ -502,14 +513,9 @@ class Storage:
         except CpengineError:
             raise
         except Exception as error:  # see above
-            if _no_bucket(error):
-                bucket = "/".join(self.url(key).split("/")[:3])
-                raise StorageError(
-                    f"{bucket}: there is no such bucket: check its name, or make it"
-                ) from error
-            if isinstance(error, passing):
+            if isinstance(error, passing) and not causes.is_no_bucket(error):
                 raise
-            raise StorageError(_describe(self.url(key), what, error)) from error
+            raise causes.error_of(self.url(key), what, error) from error
 
 
 def _is_text(place: str) -> bool:
@@ -555,41 +561,5 @@ def as_text(data: bytes, shown: str) -> str:
         ) from error
 
 
-def _no_bucket(error: Exception) -> bool:
-    return isinstance(error, FileNotFoundError) and "specified bucket" in str(error)
-
-
-def _is_own_link(info: Mapping[str, Any]) -> bool:
-    """Whether a listing names a link to a folder that we, or the system, have made."""
-    ours = info.get("uid") in (os.geteuid(), 0)
-    return bool(info.get("islink")) and ours and os.path.isdir(info["name"])
-
-
 def _missing(url: str) -> InputError:
     return InputError(f"{url}: is not there: put it there")
-
-
-def _describe(url: str, what: str, error: Exception) -> str:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    first = str(reason).splitlines()[0].rstrip(".")
-    return f"{url}: {what} ({first}): {_cure(error, url)}"
-
-
-def _cure(error: Exception, url: str) -> str:
-    code = getattr(error, "errno", None)
-    name = type(error).__name__
-    if code in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full: free some of it and run again"
-    if isinstance(error, UnicodeError):
-        return "give it a name that is UTF-8"
-    if name in ("NoCredentialsError", "PartialCredentialsError"):
-        return "set storage.s3.profile, or anonymous = true for a public bucket"
-    if name in ("ProfileNotFound", "TokenRetrievalError", "UnauthorizedSSOTokenError"):
-        return "set storage.s3.profile to one of your AWS profiles, and log in to it"
-    if isinstance(error, PermissionError):
-        if is_local(url):
-            return "change its rights, or name another place"
-        return "check storage.s3 (profile, anonymous) and the bucket's policy"
-    if is_local(url):
-        return "change the step's output, free the place or change its rights"
-    return "check the network and storage.s3, and run again"

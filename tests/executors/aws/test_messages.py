@@ -44,6 +44,7 @@ def test_ours_has_them_too_and_is_read_as_it_was_sent() -> None:
 
 def test_no_field_of_a_job_is_lost_on_the_way() -> None:
     texts = ("ledger", "fingerprint", "fingerprint_v1", "inputs", "plugins")
+    texts += ("input_contents",)
     job = replace(
         JOB,
         **{name: "text" for name in texts},
@@ -56,6 +57,7 @@ def test_no_field_of_a_job_is_lost_on_the_way() -> None:
         mixed=True,
         shared=True,
         exact_check="always",
+        older_records=True,
     )
     kinds = Job.__dataclass_fields__.values()
     assert [f.name for f in kinds if getattr(job, f.name) == f.default] == []
@@ -251,7 +253,14 @@ def test_a_group_names_each_column_once_and_makes_a_name_for_a_folder() -> None:
 def test_keys_that_are_null_are_as_if_they_were_not_there() -> None:
     nothing = dict.fromkeys(("output_structure", "ledger", "share", "earlier", "mixed"))
     job, _ = read(json.dumps(JOB.to_message() | nothing))
-    assert job == Job.from_json(JOB.to_message() | {"output_structure": ""})
+    plain = Job.from_json(JOB.to_message() | {"output_structure": ""})
+    assert job == replace(plain, older_records=True)  # others may have sent it
+
+
+def test_who_says_nothing_of_older_records_may_be_older_itself() -> None:
+    plain = json.dumps(JOB.to_message())
+    assert read(plain)[0].older_records
+    assert not read(body(JOB))[0].older_records
 
 
 def test_a_message_of_anybody_is_a_job_or_is_refused() -> None:

@@ -3,14 +3,16 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from cpengine.errors import CpengineError, InputError, StorageError
+from cpengine.errors import CpengineError, InputError
 from cpengine.project import Project
 from cpengine.results.collect import record
+from cpengine.results.collect.collector import Collector
 from tests import build
 from tests.results.collect.screen import Screen, cells, compartments, csv_of, image
 
@@ -448,10 +450,37 @@ def test_tables_that_are_no_more_are_removed_and_no_others(screen: Screen) -> No
     screen.collect()
     outputs = screen.project.places.outputs
     outputs.write(f"{screen.folder()}/P1_normalized.parquet", b"mine")
-    outputs.remove(f"{screen.jobs['P1-A01-1'].destination}/Speckles.csv")
+    screen.done("P1-A01-1", compartments(0))
     screen.collect()
     assert "P1_Speckles.parquet" not in screen.files()
     assert "P1_normalized.parquet" in screen.files()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "is gone"), (b"ImageNumber\n", "has 12 of ")]
+)
+def test_a_csv_that_is_not_as_its_marker_says_leaves_its_job_out(
+    content: bytes | None, why: str, screen: Screen
+) -> None:
+    all_done(screen)
+    outputs = screen.project.places.outputs
+    key = f"{screen.jobs['P1-A01-1'].destination}/Cells.csv"
+    if content is None:
+        outputs.remove(key)
+    else:
+        outputs.write(key, content)
+    found = screen.collect()
+    assert found.plate.left_out == {"with damaged CSVs": 1}
+    assert f"1 job left out: {key} {why}" in found.notes[0]
+    assert "P1-A01-1" not in {entry.job.id for entry in found.plate.jobs}
+
+
+def test_a_plate_without_csvs_is_an_error_of_its_own(screen: Screen) -> None:
+    all_done(screen)
+    (plate,) = screen.plates()
+    collector = Collector(screen.project.places.outputs, screen.scratch)
+    with pytest.raises(InputError, match="no CSVs in the folders of its done jobs"):
+        collector.collect(replace(plate, jobs=()), lambda read: None)
 
 
 def test_what_a_record_of_others_names_elsewhere_is_not_removed(
@@ -504,7 +533,7 @@ def test_a_run_that_was_killed_while_it_published_is_made_again(
 
 
 def test_pipes_keep_nobody_waiting(screen: Screen) -> None:
-    """A table that is one is made again; a CSV that is one ends the command."""
+    """A table that is one is made again; a CSV that is one leaves its job out."""
     all_done(screen)
     screen.collect()
     outputs = screen.project.places.outputs
@@ -516,8 +545,7 @@ def test_pipes_keep_nobody_waiting(screen: Screen) -> None:
     cells = outputs.path(f"{screen.jobs['P1-A01-1'].destination}/Cells.csv")
     cells.unlink()
     os.mkfifo(cells)
-    with pytest.raises(StorageError, match=r"Cells\.csv: is no regular file"):
-        screen.collect(force=True)
+    assert screen.collect(force=True).plate.left_out == {"with damaged CSVs": 1}
 
 
 def test_the_files_tell_what_they_were_made_from(screen: Screen) -> None:

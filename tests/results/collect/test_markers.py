@@ -12,6 +12,7 @@ from cpengine.results.collect import record
 from cpengine.results.collect.collector import Collector
 from cpengine.results.collect.plate_csvs import PlateCsvs
 from tests import build
+from tests.publishing import set_aside
 from tests.results.collect.screen import Screen, cells, compartments, csv_of
 
 JOBS = ("P1-A01-1", "P1-A01-2", "P1-A02-1", "P1-A02-2")
@@ -231,7 +232,7 @@ def test_results_that_a_run_is_replacing_are_no_damage(screen: Screen) -> None:
     read = ledger.storage.read
 
     def replaced(key: str) -> bytes:
-        ledger.set_aside(plate.jobs[0].job)
+        set_aside(ledger, plate.jobs[0].job)
         return read(key)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -15,6 +15,7 @@ from cpengine.cli.base import Commands
 from cpengine.cli.qc import qc as command
 from cpengine.config.qc import QcSection
 from cpengine.errors import ConfigError, InputError
+from cpengine.model import Outcome
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.results import qc
@@ -109,6 +110,24 @@ def test_flagged_sites_can_be_asked_for(built: Built) -> None:
 def test_flags_before_the_command_has_run_are_an_error(built: Built) -> None:
     with pytest.raises(InputError, match=r"flagged_sites\.csv: .*run `cpengine qc`"):
         qc.flagged(built.project())
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "is gone"), ("ImageNumber\n", "has 12 of ")]
+)
+def test_an_image_csv_that_is_not_as_its_marker_says_is_left_out(
+    content: str | None, why: str, built: Built, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = built.project()
+    job = project.plan("qc").jobs[0]
+    path = project.places.outputs.path(f"{job.destination}/Image.csv")
+    if content is None:
+        path.unlink()
+    else:
+        path.write_text(content)
+    found = judge(project)
+    assert f"{path}: {why}" in caplog.text
+    assert "1 done job with a damaged Image.csv: left out" in found.notes
 
 
 def test_a_damaged_table_of_flags_is_reported(built: Built) -> None:
@@ -229,6 +248,9 @@ def test_a_plate_of_a_table_is_no_way_out(
     (job, *_) = project.plan("qc").jobs
     images_csv = project.places.outputs.path(f"{job.destination}/Image.csv")
     change(images_csv, ",P1,", f",{plate.format(outside=outside)},")
+    ledger = project.ledger(project.step("qc"))
+    sizes = {"Image.csv": images_csv.stat().st_size}
+    ledger.record(Outcome(job, files=sizes, versions={"cellprofiler": made.VERSION}))
     written = qc.write(project, qc.judge(project, "qc"))
     assert len(written.tables) == 2
     for table in written.tables:
@@ -393,8 +415,8 @@ def test_a_batch_on_s3_takes_two_requests_a_job(
     ledger = project.ledger(project.step("qc"))
     done = ledger.standings(project.plan("qc").jobs)
     s3.reset_counts()
-    rows, without = images.of_jobs(ledger, done, ["ImageQuality_*"])
-    assert (len(rows), without) == (24, 0)
+    rows, left_out = images.of_jobs(ledger, done, ["ImageQuality_*"])
+    assert (len(rows), *left_out) == (24, 0, 0)
     assert s3.counts()["get"] == 2 * len(done) == 24  # its marker, its Image.csv
     assert s3.counts()["list"] == 0
     qc.write(project, judge(project))

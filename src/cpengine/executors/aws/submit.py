@@ -89,6 +89,6 @@ def _cleared(ledger: Ledger, job: Job) -> Job:
         elif marker.state is MarkerState.FAILED:
             ledger.remove(name)
         else:
-            ledger.set_aside_marker(name)
+            ledger.set_aside(name)
             earlier.append(str(marker._replace(state=MarkerState.REPLACED)))
     return replace(job, earlier=tuple(earlier))

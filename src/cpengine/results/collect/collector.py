@@ -52,6 +52,8 @@ class Collector:
             A place cannot be read or written.
         """
         begun = time.monotonic()
+        if not plate.jobs:
+            raise InputError("no CSVs in the folders of its done jobs: run them again")
         with scratch.folder(self.scratch, "collect") as folder:
             sizes = self.storage.sizes(plate.folder)
             there = self._record(plate, sizes, folder)
@@ -72,9 +74,9 @@ class Collector:
         found = ledger.contents(job.marker for job in plate.jobs if job.marker)
         if None in found.values():
             _refuse_changed(ledger, plate)
-        plate = plate.as_recorded(found)
-        work = Work(plate, self.storage, folder, self.float32)
         try:
+            recorded = plate.as_recorded(found)
+            work = Work(recorded, self.storage, folder, self.float32)
             work.make(tell)
         except InputError:  # it may be because a run was replacing them
             _refuse_changed(ledger, plate)

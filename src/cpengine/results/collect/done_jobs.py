@@ -17,9 +17,9 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, Part
 from cpengine.results.collect.plate_csvs import WITHOUT_CSVS, JobCsvs, PlateCsvs
 from cpengine.run.session import Steps
+from cpengine.storage.entry import Entry
 from cpengine.storage.keys import is_below
 from cpengine.storage.published import files_of_jobs
-from cpengine.storage.store import Entry
 from cpengine.wording import counted
 
 _MAIN = "analysis"

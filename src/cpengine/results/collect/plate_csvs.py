@@ -12,6 +12,9 @@ from cpengine.rules import Finding
 from cpengine.wording import counted
 
 WITHOUT_CSVS = "without CSVs"
+_DAMAGED_MARKER = "with a damaged marker"
+_DAMAGED_CSVS = "with damaged CSVs"
+_AGAIN = "run its job again with --force"
 _END = ".parquet"
 
 
@@ -48,6 +51,22 @@ class JobCsvs:
         """The same without CSVs of other names."""
         return replace(self, csvs={n: s for n, s in self.csvs.items() if n in names})
 
+    def damage(self, files: Mapping[str, int]) -> str:
+        """Which CSV is not as its job published it, if one is not.
+
+        Parameters
+        ----------
+        files
+            The sizes in bytes of what the job published, by name below its folder.
+        """
+        for name in (name for name in files if name.endswith(".csv")):
+            if name not in self.csvs:
+                return f"{self._key(name)} is gone"
+            if self.csvs[name] != files[name]:
+                sizes = f"{self.csvs[name]} of {files[name]} bytes"
+                return f"{self._key(name)} has {sizes}"
+        return ""
+
     def _key(self, name: str) -> str:
         return f"{self.job.destination}/{name}"
 
@@ -83,18 +102,21 @@ class PlateCsvs:
         """
         named = {job: o.files for job, o in found.items() if isinstance(o, Outcome)}
         jobs = [entry.only(named.get(entry.job.id, entry.csvs)) for entry in self.jobs]
-        damaged = {job: f for job, f in found.items() if isinstance(f, Finding)}
-        return replace(self, jobs=tuple(jobs))._without(damaged)._with_tables()
+        markers = {j: f"marker {f}" for j, f in found.items() if isinstance(f, Finding)}
+        csvs = {e.job.id: e.damage(named[e.job.id]) for e in jobs if e.job.id in named}
+        damaged = {j: f"{why}: {_AGAIN}" for j, why in csvs.items() if why}
+        whole = replace(self, jobs=tuple(jobs))._without(markers, _DAMAGED_MARKER)
+        return whole._without(damaged, _DAMAGED_CSVS)._with_tables()
 
-    def _without(self, damaged: Mapping[str, Finding]) -> "PlateCsvs":
-        """The plate without some jobs, by what is wrong with their markers."""
+    def _without(self, damaged: Mapping[str, str], why: str) -> "PlateCsvs":
+        """The plate without some jobs, by what is wrong with each."""
         if not damaged:
             return self
         first, *more = damaged.values()
         others = f" (and {counted(len(more), 'other')})" if more else ""
-        note = f"{counted(len(damaged), 'job')} left out{others}: marker {first}"
+        note = f"{counted(len(damaged), 'job')} left out{others}: {first}"
         jobs = tuple(entry for entry in self.jobs if entry.job.id not in damaged)
-        return self._left(jobs, "with a damaged marker", note)
+        return self._left(jobs, why, note)
 
     def _with_tables(self) -> "PlateCsvs":
         """The plate without jobs that have published no table."""

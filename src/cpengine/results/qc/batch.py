@@ -106,7 +106,7 @@ def _rows(
             f"{step}: none of {counted(len(todo.standings), 'job')} is done "
             f"({others}): run `cpengine run {step}` first"
         )
-    rows, without = images.of_jobs(step_ledger(project, todo.plan.step), done, wanted)
+    rows, left_out = images.of_jobs(step_ledger(project, todo.plan.step), done, wanted)
     if not rows:
         raise InputError(
             f"{step}: none of {counted(len(done), 'done job')} has an Image.csv: let "
@@ -116,8 +116,9 @@ def _rows(
     if len(done) < len(todo.standings):
         total = counted(len(todo.standings), "job")
         notes.append(f"{len(done)} of {total} done ({others}): the others are left out")
-    if without:
-        notes.append(f"{counted(without, 'done job')} without an Image.csv: left out")
+    for count, why in zip(left_out, ("without an", "with a damaged"), strict=True):
+        if count:
+            notes.append(f"{counted(count, 'done job')} {why} Image.csv: left out")
     return rows, notes
 
 

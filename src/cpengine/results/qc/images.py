@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cpengine.errors import InputError
+from cpengine.errors import InputError, StorageError
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import Standing
 from cpengine.plates import SITE_KEYS
@@ -104,13 +104,22 @@ def _in_order(key: SiteKey) -> tuple[object, ...]:
     return (key.plate, *in_order(key.well, key.site))
 
 
+class LeftOut(NamedTuple):
+    """How many jobs' measures are not there, by why."""
+
+    without: int = 0
+    """They published no Image.csv."""
+    damaged: int = 0
+    """It, or the marker that names it, is damaged or gone."""
+
+
 def of_jobs(
     ledger: Ledger, done: Sequence[Standing], wanted: Sequence[str]
-) -> tuple[list[Row], int]:
-    """Read the Image.csv of each job; give the rows, and how many jobs have none.
+) -> tuple[list[Row], LeftOut]:
+    """Read the Image.csv of each job; give the rows, and how many jobs are left out.
 
-    Damaged ones are left out, with a warning. It is the one that the job's marker
-    names; where DCP made the results, the one in its folder.
+    What is damaged, or not as its marker says, is left out with a warning. It is the
+    one that the job's marker names; where DCP made the results, the one in its folder.
 
     Parameters
     ----------
@@ -131,15 +140,19 @@ def of_jobs(
 
     def read(standing: Standing) -> list[Row] | None:
         job, marker = standing.job, standing.marker
-        name = _image_csv(ledger.files(marker) if marker else in_folder[job.id])
+        files = ledger.files(marker) if marker else in_folder[job.id]
+        if files is None:
+            return []
+        name = _image_csv(files)
         if name is None:
             return None
-        key = f"{job.destination}/{name}"
-        return undamaged(storage, key, wanted, job.shared_metadata)
+        key, size = f"{job.destination}/{name}", files[name] if marker else None
+        return undamaged(storage, key, wanted, job.shared_metadata, size=size)
 
     at_once = storage.at_once(done[0].job.output) if done else 1
     found = each(read, done, at_once)
-    return [row for some in found for row in some or ()], found.count(None)
+    left_out = LeftOut(found.count(None), found.count([]))
+    return [row for some in found for row in some or ()], left_out
 
 
 def undamaged(
@@ -148,10 +161,27 @@ def undamaged(
     wanted: Sequence[str],
     group: Mapping[str, str] | None = None,
     cure: str = _AGAIN,
+    size: int | None = None,
 ) -> list[Row]:
-    """Read a table of image sets; none, and a warning, if it is damaged or gone."""
-    data, place = storage.read_if_there(key), storage.url(key)
+    """Read a table of image sets; none, and a warning, if it is damaged or gone.
+
+    Parameters
+    ----------
+    size
+        Its bytes, if they are known.
+    """
+    place = storage.url(key)
+    try:
+        data = storage.read_if_there(key)
+    except StorageError as error:
+        _LOG.warning("%s: left out", error)
+        return []
     if data is None:
+        if size is not None:
+            _LOG.warning("%s: is gone: %s", place, cure)
+        return []
+    if size not in (None, len(data)):
+        _LOG.warning("%s: has %d of %d bytes: %s", place, len(data), size, cure)
         return []
     try:
         text = data.decode()
