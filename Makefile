@@ -6,6 +6,7 @@ PYTHON ?= python3
 UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
+ZIG := 0.15.2
 BENCH_ARGS ?= --short
 # Each part is a hundred kills, and the seed of their choices; the log has the figures of
 # what is done, which is not done again.
@@ -15,7 +16,7 @@ CHAOS_LOG ?= chaos.log
 # that where no groups are marked; `load` would hand out many ahead).
 TEST_WORKERS ?= 2
 
-.PHONY: demo test fast chaos setup lint types shape bench docs constraints clean
+.PHONY: demo test fast chaos setup lint types shape bench wheel docs constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
@@ -64,6 +65,11 @@ bench: setup           ## measure, each as a ratio against an alternative
 	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.slurm $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.aws $(BENCH_ARGS)
+
+wheel: .venv/ready     ## the wheel of a release, with kernels compiled for x86-64 and arm64
+	$(UV) pip install --quiet --python $(BIN)/python --target .tools/zig ziglang==$(ZIG)
+	PYTHONPATH=.tools/zig $(BIN)/python -m cpengine.cellprofiler.prebuild_kernels
+	$(UV) build --quiet --wheel
 
 docs: .venv/ready      ## make the reference pages that repeat the code
 	$(BIN)/python docs/generate.py

@@ -1,22 +1,30 @@
-"""The compiled kernels of `exact/`: built once for each text of their sources."""
+"""The compiled kernels of `exact/`: built once for each text of their sources.
 
+A release's wheel has them for two kinds of machines (`prebuild_kernels`); what was
+compiled on this machine goes before.
+"""
+
+import contextlib
 import hashlib
 import json
 import os
+import platform
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cpengine.cellprofiler.command import own_python
 from cpengine.cellprofiler.find import home
 from cpengine.cellprofiler.parts import find_compiler, meaning_of
-from cpengine.errors import CellProfilerError
+from cpengine.errors import CellProfilerError, ConfigError
 from cpengine.system import private
 
 SOURCES = Path(__file__).with_name("exact") / "kernels"
+PREBUILT = SOURCES.with_name("prebuilt")
+"""What a wheel has: a folder a kind of machine."""
 # Nothing here may fuse or reorder floating-point operations, or ask for what this
 # processor has and another has not.
 FLAGS = (
@@ -35,64 +43,89 @@ class Kernels:
 
 
 def built(environ: Mapping[str, str] = os.environ) -> Kernels | None:
-    """The kernels of today's sources, if they were built on this machine."""
-    folder = _folder(environ)
+    """The kernels of today's sources, from this machine or the wheel, if either has."""
+    own = _own_folder(environ)
     try:
-        private.check(folder)
+        private.check(own)
+    except (ConfigError, OSError):
+        return _noted(prebuilt_folder())
+    return _noted(own) or _noted(prebuilt_folder())
+
+
+def prebuilt_folder(machine: str = "") -> Path:
+    """Where a wheel has today's kernels for a kind of machine, by default this one."""
+    this = f"{platform.system()}-{platform.machine()}".lower()
+    return PREBUILT / (machine or this) / _digest()
+
+
+def _noted(folder: Path) -> Kernels | None:
+    try:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
         return Kernels(folder / LIBRARY, str(note["sha256"]))
-    except (CellProfilerError, OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def build(environ: Mapping[str, str] = os.environ) -> Kernels:
-    """Build the kernels of today's sources, unless that was done.
+    """Build the kernels of today's sources, unless there are some.
 
-    Raises CellProfilerError when there is no compiler, or it fails.
+    Raises CellProfilerError when there is no compiler, or it fails, or
+    `CPENGINE_HOME` cannot be written.
     """
     if (there := built(environ)) is not None:
         return there
     compiler = find_compiler(environ)
     if compiler is None:
         raise CellProfilerError("no C compiler was found for cpengine's kernels")
-    folder = _folder(environ)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as temp:
-        building = Path(temp) / "kernels"
-        building.mkdir(0o700)
-        _compile(compiler, building, environ)
-        try:
-            building.rename(folder)
-        except OSError:  # another build was faster
-            if built(environ) is None:
-                raise
-    return Kernels(folder / LIBRARY, _sha256(folder / LIBRARY))
+    folder = _own_folder(environ)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as new:
+            building = Path(new) / "kernels"
+            building.mkdir(0o700)
+            compile_into(building, [compiler], own_python(environ))
+            with contextlib.suppress(OSError):  # another build was faster
+                building.rename(folder)
+    except OSError as error:
+        raise CellProfilerError(
+            f"{folder.parent}: cannot be written ({error.strerror}): set "
+            "CPENGINE_HOME to a folder that you own"
+        ) from error
+    if (made := built(environ)) is None:
+        raise CellProfilerError(f"{folder}: is not what was built: remove it")
+    return made
 
 
-def _folder(environ: Mapping[str, str]) -> Path:
-    """Where today's kernels are: the folder's name is the digest of the sources."""
+def _own_folder(environ: Mapping[str, str]) -> Path:
+    return home(environ) / "kernels" / _digest()
+
+
+def _digest() -> str:
+    """What stands for today's sources and how they are compiled."""
     seen = hashlib.sha256(shlex.join(FLAGS).encode())
     for path in sorted(SOURCES.glob("*.[ch]")):
         seen.update(f"{path.name}\0".encode())
         seen.update(path.read_bytes())
-    return home(environ) / "kernels" / seen.hexdigest()[:32]
+    return seen.hexdigest()[:32]
 
 
-def _compile(compiler: str, folder: Path, environ: Mapping[str, str]) -> None:
+def compile_into(
+    folder: Path, compiler: Sequence[str], environ: Mapping[str, str]
+) -> None:
+    """Compile the kernels, and note what came of it.
+
+    Raises CellProfilerError when the compiler fails.
+    """
     sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
     library = folder / LIBRARY
     ended = subprocess.run(
-        [compiler, *FLAGS, "-o", str(library), *sources, "-lm"],
-        env=own_python(environ),
+        [*compiler, *FLAGS, "-o", str(library), *sources, "-lm"],
+        env=dict(environ),
         capture_output=True,
         text=True,
     )
     if ended.returncode != 0:
         reason = meaning_of(ended.stderr)
         raise CellProfilerError(f"cpengine's kernels were not compiled: {reason}")
-    note = json.dumps({"sha256": _sha256(library)})
+    note = json.dumps({"sha256": hashlib.sha256(library.read_bytes()).hexdigest()})
     (folder / NOTE).write_text(note, encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cpengine import config
+from cpengine.cellprofiler import build_kernels
 from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
 from cpengine.cli.base import Folder, Json, print_err, print_json, print_out
@@ -24,14 +25,23 @@ def install(
         bool, typer.Option("--if-missing", help="Only if none is found.")
     ] = False,
 ) -> None:
-    """Make an environment with CellProfiler; needs a JDK and a C compiler."""
-    if if_missing:
-        try:
-            _show(find())
-            return
-        except CellProfilerError:
-            pass
-    _show(install_cellprofiler(version, say=print_err))
+    """Make an environment with CellProfiler; needs a JDK and a C compiler.
+
+    Compiles the kernels of accelerated modules, too, unless cpengine has them.
+    """
+    there = _found() if if_missing else None
+    _show(there or install_cellprofiler(version, say=print_err))
+    try:
+        build_kernels.build()
+    except CellProfilerError as error:
+        print_err(f"warning: {error}: modules that need them are not accelerated")
+
+
+def _found() -> CellProfiler | None:
+    try:
+        return find()
+    except CellProfilerError:
+        return None
 
 
 @app.command()
