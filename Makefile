@@ -16,7 +16,7 @@ CHAOS_LOG ?= chaos.log
 # that where no groups are marked; `load` would hand out many ahead).
 TEST_WORKERS ?= 2
 
-.PHONY: demo test fast chaos setup lint types shape bench wheel docs constraints clean
+.PHONY: demo test fast chaos setup lint types shape bench exact-all wheel docs constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
@@ -65,6 +65,10 @@ bench: setup           ## measure, each as a ratio against an alternative
 	@sh tests/packages.sh
 	$(BIN)/python -m benchmarks.slurm $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.aws $(BENCH_ARGS)
+
+# EXACT_PIPELINES names public pipelines, which are not in the repository.
+exact-all: setup       ## accelerated modules against plain ones: processes, threads, BLAS kernels
+	$(BIN)/python -m benchmarks.exact_all $(EXACT_PIPELINES) --save
 
 wheel: .venv/ready     ## the wheel of a release, with kernels compiled for x86-64 and arm64
 	$(UV) pip install --quiet --python $(BIN)/python --target .tools/zig ziglang==$(ZIG)

@@ -111,7 +111,8 @@ def main() -> None:
         hosts = Hosts(cellprofiler, Path(folder))
         for line in lines:
             print(line)
-        for made, name in _inputs(cellprofiler, Path(folder), options):
+        paths, size = options.pipelines, options.size
+        for made, name in inputs(cellprofiler, Path(folder), paths, size):
             for line in measure(hosts, made, name, options):
                 print(line, flush=True)
                 lines.append(line)
@@ -140,14 +141,15 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _inputs(
-    cellprofiler: CellProfiler, folder: Path, options: argparse.Namespace
+def inputs(
+    cellprofiler: CellProfiler, folder: Path, pipelines: Sequence[Path], size: int
 ) -> list[tuple[Made, str]]:
-    paths = [path.resolve() for path in options.pipelines]
+    """A small project for each pipeline, and its name."""
+    paths = [path.resolve() for path in pipelines]
     answers = _ask(cellprofiler, paths, folder)
     images = folder / "images"
     return [
-        (make(folder / str(n), path, asks, images, options.size), path.stem)
+        (make(folder / str(n), path, asks, images, size), path.stem)
         for n, (path, asks) in enumerate(zip(paths, answers, strict=True))
     ]
 

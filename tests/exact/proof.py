@@ -202,6 +202,45 @@ MASKED = [
     ),
     module("Smooth", image_name="Masked", filtered_image_name="Smoothed"),
 ]
+
+
+def _cropped(image: str, **settings: Any) -> Module:
+    names = {"image_name": image, "cropped_image_name": f"Cropped{image}"}
+    return module("Crop", **names, **settings)
+
+
+CROPPED = [
+    _cropped(
+        "DNA",
+        shape="Ellipse",
+        ellipse_center="80, 70",
+        ellipse_x_radius=60,
+        ellipse_y_radius=45,
+        remove_rows_and_columns="Edges",
+    ),
+    _cropped(
+        "ER",
+        shape="Previous cropping",
+        cropping_mask_source="CroppedDNA",
+        remove_rows_and_columns="Edges",
+    ),
+    module("IdentifyPrimaryObjects", x_name="CroppedDNA", y_name="Nuclei"),
+    module("IdentifyPrimaryObjects", x_name="CroppedER", y_name="Cells"),
+    *measures("CroppedDNA, CroppedER", "Nuclei, Cells"),
+]
+COLOUR = [
+    module(
+        "GrayToColor",
+        red_image_name="DNA",
+        green_image_name="ER",
+        blue_image_name="Leave this black",
+        rgb_image_name="Colour",
+    ),
+    module("ColorToGray", image_name="Colour", grayscale_name="Gray"),
+    module("IdentifyPrimaryObjects", x_name="Gray", y_name="Nuclei"),
+    *measures("Gray, ER", "Nuclei"),
+    module("SaveImages", image_name="Colour", file_name_method="Single name"),
+]
 ILLUMINATION = [
     _with(
         module(
@@ -238,4 +277,8 @@ PIPELINES: Mapping[str, list[Module]] = {
         *measures("Masked, MaskedER, Smoothed", "Nuclei, Cells"),
         EXPORT,
     ],
+    "cropped": [LOAD, *CROPPED, EXPORT],
+    "colour": [LOAD, *COLOUR, EXPORT],
 }
+FAILING = {("colour", "constant"): "ValueError: zero-size array to reduction"}
+"""How plain CellProfiler's errors begin, and so must ours, by pipeline and images."""
