@@ -27,7 +27,7 @@ from tests.services.s3.bucket_server import S3Server
 
 _KILLED = {"crash", "storage"}
 _EDITED = _KILLED | {"bad_input", "superseded"}
-_FAILED = re.compile(r" failed: (\w+)")
+_FAILED = re.compile(r" failed: (?:\d+ \w+, first \S+: )?(\w+)")
 _MOST = 8
 """How many kills a round with several runs has at the most."""
 

@@ -26,11 +26,11 @@ from tests.chaos.promises import Undisturbed
 from tests.chaos.roots import Bucket, Files, Folder, Root, Seen, Step, files_below
 from tests.services.s3.bucket_server import S3Server
 
-KILLS = int(os.environ.get("CPENGINE_CHAOS_KILLS", "15"))
+KILLS = int(os.environ.get("CPENGINE_CHAOS_KILLS", "11"))
 SEED = int(os.environ.get("CPENGINE_CHAOS_SEED") or secrets.randbelow(2**32))
 LOG = Path(os.environ.get("CPENGINE_CHAOS_LOG") or os.devnull)
 LONG = KILLS > 50
-REAL = KILLS // 10 if LONG else 3
+REAL = KILLS // 10 if LONG else 2
 """How many kills hit the real CellProfiler's runs."""
 JOBS = 40 if LONG else 8
 QUICK = {"folder": Temper(4, lurking_s=0.01, moves=True), "s3": Temper(4)}

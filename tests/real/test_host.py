@@ -24,15 +24,15 @@ from tests.real.compare import PLACES, TIMES, TIMESTAMP, without
 pytestmark = pytest.mark.cellprofiler
 
 STEPS = ("illum", "qc", "assaydev", "analysis")
-EVERY_JOB = 2 + 6 + 6 + 18
-"""Of two plates, three wells a plate and three sites a well."""
+EVERY_JOB = 2 + 4 + 4 + 8
+"""Of two plates, two wells a plate and two sites a well."""
 
 
 @pytest.fixture(scope="module")
 def plates(tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine) -> Project:
-    """Two plates of three wells and three sites, with illumination functions."""
+    """Two plates of two wells and two sites, with illumination functions."""
     folder = tmp_path_factory.mktemp("plates")
-    make(folder, Size(2, 3, 3, 128, 1), lambda done, total: None)
+    make(folder, Size(2, 2, 2, 128, 1), lambda done, total: None)
     project = Project.load(folder)
     ran = cpengine("run", "illum", "-C", folder)
     assert ran.returncode == 0, ran.stderr
