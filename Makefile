@@ -12,8 +12,9 @@ BENCH_ARGS ?= --short
 # what is done, which is not done again.
 CHAOS_PARTS ?= 1 2 3 4 5 6 7 8 9 10
 CHAOS_LOG ?= chaos.log
-# Processes that tests run in; each gets the next test when it is free (loadgroup does
-# that where no groups are marked; `load` would hand out many ahead).
+# Processes that tests run in, more than two cores are: half of the time they wait. Each
+# gets the next test when it is free (loadgroup does that where no groups are marked;
+# `load` would hand out many ahead).
 TEST_WORKERS ?= 3
 
 .PHONY: demo test fast chaos setup lint types shape bench exact-all wheel docs constraints clean

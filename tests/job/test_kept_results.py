@@ -14,11 +14,8 @@ from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState
 from cpengine.model import Job
 from cpengine.storage import local_files
-from cpengine.storage.filesystems import Access, S3Options
-from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
-from tests.services.s3.bucket_server import S3Server
 
 VERSION = "0"
 Files = dict[str, bytes]
@@ -213,17 +210,9 @@ def test_nothing_in_the_making_is_left(
 
 
 def test_results_in_a_bucket_stay_where_it_takes_no_more(
-    bench: Machine,
-    job: Job,
-    s3: S3Server,
-    bucket: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bucket_bench: Machine, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("any.cppipe", "load_data.csv"):
-        s3.put(bucket, name, (tmp_path / name).read_bytes())
-    storage = Storage(f"s3://{bucket}", Access(S3Options(endpoint=s3.url)))
-    there = replace(bench, places=Places.single_root(storage))
+    there, storage = bucket_bench, bucket_bench.places.outputs
     assert run_job(replace(job, run=0), there).done
     before, again = files(there, job), forced(there, job)
     send = type(storage._filesystem("")).pipe_file

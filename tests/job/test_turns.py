@@ -19,8 +19,6 @@ from cpengine.job.run_job import Machine, run_job
 from cpengine.job.turns import Taken, Turn
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind, Job, Outcome
-from cpengine.storage.filesystems import Access, S3Options
-from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 from tests import build
@@ -476,24 +474,15 @@ def no_turn(ledger: Ledger, job: Job, *_: object, **options: object) -> Iterator
 
 
 def test_a_turn_costs_one_request_to_write_and_one_to_read(
-    bench: Machine,
-    job: Job,
-    s3: S3Server,
-    bucket: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bucket_bench: Machine, job: Job, s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("any.cppipe", "load_data.csv"):
-        s3.put(bucket, name, (tmp_path / name).read_bytes())
-    access = Access(S3Options(endpoint=s3.url))
-    there = Places.single_root(Storage(f"s3://{bucket}", access))
     counts = []
     ways = (no_turn, no_turn, turns.turn)  # the first one fills the cache
     for number, way in enumerate(ways):
         s3.reset_counts()
         monkeypatch.setattr(turns, "turn", way)
         of_run = replace(job, fingerprint=f"f{number}")
-        assert run_job(of_run, replace(bench, places=there)).done
+        assert run_job(of_run, bucket_bench).done
         counts.append(s3.counts())
     _, without, with_turn = counts
     assert with_turn["put"] - without["put"] == 1
