@@ -1,28 +1,30 @@
 """Accelerated modules against CellProfiler's own: CPU seconds a group, byte for byte.
 
-Each pipeline runs group after group in two warm CellProfilers, turn and turn about: one
-as it is, one with the accelerations of `cellprofiler/exact`. All files must be the
-same. Pipelines are public ones that you have collected (none are in the repository), or
-those of the demo; images are drawn with fixed seeds.
+Each pipeline runs in two warm CellProfilers, turn and turn about: one as it is, one
+with the accelerations of `cellprofiler/exact`. All files must be the same. Pipelines
+are public ones that you have collected (none are in the repository), or those of the
+demo; images are drawn with fixed seeds. Of pipelines that group by site the first site
+and the last are run, which has no cells; of others, the first group.
 
-    .venv/bin/python -m benchmarks.exact [PIPELINE ...] [--size 540] [--rounds 5]
-        [--groups 1] [--modules 12] [--only NAME ...] [--save NAME]
+    .venv/bin/python -m benchmarks.exact [PIPELINE ...] [--sizes 540 1080] [--rounds 5]
+        [--wells 2] [--sites 2] [--modules 12] [--only NAME ...] [--save NAME]
 """
 
 import argparse
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
 from benchmarks.common import RESULTS, header
-from benchmarks.public_inputs import Made, make
+from benchmarks.public_inputs import PLATE, Fields, Made, make
 from benchmarks.public_runs import contents
 from cpengine.cellprofiler import build_kernels
 from cpengine.cellprofiler.command import ModuleLine, run_command, run_environment
@@ -30,6 +32,7 @@ from cpengine.cellprofiler.exact import NAMES
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.cellprofiler.pool import Host, Hosts, Request
 from cpengine.demo import make as demo
+from cpengine.demo.synthetic_plate import wells_of
 from cpengine.system.process import Limits
 
 PROBE = Path(__file__).with_name("public_probe.py")
@@ -104,22 +107,30 @@ class Way:
 def main() -> None:
     """Measure each pipeline and print a table of its modules."""
     options = _options()
-    lines = [*header(cellprofiler=True), f"images     {options.size} px a side"]
+    lines = header(cellprofiler=True)
     build_kernels.build()
     cellprofiler = find()
-    with tempfile.TemporaryDirectory() as folder:
-        hosts = Hosts(cellprofiler, Path(folder))
-        for line in lines:
-            print(line)
-        paths, size = options.pipelines, options.size
-        for made, name in inputs(cellprofiler, Path(folder), paths, size):
-            for line in measure(hosts, made, name, options):
-                print(line, flush=True)
-                lines.append(line)
-        hosts.close()
+    for line in lines:
+        print(line)
+    for size in options.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            fields = _fields(options, size)
+            todo = inputs(cellprofiler, Path(folder), options.pipelines, fields)
+            hosts = Hosts(cellprofiler, Path(folder))
+            for made, name in todo:
+                for line in measure(hosts, made, f"{name}, {size} px", options):
+                    print(line, flush=True)
+                    lines.append(line)
+            hosts.close()
     if options.save:
         text = "\n".join([*lines, ""])
         (RESULTS / f"{options.save}.txt").write_text(text, encoding="utf-8")
+    sys.exit(any("DIFFERENT" in line for line in lines))
+
+
+def _fields(options: argparse.Namespace, size: int) -> Fields:
+    wells = wells_of(options.wells)
+    return Fields(size, wells, options.sites, last_empty=True)
 
 
 def _options() -> argparse.Namespace:
@@ -128,9 +139,10 @@ def _options() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("pipelines", nargs="*", type=Path, help="default: those of the demo")
-    add("--size", type=int, default=540, help="pixels along an image's side")
+    add("--sizes", type=int, nargs="+", default=[540], help="pixels along a side")
     add("--rounds", type=int, default=5)
-    add("--groups", type=int, default=1, help="how many groups are run")
+    add("--wells", type=int, default=2, help="of the plate")
+    add("--sites", type=int, default=2, help="of each well")
     add("--modules", type=int, default=12, help="how many modules are shown")
     add("--only", nargs="*", default=NAMES, help="the accelerations; default: all")
     add("--save", help="keep the output in benchmarks/results under this name")
@@ -142,14 +154,14 @@ def _options() -> argparse.Namespace:
 
 
 def inputs(
-    cellprofiler: CellProfiler, folder: Path, pipelines: Sequence[Path], size: int
+    cellprofiler: CellProfiler, folder: Path, pipelines: Sequence[Path], fields: Fields
 ) -> list[tuple[Made, str]]:
     """A small project for each pipeline, and its name."""
     paths = [path.resolve() for path in pipelines]
     answers = _ask(cellprofiler, paths, folder)
     images = folder / "images"
     return [
-        (make(folder / str(n), path, asks, images, size), path.stem)
+        (make(folder / str(n), path, asks, images, fields), path.stem)
         for n, (path, asks) in enumerate(zip(paths, answers, strict=True))
     ]
 
@@ -171,35 +183,39 @@ def _ask(
 
 def measure(
     hosts: Hosts, made: Made, name: str, options: argparse.Namespace
-) -> list[str]:
+) -> Iterator[str]:
     """Run one pipeline both ways; describe what each took."""
-    groups = [g or {"Metadata_Plate": "P1"} for g in made.groups[: options.groups]]
-    different: set[str] = set()
+    yield f"\n{name}"
+    groups = made.groups[:: len(made.groups) - 1] if made.groups[1:] else made.groups
     with hosts.lend(None, Flag()) as first, hosts.lend(None, Flag()) as second:
-        plain, exact = Way(first, ()), Way(second, options.only)
         for group in groups:
-            for _ in range(options.rounds + 1):
-                a, b = plain.run(made, group), exact.run(made, group)
-                different |= {n for n in {*a, *b} if a.get(n) != b.get(n)}
-            for way in (plain, exact):  # the first round warms up
-                way.times.total = way.times.total[1:]
-                way.times.modules.update(
-                    {module: s[1:] for module, s in way.times.modules.items()}
-                )
-    off = second.accelerations.off
-    files = f"{len(a)} files" if not different else f"DIFFERENT: {sorted(different)}"
-    return [
-        f"\n{name}: {files}",
-        *_table(plain.times, exact.times, options),
-        *_off(off),
-    ]
+            plain, exact = Way(first, ()), Way(second, options.only)
+            different = _in_turn(plain, exact, made, group, options.rounds)
+            files = f"DIFFERENT: {sorted(different)}" if different else "the same files"
+            yield f"{'-'.join(group.values()) or 'all'}: {files}"
+            yield from _table(plain.times, exact.times, options.modules)
+    yield from _off(second.accelerations.off)
+
+
+def _in_turn(
+    plain: Way, exact: Way, made: Made, group: Mapping[str, str], rounds: int
+) -> set[str]:
+    """Run a group both ways; give names of files that differed."""
+    different: set[str] = set()
+    group = group or {"Metadata_Plate": PLATE}
+    for number in range(rounds + 1):
+        if number == 1:  # the first round warms up
+            plain.times, exact.times = Times(), Times()
+        a, b = plain.run(made, group), exact.run(made, group)
+        different |= {name for name in {*a, *b} if a.get(name) != b.get(name)}
+    return different
 
 
 def _off(off: Mapping[str, str]) -> list[str]:
     return [f"  off: {name}: {why}" for name, why in off.items()]
 
 
-def _table(plain: Times, exact: Times, options: argparse.Namespace) -> list[str]:
+def _table(plain: Times, exact: Times, modules: int) -> list[str]:
     rows = [
         ("whole run", statistics.median(plain.total), statistics.median(exact.total)),
         ("all modules", plain.all_modules(), exact.all_modules()),
@@ -209,7 +225,7 @@ def _table(plain: Times, exact: Times, options: argparse.Namespace) -> list[str]
         for module, s in plain.modules.items()
     ]
     each.sort(key=lambda row: -max(row[1:]))
-    rows += each[: options.modules]
+    rows += each[:modules]
     return [
         f"  {name:42} {a:8.2f} s {b:8.2f} s {a / b if b else float('inf'):6.1f} x"
         for name, a, b in rows

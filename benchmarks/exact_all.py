@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from benchmarks.common import RESULTS, header
 from benchmarks.exact import Way, inputs
-from benchmarks.public_inputs import Made
+from benchmarks.public_inputs import Fields, Made
 from cpengine.cellprofiler import build_kernels, command
 from cpengine.cellprofiler.command import run_environment
 from cpengine.cellprofiler.exact import NAMES
@@ -71,7 +71,9 @@ def main() -> None:
     cellprofiler, different = find(), 0
     with tempfile.TemporaryDirectory() as folder:
         todo = [
-            *inputs(cellprofiler, Path(folder), options.pipelines, options.size),
+            *inputs(
+                cellprofiler, Path(folder), options.pipelines, Fields(options.size)
+            ),
             *_of_the_tests(cellprofiler, Path(folder)),
         ]
         for line in lines:

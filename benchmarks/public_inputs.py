@@ -7,18 +7,16 @@ import csv
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
 
 from cpengine.demo.images import CHANNELS, illumination, site_images
 
-SIZE = 240  # a multiple of what illumination pipelines shrink images by
-WELLS, SITES = ("A01", "B02"), ("1", "2")
 PLATE = "P1"
 STEP = "public"
 _STAINS = {
@@ -28,6 +26,38 @@ _STAINS = {
     "AGP": ("agp", "actin", "pha", "wga", "pm"),
     "Mito": ("mito", "cox"),
 }
+
+
+class Site(NamedTuple):
+    """A field of view."""
+
+    well: str
+    number: str
+    size: int
+    """Pixels along its side."""
+    empty: bool
+    """Whether there is no cell in it."""
+
+    def __str__(self) -> str:
+        return f"{self.well}_{self.number}{'_empty' if self.empty else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Which sites a project has."""
+
+    size: int = 240  # a multiple of what illumination pipelines shrink images by
+    wells: Sequence[str] = ("A01", "B02")
+    sites: int = 2
+    last_empty: bool = False
+    """Whether the last site of all has no cells."""
+
+    def __iter__(self) -> Iterator[Site]:
+        last = len(self.wells) * self.sites - 1
+        for number in range(last + 1):
+            well, site = divmod(number, self.sites)
+            empty = self.last_empty and number == last
+            yield Site(self.wells[well], str(site + 1), self.size, empty)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +78,7 @@ def make(
     pipeline: Path,
     asks: Mapping[str, Any],
     images: Path,
-    size: int = SIZE,
+    fields: Fields = Fields(),
 ) -> Made:
     """Make a project for a pipeline, in place of what an earlier run left there.
 
@@ -58,13 +88,9 @@ def make(
         What the pipeline wants of a table, as `public_probe.py` says.
     images
         The folder that all projects with images of one size share.
-    size
-        Pixels along an image's side.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    rows = [
-        _row(number, asks, images, size) for number in range(len(WELLS) * len(SITES))
-    ]
+    rows = [_row(number, site, asks, images) for number, site in enumerate(fields)]
     made = Made(
         folder,
         folder / "pipelines" / pipeline.name,
@@ -107,23 +133,22 @@ def _groups(
 
 
 def _row(
-    number: int, asks: Mapping[str, Any], images: Path, size: int
+    number: int, site: Site, asks: Mapping[str, Any], images: Path
 ) -> dict[str, str]:
     """The image set of that number, from 0."""
-    well, site = WELLS[number // len(SITES)], SITES[number % len(SITES)]
     row = {}
     for name, use in (asks["images"] or {"DNA": "image"}).items():
-        path = _image(images, name, use, well, site, size)
+        path = _image(images, name, use, site)
         row |= {f"FileName_{name}": path.name, f"PathName_{name}": str(path.parent)}
     for name in asks["objects"]:
-        path = _image(images, name, "objects", well, site, size)
+        path = _image(images, name, "objects", site)
         row[f"Objects_FileName_{name}"] = path.name
         row[f"Objects_PathName_{name}"] = str(path.parent)
     tags = dict.fromkeys([*asks["tags"], "Plate", "Well", "Site"])
-    return row | {f"Metadata_{tag}": _tag(tag, well, site, number) for tag in tags}
+    return row | {f"Metadata_{tag}": _tag(tag, site, number) for tag in tags}
 
 
-def _tag(tag: str, well: str, site: str, number: int) -> str:
+def _tag(tag: str, site: Site, number: int) -> str:
     """A value for metadata by what its name says; else the image set's number."""
     name = tag.lower().replace("_", "")
     fits = {
@@ -131,11 +156,11 @@ def _tag(tag: str, well: str, site: str, number: int) -> str:
         "batch": "B1",
         "date": "2026-11-22",
         "researcher": "somebody",
-        "row": well[0],
-        "col": str(int(well[1:])),
-        "well": well,
-        "site": site,
-        "field": site,
+        "row": site.well[0],
+        "col": str(int(site.well[1:])),
+        "well": site.well,
+        "site": site.number,
+        "field": site.number,
     }
     return next((text for key, text in fits.items() if key in name), str(number + 1))
 
@@ -143,14 +168,14 @@ def _tag(tag: str, well: str, site: str, number: int) -> str:
 # --- the images ----------------------------------------------------------------------
 
 
-def _image(images: Path, name: str, use: str, well: str, site: str, size: int) -> Path:
+def _image(images: Path, name: str, use: str, site: Site) -> Path:
     """The file of an image of a site; it is drawn if it is not there."""
     draw, ending = _KINDS[use]
-    place = "" if use == "function" else f"_{well}_{site}"
+    place = "" if use == "function" else f"_{site}"
     path = images / f"{PLATE}{place}_{name}{ending}"
     if not path.exists():
         images.mkdir(parents=True, exist_ok=True)
-        array = draw(name, well, site, size)
+        array = draw(name, site)
         if path.suffix == ".npy":
             np.save(path, array)
         else:
@@ -167,32 +192,46 @@ def _stain(name: str) -> str:
     return CHANNELS[zlib.crc32(name.encode()) % len(CHANNELS)]
 
 
-def _draw(name: str, well: str, site: str, size: int) -> Any:
+def _draw(name: str, site: Site) -> Any:
     """A field of cells, no two images alike."""
-    noise = np.random.default_rng(zlib.crc32(f"{name}{well}{site}".encode()))
-    field = site_images(PLATE, well, int(site), size=size)[_stain(name)][0]
-    return field + noise.integers(0, 40, field.shape, np.uint16)
+    noise = np.random.default_rng(
+        zlib.crc32(f"{name}{site.well}{site.number}".encode())
+    )
+    field = _fields(site)[_stain(name)]
+    return (
+        field if site.empty else field + noise.integers(0, 40, field.shape, np.uint16)
+    )
 
 
-def _colour(name: str, well: str, site: str, size: int) -> Any:
-    fields = site_images(PLATE, well, int(site), size=size)
-    stack = np.stack([fields[stain][0] for stain in ("RNA", "AGP", "DNA")], axis=-1)
+def _fields(site: Site) -> Mapping[str, Any]:
+    """The stains of a site; black where it is empty, for noise is taken for cells."""
+    if site.empty:
+        return dict.fromkeys(CHANNELS, np.zeros((site.size, site.size), np.uint16))
+    stacks = site_images(PLATE, site.well, int(site.number), size=site.size)
+    return {stain: stack[0] for stain, stack in stacks.items()}
+
+
+def _colour(name: str, site: Site) -> Any:
+    fields = _fields(site)
+    stack = np.stack([fields[stain] for stain in ("RNA", "AGP", "DNA")], axis=-1)
     return (stack >> 6).clip(0, 255).astype(np.uint8)
 
 
-def _function(name: str, well: str, site: str, size: int) -> Any:
-    return 1 / illumination(_stain(name), size)
+def _function(name: str, site: Site) -> Any:
+    return 1 / illumination(_stain(name), site.size)
 
 
-def _objects(name: str, well: str, site: str, size: int) -> Any:
-    """Squares, each with its number."""
+def _objects(name: str, site: Site) -> Any:
+    """Squares, each with its number; none where the site is empty."""
+    if site.empty:
+        return np.zeros((site.size, site.size), np.uint16)
     squares = np.arange(1, 37, dtype=np.uint16).reshape(6, 6)
-    labels = np.kron(squares, np.ones((size // 6, size // 6), np.uint16))
-    labels[:: size // 6] = labels[:, :: size // 6] = 0
+    labels = np.kron(squares, np.ones((site.size // 6, site.size // 6), np.uint16))
+    labels[:: site.size // 6] = labels[:, :: site.size // 6] = 0
     return labels
 
 
-_KINDS: Mapping[str, tuple[Callable[[str, str, str, int], Any], str]] = {
+_KINDS: Mapping[str, tuple[Callable[[str, Site], Any], str]] = {
     "image": (_draw, ".tif"),
     "colour": (_colour, ".tif"),
     "function": (_function, ".npy"),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +76,7 @@ class Plate:
     """What `-g` is given, by the name of the group's folder."""
     data_file: Path
     """The plate's whole CSV with the places where the images really are."""
+    pipeline: Path
 
     def __str__(self) -> str:
         pixels = self.work.pixels
@@ -96,7 +97,7 @@ def make_plate(folder: Path, work: Work, groups: int) -> Plate:
         data_file,
         [{key: text.replace(BUCKET, place) for key, text in r.items()} for r in rows],
     )
-    return Plate(folder, work, dict(map(_group, rows)), data_file)
+    return Plate(folder, work, dict(map(_group, rows)), data_file, folder / PIPELINE)
 
 
 def _write_illum(folder: Path, work: Work) -> dict[str, str]:
@@ -167,15 +168,16 @@ def plain_command(plate: Plate, folder: Path) -> list[str]:
     The input folder is an empty one: CellProfiler would walk through any other.
     """
     command = [*cellprofiler_found()["command"], "-c", "-r"]
-    command += ["-p", str(plate.folder / PIPELINE), f"--data-file={plate.data_file}"]
+    command += ["-p", str(plate.pipeline), f"--data-file={plate.data_file}"]
     return [*command, "-i", str(folder / "input")]
 
 
 def plain_environ(folder: Path) -> dict[str, str]:
-    """One thread each, as cpengine's jobs have, and temporary files on one disk."""
+    """One thread and hash seed, as cpengine's jobs have, and one disk to work on."""
     found: dict[str, str] = cellprofiler_found()["env"]
     threads = dict.fromkeys(THREADS, "1")
-    return {**os.environ, **found, **threads, "TMPDIR": str(folder / "temp")}
+    same = {**threads, "PYTHONHASHSEED": "0", "TMPDIR": str(folder / "temp")}
+    return {**os.environ, **found, **same}
 
 
 def modules_alone(plate: Plate, groups: int) -> tuple[list[float], list[float]]:
@@ -184,12 +186,7 @@ def modules_alone(plate: Plate, groups: int) -> tuple[list[float], list[float]]:
     First each in a CellProfiler of its own, where the first use of everything (Java,
     libraries) counts, too; then in one that has run the first group before.
     """
-    some = Plate(
-        plate.folder,
-        plate.work,
-        dict(list(plate.groups.items())[:groups]),
-        plate.data_file,
-    )
+    some = replace(plate, groups=dict(list(plate.groups.items())[:groups]))
     with scratch() as folder:
         first = plain(some, folder, 1).modules[1:]
     with scratch() as folder:
@@ -238,6 +235,7 @@ def run_engine(
     slots: int,
     environ: Mapping[str, str] = os.environ,
     more: Sequence[str] = (),
+    step: str = STEP,
 ) -> float:
     """Seconds that the whole command takes, from its start to its end.
 
@@ -246,7 +244,7 @@ def run_engine(
     more
         Further options of it.
     """
-    command = [sys.executable, "-m", "cpengine", "run", STEP]
+    command = [sys.executable, "-m", "cpengine", "run", step]
     command += ["-C", str(folder), "--workers", str(slots), *more]
     return timed(command, folder, environ)
 
