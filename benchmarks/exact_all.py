@@ -120,7 +120,7 @@ def _of_the_tests(
     ]
     subprocess.run(
         [str(cellprofiler.python), str(WRITE)],
-        input="".join(f"{json.dumps(one)}\n" for one in asked),
+        input="".join(f"{json.dumps(pipeline)}\n" for pipeline in asked),
         env=run_environment(cellprofiler.env, folder),
         text=True,
         check=True,

@@ -13,7 +13,7 @@ from tests.chaos.roots import Files, Seen
 
 VARYING = ("ExecutionTime_", "URL_")
 """Beginnings of the columns of Image.csv that differ between two runs."""
-LEDGER = ("claims", "drivers", "logs", "markers", "order", "runs")
+LEDGER = ("claims", "drivers", "exact-ok", "logs", "markers", "order", "runs")
 """What a ledger has. A run that finds all done leaves the sign of a driver that was
 killed when it had done the last job."""
 

@@ -218,6 +218,25 @@ def test_what_fails_in_an_acceleration_is_made_again_without(
     assert later.exact_off == {"windows": f"failed in a job: {why}"}
 
 
+def test_a_crash_outside_of_accelerations_is_made_again_without_and_blames_none(
+    tmp_path: Path,
+) -> None:
+    with accelerated(tmp_path, {"A": ["exact_fault"]}) as warm:
+        ran = run_job(_job("A"), warm)
+        later = run_job(_job("B"), warm)
+    assert ran.done, ran.failure
+    assert (ran.exact, ran.exact_off, ran.attempt) == ((), {}, 1)
+    assert (later.exact, later.exact_off) == (NAMES, {})
+
+
+def test_a_run_that_somebody_kills_is_no_difference(tmp_path: Path) -> None:
+    with accelerated(tmp_path, {"A": ["exact_kill"]}) as warm:
+        ran = run_job(_job("A", CHECK_ALWAYS), warm)
+        later = run_job(_job("B"), warm)
+    assert ran.done, ran.failure
+    assert (ran.check, later.exact) == (None, NAMES)
+
+
 def test_a_failure_with_accelerations_alone_is_a_difference(tmp_path: Path) -> None:
     with accelerated(tmp_path, {"A": ["exact_module_error"]}) as warm:
         ran = run_job(_job("A", CHECK_ALWAYS), warm)

@@ -49,7 +49,7 @@ def stored(pipeline, measurements):
     return [[int(n) for n in numbers], found, tags, columns]
 
 
-def prepared(group, sheets, state):
+def prepared(group, sheets, state, accelerations):
     """What is stored for a group when its first module would begin."""
     seen = []
 
@@ -62,8 +62,8 @@ def prepared(group, sheets, state):
     named = ",".join("=".join(pair) for pair in group.items())
     argv = ["-c", "-r", "-p", pipeline, "-o", output, "-i", output, "-g", named]
     argv += ["--data-file", data_file, "-t", folder]
-    request = {"folder": folder, "environ": {}, "argv": argv}
-    run = host.Run(request, Listener(), sheets)
+    request = {"folder": folder, "environ": {}, "argv": argv, "exact": []}
+    run = host.Run(request, Listener(), sheets, accelerations)
     original, host.Pipeline.group = host.Pipeline.group, stop
     try:
         run()
@@ -76,14 +76,15 @@ def prepared(group, sheets, state):
 def main():
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         host.boot(None, folder)
+        plain = host.load_accelerations(None, None)
         state = host.State()
         with open(data_file, newline="", encoding="utf-8") as rows:
             found = {(r[KEYS[0]], r[KEYS[1]]) for r in csv.DictReader(rows)}
         groups = [{KEYS[0]: plate, KEYS[1]: well} for plate, well in sorted(found)]
-        alone = [prepared(group, OrderedDict(), state)[0] for group in groups]
+        alone = [prepared(g, OrderedDict(), state, plain)[0] for g in groups]
         sheets = OrderedDict()
-        prepared(groups[-1], sheets, state)
-        reused = [prepared(group, sheets, state) for group in groups]
+        prepared(groups[-1], sheets, state, plain)
+        reused = [prepared(group, sheets, state, plain) for group in groups]
     print(
         json.dumps(
             {

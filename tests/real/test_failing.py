@@ -213,7 +213,7 @@ def test_a_module_that_cellprofiler_leaves_out_fails_the_job(
 def test_a_killed_cellprofiler_is_a_crash_and_tried_twice(
     site: Project, cpengine: Cpengine
 ) -> None:
-    with _started(site, "qc") as run:
+    with _started(site, "qc", "--exact-check", "0") as run:
         first = _cellprofiler(run)
         first.kill()
         second = _cellprofiler(run, but=first.pid)
@@ -264,7 +264,7 @@ def test_a_cellprofiler_that_hangs_is_stalled_and_tried_twice(
 ) -> None:
     _limit(site, "stall_min = 0.1")
 
-    with _started(site, "qc") as run:
+    with _started(site, "qc", "--exact-check", "0") as run:
         first = _cellprofiler(run)
         first.suspend()
         second = _cellprofiler(run, but=first.pid)

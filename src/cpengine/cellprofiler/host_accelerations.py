@@ -75,6 +75,13 @@ class HostAccelerations:
     """Those in use in the last run."""
     failed: dict[str, str] = field(default_factory=dict)
     """Those that failed in the last run, with what they failed of."""
+    crash: bool = False
+    """Whether the process came to an end in the last run, by its own fault."""
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether they may be why the last run was not good."""
+        return bool(self.failed or (self.crash and self.used))
 
     def take(self, ready: Mapping[str, Any]) -> None:
         """Take in what it says when it is ready."""
@@ -84,10 +91,11 @@ class HostAccelerations:
     def begin(self, names: Sequence[str]) -> None:
         """Begin a run that may use some."""
         self.used = [name for name in names if name not in self.off]
-        self.failed = {}
+        self.failed, self.crash = {}, False
 
     def crashed(self, why: str) -> None:
-        """Hold the one at work responsible, as its process was ended by a signal."""
+        """Hold the one at work, if any was, responsible for its process's end."""
+        self.crash = True
         with contextlib.suppress(OSError):
             assert self.active is not None
             name = self.active.read_text(encoding="utf-8").strip()

@@ -55,7 +55,7 @@ def run(argv, tell, exact=(), active=None, **seen):
     if act.startswith("exact_"):
         act = act[6:] if exact else "ok"
         if active and exact:
-            Path(active).write_text(exact[0])
+            Path(active).write_text("" if act == "fault" else exact[0])
     if act == "raise":
         tell("exact_failed", name=exact[0], error="ValueError: no such thing")
         act = "module_error"
@@ -77,8 +77,10 @@ def run(argv, tell, exact=(), active=None, **seen):
             time.sleep(0.1)
     if act.startswith("slow"):
         time.sleep(float(act[4:]))
-    if act == "crash":
+    if act in ("crash", "fault"):
         os.kill(os.getpid(), signal.SIGSEGV)
+    if act == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     if act == "module_error":
         message = "Error detected during run of module Crop"
         error = "ValueError: no such thing"
@@ -175,10 +177,11 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     ----------
     faults
         By job id, what each attempt does: `ok`, `module_error`, `failure`, `crash`,
-        `hang`, `empty`, `zero`, `eat` (memory), `garble` (says what nobody expects) or
-        `slow3` (3 s). Attempts not listed are `ok`. With `exact_` before them they are
-        done only where accelerations are used, as are `exact_bytes` (another result)
-        and `exact_raise` (one of them fails). Each run of a job is an attempt.
+        `kill`, `hang`, `empty`, `zero`, `eat` (memory), `garble` (says what nobody
+        expects) or `slow3` (3 s). Attempts not listed are `ok`. With `exact_` before
+        them they are done only where accelerations are used, as are `exact_bytes`
+        (another result), `exact_raise` (one of them fails) and `exact_fault` (a crash
+        while none is at work). Each run of a job is an attempt.
     """
     script = _script(folder)
     hosts = str(PROGRAM.parent)

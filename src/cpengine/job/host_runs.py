@@ -45,7 +45,6 @@ _ENDED_BY_US = (
     FailureKind.OUT_OF_MEMORY,
     FailureKind.CANCELLED,
 )
-"""What says nothing of what modules compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,13 @@ class HostRun:
     accelerations: HostAccelerations
     module_s: Mapping[str, float]
     wall_s: float
+
+    @property
+    def was_ended(self) -> bool:
+        """Whether somebody ended it, which says nothing of what modules compute."""
+        ended = self.ended
+        killed = ended.code < 0 and not self.accelerations.crash
+        return ended.reason in _ENDED_BY_US or killed
 
     @property
     def is_good(self) -> bool:
@@ -119,12 +125,11 @@ class HostRuns:
             if self.check is not None and self.check.differences:
                 names = ()
         found = self._once(names)
-        failed = found.accelerations.failed
-        if failed and found.ended.reason not in _ENDED_BY_US:
+        if found.accelerations.doubtful and not found.was_ended:
             self.aside_s += found.wall_s
+            self.off |= found.accelerations.failed
             self._begin_again()
             found = self._once(())
-            self.off |= failed
         return self._counting(found)
 
     def computing(self) -> dict[str, Any]:
@@ -238,8 +243,7 @@ class HostRuns:
             with self._lent() as another:
                 plain = self._in(another, (), staged, aside=not whole)
         self.off |= exact.accelerations.failed
-        by_us = exact.ended.reason in _ENDED_BY_US
-        if plain.is_good and not by_us and not exact.accelerations.failed:
+        if plain.is_good and not exact.was_ended and not exact.accelerations.failed:
             self._conclude(key, exact, others, len(staged.rows))
         shutil.rmtree(others)
         return plain

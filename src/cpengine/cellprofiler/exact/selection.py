@@ -113,7 +113,7 @@ class Accelerations:
         on_failure: Callable[[str, str], None],
     ) -> Callable[..., Any]:
         """Ours, with the original first; what it fails with switches it off."""
-        plain = _marking(original)
+        plain = self._plain(original)
 
         @functools.wraps(original)
         def stand_in(*args: Any, **options: Any) -> Any:
@@ -131,6 +131,22 @@ class Accelerations:
                 self._active.set(before)
 
         return stand_in
+
+    def _plain(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The original: none of ours is at work, and its exceptions are told apart."""
+
+        @functools.wraps(original)
+        def plain(*args: Any, **options: Any) -> Any:
+            before = self._active.set("")
+            try:
+                return original(*args, **options)
+            except Exception as error:
+                error.__dict__["_cpengine_original"] = True
+                raise
+            finally:
+                self._active.set(before)
+
+        return plain
 
 
 def _import(name: str) -> Acceleration:
@@ -167,20 +183,6 @@ def _failed_self_test(acceleration: Acceleration) -> str:
     except Exception as error:  # whatever it is: it is not used
         return f"its self-test failed ({type(error).__name__}: {error})"
     return ""
-
-
-def _marking(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The original, whose exceptions can be told from ours."""
-
-    @functools.wraps(original)
-    def plain(*args: Any, **options: Any) -> Any:
-        try:
-            return original(*args, **options)
-        except Exception as error:
-            error.__dict__["_cpengine_original"] = True
-            raise
-
-    return plain
 
 
 def _is_originals(error: Exception) -> bool:
