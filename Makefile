@@ -61,6 +61,7 @@ bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.estimate $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.plate $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.efficiency $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.exact --rounds 2
 	$(BIN)/python -m benchmarks.snakemake $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.remote $(BENCH_ARGS)
 	@sh tests/packages.sh
