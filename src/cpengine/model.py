@@ -315,6 +315,8 @@ class ExactCheck:
 
 ALL_OFF = "all"
 """Stands in `Outcome.exact_off` for all accelerations."""
+FAILED_IN_JOB = "failed in this job"
+"""How a reason of `Outcome.exact_off` begins if the job was made again for it."""
 
 
 @dataclass(frozen=True, slots=True)

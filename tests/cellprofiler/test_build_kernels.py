@@ -1,9 +1,11 @@
 """The compiled kernels: from this machine, or from the wheel, or none."""
 
+import hashlib
 import json
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,9 @@ def put_prebuilt() -> Kernels:
     folder = build_kernels.prebuilt_folder()
     folder.mkdir(parents=True)
     (folder / LIBRARY).write_bytes(b"prebuilt")
-    (folder / NOTE).write_text(json.dumps({"sha256": "ab"}))
-    return Kernels(folder / LIBRARY, "ab")
+    sha256 = hashlib.sha256(b"prebuilt").hexdigest()
+    (folder / NOTE).write_text(json.dumps({"sha256": sha256}))
+    return Kernels(folder / LIBRARY, sha256)
 
 
 def with_compiler(environ: dict[str, str]) -> dict[str, str]:
@@ -79,7 +82,7 @@ def test_a_folder_that_others_may_write_is_not_taken(environ: dict[str, str]) ->
     own = build(with_compiler(environ))
     own.path.parent.chmod(0o777)
     assert built(environ) is None
-    with pytest.raises(CellProfilerError, match="is not what was built: remove it"):
+    with pytest.raises(CellProfilerError, match="others can change it: remove it"):
         build(with_compiler(environ))
     assert put_prebuilt() == built(environ)
 
@@ -89,6 +92,28 @@ def test_a_damaged_note_is_that_of_none(environ: dict[str, str], note: bytes) ->
     kernels = put_prebuilt()
     (kernels.path.parent / NOTE).write_bytes(note)
     assert built(environ) is None
+
+
+def _truncate(library: Path) -> None:
+    library.write_bytes(library.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("damage", [_truncate, Path.unlink, lambda p: p.write_text("")])
+def test_a_damaged_library_is_none_and_built_anew(
+    environ: dict[str, str], damage: Callable[[Path], object]
+) -> None:
+    good = build(with_compiler(environ))
+    damage(good.path)
+    assert built(environ) is None
+    assert build(with_compiler(environ)) == good
+    assert hashlib.sha256(good.path.read_bytes()).hexdigest() == good.sha256
+
+
+def test_a_compiler_that_fails_is_named(environ: dict[str, str]) -> None:
+    with pytest.raises(CellProfilerError, match="compiled by /bin/false: no message"):
+        build(environ | {"CC": "/bin/false"})
+    with pytest.raises(CellProfilerError, match=r"no C compiler .* \(/nowhere/gcc\)"):
+        build(with_compiler(environ) | {"CC": "/nowhere/gcc"})
 
 
 def test_a_home_that_cannot_be_written(environ: dict[str, str], tmp_path: Path) -> None:

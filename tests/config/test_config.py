@@ -106,6 +106,11 @@ def test_key_like_no_other_is_reported_with_all_that_are_known(path: Path) -> No
             '[cellprofiler]\nblas_kernel = "SkylakeX; rm"',
             'cellprofiler.blas_kernel: "SkylakeX; rm" is not allowed: name one of',
         ),
+        (
+            '[cellprofiler]\nexact = "texture"',
+            'cellprofiler.exact: "texture" is not allowed: input should be a valid '
+            'boolean, or write a list: ["texture"]',
+        ),
         ('plates = [".."]', 'project.plates.0: ".." is not allowed: use no slash'),
         ("app_name = 2026_11", "project.app_name: 202611 is not allowed: put quotes"),
         ("app_name = 2026-11-22", 'project.app_name: "2026-11-22" is not allowed: put'),

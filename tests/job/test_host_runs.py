@@ -210,12 +210,12 @@ def test_what_fails_in_an_acceleration_is_made_again_without(
         later = run_job(_job("B", check), warm)
     assert ran.done, ran.failure
     assert (ran.exact, ran.check, ran.attempt) == ((), None, 1)
-    assert ran.exact_off == {"windows": why}
+    assert ran.exact_off == {"windows": f"failed in this job ({why})"}
     assert _image_csv(tmp_path, "A") == "Metadata\nMetadata_Plate=A\n"
     assert ran.phase_s["checking"] > 0
     used = later.check.exact if later.check else later.exact
     assert used == ("texture",)
-    assert later.exact_off == {"windows": f"failed in a job: {why}"}
+    assert later.exact_off == {"windows": f"failed in an earlier job ({why})"}
 
 
 def test_a_crash_outside_of_accelerations_is_made_again_without_and_blames_none(

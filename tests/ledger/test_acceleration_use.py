@@ -9,6 +9,7 @@ import pytest
 from cpengine.ledger.acceleration_use import AccelerationTally, AccelerationUse
 from cpengine.model import (
     ALL_OFF,
+    FAILED_IN_JOB,
     ExactCheck,
     Failure,
     FailureKind,
@@ -44,6 +45,21 @@ def test_lines_name_what_is_on_and_off_and_why() -> None:
         "no acceleration in 1 job: each job starts a CellProfiler of its own",
     ]
     assert list(use.warnings()) == []
+
+
+def test_what_is_off_for_one_reason_is_one_line() -> None:
+    why = "there are no kernels"
+    (line,) = use_of({"exact_off": {"texture": why, "granularity": why}}).lines()
+    assert line == f"not texture, granularity in 1 job: {why}"
+
+
+def test_one_that_failed_is_a_warning() -> None:
+    use = use_of({"exact_off": {"texture": f"{FAILED_IN_JOB} (ValueError: no)"}})
+    assert list(use.lines()) == []
+    assert list(use.warnings()) == [
+        "the acceleration texture failed in this job (ValueError: no); it is off until "
+        "the run ends: results are those of plain modules: report it"
+    ]
 
 
 def test_there_is_no_line_where_nothing_was_wanted() -> None:

@@ -164,8 +164,8 @@ def test_what_fails_in_a_job_is_off_from_then_on(
     assert [outcome.failure for outcome in ran] == [None, None]
     assert [outcome.exact for outcome in ran] == [(), ()]
     first, second = (outcome.exact_off["bad"] for outcome in ran)
-    assert first.startswith(why)
-    assert second == f"failed in a job: {first}"
+    assert first.startswith(f"failed in this job ({why}")
+    assert second == first.replace("this", "an earlier")
     assert all(_is_plain(plate, job, plain) for job in qc[:2])
 
 

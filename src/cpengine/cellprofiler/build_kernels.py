@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -59,11 +60,14 @@ def prebuilt_folder(machine: str = "") -> Path:
 
 
 def _noted(folder: Path) -> Kernels | None:
+    """What is in a folder, if it is what was put there."""
+    library = folder / LIBRARY
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        return Kernels(folder / LIBRARY, str(note["sha256"]))
+        sha256 = json.loads((folder / NOTE).read_text(encoding="utf-8"))["sha256"]
+        same = hashlib.sha256(library.read_bytes()).hexdigest() == sha256
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return Kernels(library, sha256) if same else None
 
 
 def build(environ: Mapping[str, str] = os.environ) -> Kernels:
@@ -76,7 +80,10 @@ def build(environ: Mapping[str, str] = os.environ) -> Kernels:
         return there
     compiler = find_compiler(environ)
     if compiler is None:
-        raise CellProfilerError("no C compiler was found for cpengine's kernels")
+        named = environ.get("CC") or "install gcc, or name one by CC"
+        raise CellProfilerError(
+            f"no C compiler was found for cpengine's kernels ({named})"
+        )
     folder = _own_folder(environ)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +91,7 @@ def build(environ: Mapping[str, str] = os.environ) -> Kernels:
             building = Path(new) / "kernels"
             building.mkdir(0o700)
             compile_into(building, [compiler], own_python(environ))
+            _remove_damaged(folder)
             with contextlib.suppress(OSError):  # another build was faster
                 building.rename(folder)
     except OSError as error:
@@ -92,8 +100,16 @@ def build(environ: Mapping[str, str] = os.environ) -> Kernels:
             "CPENGINE_HOME to a folder that you own"
         ) from error
     if (made := built(environ)) is None:
-        raise CellProfilerError(f"{folder}: is not what was built: remove it")
+        raise CellProfilerError(f"{folder}: others can change it: remove it")
     return made
+
+
+def _remove_damaged(folder: Path) -> None:
+    """Make room for new ones, if nobody else may have put there what is there."""
+    with contextlib.suppress(ConfigError, OSError):
+        private.check(folder)
+        if _noted(folder) is None:
+            shutil.rmtree(folder)
 
 
 def _own_folder(environ: Mapping[str, str]) -> Path:
@@ -126,6 +142,8 @@ def compile_into(
     )
     if ended.returncode != 0:
         reason = meaning_of(ended.stderr)
-        raise CellProfilerError(f"cpengine's kernels were not compiled: {reason}")
+        raise CellProfilerError(
+            f"cpengine's kernels were not compiled by {shlex.join(compiler)}: {reason}"
+        )
     note = json.dumps({"sha256": hashlib.sha256(library.read_bytes()).hexdigest()})
     (folder / NOTE).write_text(note, encoding="utf-8")

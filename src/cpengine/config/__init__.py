@@ -234,9 +234,12 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc if not _is_variant(part))
 
 
+_VARIANTS = ("bool", "constrained-int")
+
+
 def _is_variant(part: str | int) -> bool:
     """Whether pydantic added this part for one alternative of a union."""
-    return isinstance(part, str) and ("[" in part or part == "constrained-int")
+    return isinstance(part, str) and ("[" in part or part in _VARIANTS)
 
 
 def _allowed(item: Any) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from cpengine.config.forms import (
     KERNEL,
@@ -215,7 +215,7 @@ class CellProfilerSection(Section):
         description="A CellProfiler process that holds more than this after a job is "
         "replaced.",
     )
-    exact: bool | list[str] = Field(
+    exact: StrictBool | list[str] = Field(
         True,
         description="Exact accelerations of CellProfiler's modules, which keep every "
         "byte of the results: all, none, or those named.",

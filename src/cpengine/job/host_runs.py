@@ -26,6 +26,7 @@ from cpengine.model import (
     ALL_OFF,
     CHECK_ALWAYS,
     CHECK_NEW,
+    FAILED_IN_JOB,
     ExactCheck,
     FailureKind,
     Job,
@@ -127,7 +128,7 @@ class HostRuns:
         found = self._once(names)
         if found.accelerations.doubtful and not found.was_ended:
             self.aside_s += found.wall_s
-            self.off |= found.accelerations.failed
+            self._note_failed(found)
             self._begin_again()
             found = self._once(())
         return self._counting(found)
@@ -158,9 +159,15 @@ class HostRuns:
             return ()
         failed = self.hosts.exact_failed
         self.off = {
-            n: f"failed in a job: {failed[n]}" for n in self.wanted if n in failed
+            n: f"failed in an earlier job ({failed[n]})"
+            for n in self.wanted
+            if n in failed
         }
         return [name for name in self.wanted if name not in failed]
+
+    def _note_failed(self, found: HostRun) -> None:
+        failed = found.accelerations.failed
+        self.off |= {name: f"{FAILED_IN_JOB} ({why})" for name, why in failed.items()}
 
     def _once(self, names: Sequence[str]) -> HostRun:
         with self._lent() as host:
@@ -242,7 +249,7 @@ class HostRuns:
         else:
             with self._lent() as another:
                 plain = self._in(another, (), staged, aside=not whole)
-        self.off |= exact.accelerations.failed
+        self._note_failed(exact)
         if plain.is_good and not exact.was_ended and not exact.accelerations.failed:
             self._conclude(key, exact, others, len(staged.rows))
         shutil.rmtree(others)

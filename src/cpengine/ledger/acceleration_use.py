@@ -1,11 +1,11 @@
 """Which accelerations jobs used and what they computed on, counted. Pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from cpengine.model import ALL_OFF, Outcome
+from cpengine.model import ALL_OFF, FAILED_IN_JOB, Outcome
 from cpengine.wording import counted, on_one_line
 
 _Key = TypeVar("_Key")
@@ -64,11 +64,14 @@ class AccelerationUse:
             jobs = f"{counted(self.checked, 'job')} ran both ways"
             different = len(self.differences)
             yield f"{jobs}: " + (f"{different} differed" if different else "same bytes")
+        same: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
         for reason in self.off:
-            named = (
-                "no acceleration" if reason.name == ALL_OFF else f"not {reason.name}"
-            )
-            yield f"{named} in {counted(reason.jobs, 'job')}: {reason.why}"
+            if reason.why.startswith(FAILED_IN_JOB):
+                continue  # a warning
+            same[reason.why, reason.jobs].append(reason.name)
+        for (why, count), off in same.items():
+            named = "no acceleration" if ALL_OFF in off else f"not {', '.join(off)}"
+            yield f"{named} in {counted(count, 'job')}: {why}"
 
     def warnings(self, blas_kernel: str | None = None) -> Iterator[str]:
         """What a user should not miss.
@@ -81,9 +84,15 @@ class AccelerationUse:
         for line in self.differences:
             yield (
                 f"accelerated modules gave other results than plain ones: {line}; they "
-                "are off for the step: report it, and run again with --force what "
-                "they made"
+                "were switched off for the step: report it, and run again with --force "
+                "what they made"
             )
+        for reason in self.off:
+            if reason.why.startswith(FAILED_IN_JOB):
+                yield (
+                    f"the acceleration {reason.name} {reason.why}; it is off until "
+                    "the run ends: results are those of plain modules: report it"
+                )
         kernels: Counter[str] = Counter()
         for found in self.processors:
             if found.blas_kernel:
