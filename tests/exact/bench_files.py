@@ -3,16 +3,18 @@
 A case has `files`, a list of what is asked for one after another:
 
     {"path": ..., "url": null, "name": "DNA", "rescale": true, "series": null,
-     "index": null, "channel": null, "md5": true, "again": false}
+     "index": null, "channel": null, "md5": true, "again": false, "copy": ...}
 
-Where there is a `url`, an image of it is asked for as NamesAndTypes does, otherwise one
-of a path as LoadData does. Bio-Formats' readers stay open from one to the next.
+`copy` is a file that takes the place of the one of `path` first. Where there is a
+`url`, an image of it is asked for as NamesAndTypes does, otherwise one of a path as
+LoadData does. Bio-Formats' readers stay open from one to the next.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+import shutil
 
 
 @functools.lru_cache(maxsize=1)
@@ -38,6 +40,8 @@ class Reading:
 
         found = workspace.measurements.recorded
         for number, file in enumerate(self.files):
+            if "copy" in file:
+                shutil.copyfile(file["copy"], file["path"])
             for name, value in results(file):
                 found[f"{number} {file['path']}", name] = value
         formatreader.clear_image_reader_cache()

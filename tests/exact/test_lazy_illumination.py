@@ -156,6 +156,7 @@ def test_smoothing_that_might_fail_is_done_at_once(
         [illumination(["dilate_objects", True]), resize("Illum", "Big", 2)],
         [illumination(["save_average_image", True]), resize("Illum", "Big", 2)],
         [illumination(), resize("Illum", "Big", 0.05)],
+        [illumination(["size_of_smoothing_filter", 101]), resize("Illum", "Big", 2)],
         [
             illumination(),
             resize("Illum", "Big", 2, ["size_method", FINAL], *TO_ANOTHER_IMAGE),
@@ -168,6 +169,25 @@ def test_what_is_not_sure_to_succeed_is_done_at_once(
     answer = check(pipelines, [resize("A", "Small", 0.5), *modules])
 
     assert answer["calls"] == [[3, 3]]
+
+
+@pytest.mark.parametrize(("method", "computed"), [("Median Filter", 1), ("Splines", 3)])
+def test_a_window_nobody_sees_asks_for_no_function_that_is_sure(
+    pipelines: Bench, method: str, computed: int
+) -> None:
+    small, averaging, *rest = plain_pipeline(method=method)
+    modules = [small, averaging | {"show_window": True}, *rest]
+
+    assert check(pipelines, modules)["calls"] == [[3, computed]]
+
+
+def test_a_function_of_nothing_fails_in_its_cycle(pipelines: Bench) -> None:
+    averaging = illumination(method="Splines") | {"show_window": True}
+    modules = [resize("A", "Small", 0.5), averaging]
+
+    answer = check(pipelines, modules, site(1, mask="none"), site(2))
+
+    assert answer["errors"][0].startswith("ValueError: zero-size array")
 
 
 # ---------------------------------------------------------------- anything

@@ -188,6 +188,20 @@ def test_readers_that_are_open(bench: Bench, tmp_path: Path) -> None:
     assert check(bench, *files, other | {"name": "b"}, *files) > 8
 
 
+def test_a_file_that_is_written_between_two_uses_is_an_error_of_ours(
+    bench: Bench, tmp_path: Path
+) -> None:
+    first = written(tmp_path, Tiff(ramp(5, 4)).content(), "first.tif")
+    other = written(tmp_path, Tiff(ramp(3, 7)).content(), "other.tif")
+    place = {"path": str(tmp_path / "image.tif")}
+    for _ in range(2):  # what an earlier run read is forgotten
+        files = [place | {"copy": first["path"]}, place]
+        assert check(bench, *files) == 4
+    files.append(place | {"copy": other["path"]})
+    answer = bench.answer({"files": files, "accelerations": ["plain_tiff"]})
+    assert any("written between two uses" in str(text) for text in answer["different"])
+
+
 def test_libraries(bench: Bench, tmp_path: Path) -> None:
     values = ramp(61, 53)
     options: dict[str, dict[str, Any]] = {

@@ -30,6 +30,8 @@ class Acceleration:
     self_test: Callable[[], None] | None = None
     """Compares ours with the original on data with a fixed seed, in a few hundredths of
     a second; raises AssertionError if they differ."""
+    begin: Callable[[], None] | None = None
+    """Forgets what an earlier run was like."""
 
 
 def find(path: str) -> Any:

@@ -452,6 +452,8 @@ class Circles:
         if len(label) == 0:
             return (numpy.zeros((len(orders), 0)),) * 2
         weights = pixels[ijv[mask, 0], ijv[mask, 1]].astype(float)
+        if not numpy.isfinite(weights).all():
+            raise ValueError("what is not a number may have another sign")
         place = label.astype(numpy.int64) - 1
         yx = (self._y[mask], self._x[mask])
         sums = zernike.sums(orders, place, *yx, len(self._indices), weights)

@@ -12,9 +12,13 @@ next cycle adds to the sum. A module of the same cycle may change the function's
 in place: whoever takes the function itself has all computed first that Resize would
 have computed from it before. An error would come later or, where nobody takes the
 image, never: so only what raises none, whatever the pixels are, is put off. That is one
-plane of floats, not dilated, smoothed by a median or a Gaussian filter or not at all,
-and brought to at least two pixels a side by numbers in the settings. Anything else is
-computed at once.
+plane of floats, not dilated, smoothed by a median or a Gaussian filter no wider than
+the plane or not at all, and brought to a size by numbers in the settings, from two
+pixels a side to `_MOST_PIXELS`. Anything else is computed at once.
+
+CorrectIlluminationCalculate itself asks for the function at every cycle if its window
+is open, which nobody sees where there is no screen; here it does not, if that raises no
+error.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ from cellprofiler.modules.correctilluminationcalculate import (
 from cellprofiler.modules.resize import C_MANUAL, R_BY_FACTOR, R_TO_SIZE, Resize
 from cellprofiler_core.image import AbstractImage, Image
 from cellprofiler_core.measurement import Measurements
+from cellprofiler_core.preferences import get_headless
 
 from .acceleration import Acceleration
 
@@ -44,6 +49,8 @@ if TYPE_CHECKING:
 _SMOOTHED = SM_NONE, SM_MEDIAN_FILTER, SM_GAUSSIAN_FILTER
 _SCALED = "Yes", "No", RE_MEDIAN
 _TAKERS = "_cpengine_takers"
+_MOST_PIXELS = 2**26
+"""Of a larger image there might be no room for the copies that are made."""
 
 
 class PutOff(AbstractImage):  # type: ignore[misc]
@@ -147,11 +154,18 @@ def _is_safe(provider: Any) -> bool:
         and total.ndim == 2
         and total.size > 0
         and total.dtype in (numpy.float32, numpy.float64)
-        and module.each_or_all == EA_ALL_ACROSS
+        and _smooths_safely(module)
+        and 0 < module.smoothing_filter_size(total.shape) <= max(*total.shape, 100)
+    )
+
+
+def _smooths_safely(module: Any) -> bool:
+    """Whether its settings are such that no error can come, but of the image's size."""
+    return (
+        module.each_or_all == EA_ALL_ACROSS
         and not module.dilate_objects.value
         and module.rescale_option.value in _SCALED
         and module.smoothing_method.value in _SMOOTHED
-        and module.smoothing_filter_size(total.shape) > 0
     )
 
 
@@ -164,7 +178,29 @@ def _resizes(module: Any, provider: Any) -> bool:
     if method != R_BY_FACTOR and not (method == R_TO_SIZE and is_manual):
         return False
     plane = Image(numpy.zeros(_hidden(provider, "image_sum").shape, numpy.float32))
-    return bool(numpy.all(module.resized_shape(plane, None) >= 2))
+    shape = numpy.asarray(module.resized_shape(plane, None), float)
+    return bool(numpy.all(shape >= 2) and numpy.prod(shape) <= _MOST_PIXELS)
+
+
+def run(original: Callable[..., Any], module: Any, workspace: Any) -> Any:
+    """Add an image to an average, as if the window was closed."""
+    is_kept = module.save_average_image.value or module.save_dilated_image.value
+    is_asked = get_headless() and module.show_window
+    if not is_asked or is_kept or not _smooths_safely(module):
+        return original(module, workspace)
+    module.show_window = False
+    try:
+        original(module, workspace)
+    finally:
+        module.show_window = True
+    providers = workspace.image_set.providers
+    if not _is_safe(providers[-1]):  # an error is now ours, and the job is run again
+        provider = providers.pop()
+        provider.provide_avg_image()
+        provider.provide_dilated_image()
+        providers.append(provider)
+        provider.provide_image(workspace.image_set)
+    return None
 
 
 def provide_image(original: Callable[..., Any], provider: Any, image_set: Any) -> Any:
@@ -225,6 +261,7 @@ ACCELERATION = Acceleration(
     replaces={
         _RESIZE + ".apply_resize": apply_resize,
         _PROVIDER + ".provide_image": provide_image,
+        _AVERAGING + ".run": run,
     },
     sources={
         _PROVIDER: "75f11359547d4dcfdffbd31a10a7aba3a31c2644446686fef291898cc9b3de69",

@@ -20,6 +20,10 @@ What follows is `bioformats.formatreader.ImageReader.read`, expression by expres
 Anything else, anything doubtful, any error: CellProfiler's own function decides. A
 reader that is open for the same address is asked again, as it is by CellProfiler, and
 the reader that would be closed for this one is closed.
+
+A reader stays open, and sees what a file was when it was opened. So a file that is
+written between two of its uses in a run, by a module that saves images for instance, is
+an error of ours: the job is run again with Bio-Formats.
 """
 
 from __future__ import annotations
@@ -56,6 +60,14 @@ _OFFSETS, _ROWS, _COUNTS = 273, 278, 279
 
 class NotPlainError(Exception):
     """A file that Bio-Formats has to read."""
+
+
+class ChangedFileError(Exception):
+    """A file that is not what it was when this run read it first."""
+
+
+_seen: dict[str, tuple[int, int]] = {}
+"""Files of this run, as they were when they were read first: size and time."""
 
 
 def _is(*allowed: int) -> Callable[[Any], bool]:
@@ -229,10 +241,17 @@ def _file_of(image: Any) -> str | None:
 
 
 def _content(image: Any) -> bytes:
-    """An image's file. Raises NotPlainError where the reader is another, or OSError."""
+    """An image's file.
+
+    Raises NotPlainError where the reader is another, ChangedFileError, or OSError.
+    """
     path = _file_of(image)
     _need(path is not None and os.path.isfile(path))
     with open(str(path), "rb") as file:
+        there = os.stat(file.fileno())
+        now = there.st_size, there.st_mtime_ns
+        if _seen.setdefault(str(path), now) != now:
+            raise ChangedFileError("a file was written between two uses in this job")
         content = file.read(LARGEST_FILE + 1)
     _need(len(content) <= LARGEST_FILE)
     return content
@@ -256,6 +275,8 @@ def set_image(original: Callable[..., Any], image: Any) -> Any:
         _need(not image._FileImage__volume and all(map(_first, planes)))
         values = pixels(_content(image))
         _close_another(image.get_name())
+    except ChangedFileError:
+        raise
     except Exception:  # whatever it is: Bio-Formats decides
         return original(image)
     scale = 255 if values.dtype == numpy.uint8 else 65535
@@ -280,6 +301,8 @@ def get_md5_hash(original: Callable[..., Any], image: Any, measurements: Any) ->
         content = _content(image)
         pixels(content)
         _close_another(None)
+    except ChangedFileError:
+        raise
     except Exception:  # whatever it is: Bio-Formats decides
         return original(image, measurements)
     return hashlib.md5(content).hexdigest()
@@ -309,6 +332,7 @@ _URL_IMAGE = "cellprofiler_core.image.abstract_image.file.url._url_image:URLImag
 
 ACCELERATION = Acceleration(
     name="plain_tiff",
+    begin=_seen.clear,
     replaces={
         _FILE_IMAGE + "._FileImage__set_image": set_image,
         _FILE_IMAGE + ".get_md5_hash": get_md5_hash,

@@ -100,7 +100,10 @@ class Accelerations:
         applied = [name for name in self.on if name in names]
         with contextlib.ExitStack() as stack:
             for name in applied:
-                for path, ours in self._all[name].replaces.items():
+                acceleration = self._all[name]
+                if acceleration.begin is not None:
+                    acceleration.begin()
+                for path, ours in acceleration.replaces.items():
                     guarded = self._guard(name, find(path), ours, on_failure)
                     stack.enter_context(_replaced(path, guarded))
             yield applied
