@@ -241,33 +241,6 @@ COLOUR = [
     *measures("Gray, ER", "Nuclei"),
     module("SaveImages", image_name="Colour", file_name_method="Single name"),
 ]
-ILLUMINATION = [
-    _with(
-        module(
-            "CorrectIlluminationCalculate",
-            image_name="DNA",
-            illumination_image_name="IllumDNA",
-            each_or_all="All: Across cycles",
-            block_size=20,
-        ),
-        ("smoothing_method", "Median Filter"),
-    ),
-    module(
-        "Resize",
-        x_name="IllumDNA",
-        y_name="UpDNA",
-        size_method="Resize by a factor or factors",
-    ),
-    module(
-        "SaveImages",
-        image_name="UpDNA",
-        file_name_method="Single name",
-        single_file_name="illum",
-        file_format="npy",
-        when_to_save="Last cycle",
-    ),
-]
-
 PIPELINES: Mapping[str, list[Module]] = {
     "everything": [LOAD, *OBJECTS, *measures(), *NEIGHBORS, EXPORT],
     "masked": [

@@ -188,7 +188,7 @@ def _fresh_scratch(folder: Path) -> Path:
 
 
 def test_a_comparison_that_came_to_nothing_is_made_again(tmp_path: Path) -> None:
-    with accelerated(tmp_path, {"A": ["ok", "module_error"]}) as warm:
+    with accelerated(tmp_path, {"A": ["module_error"] * 2}) as warm:
         failed = run_job(_job("A", CHECK_NEW), warm)
         then = run_job(_job("B", CHECK_NEW), warm)
     assert failed.failure is not None
@@ -246,6 +246,32 @@ def test_a_failure_with_accelerations_alone_is_a_difference(tmp_path: Path) -> N
         "Crop: CellProfiler: fails with accelerated modules (ValueError: no such "
         "thing)",
     )
+
+
+def test_a_failure_without_accelerations_alone_is_a_difference(tmp_path: Path) -> None:
+    with accelerated(tmp_path, {"A": ["ok", "module_error"]}) as warm:
+        ran = run_job(_job("A", CHECK_ALWAYS), warm)
+        later = run_job(_job("B"), warm)
+    assert ran.failure is not None
+    assert ran.failure.module == "Crop"
+    assert ran.check is not None
+    assert ran.check.differences == (
+        "Crop: CellProfiler: fails with plain modules alone (ValueError: no such "
+        "thing)",
+    )
+    assert later.exact == ()
+
+
+def test_what_differs_between_plain_runs_is_no_difference(tmp_path: Path) -> None:
+    with accelerated(tmp_path, {"A": ["exact_bytes", "ok", "bytes"]}) as warm:
+        ran = run_job(_job("A", CHECK_ALWAYS), warm)
+        later = run_job(_job("B"), warm)
+    assert ran.done, ran.failure
+    assert ran.check is not None
+    assert ran.check.differences == ()
+    assert _image_csv(tmp_path, "A") == "Metadata\nMetadata_Plate=A\n"
+    assert _runs(tmp_path, "A") == 3
+    assert later.exact == NAMES
 
 
 def test_limits_count_for_each_way(tmp_path: Path) -> None:

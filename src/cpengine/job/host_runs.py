@@ -243,29 +243,75 @@ class HostRuns:
         exact = self._in(host, names, staged, aside=True)
         if exact.ended.reason is FailureKind.CANCELLED:
             return exact
-        others = self._set_aside()
-        if host.healthy and not exact.accelerations.failed:
-            plain = self._in(host, (), staged, aside=not whole)
-        else:
-            with self._lent() as another:
-                plain = self._in(another, (), staged, aside=not whole)
+        others = self._set_aside("others")
         self._note_failed(exact)
-        if plain.is_good and not exact.was_ended and not exact.accelerations.failed:
-            self._conclude(key, exact, others, len(staged.rows))
+        with self._sound(host, exact) as sound:
+            plain = self._in(sound, (), staged, aside=not whole)
+        failed = exact.accelerations.failed
+        if not (failed or exact.was_ended or plain.was_ended):
+            files, found = self._compare(exact, plain, others)
+            if found and exact.is_good and plain.is_good:
+                with self._sound(host, plain) as sound:
+                    found = self._lasting(found, sound, staged)
+            if (exact.is_good or plain.is_good) and not self.cancelled.is_set():
+                self._conclude(key, exact, others, len(staged.rows), files, found)
         shutil.rmtree(others)
         return plain
 
-    def _conclude(
-        self, key: str, exact: HostRun, others: Path, image_sets: int
-    ) -> None:
-        """Compare the files of both ways; keep what was found."""
+    @contextmanager
+    def _sound(self, host: Host, ran: HostRun) -> Iterator[Host]:
+        """The host, if it is sound after a run, or another."""
+        if host.healthy and not ran.accelerations.failed:
+            yield host
+        else:
+            with self._lent() as another:
+                yield another
+
+    def _compare(
+        self, exact: HostRun, plain: HostRun, others: Path
+    ) -> tuple[int, list[Difference]]:
+        """How many files were compared, and what differs."""
+        if exact.is_good and plain.is_good:
+            return exact_differences.compare(self.folder / "output", others)
+        bad, what = (
+            (exact, "fails with accelerated modules")
+            if plain.is_good
+            else (plain, "fails with plain modules alone")
+        )
+        ended = bad.ended
+        why = ended.error or ended.why or f"exit code {ended.code}"
+        return 0, [Difference("CellProfiler", f"{what} ({why})", ended.module or "")]
+
+    def _lasting(
+        self, found: list[Difference], host: Host, staged: Staged
+    ) -> list[Difference]:
+        """Those differences that two runs of plain modules do not have.
+
+        Some files hold the time, or are drawn by chance.
+        """
+        done = self.folder / "done"
+        said = done.read_bytes() if done.is_file() else None
+        plain = self._set_aside("plain")
+        self._in(host, (), staged, aside=True)
         output = self.folder / "output"
-        files, found = exact_differences.compare(output, others)
-        if not exact.is_good:
-            ended = exact.ended
-            why = ended.error or ended.why or f"exit code {ended.code}"
-            what = f"fails with accelerated modules ({why})"
-            found = [Difference("CellProfiler", what, ended.module or "")]
+        _, by_chance = exact_differences.compare(plain, output)
+        changing = {(difference.file, difference.module) for difference in by_chance}
+        shutil.rmtree(output)
+        plain.rename(output)
+        if said is not None:
+            done.write_bytes(said)
+        return [each for each in found if (each.file, each.module) not in changing]
+
+    def _conclude(
+        self,
+        key: str,
+        exact: HostRun,
+        others: Path,
+        image_sets: int,
+        files: int,
+        found: Sequence[Difference],
+    ) -> None:
+        """Keep what was found."""
         self.check = ExactCheck(
             exact=tuple(exact.accelerations.used),
             image_sets=image_sets,
@@ -304,9 +350,9 @@ class HostRuns:
                     storage.write(keys.below(f"{place}/{way}", name), data)
         return storage.url(place)
 
-    def _set_aside(self) -> Path:
+    def _set_aside(self, name: str) -> Path:
         """Put what was written elsewhere, so that the same folders are empty again."""
-        others = self.folder / "others"
+        others = self.folder / name
         (self.folder / "output").rename(others)
         (self.folder / "output").mkdir()
         self._begin_again()
