@@ -1,6 +1,7 @@
 """Accelerations in jobs of the real CellProfiler: compared, and off where they fail."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -192,11 +193,12 @@ def _files(place: str) -> Iterator[Path]:
 
 
 def test_runs_compare_and_say_so(plate: Project, cpengine: Cpengine) -> None:
-    for step, checked in (("illum", 1), ("qc", 2)):
+    # The first two, and another one that was faster than both to begin.
+    for step, jobs in (("illum", "1 job"), ("qc", "[23] jobs")):
         ran = cpengine("run", step, "-C", plate.folder, "--workers", "1")
         assert ran.returncode == 0, ran.stderr
-        jobs = "1 job" if checked == 1 else "2 jobs"
-        assert f"{step}: {jobs} ran both ways: same bytes\n" in ran.stderr
+        line = f"{step}: {jobs} ran both ways: same bytes$"
+        assert re.search(line, ran.stderr, re.MULTILINE)
     shown = cpengine("status", "-C", plate.folder).stdout
     assert ", ".join(NAMES) in shown
     assert "BLAS kernel " in shown

@@ -290,7 +290,7 @@ class HostRuns:
         Some files hold the time, or are drawn by chance.
         """
         done = self.folder / "done"
-        said = done.read_bytes() if done.is_file() else None
+        status = done.read_bytes() if done.is_file() else None
         plain = self._set_aside("plain")
         self._in(host, (), staged, aside=True)
         output = self.folder / "output"
@@ -298,8 +298,8 @@ class HostRuns:
         changing = {(difference.file, difference.module) for difference in by_chance}
         shutil.rmtree(output)
         plain.rename(output)
-        if said is not None:
-            done.write_bytes(said)
+        if status is not None:
+            done.write_bytes(status)
         return [each for each in found if (each.file, each.module) not in changing]
 
     def _conclude(

@@ -74,14 +74,15 @@ def test_numbers_of_a_real_plate_are_those_of_its_markers(plate: Project) -> Non
         for m in found["modules"]
     }
     ways = {way: [o for o in ran if bool(o.exact) == way] for way in (False, True)}
-    assert [len(some) for some in ways.values()] == [2, 2], "the first two are compared"
+    # The first two are compared, and another that was faster than both to begin.
+    assert (len(ways[False]), len(ways[True])) in ((2, 2), (3, 1))
     assert modules == {
         (way, name): pytest.approx(sum(outcome.module_s[name] for outcome in some))
         for way, some in ways.items()
         for name in ran[0].module_s
     }
     assert found["accelerations"]["differences"] == []
-    assert found["accelerations"]["checked"] == 2
+    assert found["accelerations"]["checked"] == len(ways[False])
     assert found["versions"]["cellprofiler"] == [VERSION]
 
 

@@ -184,9 +184,9 @@ def _resizes(module: Any, provider: Any) -> bool:
 
 def run(original: Callable[..., Any], module: Any, workspace: Any) -> Any:
     """Add an image to an average, as if the window was closed."""
-    is_kept = module.save_average_image.value or module.save_dilated_image.value
+    saves_others = module.save_average_image.value or module.save_dilated_image.value
     is_asked = get_headless() and module.show_window
-    if not is_asked or is_kept or not _smooths_safely(module):
+    if not is_asked or saves_others or not _smooths_safely(module):
         return original(module, workspace)
     module.show_window = False
     try:
