@@ -274,6 +274,16 @@ def test_what_differs_between_plain_runs_is_no_difference(tmp_path: Path) -> Non
     assert later.exact == NAMES
 
 
+@pytest.mark.parametrize("third", ["module_error", "kill", "crash"])
+def test_a_third_run_that_fails_excuses_nothing(tmp_path: Path, third: str) -> None:
+    with accelerated(tmp_path, {"A": ["exact_bytes", "ok", third]}) as warm:
+        ran = run_job(_job("A", CHECK_ALWAYS), warm)
+    assert ran.done, ran.failure
+    assert ran.check is not None
+    assert len(ran.check.differences) == 1
+    assert _image_csv(tmp_path, "A") == "Metadata\nMetadata_Plate=A\n"
+
+
 def test_limits_count_for_each_way(tmp_path: Path) -> None:
     job = replace(_job("A", CHECK_ALWAYS), timeout_s=3.0)
     with accelerated(tmp_path, {"A": ["slow2", "slow2"]}) as warm:

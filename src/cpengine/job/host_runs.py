@@ -292,10 +292,10 @@ class HostRuns:
         done = self.folder / "done"
         status = done.read_bytes() if done.is_file() else None
         plain = self._set_aside("plain")
-        self._in(host, (), staged, aside=True)
+        again = self._in(host, (), staged, aside=True)
         output = self.folder / "output"
         _, by_chance = exact_differences.compare(plain, output)
-        changing = {(difference.file, difference.module) for difference in by_chance}
+        changing = {(each.file, each.module) for each in by_chance if again.is_good}
         shutil.rmtree(output)
         plain.rename(output)
         if status is not None:

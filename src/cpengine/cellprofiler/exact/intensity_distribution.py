@@ -471,7 +471,7 @@ def _phases(real: Any, imaginary: Any) -> list[Any]:
 # ------------------------------------------------------------ self-test
 
 
-class _Measurements(dict):  # type: ignore[type-arg]
+class _Measurements(dict):  # type: ignore[type-arg]  # Python 3.8 takes none
     def add_measurement(self, object_name: str, feature: str, values: Any) -> None:
         self[object_name, feature] = values
 

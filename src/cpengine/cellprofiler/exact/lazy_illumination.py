@@ -13,8 +13,8 @@ in place: whoever takes the function itself has all computed first that Resize w
 have computed from it before. An error would come later or, where nobody takes the
 image, never: so only what raises none, whatever the pixels are, is put off. That is one
 plane of floats, not dilated, smoothed by a median or a Gaussian filter no wider than
-the plane or not at all, and brought to a size by numbers in the settings, from two
-pixels a side to `_MOST_PIXELS`. Anything else is computed at once.
+the plane (or 100 pixels) or not at all, and brought to a size by numbers in the
+settings, from two pixels a side to `_MOST_PIXELS`. Anything else is computed at once.
 
 CorrectIlluminationCalculate itself asks for the function at every cycle if its window
 is open, which nobody sees where there is no screen; here it does not, if that raises no
@@ -53,7 +53,7 @@ _MOST_PIXELS = 2**26
 """Of a larger image there might be no room for the copies that are made."""
 
 
-class PutOff(AbstractImage):  # type: ignore[misc]
+class PutOff(AbstractImage):  # type: ignore[misc]  # CellProfiler has no types
     """Provides an image that is computed when it is first taken.
 
     Parameters

@@ -144,7 +144,7 @@ class Column:
             yield batch
 
 
-class Store(HDF5Dict):  # type: ignore[misc]
+class Store(HDF5Dict):  # type: ignore[misc]  # CellProfiler has no types
     """An `HDF5Dict` that holds the numbers assigned to it back from its file.
 
     Parameters
