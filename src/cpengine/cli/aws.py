@@ -233,11 +233,14 @@ def audit(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List all that cpengine has made in the account and region and that is there."""
+    """List all that cpengine has made in the account and that is there.
+
+    In the region that is set, and in those where the project's steps have something.
+    """
     from cpengine.executors.aws import audit as phase
 
     apps = _apps(folder)
-    found = phase.audit(apps.aws, apps.names())
+    found = [left for aws in apps.places() for left in phase.audit(aws, apps.names())]
     mine = [left for left in found if everything or left.app in ("", *apps.names())]
     if as_json:
         print_json([vars_of(left) for left in mine])

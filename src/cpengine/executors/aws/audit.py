@@ -1,7 +1,7 @@
 """What is left in an account and region that cpengine has made, or that bills."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cpengine.executors.aws import fleet
 from cpengine.executors.aws.client import Aws, AwsError
@@ -20,14 +20,16 @@ class Leftover:
     """The app that its tags or its name tell; empty if none."""
     bills: bool = False
     """Whether it costs by the hour."""
+    region: str = ""
 
     def __str__(self) -> str:
         of = f" of {self.app}" if self.app else ""
-        return f"{self.kind} {self.name}{of}{', bills' if self.bills else ''}"
+        place = f" in {self.region}" if self.region else ""
+        return f"{self.kind} {self.name}{of}{place}{', bills' if self.bills else ''}"
 
 
 def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Leftover]:
-    """All that carries our tags, or the names of these apps.
+    """All of a region that carries our tags, or the names of these apps.
 
     Raises
     ------
@@ -47,7 +49,11 @@ def audit(aws: Aws, apps: frozenset[str] = frozenset()) -> list[Leftover]:
         lambda: _dashboards(aws),
     ]
     found = [left for listing in listings for left in listing()]
-    return [left for left in found if left.app or _named(left.name, apps)]
+    return [
+        replace(left, region=aws.region)
+        for left in found
+        if left.app or _named(left.name, apps)
+    ]
 
 
 def _named(name: str, apps: frozenset[str]) -> bool:

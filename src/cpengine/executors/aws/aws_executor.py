@@ -5,7 +5,7 @@ the next one reads on.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,6 +146,17 @@ class AwsExecutor(Executor):
                 self.listen(Noted(line))
 
 
+def verdicts(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """One outcome a job: that it is done, if one says so, else the last try's.
+
+    A message that was taken twice may leave a job with both.
+    """
+    found: dict[str, Outcome] = {}
+    for outcome in sorted(outcomes, key=lambda each: (each.done, each.attempt)):
+        found[outcome.job.id] = outcome
+    return list(found.values())
+
+
 class _StepRun:
     """One step's jobs under way."""
 
@@ -207,11 +218,11 @@ class _StepRun:
         begun = time.monotonic()
         if self._monitor is not None:
             self._monitor.check(len(self._under_way))
-            if self._monitor.drained:
-                self._vanished()
         self._read_outcomes()
         self._by_files()
         self._given_up()
+        if self._monitor is not None and self._monitor.drained:
+            self._vanished()
         took = time.monotonic() - begun
         self.pause_s = max(self.app.settings.section.poll_s, _SHARE_OF_TIME * took)
         ended, self._ended = self._ended, []
@@ -229,7 +240,7 @@ class _StepRun:
             names += [
                 name for name in markers if sent_job and self._tells(name, sent_job.job)
             ]
-        for outcome in self._ledger.outcomes(names):
+        for outcome in verdicts(self._ledger.outcomes(names)):
             self._tell_tries(outcome)
             if next_try(outcome, 0.0) is None:
                 job = self._under_way[outcome.job.id].job
@@ -273,8 +284,8 @@ class _StepRun:
     def _given_up(self) -> None:
         """Take in jobs whose messages have become dead letters."""
         for letter in dead_letters.take(self.app, self._under_way):
-            sent_job = self._under_way[letter.job.id]
-            self._fail(sent_job, letter.failure, letter.attempt)
+            if sent_job := self._under_way.get(letter.job.id):  # it may be there twice
+                self._fail(sent_job, letter.failure, letter.attempt)
             letter.delete()
 
     def _vanished(self) -> None:

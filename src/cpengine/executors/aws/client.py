@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
@@ -94,8 +95,18 @@ class Aws:
             self._session = boto3.Session(profile_name=profile, region_name=region)
         except BotoCoreError as error:
             raise _error_of("the profile", "", error) from error
+        self._profile = profile
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+
+    def in_region(self, region: str) -> "Aws":
+        """The same account, as it is in a region."""
+        return Aws(region, self._profile)
+
+    @cached_property
+    def account(self) -> str:
+        """The number of the account. Raises AwsError if AWS does not tell."""
+        return str(self.call("sts", "get_caller_identity")["Account"])
 
     @property
     def region(self) -> str:

@@ -1,5 +1,6 @@
 """A project's steps as apps: settings, record and what workers are told."""
 
+import contextlib
 import getpass
 import logging
 from dataclasses import dataclass, replace
@@ -60,6 +61,8 @@ def open_app(
             raise held
         _LOG.warning("%s", held)
         record = None
+    if record is not None and record.is_up:
+        aws, settings = _where_it_is(record, aws, settings, to_end=to_end)
     record = record or AwsRecord(storage, ledger, settings.app)
     section = settings.section
     record.app, record.project = settings.app, settings.project
@@ -69,6 +72,44 @@ def open_app(
     record.log_group = section.log_group or ""
     record.machine_price = settings.machine_price
     return App(aws, settings, record, environment)
+
+
+def _where_it_is(
+    record: AwsRecord, aws: Aws, settings: Settings, *, to_end: bool
+) -> tuple[Aws, Settings]:
+    """Region and cluster of what a run has on AWS, whatever the settings say by now.
+
+    Raises
+    ------
+    AwsError
+        It is in another account; or elsewhere, and something is to be made.
+    """
+    if record.account and record.account != aws.account:
+        raise AwsError(
+            f"{settings.app}: what it has on AWS is in account {record.account}, and "
+            f"these credentials are of account {aws.account}: log in there, or set "
+            "executors.aws.profile"
+        )
+    places = {
+        "region": (record.region, aws.region),
+        "cluster": (record.cluster, settings.cluster),
+    }
+    changed = [
+        f"{name} {there}, and not {today}"
+        for name, (there, today) in places.items()
+        if there not in ("", today)
+    ]
+    if not changed:
+        return aws, settings
+    if not to_end:
+        raise AwsError(
+            f"{settings.app}: what it has on AWS is in {', '.join(changed)}: take it "
+            "down first (`cpengine aws down`, for the step), or set executors.aws as it "
+            "was"
+        )
+    section = settings.section.model_copy(update={"cluster": record.cluster})
+    there = aws.in_region(record.region) if record.region else aws
+    return there, replace(settings, section=section)
 
 
 def worker_environment(
@@ -139,6 +180,18 @@ class ProjectApps:
             worker_environment(settings, machine_spec.MAKE, machine, planned.ledger),
             to_end=to_end,
         )
+
+    def places(self) -> list[Aws]:
+        """The account in today's region, and in those where steps have something."""
+        regions = {self.aws.region: self.aws}
+        for step in {*STEPS, *self.project.file.steps}:
+            with contextlib.suppress(ConfigError):  # a step that cannot be planned
+                folder = self.project.step(step).ledger
+                record = AwsRecord.read(self.project.places.outputs, folder)
+                if record is not None and record.is_up and record.region:
+                    there = record.region
+                    regions[there] = regions.get(there) or self.aws.in_region(there)
+        return list(regions.values())
 
     def names(self) -> frozenset[str]:
         """The names of all steps' apps, of those that a name can be made for."""

@@ -32,6 +32,7 @@ class AwsRecord:
     app: str
     project: str = ""
     owner: str = ""
+    account: str = ""
     region: str = ""
     cluster: str = ""
     dead_letters: str = ""
@@ -64,6 +65,11 @@ class AwsRecord:
         own = {"storage": storage, "folder": folder}
         kind: OwnFile[AwsRecord] = OwnFile(lambda data: _FORM(data | own), _CURE)
         return kind.look_up(storage, _key(folder))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it tells of things that are there, as far as is known."""
+        return bool(self.made) and not self.down
 
     def holds_off(self, app: str) -> bool:
         """Whether it tells of what another app has, which is not down."""

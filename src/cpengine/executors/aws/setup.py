@@ -23,7 +23,7 @@ def setup(app: App) -> Queue:
     AwsError
         AWS refuses, or one of the names belongs to another project.
     """
-    app.record.down = ""
+    app.record.down, app.record.account = "", app.aws.account
     jobs = _queues(app)
     for name in app.settings.log_groups:
         _log_group(app, name)
@@ -165,7 +165,7 @@ def _until_drained(app: App) -> None:
 def preflight(app: App, machines: int) -> Iterator[str]:
     """What would only be found out when so many machines cost; one line each."""
     section = app.settings.section
-    app.aws.call("sts", "get_caller_identity")
+    _ = app.aws.account  # who is not logged in learns it here
     profile = section.instance_profile.rpartition("/")[2]
     if section.fleet is None:
         yield from _is_there(
