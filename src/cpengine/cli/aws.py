@@ -1,7 +1,6 @@
 """The phases of a run on AWS, each as a command: `cpengine aws ...`."""
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -165,7 +164,8 @@ def monitor(
 ) -> None:
     """Follow a run: queue, machines, cost, dead letters; take it down at its end."""
     from cpengine.executors.aws import dead_letters, fleet
-    from cpengine.executors.aws.monitor import Monitor
+    from cpengine.executors.aws.client import AwsError
+    from cpengine.executors.aws.monitor import Monitor, RunOverError
 
     project = Project.load(folder)
     step_app = _apps_of(project).app(step, to_end=True)
@@ -182,9 +182,16 @@ def monitor(
             f"{step_app.name}: its queue is empty and no machine runs: run `cpengine "
             f"aws submit {step}` and `start` first"
         )
-    while not watch.drained:
-        watch.check(jobs_left=1)
-        time.sleep(step_app.settings.section.poll_s)
+    try:
+        watch.follow()
+    except RunOverError:
+        _take_down(step_app)
+        raise
+    except AwsError as error:
+        raise AwsError(
+            f"{error}; machines go on, and cost: run `cpengine aws monitor {step}` "
+            f"again, or `cpengine aws down {step}`"
+        ) from error
     _show_state(project, step, step_app, as_json)
     _take_down(step_app)
 

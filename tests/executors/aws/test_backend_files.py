@@ -235,8 +235,6 @@ def test_the_client_may_do_what_its_code_calls_and_no_more(
     code: Code, client: Any
 ) -> None:
     needed = code.rights(code.reached({path.stem for path in CLIENT})) | S3
-    # It makes no alarms; it shares the module with the worker, which does.
-    needed.remove("cloudwatch:PutMetricAlarm")
     assert allowed(client) == needed
 
 

@@ -225,6 +225,36 @@ def test_audit_fails_as_long_as_something_costs(
     assert cpengine("aws", "audit", "-C", there.folder).returncode == 0
 
 
+def test_a_run_in_another_region_is_found_and_taken_down(
+    aws: AwsServer, there: Project, phase: Callable[..., str], cpengine: Cpengine
+) -> None:
+    for arguments in (("setup", "illum"), ("submit", "illum")):
+        phase(*arguments)
+    phase("start", "illum", "--yes")
+    _other_region(aws, there)
+    ran = cpengine("aws", "audit", "-C", there.folder)
+    assert ran.returncode == 1
+    assert "in us-east-1, bills" in ran.stdout
+    ran = cpengine("aws", "start", "illum", "--yes", "-C", there.folder)
+    assert "region us-east-1, and not eu-west-1: take it down first" in ran.stderr
+    assert "taken down" in phase("down", "illum")
+    assert json.loads(phase("audit", "--json")) == []
+
+
+def test_a_budget_that_is_used_up_takes_all_down(
+    aws: AwsServer, there: Project, phase: Callable[..., str], cpengine: Cpengine
+) -> None:
+    _change(there, ("cores = 1", "cores = 1\nbudget_usd = 0.000001"))
+    for arguments in (("setup", "illum"), ("submit", "illum")):
+        phase(*arguments)
+    phase("start", "illum", "--yes")
+    ran = cpengine("aws", "monitor", "illum", "-C", there.folder)
+    assert ran.returncode == 2
+    assert "the budget is $" in ran.stderr
+    left = json.loads(phase("audit", "--json"))
+    assert {each["kind"] for each in left} == {"log group"}
+
+
 def test_a_job_file_of_dcp_is_sent(
     aws: AwsServer,
     there: Project,

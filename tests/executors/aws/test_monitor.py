@@ -9,6 +9,7 @@ import pytest
 from cpengine.events import Event, Noted
 from cpengine.executors.aws import down, launch, monitor, setup
 from cpengine.executors.aws.client import AwsError
+from cpengine.executors.aws.fleet import of_app
 from cpengine.executors.aws.monitor import Monitor
 from cpengine.executors.aws.queue import MessageCounts
 from cpengine.testing import machine
@@ -76,6 +77,50 @@ def test_a_budget_that_is_used_up_ends_the_run(make: Any) -> None:
     watch._checked -= 600
     with pytest.raises(AwsError, match=r"have cost about \$0\.10, the budget is"):
         watch.check(1)
+
+
+def test_each_machine_has_an_alarm_also_without_a_worker(
+    make: Any, aws: AwsServer
+) -> None:
+    watch, _ = make(alarms=True)
+    for _ in range(2):
+        watch._checked -= 60
+        watch.check(1)
+    names = {
+        f"Lab_test_{name}" for each in of_app(watch.app) for name in each.machines()
+    }
+    assert len(names) == 3
+    assert {*down.alarms(watch.app.aws, "Lab_test")} == names
+    down.down(watch.app, wait_s=0)
+    assert down.alarms(watch.app.aws, "Lab_test") == []
+
+
+def test_who_may_make_no_alarm_is_told_so_and_the_run_goes_on(
+    make: Any, aws: AwsServer
+) -> None:
+    watch, events = make(machines=1, alarms=True)
+    aws.faults({"operation": "PutMetricAlarm", "kind": "denied"})
+    watch._checked -= 60
+    watch.check(1)
+    assert "no alarm ends i-" in events[0].what
+
+
+def test_looking_outlasts_what_passes_and_no_more(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, events = make(machines=1)
+    busy = AwsError("AWS is busy", passing=True)
+    answers = [busy, busy, None, AwsError("denied")]
+
+    def check(jobs_left: int) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(watch, "check", check)
+    with pytest.raises(AwsError, match="denied"):
+        watch.follow()
+    assert [event.what for event in events] == ["AWS is busy"] * 2
 
 
 def test_machines_that_are_gone_end_the_run(make: Any) -> None:

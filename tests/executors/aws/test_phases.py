@@ -7,8 +7,9 @@ import pytest
 
 from cpengine.executors.aws import down, launch, setup, submit
 from cpengine.executors.aws.app import App
+from cpengine.executors.aws.audit import audit
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.fleet import of_app
+from cpengine.executors.aws.fleet import Fleet, of_app, request
 from cpengine.executors.aws.project_apps import open_app
 from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.settings import settle
@@ -234,3 +235,111 @@ def test_a_record_ends_no_machines_of_others(
         fleet.id
     ]
     down.down(apps.app(this_machine, aws=account), wait_s=0)
+
+
+def test_all_fleets_are_ended_also_when_one_cannot_be(
+    aws: AwsServer,
+    account: Aws,
+    this_machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _phases(this_machine, account)["setup"]()
+    app = apps.app(this_machine, aws=account)
+    stuck, other = (request(app, 1, None) for _ in range(2))
+    cancel = Fleet.cancel
+
+    def refuse(fleet: Fleet) -> None:
+        if fleet.id == stuck.id:
+            raise AwsError("AWS does not end it")
+        cancel(fleet)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fleet, "cancel", refuse)
+        with pytest.raises(AwsError, match="does not end it"):
+            down.stop_billing(app)
+    assert [each.id for each in of_app(app)] == [stuck.id]
+    down.down(app, wait_s=0)
+    assert other.id not in {each.id for each in of_app(app)}
+
+
+def test_a_log_group_whose_maker_was_killed_expires_all_the_same(
+    aws: AwsServer, account: Aws, this_machine: Machine
+) -> None:
+    app = apps.app(this_machine, aws=account)
+    for name in app.settings.log_groups:
+        app.record.note("log group", name)
+        account.call("logs", "create_log_group", logGroupName=name)
+    setup.setup(apps.app(this_machine, aws=account))
+    groups = account.call("logs", "describe_log_groups")["logGroups"]
+    days = app.settings.section.log_days
+    assert [group["retentionInDays"] for group in groups] == [days] * len(groups)
+    down.down(apps.app(this_machine, aws=account), wait_s=0)
+
+
+@pytest.mark.parametrize("refused", ["PutDashboard", "UpdateService"])
+def test_no_machine_is_asked_for_where_something_else_is_refused(
+    aws: AwsServer, account: Aws, this_machine: Machine, refused: str
+) -> None:
+    phases = _phases(this_machine, account)
+    phases["setup"]()
+    aws.faults({"operation": refused, "kind": "denied"})
+    with pytest.raises(AwsError, match="give your role the rights"):
+        phases["start"]()
+    aws.faults()
+    assert of_app(apps.app(this_machine, aws=account)) == []
+    phases["down"]()
+
+
+def _left_in(account: Aws) -> list[str]:
+    return [left.kind for left in audit(account) if left.bills]
+
+
+def test_a_run_is_looked_after_where_it_was_started(
+    aws: AwsServer, account: Aws, this_machine: Machine
+) -> None:
+    for name in ("setup", "submit", "start"):
+        _phases(this_machine, account)[name]()
+    elsewhere, outputs = account.in_region("eu-west-1"), this_machine.places.outputs
+    with pytest.raises(AwsError, match="region us-east-1, and not eu-west-1: take it"):
+        apps.app(this_machine, aws=elsewhere)
+    assert "fleet" in _left_in(account)
+    found = open_app(elsewhere, apps.settings(), outputs, apps.LEDGER, {}, to_end=True)
+    assert found.aws.region == "us-east-1"
+    down.down(found, wait_s=0)
+    assert (_left(aws), _left_in(account)) == ([], [])
+    again = apps.app(this_machine, aws=elsewhere)
+    assert (again.aws.region, again.record.region) == ("eu-west-1", "eu-west-1")
+
+
+def test_a_run_is_looked_after_in_the_cluster_that_it_was_started_in(
+    aws: AwsServer, account: Aws, this_machine: Machine
+) -> None:
+    for name in ("setup", "submit", "start"):
+        _phases(this_machine, account)[name]()
+    changed, outputs = apps.settings(cluster="other"), this_machine.places.outputs
+    with pytest.raises(AwsError, match="cluster Lab_test, and not other"):
+        apps.app(this_machine, changed, aws=account)
+    down.down(
+        open_app(account, changed, outputs, apps.LEDGER, {}, to_end=True), wait_s=0
+    )
+    assert _left(aws) == []
+
+
+@pytest.mark.parametrize("to_end", [False, True])
+def test_a_run_of_another_account_is_left_alone(
+    aws: AwsServer, account: Aws, this_machine: Machine, to_end: bool
+) -> None:
+    setup.setup(apps.app(this_machine, aws=account))
+    outputs = this_machine.places.outputs
+    record = AwsRecord.read(outputs, apps.LEDGER)
+    assert record is not None
+    assert record.account == account.account
+    record.account = "210987654321"
+    record.write()
+    with pytest.raises(
+        AwsError, match="in account 210987654321, and these credentials"
+    ):
+        open_app(account, apps.settings(), outputs, apps.LEDGER, {}, to_end=to_end)
+    after = AwsRecord.read(outputs, apps.LEDGER)
+    assert after is not None
+    assert after.down == ""

@@ -17,7 +17,7 @@ from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.dcp_worker import Stock
 from cpengine.executors.aws.launch import start_machines
-from cpengine.executors.aws.monitor import Monitor
+from cpengine.executors.aws.monitor import BLIND_S, Monitor
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.submit import submit
@@ -29,8 +29,6 @@ from cpengine.marker import Marker, MarkerState
 from cpengine.model import Failure, FailureKind, Job, Outcome
 
 _WINDOW = 20_000
-_BLIND_S = 600.0
-"""How long AWS may be out of reach before the client gives up; workers go on."""
 _SHARE_OF_TIME = 10
 """Looking takes at most such a part of the time."""
 
@@ -104,7 +102,7 @@ class AwsExecutor(Executor):
             except (AwsError, StorageError) as error:
                 if isinstance(error, AwsError) and not error.passing:
                     raise
-                if time.monotonic() - reached > _BLIND_S:
+                if time.monotonic() - reached > BLIND_S:
                     self._lost = True
                     raise
                 self.listen(Noted(str(error)))

@@ -28,6 +28,7 @@ _GONE = frozenset(
     }
 )
 _CHECK_EVERY_S = 0.5
+_EXPORT_S = 3600.0
 
 
 def stop_billing(app: App) -> None:
@@ -126,8 +127,15 @@ def wait_for_tasks(app: App, wait_s: float) -> None:
 
 
 def _no_machines(app: App) -> None:
-    for request in fleet.of_app(app):
-        request.cancel()
+    """End all fleets, also when one of them cannot be ended."""
+
+    def end(request: fleet.Fleet) -> Callable[[], None]:
+        return lambda: request.cancel()
+
+    _all(*map(end, fleet.of_app(app)), lambda: _no_templates(app))
+
+
+def _no_templates(app: App) -> None:
     for name in _templates(app):
         with _unless_gone():
             app.aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
@@ -184,11 +192,16 @@ def _export_logs(app: App) -> None:
 
 def _wait_for_export(app: App, task: str) -> None:
     """AWS exports one group at a time."""
-    while True:
+    until = time.monotonic() + _EXPORT_S
+    while time.monotonic() < until:
         found = app.aws.call("logs", "describe_export_tasks", taskId=task)
         if found["exportTasks"][0]["status"]["code"] not in ("PENDING", "RUNNING"):
             return
         time.sleep(_CHECK_EVERY_S)
+    raise AwsError(
+        f"{app.name}: its logs are not in the bucket after {_EXPORT_S / 60:.0f} "
+        "minutes: see export tasks in CloudWatch"
+    )
 
 
 def _no_service(app: App) -> None:

@@ -209,15 +209,19 @@ def launch_template(app: App) -> str:
     """Make the machines' description anew; give its name."""
     name = f"{app.name}-{secrets.token_hex(3)}"
     app.record.note("launch template", name)
-    app.aws.call(
-        "ec2",
-        "create_launch_template",
-        LaunchTemplateName=name,
-        LaunchTemplateData=_machine(app),
-        TagSpecifications=[
-            {"ResourceType": "launch-template", "Tags": app.capital_pairs}
-        ],
-    )
+    try:
+        app.aws.call(
+            "ec2",
+            "create_launch_template",
+            LaunchTemplateName=name,
+            LaunchTemplateData=_machine(app),
+            TagSpecifications=[
+                {"ResourceType": "launch-template", "Tags": app.capital_pairs}
+            ],
+        )
+    except AwsError as error:  # of a first try whose answer was lost
+        if error.code != "InvalidLaunchTemplateName.AlreadyExistsException":
+            raise
     return name
 
 

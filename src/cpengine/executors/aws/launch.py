@@ -32,9 +32,6 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     """
     settings = app.settings
     running = fleet.of_app(app)
-    asked = running[0] if running else fleet.request(app, machines, file)
-    app.record.started = now()
-    app.record.write()
     if settings.section.dashboard:
         dashboard.put_dashboard(app)
     service = app.service()
@@ -47,6 +44,10 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
         service=settings.service,
         desiredCount=max(there, machines * settings.tasks_per_machine),
     )
+    # Last: whatever is refused before costs nothing.
+    asked = running[0] if running else fleet.request(app, machines, file)
+    app.record.started = now()
+    app.record.write()
     return asked
 
 

@@ -2,10 +2,11 @@
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from cpengine.events import Listener, Noted
-from cpengine.executors.aws import fleet
+from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.queue import MessageCounts, Queue
@@ -15,6 +16,14 @@ _EVERY_S = 60.0
 _EMPTY_CHECKS = 3
 _IDLE_S = 600.0
 """Long enough for a machine to start and to fetch its image."""
+
+
+BLIND_S = 600.0
+"""How long AWS may be out of reach before a client gives up; workers go on."""
+
+
+class RunOverError(AwsError):
+    """A run that is not to go on: what it has is to be taken down."""
 
 
 @dataclass
@@ -32,6 +41,7 @@ class Monitor:
     _checked: float = field(default_factory=time.monotonic)
     _target: int | None = None
     _idle_since: float | None = None
+    _alarmed: set[str] = field(default_factory=set)
 
     @property
     def drained(self) -> bool:
@@ -48,8 +58,10 @@ class Monitor:
 
         Raises
         ------
+        RunOverError
+            The budget is used up, or machines are gone.
         AwsError
-            The budget is used up.
+            AWS cannot be asked.
         """
         now = time.monotonic()
         hours = (now - self._checked) / 3600
@@ -57,7 +69,9 @@ class Monitor:
             return
         self._checked = now
         running = fleet.of_app(self.app)
-        machines = sum(len(request.machines()) for request in running)
+        found = [each for request in running for each in request.machines()]
+        machines = len(found)
+        self._end_idle(found)
         self.machine_hours += machines * hours
         counts = self.queue.counts()
         self.listen(Noted(describe(counts, machines, self.cost)))
@@ -72,6 +86,38 @@ class Monitor:
             self._target = wanted
             for request in running:
                 request.shrink(wanted)
+
+    def follow(self) -> None:
+        """Look until the queue is empty; what passes is waited for.
+
+        Raises
+        ------
+        AwsError
+            As `check`, or AWS is out of reach for `BLIND_S`.
+        """
+        reached = time.monotonic()
+        while not self.drained:
+            try:
+                self.check(jobs_left=1)
+                reached = time.monotonic()
+            except AwsError as error:
+                if not error.passing or time.monotonic() - reached > BLIND_S:
+                    raise
+                self.listen(Noted(str(error)))
+            time.sleep(self.app.settings.section.poll_s)
+
+    def _end_idle(self, machines: Iterable[str]) -> None:
+        """Have an alarm end each machine that idles, also one that starts no worker."""
+        if not self.app.settings.section.alarms:
+            return
+        for machine in set(machines) - self._alarmed:
+            try:
+                dashboard.put_alarm(self.app.aws, self.app.name, machine)
+            except AwsError as error:
+                if error.passing:
+                    return  # with the next look
+                self.listen(Noted(f"no alarm ends {machine} if it idles: {error}"))
+            self._alarmed.add(machine)
 
     def wanted(self, counts: MessageCounts, machines: int) -> int | None:
         """So many machines are enough from now on; None: as before.
@@ -91,7 +137,7 @@ class Monitor:
     def _check_budget(self) -> None:
         budget = self.app.settings.section.budget_usd
         if budget is not None and self.cost >= budget:
-            raise AwsError(
+            raise RunOverError(
                 f"{self.app.name}: its machines have cost about ${self.cost:.2f}, the "
                 f"budget is ${budget:.2f}: raise executors.aws.budget_usd and run again"
             )
@@ -100,7 +146,7 @@ class Monitor:
         self, running: list[fleet.Fleet], machines: int, counts: MessageCounts
     ) -> None:
         if counts.total and not running:
-            raise AwsError(
+            raise RunOverError(
                 f"{self.app.name}: its machines are gone, by time limit or by hand, "
                 f"and {counts.total} messages are left: run again"
             )

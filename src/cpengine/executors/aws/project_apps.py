@@ -104,8 +104,7 @@ def _where_it_is(
     if not to_end:
         raise AwsError(
             f"{settings.app}: what it has on AWS is in {', '.join(changed)}: take it "
-            "down first (`cpengine aws down`, for the step), or set executors.aws as it "
-            "was"
+            "down first (`cpengine aws down STEP`), or set executors.aws as it was"
         )
     section = settings.section.model_copy(update={"cluster": record.cluster})
     there = aws.in_region(record.region) if record.region else aws

@@ -58,7 +58,9 @@ def _shared_dead_letters(app: App) -> Queue:
 
 def _log_group(app: App, name: str) -> None:
     found = app.aws.call("logs", "describe_log_groups", logGroupNamePrefix=name)
-    if any(group["logGroupName"] == name for group in found["logGroups"]):
+    there = [group for group in found["logGroups"] if group["logGroupName"] == name]
+    expires = any("retentionInDays" in group for group in there)
+    if expires or (there and not app.record.has("log group", name)):
         return
     app.record.note("log group", name)
     try:
