@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from cpengine.config import ProjectFile
+from pydantic import BaseModel, ValidationError
+
+from cpengine.config import AwsSection, ProjectFile
+from cpengine.config.aws import MachinesSection
+from cpengine.config.project import DcpDoneSection
 from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
 
+_MACHINES = {"cores": "DOCKER_CORES", "visibility_s": "CPENGINE_VISIBILITY_S"}
+_Section = TypeVar("_Section", bound=BaseModel)
 _NEEDED = ("APP_NAME", "SQS_QUEUE_URL", "LOG_GROUP_NAME")
 
 
@@ -51,16 +57,18 @@ class WorkerEnvironment:
                 "`cpengine run --on aws`, or set what Distributed-CellProfiler sets"
             )
         ours = environ.get("CPENGINE_MACHINE")
+        machines = _section(environ, MachinesSection, _MACHINES)
+        aws = _section(environ, AwsSection, {"idle_s": "CPENGINE_IDLE_S"})
         return cls(
             app=environ["APP_NAME"],
             queue=environ["SQS_QUEUE_URL"],
             log_group=environ["LOG_GROUP_NAME"],
             region=environ.get("AWS_REGION") or None,
-            slots=_number(environ, "DOCKER_CORES", 1),
+            slots=machines.cores or 1,
             make=environ.get("CPENGINE_MAKE") or machine_spec.MAKE,
             machine=ours or _of_buckets(environ),
-            visibility_s=_number(environ, "CPENGINE_VISIBILITY_S", 120),
-            idle_s=float(environ.get("CPENGINE_IDLE_S") or 60),
+            visibility_s=machines.visibility_s or 120,
+            idle_s=aws.idle_s,
             cluster=environ.get("ECS_CLUSTER", ""),
             ledger=environ.get("CPENGINE_LEDGER", ""),
             alarms=_true(environ, "CPENGINE_ALARMS"),
@@ -68,11 +76,19 @@ class WorkerEnvironment:
         )
 
 
-def _number(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name) or str(default)
-    if not text.isdigit() or not int(text):
-        raise ConfigError(f"{name}: {text!r} is no number above 0: change it")
-    return int(text)
+def _section(
+    environ: Mapping[str, str], kind: type[_Section], names: Mapping[str, str]
+) -> _Section:
+    """Variables, by the keys of the project file that say what they may be."""
+    given = {key: environ[name] for key, name in names.items() if environ.get(name)}
+    try:
+        return kind.model_validate_strings(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = names[str(first["loc"][0])]
+        raise ConfigError(
+            f"{name}: {first['input']!r} is not allowed: {first['msg']}: change it"
+        ) from error
 
 
 def _true(environ: Mapping[str, str], name: str) -> bool:
@@ -82,11 +98,9 @@ def _true(environ: Mapping[str, str], name: str) -> bool:
 def _rule(environ: Mapping[str, str]) -> DoneRule | None:
     if not _true(environ, "CHECK_IF_DONE_BOOL"):
         return None
-    return DoneRule(
-        _number(environ, "EXPECTED_NUMBER_FILES", 1),
-        _number(environ, "MIN_FILE_SIZE_BYTES", 1),
-        environ.get("NECESSARY_STRING", ""),
-    )
+    names = {name: name.upper() for name in DcpDoneSection.model_fields}
+    given = {"EXPECTED_NUMBER_FILES": "1", **environ}
+    return DoneRule(**_section(given, DcpDoneSection, names).model_dump())
 
 
 def _of_buckets(environ: Mapping[str, str]) -> str:
