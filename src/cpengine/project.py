@@ -1,6 +1,7 @@
 """The public project: what the rooms do with one, in a call each."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.config.steps import Step
@@ -14,6 +15,7 @@ from cpengine.planning.plan import EVERYTHING, Plan
 from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
+from cpengine.run.driver import running
 
 
 class Project(ResolvedProject):
@@ -49,6 +51,10 @@ class Project(ResolvedProject):
     def check_images(self, plan: Plan, jobs: Sequence[Job]) -> None:
         """Refuse jobs whose images are missing or empty, by InputError."""
         step_tables.check_images(self, plan, jobs)
+
+    def running(self, plan: Plan, jobs: Sequence[Job]) -> AbstractContextManager[None]:
+        """Have jobs to oneself, and let others see that; see `run.driver.running`."""
+        return running(self, plan, jobs)
 
     def write_derived(self, plan: Plan) -> list[str]:
         """Write the CSVs that are missing or outdated; give their keys."""

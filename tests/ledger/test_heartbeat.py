@@ -1,5 +1,6 @@
 """What a driver says of itself in the ledger, and how it is told to stop."""
 
+import getpass
 import json
 import os
 import signal
@@ -9,32 +10,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from cpengine.errors import StorageError
+from cpengine.ledger import driver_sign
+from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.heartbeat import (
     Heartbeat,
-    Sign,
     ask_to_stop,
     clean_up,
     is_alone,
-    sign_of,
+    jobs_of,
+    replace_silent,
 )
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
-from cpengine.system import namespace
 
 RUN = "20260101T000000Z-ab12"
 BEAT_S = 0.05
-_OTHERS = [
-    str(namespace.own()._replace(**{part: "f" * 8})) for part in ("boot", "number")
-]
-"""Another machine, and another container of this one."""
+JOBS = ["P1-A01-1", "P1-A01-2"]
+LONG_AGO = "2020-01-01T00:00:00+00:00"
 TRACES = {"scheduler": "slurm", "jobs": "cpengine-abc"}
 
 
@@ -48,7 +47,7 @@ def _line(
     stop: Callable[[], None] | None = lambda: None,
     progress: Callable[[], str] = lambda: "1 of 9 jobs",
 ) -> Heartbeat:
-    return Heartbeat(ledger, RUN, TRACES, progress, stop, every_s=BEAT_S)
+    return Heartbeat(ledger, RUN, JOBS, progress, stop, every_s=BEAT_S)
 
 
 def _until(true: Callable[[], object]) -> None:
@@ -85,29 +84,41 @@ class _Broken:
 
 
 def test_a_run_that_is_driven_has_a_sign(ledger: Ledger) -> None:
-    assert sign_of(ledger, RUN) is None
+    assert driver_sign.read(ledger, RUN) is None
     with _line(ledger):
-        sign = sign_of(ledger, RUN)
+        sign = driver_sign.read(ledger, RUN)
         assert sign is not None
-        assert sign.alive
-        assert (sign.run, sign.host, sign.pid) == (
-            RUN,
-            socket.gethostname(),
-            os.getpid(),
-        )
-    assert sign_of(ledger, RUN) is None
+        assert sign.seems_alive
+        where = (socket.gethostname(), os.getpid(), getpass.getuser())
+        assert (sign.run, sign.host, sign.pid, sign.user) == (RUN, *where)
+        assert jobs_of(ledger, RUN) == set(JOBS)
+    assert driver_sign.read(ledger, RUN) is None
     assert _left(ledger) == []
 
 
 def test_a_sign_tells_progress_and_traces(ledger: Ledger) -> None:
     done = count()
-    with _line(ledger, progress=lambda: f"{next(done)} of 99 jobs"):
-        first = sign_of(ledger, RUN)
+    with _line(ledger, progress=lambda: f"{next(done)} of 99 jobs") as heartbeat:
+        first = driver_sign.read(ledger, RUN)
         assert first is not None
-        assert (first.progress, first.traces) == ("0 of 99 jobs", TRACES)
-        _until(
-            lambda: (sign := sign_of(ledger, RUN)) and sign.progress != "0 of 99 jobs"
-        )
+        assert (first.progress, first.traces) == ("0 of 99 jobs", {})
+        heartbeat.leaves(TRACES)
+        _until(lambda: (s := driver_sign.read(ledger, RUN)) and s.beat > 3)
+        last = driver_sign.read(ledger, RUN)
+        assert last is not None
+        assert (last.progress, last.traces) == (f"{last.beat - 1} of 99 jobs", TRACES)
+        assert last.started == first.started
+
+
+def test_a_driver_says_whether_it_still_checks_for_others(ledger: Ledger) -> None:
+    with _line(ledger) as heartbeat:
+        sign = driver_sign.read(ledger, RUN)
+        assert sign is not None
+        assert sign.checking
+        heartbeat.admitted()
+        sign = driver_sign.read(ledger, RUN)
+        assert sign is not None
+        assert not sign.checking
 
 
 def test_the_sign_of_another_run_is_not_touched(ledger: Ledger) -> None:
@@ -121,70 +132,6 @@ def test_the_sign_goes_also_when_the_run_fails(ledger: Ledger) -> None:
     with pytest.raises(KeyError), _line(ledger):
         raise KeyError
     assert _left(ledger) == []
-
-
-@pytest.mark.parametrize(
-    ("age_s", "alive"), [(0, True), (50, True), (70, False), (90_000, False)]
-)
-def test_a_driver_that_is_silent_for_a_minute_is_gone(age_s: int, alive: bool) -> None:
-    then = datetime.now(UTC) - timedelta(seconds=age_s)
-    sign = Sign(RUN, then.isoformat(), "")
-    assert sign.alive is alive
-    assert age_s <= sign.silent_s < age_s + 10
-
-
-def test_a_driver_that_was_killed_is_gone_also_where_nobody_waits_for_it() -> None:
-    with subprocess.Popen(["sleep", "60"]) as driver:
-        sign = Sign(RUN, now(), "", pid=driver.pid)
-        assert sign.alive
-        driver.kill()
-        os.waitid(os.P_PID, driver.pid, os.WEXITED | os.WNOWAIT)  # still listed
-        assert not sign.alive
-    assert not sign.alive
-
-
-@pytest.mark.parametrize("space", ["", "another", "a-b-c", *_OTHERS])
-def test_a_process_number_of_another_container_says_nothing(space: str) -> None:
-    with subprocess.Popen(["true"]) as ended:
-        pass
-    assert Sign(RUN, now(), "", pid=ended.pid, namespace=space).alive
-    assert not Sign(RUN, now(), "", pid=ended.pid).alive
-
-
-def test_a_sign_of_an_older_version_names_no_namespace(ledger: Ledger) -> None:
-    fields = {"run": RUN, "time": now(), "progress": "", "host": socket.gethostname()}
-    with subprocess.Popen(["true"]) as ended:
-        pass
-    text = json.dumps(fields | {"pid": ended.pid})
-    ledger.storage.write(f"ledger/drivers/{RUN}.alive", text.encode())
-    sign = sign_of(ledger, RUN)
-    assert sign is not None
-    assert (sign.namespace, sign.alive) == ("", True)
-
-
-def test_a_clock_that_is_ahead_makes_no_driver_dead() -> None:
-    then = datetime.now(UTC) + timedelta(seconds=90)
-    assert Sign(RUN, then.isoformat(), "").silent_s == 0
-
-
-@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00Z"])
-def test_a_time_that_no_clock_can_have_is_no_sign_of_life(time: str) -> None:
-    assert not Sign(RUN, time, "").alive
-    ahead = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
-    assert not Sign(RUN, ahead, "").alive
-
-
-def test_what_a_sign_says_is_on_one_line(ledger: Ledger) -> None:
-    sign = Sign(RUN, now(), "1/4\nanalysis: done", host="far\nerror: x")
-    text = json.dumps(asdict(sign)).encode()
-    ledger.storage.write(f"ledger/drivers/{RUN}.alive", text)
-    found = sign_of(ledger, RUN)
-    assert found is not None
-    assert (found.progress, found.host) == ("1/4\\nanalysis: done", "far\\nerror: x")
-
-
-def test_the_time_that_a_driver_writes_can_be_read() -> None:
-    assert Sign(RUN, now(), "").silent_s < 10
 
 
 # Being told to stop
@@ -216,9 +163,9 @@ def test_a_driver_that_is_stopping_still_says_that_it_lives(ledger: Ledger) -> N
     with _line(ledger, stop=asked.set, progress=lambda: str(next(beats))):
         ask_to_stop(ledger, RUN)
         assert asked.wait(20)
-        before = sign_of(ledger, RUN)
+        before = driver_sign.read(ledger, RUN)
         time.sleep(10 * BEAT_S)
-        assert sign_of(ledger, RUN) != before
+        assert driver_sign.read(ledger, RUN) != before
 
 
 @pytest.fixture
@@ -266,7 +213,7 @@ def test_storage_that_fails_does_not_end_it(
     with _line(ledger, stop=asked.set):
         _until(lambda: broken.failed > 6)
         broken.on = False
-        _until(lambda: sign_of(ledger, RUN))
+        _until(lambda: driver_sign.read(ledger, RUN))
         ask_to_stop(ledger, RUN)
         assert asked.wait(20)
 
@@ -277,7 +224,7 @@ def test_a_sign_that_cannot_be_removed_does_not_fail_the_run(
     _Broken(monkeypatch, "remove")
     with _line(ledger):
         pass
-    assert _left(ledger) == [f"drivers/{RUN}.alive"]
+    assert _left(ledger) == [f"drivers/{RUN}.alive", f"drivers/{RUN}.jobs"]
 
 
 def test_asking_says_that_it_could_not(
@@ -293,56 +240,87 @@ def test_asking_says_that_it_could_not(
 
 def test_what_a_killed_driver_left_is_removed(ledger: Ledger) -> None:
     ledger.storage.write(f"ledger/drivers/{RUN}.alive", b"{}")
+    ledger.storage.write(f"ledger/drivers/{RUN}.jobs", b"[]")
     ask_to_stop(ledger, RUN)
     clean_up(ledger, RUN)
     clean_up(ledger, RUN)  # somebody else may have done it
     assert _left(ledger) == []
 
 
-def test_a_driver_removes_what_killed_ones_have_left(ledger: Ledger) -> None:
-    gone, elsewhere = "20250101T000000Z-aaaa", "20250101T000000Z-bbbb"
+def _write(ledger: Ledger, run: str, **fields: object) -> None:
+    sign = asdict(Sign(run, now(), "")) | fields
+    ledger.storage.write(f"ledger/drivers/{run}.alive", json.dumps(sign).encode())
+
+
+def test_a_driver_removes_what_killed_ones_have_left_on_its_machine(
+    ledger: Ledger,
+) -> None:
     with subprocess.Popen(["true"]) as ended:
         pass
-    for run, space in ((gone, str(namespace.own())), (elsewhere, "a-b-c")):
-        fields = {"run": run, "time": now(), "progress": "", "pid": ended.pid}
-        text = json.dumps(fields | {"host": socket.gethostname(), "namespace": space})
-        ledger.storage.write(f"{ledger.folder}/drivers/{run}.alive", text.encode())
-    with Heartbeat(ledger, RUN, {}, lambda: ""):
-        left = set(ledger.storage.sizes(f"{ledger.folder}/drivers"))
-    assert left == {f"{elsewhere}.alive", f"{RUN}.alive"}
+    _write(ledger, "gone", pid=ended.pid)
+    _write(ledger, "elsewhere", pid=ended.pid, namespace="a-b-c", time=LONG_AGO)
+    with Heartbeat(ledger, RUN, [], lambda: ""):
+        left = set(ledger.storage.sizes("ledger/drivers"))
+    assert left == {"elsewhere.alive", f"{RUN}.alive", f"{RUN}.jobs"}
 
 
-def test_of_two_runs_none_is_alone(ledger: Ledger) -> None:
+def test_a_driver_that_was_silent_and_wakes_up_is_asked_to_stop(
+    ledger: Ledger,
+) -> None:
+    asked = threading.Event()
+    with _line(ledger, stop=asked.set):
+        replace_silent(ledger, RUN)
+        assert asked.wait(20)
+
+
+def test_of_one_that_has_died_nothing_stays(ledger: Ledger) -> None:
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    _write(ledger, RUN, pid=ended.pid)
+    replace_silent(ledger, RUN)
+    assert _left(ledger) == []
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver is silent after a second, instead of a minute."""
+    monkeypatch.setattr(driver_sign, "SILENT_S", 1.0)
+
+
+def test_of_two_runs_none_is_alone(ledger: Ledger, soon: None) -> None:
     assert not is_alone(ledger, RUN)  # it has not given its sign
     with _line(ledger):
         assert is_alone(ledger, RUN)
-        with Heartbeat(ledger, "other", {}, lambda: ""):
+        with Heartbeat(ledger, "other", [], lambda: ""):
             assert not is_alone(ledger, RUN)
             assert not is_alone(ledger, "other")
         assert is_alone(ledger, RUN)
-        ledger.storage.write("ledger/drivers/newer.alive", b'{"of": "a newer version"}')
-        assert not is_alone(ledger, RUN)
 
 
 def test_a_run_whose_driver_was_killed_leaves_another_one_alone(ledger: Ledger) -> None:
-    dead = Sign("other", now(), "", host=socket.gethostname(), pid=2**22 + 1)
     with _line(ledger):
-        text = json.dumps(asdict(dead)).encode()
-        ledger.storage.write("ledger/drivers/other.alive", text)
+        _write(ledger, "other", pid=2**22 + 1)
         assert is_alone(ledger, RUN)
 
 
-def test_a_run_elsewhere_lives_until_it_has_been_silent_for_long(
-    ledger: Ledger,
+@pytest.mark.parametrize("time", [now(), LONG_AGO])
+def test_a_run_elsewhere_lives_as_long_as_its_sign_changes(
+    time: str, ledger: Ledger, soon: None
 ) -> None:
-    def write(time: str) -> None:
-        sign = Sign("other", time, "", host="elsewhere", pid=1)
-        ledger.storage.write(
-            "ledger/drivers/other.alive", json.dumps(asdict(sign)).encode()
-        )
-
     with _line(ledger):
-        write(now())
+        _write(ledger, "other", namespace="a-b-c", time=time)
+        beats = threading.Timer(
+            0.4, lambda: _write(ledger, "other", namespace="a-b-c", time=time, beat=2)
+        )
+        beats.start()
         assert not is_alone(ledger, RUN)
-        write((datetime.now(UTC) - timedelta(minutes=2)).isoformat())
+        beats.join()
         assert is_alone(ledger, RUN)
+
+
+@pytest.mark.parametrize("text", [b"[", b"{}", b"[]", b'{"P1-A01-1": 1}'])
+def test_jobs_that_cannot_be_read_are_not_known(text: bytes, ledger: Ledger) -> None:
+    assert jobs_of(ledger, RUN) is None
+    ledger.storage.write(f"ledger/drivers/{RUN}.jobs", text)
+    known = jobs_of(ledger, RUN)
+    assert known == (frozenset() if text == b"[]" else None)

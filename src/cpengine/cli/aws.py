@@ -77,7 +77,9 @@ def submit(
     project = Project.load(folder)
     version = project.cellprofiler().version
     apps = registry.aws_apps(project, version)
-    todo = Steps(project, [step], part_of(plate, well, site), version, force).plan(step)
+    steps = Steps(project, [step], part_of(plate, well, site), version, force)
+    todo = steps.plan(step)
+    steps.refuse_shared([todo], "aws", lambda line: print_err(f"note: {line}"))
     project.check_images(todo.plan, todo.jobs)
     project.write_derived(todo.plan)
     step_app = apps.app(step)

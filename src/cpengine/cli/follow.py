@@ -3,6 +3,7 @@
 import os
 import shlex
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,14 +13,15 @@ import typer
 from cpengine.cli.aws import Yes
 from cpengine.cli.base import OK, SOME_FAILED, Every, Folder, print_err, print_out
 from cpengine.cli.going_on import arguments_of
-from cpengine.cli.status import describe_run, steps_that_ran
+from cpengine.cli.last_run import describe_run
+from cpengine.cli.status import steps_that_ran
 from cpengine.errors import ExecutorError, InputError
 from cpengine.executors import detach, leftovers, registry
-from cpengine.ledger import heartbeat, run_record
-from cpengine.ledger.heartbeat import Sign
+from cpengine.ledger import driver_sign, heartbeat, run_record
+from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.ledger import Ledger
 from cpengine.project import Project
-from cpengine.wording import on_one_line
+from cpengine.wording import counted, on_one_line
 
 _NEXT_S = 300.0
 """How long planning the next step of a run may take."""
@@ -48,10 +50,18 @@ class _LastRun:
         """Whether it is this user's."""
         return run_record.is_own(self.ledger, self.id)
 
-    @property
-    def sign(self) -> Sign | None:
-        """The driver's last sign."""
-        return heartbeat.sign_of(self.ledger, self.id)
+    def watch(self) -> Sign | None:
+        """The driver's sign; None if it is gone, or was silent for a minute."""
+        return driver_sign.watch(self.ledger, self.id, _waits)
+
+
+def _waits(sign: Sign) -> None:
+    """Say that it takes time, if the last sign looks old."""
+    if not sign.seems_alive:
+        print_err(
+            f"{sign}: its last sign looks old: watching for up to "
+            f"{driver_sign.SILENT_S:.0f} s whether there is another"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ class _Again:
             raise ExecutorError(f"{_gone(run)}; {error}") from error
         return [name, *(["--yes"] if self.yes else []), *others]
 
-    def start(self, run: _LastRun) -> NoReturn:
+    def start(self, project: Project, run: _LastRun) -> NoReturn:
         """Become that command; what another user's record says is shown, not done.
 
         Raises
@@ -91,6 +101,8 @@ class _Again:
                 f"{_gone(run)}: go on with `cpengine attach --go-on`, or run again: "
                 f"{command}"
             )
+        if not run.has_ended():
+            _clear(project, run)
         print_err(f"its driver is gone; going on with: {command}")
         words = detach.program(arguments)
         os.execv(words[0], words)
@@ -111,19 +123,29 @@ def attach(
     project, again = Project.load(folder), _Again(folder, go_on, yes)
     run = _newest(project)
     while not run.has_ended():
-        sign = run.sign
-        if sign is not None and sign.alive:
-            print_err(f"{run.step}: {sign.progress}")
-        else:
-            _without_driver(project, run, sign, again)
+        sign = run.watch()
+        if sign is not None:
+            print_err(f"{run.step}: {sign.progress}{_silence(sign)}")
+        elif not _again(run).has_ended():  # else just now, in good order
+            again.start(project, run)
         time.sleep(every)
         run = _again(run)
         if run.has_ended() and _well(run) and run.record.get("then"):
             run = _next(project, run, every)
     if go_on and run.record["result"] == run_record.KILLED:  # as was seen before
-        again.start(run)
+        again.start(project, run)
     print_out(f"{run.step}: {describe_run(run.record)}")
     raise typer.Exit(OK if _well(run) else SOME_FAILED)
+
+
+def _silence(sign: Sign) -> str:
+    """That a driver on this machine, whose process lives, says nothing."""
+    if not sign.is_near or sign.silent_s < driver_sign.SILENT_S:
+        return ""
+    return (
+        f" (no sign for {sign.silent_s:.0f} s: process {sign.pid} is stopped, or "
+        "cannot write)"
+    )
 
 
 def cancel(folder: Folder = Path()) -> None:
@@ -132,11 +154,11 @@ def cancel(folder: Folder = Path()) -> None:
     run = _newest(project)
     if run.has_ended():
         raise InputError(f"{run.step}: no run is under way: {describe_run(run.record)}")
-    sign = run.sign
-    if sign is not None and sign.alive:
+    sign = run.watch()
+    if sign is not None:
         heartbeat.ask_to_stop(run.ledger, run.id)
         print_err(f"asked the driver on {sign.host} to stop")
-        sign = _stopping(run, sign)
+        _wait_for_end(run, sign)
     run = _again(run)  # a driver takes its sign away after it has ended
     if run.has_ended():
         print_out(f"{run.step}: {describe_run(run.record)}")
@@ -146,12 +168,12 @@ def cancel(folder: Folder = Path()) -> None:
     if run.record["executor"] == "aws":  # which goes on without a driver
         for line in registry.take_down(project, run.step):
             print_err(f"note: {line}")
-    _clear(project, run, sign)
+    _clear(project, run)
     print_out(f"{run.step}: its driver was gone already: what it left is removed")
 
 
-def _stopping(run: _LastRun, sign: Sign) -> Sign:
-    """Wait until a driver has ended its run, or is gone; give its last sign.
+def _wait_for_end(run: _LastRun, sign: Sign) -> None:
+    """Wait until a driver has ended its run, or is gone.
 
     Raises
     ------
@@ -159,7 +181,8 @@ def _stopping(run: _LastRun, sign: Sign) -> Sign:
         It does neither.
     """
     until = time.monotonic() + _STOP_S
-    while sign.alive and not run.has_ended():
+    last: Sign | None = sign
+    while last is not None and not run.has_ended():
         if time.monotonic() > until:
             raise ExecutorError(
                 f"{run.step}: the driver, process {sign.pid} on {sign.host}, does not "
@@ -167,8 +190,7 @@ def _stopping(run: _LastRun, sign: Sign) -> Sign:
             )
         time.sleep(1)
         run = _again(run)
-        sign = run.sign or sign
-    return sign
+        last = None if run.has_ended() else run.watch()
 
 
 def _well(run: _LastRun) -> bool:
@@ -177,11 +199,26 @@ def _well(run: _LastRun) -> bool:
 
 
 def _newest(project: Project) -> _LastRun:
-    """The run that began last, of whatever step."""
-    runs = [run for name in steps_that_ran(project) if (run := _last(project, name))]
+    """The run that began last, of whatever step; of those that go on, if any does."""
+    steps = steps_that_ran(project)
+    going_on = [run for name in steps for run in _going_on(project, name)]
+    runs = going_on or [run for name in steps if (run := _last(project, name))]
     if not runs:
         raise InputError("nothing has run yet: run a step first")
-    return max(runs, key=lambda run: run.id)
+    run = max(runs, key=lambda run: run.id)
+    if len(going_on) > 1:
+        others = counted(len(going_on) - 1, "other run")
+        print_err(f"note: {others} of this project go on, too: see `cpengine status`")
+    return run
+
+
+def _going_on(project: Project, step: str) -> Iterator[_LastRun]:
+    """A step's runs that seem to go on."""
+    ledger = project.ledger(project.step(step))
+    for sign in driver_sign.read_all(ledger):
+        record = run_record.read(ledger, sign.run) if sign.seems_alive else None
+        if record and not record["ended"]:
+            yield _LastRun(step, ledger, record)
 
 
 def _last(project: Project, step: str) -> _LastRun | None:
@@ -205,27 +242,17 @@ def _next(project: Project, run: _LastRun, every: float) -> _LastRun:
     return run
 
 
-def _without_driver(
-    project: Project, run: _LastRun, sign: Sign | None, again: _Again
-) -> None:
-    """Refuse to wait for a run whose driver is gone, or start it again."""
-    if _again(run).has_ended():  # just now, in good order
-        return
-    if run.is_own:
-        _clear(project, run, sign)
-    again.start(run)
-
-
 def _gone(run: _LastRun) -> str:
     user, host = run.record["user"], run.record["host"]
     driver = on_one_line(f"{user}'s driver on {host}")
     return f"{run.step}: {driver} is gone, what is done is recorded"
 
 
-def _clear(project: Project, run: _LastRun, sign: Sign | None) -> None:
-    """Remove what a killed driver left: its worker jobs, and its signs."""
+def _clear(project: Project, run: _LastRun) -> None:
+    """Remove what a driver left that is gone: its worker jobs, and its signs."""
+    sign = driver_sign.read(run.ledger, run.id)
     if sign is not None and heartbeat.is_own(run.ledger, run.id):
         for line in leftovers.clear(project, sign.traces):
             print_err(f"note: {line}")
-    heartbeat.clean_up(run.ledger, run.id)
+    heartbeat.replace_silent(run.ledger, run.id)
     run_record.close(run.ledger, run.id)

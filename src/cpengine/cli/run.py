@@ -177,7 +177,8 @@ def _agree(todo: Steps, on: str, yes: bool) -> None:
 
 
 def _detach(todo: Steps, on: str, webhook: str | None) -> None:
-    todo.plans()  # what is wrong is said here, not in a log
+    # What is wrong is said at once, not in a log.
+    todo.refuse_shared(todo.plans(), on, _note)
     registry.maker(on)
     project = todo.project
     arguments = [
@@ -244,7 +245,7 @@ def _run(
     results = []
     with machine, _notifier(todo.project, webhook) as notifier:
         also = [notifier.listen] if notifier else []
-        for result in todo.run(backend, views(err, *also), _announce):
+        for result in todo.run(backend, views(err, *also), _announce, _note):
             results.append(result)
             if notifier:
                 notifier.ended(result)
@@ -254,6 +255,10 @@ def _run(
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
+
+
+def _note(line: str) -> None:
+    print_err(f"note: {line}")
 
 
 def _announce(planned: Todo) -> None:
@@ -296,7 +301,7 @@ def _notifier(
         return nullcontext()
     named = project.file.project
     about = f"{named.name}, {named.batch}"
-    return Notifier(webhook, about, lambda line: print_err(f"note: {line}"))
+    return Notifier(webhook, about, _note)
 
 
 def _show_result(result: StepResult) -> None:

@@ -32,9 +32,11 @@ from cpengine.cli.base import (
     print_out,
     version_or_none,
 )
+from cpengine.cli.last_run import describe_runs, driver_json
 from cpengine.errors import InputError
 from cpengine.executors.retry import causes
-from cpengine.ledger import ledger, run_record
+from cpengine.ledger import driver_sign, ledger, run_record
+from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.standing import DAMAGED, JobState, summary
 from cpengine.model import Job, Outcome
 from cpengine.planning.plan import options_of, plate_of, suggestion
@@ -51,6 +53,8 @@ class _Status:
     todo: Todo
     run: dict[str, Any] | None
     """The record of its last run."""
+    signs: Sequence[Sign] = ()
+    """What its drivers say, of this run and others."""
     failed: Sequence[Outcome] = ()
     """What the markers of its failed jobs hold, if they were opened."""
     verified: bool = False
@@ -73,6 +77,7 @@ class _Status:
             **self.counts,
             **({} if self.verified else {JobState.MISSING.value: None}),
             "run": self.run,
+            "drivers": list(map(driver_json, self.signs)),
             "failures": [outcome.to_json() for outcome in self.failed],
             "damaged": [{"job": job.id, "what": what} for job, what in self.damaged],
         }
@@ -152,6 +157,7 @@ class _StatusPoll:
         return _Status(
             todo,
             run_record.last_run(step_ledger),
+            driver_sign.read_all(step_ledger),
             step_ledger.outcomes(markers) if self.failed else (),
             self.verify,
             list(_found_damaged(step_ledger, todo)) if self.verify else (),
@@ -258,25 +264,11 @@ def _picture(found: Sequence[_Status]) -> RenderableType:
             numbers = (counts.total(), *(counts[state] for state in states))
             table.add_row(status.step, plate, *map(str, numbers))
     runs = [
-        Text(f"{status.step}: {describe_run(status.run)}")
+        Text(f"{status.step}: {line}")
         for status in found
-        if status.run
+        for line in describe_runs(status.run, status.signs)
     ]
     return Group(table, *runs)
-
-
-def describe_run(run: dict[str, Any]) -> str:
-    """A run's record in a line."""
-    counts = ", ".join(
-        f"{n} {name.replace('_', ' ')}" for name, n in run["counts"].items()
-    )
-    end = (
-        f"until {run['ended']}, {run['result']}: {counts}"
-        if run["ended"]
-        else ("with no end yet, or it was killed")
-    )
-    begun = f"last run by {run['user']} on {run['host']} from {run['started']}"
-    return on_one_line(f"{begun} {end}")
 
 
 def _stale(status: _Status) -> Iterator[str]:

@@ -24,6 +24,7 @@ from cpengine.executors.inline import InlineExecutor
 from cpengine.executors.local import LocalExecutor
 from cpengine.extras import extra
 from cpengine.job.run_job import Machine
+from cpengine.ledger.ledger import Ledger
 from cpengine.planning.project import ResolvedProject
 from cpengine.rules import Finding
 from cpengine.storage.store import Storage
@@ -152,6 +153,23 @@ def goes_on_alone(storage: Storage, folder: str) -> bool:
 
     record = AwsRecord.look_up(storage, folder)
     return record is not None and (isinstance(record, Finding) or not record.down)
+
+
+def jobs_on_aws(ledger: Ledger) -> tuple[str, frozenset[str]]:
+    """Since when machines on AWS have jobs of a step, and the ids of these.
+
+    Raises
+    ------
+    StorageError
+        The ledger cannot be read.
+    """
+    from cpengine.executors.aws.outbox import sent_jobs
+    from cpengine.executors.aws.record import AwsRecord
+
+    record = AwsRecord.read(ledger.storage, ledger.folder)
+    if record is None or record.down or not record.started:
+        return "", frozenset()
+    return record.started, sent_jobs(ledger)
 
 
 def fleet_file(project: ResolvedProject) -> Path | None:

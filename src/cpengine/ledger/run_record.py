@@ -159,7 +159,7 @@ def begin(
     return RunRecord(
         id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         step=job.step,
-        user=_user(),
+        user=user_name(),
         host=socket.gethostname(),
         command=shlex.join([os.path.basename(sys.argv[0]), *hidden(sys.argv[1:])]),
         cwd=os.getcwd(),
@@ -279,7 +279,8 @@ def _text(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, indent=1).encode()
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Who runs this process."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user without a name

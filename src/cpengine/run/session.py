@@ -23,12 +23,11 @@ from cpengine.ledger.acceleration_use import (
     AccelerationTally,
     AccelerationUse,
 )
-from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.ledger.standing import JobState, Standing, summary
 from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job, Outcome
-from cpengine.planning.job_list import Lazy
+from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.plan import Plan
 from cpengine.planning.planner import plan_step
 from cpengine.planning.priority import PlateTimes, longest_first
@@ -41,6 +40,7 @@ from cpengine.planning.step_tables import (
 )
 from cpengine.plates import Part
 from cpengine.rules import Finding, Severity
+from cpengine.run.driver import Driver, Note, refuse_shared
 from cpengine.run.plain_modules import are_accelerated
 from cpengine.run.preflight import Check
 from cpengine.run.progress import MakeView, View
@@ -292,6 +292,7 @@ class Steps:
         backend: Backend,
         watch: MakeView,
         announce: Callable[[Todo], None] = lambda todo: None,
+        note: Note = lambda line: None,
     ) -> Iterator[StepResult]:
         """Run the steps in order; stop after a step with failed jobs.
 
@@ -299,6 +300,8 @@ class Steps:
         ----------
         announce
             Is told of each step before it starts.
+        note
+            Takes lines that say what is waited for.
 
         Raises
         ------
@@ -306,6 +309,7 @@ class Steps:
             Something is wrong before a step starts; nothing of it was started.
         """
         todo, *others = self.plans()
+        self.refuse_shared(others, backend.name, note)
         findings = once([todo.findings, *(other.findings for other in others)])
         del others  # plans are large
         with backend:
@@ -337,35 +341,38 @@ class Steps:
             with contextlib.suppress(StorageError):  # nothing else is written, either
                 keep_taken(self.project, plan)
             return result
-        result = replace(result, derived=tuple(write_derived(self.project, plan)))
         run_ledger = step_ledger(self.project, plan.step)
         exact = are_accelerated(self.project, backend.name)
-        times = run_record.known_times(run_ledger, exact=exact)
-        jobs = longest_first(jobs, times)
-        jobs = numbered(jobs, run_ledger, self.exact_check)
-        keep_user(self.project, plan)
-        executor = backend.executor
-        record = self._begin(jobs, backend, then)
+        jobs = longest_first(jobs, run_record.known_times(run_ledger, exact=exact))
         view = watch(result.step, jobs, () if self.force else todo.done())
+        record = self._begin(jobs, backend, then)
+
+        def note(line: str) -> None:
+            view.listen(Noted(line))
+
         # As long as its record has no end, so that nobody takes it for gone.
-        with Heartbeat(run_ledger, record.id, executor.traces, view.__str__):
+        with Driver(
+            run_ledger, record.id, ids(todo.jobs), view.__str__, note, backend.name
+        ) as driver:
+            derived = write_derived(self.project, plan)
+            keep_user(self.project, plan)
+            driver.leaves(backend.executor.traces)
             record.write(run_ledger)
-            running = _RunningStep(result, len(jobs))
-            try:
-                with view:
-                    self._release_claims(todo, record.id, view)
-                    running.follow(executor, jobs, view, self.max_failures)
-            finally:
-                ended = running.result()
-                with contextlib.suppress(StorageError):  # the jobs have said so, too
-                    record.ended_with(
-                        running.how,
-                        ended.counts,
-                        running.times.mean_s,
-                        ended.accelerations,
-                        exact=running.times.exact,
-                    ).write(run_ledger)
-        return ended
+            running = _RunningStep(replace(result, derived=tuple(derived)), len(jobs))
+            with running.recorded(record, run_ledger), view:
+                self._release_claims(todo, record.id, view)
+                jobs = numbered(jobs, run_ledger, self.exact_check)
+                running.follow(backend.executor, jobs, view, self.max_failures)
+        return running.result()
+
+    def refuse_shared(
+        self, todo: Iterable[Todo], on: str, note: Note = lambda line: None
+    ) -> None:
+        """Refuse jobs that another run has; see `driver.refuse_shared`."""
+        for planned in todo:
+            run_ledger = step_ledger(self.project, planned.plan.step)
+            if planned.jobs:
+                refuse_shared(run_ledger, set(ids(planned.jobs)), note, on)
 
     def _release_claims(self, todo: Todo, run: str, view: View) -> None:
         count = release_claims(self.project, todo.plan, self.part, todo.standings, run)
@@ -448,6 +455,22 @@ class _RunningStep:
                 self._image_sets += outcome.job.image_sets
                 self._files += len(outcome.files)
         self.how = self._tally.stopped or "ended"
+
+    @contextlib.contextmanager
+    def recorded(self, record: RunRecord, ledger: Ledger) -> Iterator[None]:
+        """Write in the end, whatever it is, what the step has come to."""
+        try:
+            yield
+        finally:
+            ended = record.ended_with(
+                self.how,
+                self.result().counts,
+                self.times.mean_s,
+                self._accelerations.use,
+                exact=self.times.exact,
+            )
+            with contextlib.suppress(StorageError):  # the jobs have said so, too
+                ended.write(ledger)
 
     def result(self) -> StepResult:
         """What the step has come to."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cpengine.system.cgroups import lines
-from cpengine.system.usage import PROC, lives
+from cpengine.system.usage import PROC, lives, process_began
 
 _OUTERMOST = f"{0xEFFFFFFC:x}"
 """The number of the namespace that a machine starts with: outside of containers."""
@@ -66,17 +66,19 @@ def own(proc: Path = PROC) -> PidNamespace:
     )
 
 
-def has_died(pid: int, space: str) -> bool:
+def has_died(pid: int, space: str, began: str = "") -> bool:
     """Whether a process has ended; False where that cannot be seen from here.
 
     Parameters
     ----------
     space
         The text of the namespace in which it has its number.
+    began
+        See `usage.process_began`; empty if that is not known.
     """
     theirs = PidNamespace.parse(space)
     seen = theirs is not None and theirs.shares_numbers(own())
-    return seen and not lives(pid)
+    return seen and not (lives(pid) and began in ("", process_began(pid)))
 
 
 def _short(text: str) -> str:

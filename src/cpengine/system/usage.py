@@ -76,6 +76,20 @@ def lives(pid: int) -> bool:
         return False
 
 
+def process_began(pid: int) -> str:
+    """When a process began, by a count that no change of the clock moves.
+
+    In ticks since the machine's start where /proc has it, else in seconds since 1970;
+    empty if there is none. See proc_pid_stat(5), field 22.
+    """
+    with contextlib.suppress(OSError, IndexError):
+        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        return text.rpartition(")")[2].split()[19]  # the name may have spaces
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return f"{psutil.Process(pid).create_time():.0f}"
+    return ""
+
+
 def exited(child: int) -> bool:
     """Whether a child of ours has ended; it is left to be waited for."""
     try:

@@ -8,11 +8,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from cpengine.executors.aws.queue import Queue
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.storage.own_files import OwnFile, of_form
+
+if TYPE_CHECKING:
+    from cpengine.executors.aws.queue import Queue
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Sent:
     _rounds: int = 0
 
     @classmethod
-    def open(cls, ledger: Ledger, queue: Queue) -> "Sent":
+    def open(cls, ledger: Ledger, queue: "Queue") -> "Sent":
         """Read the account; drop those of queues that are gone, or empty by now."""
         attributes = queue.attributes()
         counts = queue.counts()
@@ -59,6 +62,14 @@ class Sent:
 _ROUND: OwnFile[list[str]] = OwnFile(
     of_form(list[str]), "go on: jobs are sent again, and two copies of one do no harm"
 )
+
+
+def sent_jobs(ledger: Ledger) -> frozenset[str]:
+    """The ids of the jobs that were sent and may be in a queue or in a worker."""
+    folder = f"{ledger.folder}/sent"
+    keys = [f"{folder}/{name}" for name in ledger.storage.sizes(folder)]
+    rounds = _ROUND.read_each(ledger.storage, keys)
+    return frozenset(key.rsplit("~", 2)[0] for sent in rounds for key in sent)
 
 
 def _key(job: Job) -> str:

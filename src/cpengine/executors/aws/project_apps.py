@@ -1,7 +1,6 @@
 """A project's steps as apps: settings, record and what workers are told."""
 
 import contextlib
-import getpass
 import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.record import NAME, AwsRecord
 from cpengine.executors.aws.settings import Settings, app_name, settle
+from cpengine.ledger.run_record import user_name
 from cpengine.planning.project import ResolvedProject
 from cpengine.storage.store import Storage
 from cpengine.wording import on_one_line
@@ -66,7 +66,7 @@ def open_app(
     record = record or AwsRecord(storage, ledger, settings.app)
     section = settings.section
     record.app, record.project = settings.app, settings.project
-    record.owner = record.owner or getpass.getuser()
+    record.owner = record.owner or user_name()
     record.region, record.cluster = aws.region, settings.cluster
     record.dead_letters = section.dead_letter_queue or ""
     record.log_group = section.log_group or ""

@@ -13,9 +13,9 @@ from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.executors.retry import Cause, causes
 from cpengine.group_names import Group, id_of
-from cpengine.ledger import heartbeat, run_record
+from cpengine.ledger import driver_sign, run_record
 from cpengine.ledger.acceleration_use import AccelerationTally
-from cpengine.ledger.heartbeat import Sign
+from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.standing import JobState, Standing, Verdict
 from cpengine.model import Outcome
@@ -108,7 +108,7 @@ class Facts:
     runs: Sequence[Mapping[str, Any]]
     """The records of all runs, oldest first."""
     sign: Sign | None = None
-    """What the driver of the last run says, if it lives."""
+    """What the driver of the last run says, if it seems to live."""
     ran: list[Ran] = field(default_factory=list)
     """Of the jobs of which it is known when they ran, by their start."""
     measures: dict[str, "array[float]"] = field(default_factory=dict)
@@ -191,8 +191,8 @@ def gather(
     _read(facts, ledger, todo.standings)
     facts.columns = list(_uneven(facts.headers, ledger.storage))
     if facts.runs and not facts.runs[-1]["ended"]:
-        sign = heartbeat.sign_of(ledger, facts.runs[-1]["id"])
-        facts.sign = sign if sign and sign.alive else None
+        sign = driver_sign.read(ledger, facts.runs[-1]["id"])
+        facts.sign = sign if sign and sign.seems_alive else None
     facts.causes = causes(facts.failed)[:MOST_CAUSES]
     facts.logs = _logs(ledger, facts.causes)
     return facts

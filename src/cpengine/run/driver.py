@@ -1,0 +1,213 @@
+"""One driver a job: who runs a step's jobs says so first, and then asks who else does.
+
+A run gives its sign before it asks, so of two that begin together each sees the other,
+or one has begun to run. Of two that both still ask, the one whose name comes first
+waits for what becomes of the other, which gives up.
+"""
+
+import contextlib
+import posixpath
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Self
+
+from cpengine.errors import ExecutorError, StorageError
+from cpengine.executors import registry
+from cpengine.ledger import driver_sign, heartbeat, run_record
+from cpengine.ledger.driver_sign import Sign
+from cpengine.ledger.heartbeat import Heartbeat
+from cpengine.ledger.ledger import Ledger, step_ledger
+from cpengine.model import Job
+from cpengine.planning.job_list import ids
+from cpengine.planning.plan import Plan
+from cpengine.planning.project import ResolvedProject
+from cpengine.wording import counted
+
+_POLL_S = 0.5
+Note = Callable[[str], None]
+
+
+class Driver:
+    """This process as the one driver of some jobs of a step, until it is left.
+
+    Parameters
+    ----------
+    run
+        The id of the run's record.
+    jobs
+        The ids of the jobs to run.
+    progress
+        Says how far the run has come.
+    note
+        Takes lines that say what is waited for.
+    on
+        The name of the executor.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: str,
+        jobs: Iterable[str],
+        progress: Callable[[], str] = lambda: "",
+        note: Note = lambda line: None,
+        on: str = "",
+    ) -> None:
+        self._ledger = ledger
+        self._run = run
+        self._jobs = frozenset(jobs)
+        self._note = note
+        self._on = on
+        self._heartbeat = Heartbeat(ledger, run, self._jobs, progress)
+
+    def __enter__(self) -> Self:
+        """Begin. Raises ExecutorError where another run has some of the jobs."""
+        self._heartbeat.__enter__()
+        try:
+            self._ask_others()
+            self._heartbeat.admitted()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._heartbeat.__exit__()
+
+    def leaves(self, traces: Mapping[str, str]) -> None:
+        """Say what would be left of the executor; see `Executor.traces`."""
+        self._heartbeat.leaves(traces)
+
+    def _ask_others(self) -> None:
+        refuse_on_aws(self._ledger, self._jobs, self._on)
+        for other, shared in _with_shared(self._ledger, self._jobs, self._run):
+            sign = driver_sign.watch(self._ledger, other, _waits(self._note))
+            while sign is not None and sign.checking and self._run < other:
+                time.sleep(_POLL_S)
+                sign = driver_sign.watch(self._ledger, other)
+            if sign is not None:
+                raise _refused(self._ledger, shared, len(self._jobs), sign)
+            heartbeat.replace_silent(self._ledger, other)
+
+
+@contextlib.contextmanager
+def running(
+    project: ResolvedProject, plan: Plan, jobs: Sequence[Job]
+) -> Iterator[None]:
+    """Have jobs of a plan to oneself; the run is in the ledger as any other.
+
+    Who cancels it interrupts this process as Ctrl-C does.
+
+    Raises
+    ------
+    ExecutorError
+        Another run has some of the jobs.
+    StorageError
+        The ledger cannot be written.
+    """
+    if not jobs:
+        yield
+        return
+    ledger = step_ledger(project, plan.step)
+    record = run_record.begin(
+        jobs[0],
+        len(jobs),
+        executor="python",
+        versions={},
+        workspace=project.places.workspace,
+        softened=project.file.check,
+    )
+    how = "stopped"
+    with Driver(ledger, record.id, ids(jobs)):
+        record.write(ledger)
+        try:
+            yield
+            how = "ended"
+        finally:
+            with contextlib.suppress(StorageError):  # the jobs have told what matters
+                record.ended_with(how, {}).write(ledger)
+
+
+def refuse_shared(
+    ledger: Ledger, jobs: Collection[str], note: Note = lambda line: None, on: str = ""
+) -> None:
+    """Refuse jobs that a living run has, before anything is started.
+
+    Parameters
+    ----------
+    jobs
+        The ids of the jobs to run.
+    note, on
+        As for `Driver`.
+
+    Raises
+    ------
+    ExecutorError
+        Another run has some of them.
+    """
+    refuse_on_aws(ledger, jobs, on)
+    for other, shared in _with_shared(ledger, jobs):
+        sign = driver_sign.watch(ledger, other, _waits(note))
+        if sign is not None:
+            raise _refused(ledger, shared, len(jobs), sign)
+
+
+def refuse_on_aws(ledger: Ledger, jobs: Collection[str], on: str) -> None:
+    """Refuse jobs that machines on AWS have, which need no driver.
+
+    Raises
+    ------
+    ExecutorError
+        They have some of them, and the run is not to go on there.
+    """
+    if on == "aws" or not jobs:
+        return
+    since, sent = registry.jobs_on_aws(ledger)
+    if shared := sent.intersection(jobs):
+        step = _step(ledger)
+        raise ExecutorError(
+            f"{step}: {_some(len(shared), len(jobs))} with machines on AWS, since "
+            f"{since} ({driver_sign.ago(since)}): `cpengine aws monitor {step}` "
+            f"follows them, `cpengine aws down {step}` ends them"
+        )
+
+
+def _with_shared(
+    ledger: Ledger, jobs: Collection[str], own: str = ""
+) -> Iterator[tuple[str, int]]:
+    """The runs with a sign that have some of the jobs, and how many.
+
+    All of them where it cannot be known.
+    """
+    for run in sorted(set(driver_sign.runs_with_sign(ledger)) - {own}):
+        theirs = heartbeat.jobs_of(ledger, run)
+        shared = len(jobs) if theirs is None else len(theirs.intersection(jobs))
+        if shared:
+            yield run, shared
+
+
+def _waits(note: Note) -> Callable[[Sign], None]:
+    def tell(sign: Sign) -> None:
+        note(
+            f"{sign} has some of these jobs: watching for up to "
+            f"{driver_sign.SILENT_S:.0f} s whether it goes on"
+        )
+
+    return tell
+
+
+def _step(ledger: Ledger) -> str:
+    return posixpath.basename(ledger.folder)
+
+
+def _some(shared: int, jobs: int) -> str:
+    are = "is" if shared == 1 else "are"
+    return f"{shared} of the {counted(jobs, 'job')} to run {are}"
+
+
+def _refused(ledger: Ledger, shared: int, jobs: int, sign: Sign) -> ExecutorError:
+    return ExecutorError(
+        f"{_step(ledger)}: {_some(shared, jobs)} with {sign}: follow it with "
+        "`cpengine attach`, end it with `cpengine cancel`; a part without these jobs "
+        "can run now (--plate, --well, --site)"
+    )
