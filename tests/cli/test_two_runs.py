@@ -176,7 +176,7 @@ def test_status_tells_of_a_run_that_goes_on(runs: Runs, cpengine: Cpengine) -> N
 # A driver that is stopped
 
 
-def test_looking_at_a_stopped_driver_changes_nothing(
+def test_following_a_stopped_driver_changes_nothing(
     runs: Runs, cpengine: Cpengine
 ) -> None:
     first = runs.begun()

@@ -216,6 +216,6 @@ def test_what_a_sign_says_is_on_one_line(ledger: Ledger) -> None:
         *((3700, "1 h 01 min ago"), (200_000, "2 d 8 h ago")),
     ],
 )
-def test_times_are_told_in_words(seconds: float, words: str) -> None:
+def test_times_are_given_in_words(seconds: float, words: str) -> None:
     then = datetime.now(UTC) - timedelta(seconds=seconds + 0.3)
     assert ago(then.isoformat()) == words

@@ -119,7 +119,7 @@ def test_a_run_waits_for_a_later_one_that_still_checks(ledger: Ledger) -> None:
         pytest.fail("it was let in")
 
 
-def test_a_run_that_was_killed_here_is_followed_without_waiting(
+def test_a_run_that_was_killed_on_this_machine_is_followed_without_waiting(
     ledger: Ledger,
 ) -> None:
     with subprocess.Popen(["true"]) as ended:

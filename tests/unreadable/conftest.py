@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.cellprofiler import find
-from cpengine.ledger import heartbeat
+from cpengine.ledger import driver_sign
 from tests.unreadable.screen import STEP, Screen, program, screen
 
 
@@ -19,7 +19,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
         patch.setenv("CPENGINE_CELLPROFILER", str(program(folder)))
         patch.setenv("CPENGINE_HOME", str(folder / "home"))
         patch.setattr(find, "_version_and_python", lambda *_: ("4.2.8.1", None))
-        patch.setattr(heartbeat, "EVERY_S", 0.01)
+        patch.setattr(driver_sign, "SILENT_S", 0.2)
         made = screen(folder / "project")
         assert made.call("run", STEP).exit_code == 1
         for command in ("qc", "collect", "montage"):

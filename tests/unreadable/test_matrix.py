@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from cpengine.ledger import heartbeat, run_record
+from cpengine.ledger import driver_sign, run_record
 from cpengine.ledger.ledger import Ledger
 from cpengine.storage.store import Storage
 from tests.unreadable.damage import ANY, JSON, NEWER, Kind
@@ -148,7 +148,7 @@ def under_way(project: Screen) -> Path:
     data |= {"id": "99990101T000000Z-0000", "ended": "", "result": "running"}
     run: str = data["id"]
     (record.parent / f"{run}.json").write_text(json.dumps(data))
-    sign = heartbeat.Sign(run, run_record.now(), "half of it", namespace="")
+    sign = driver_sign.Sign(run, run_record.now(), "half of it", namespace="")
     path = project.root / LEDGER / f"drivers/{run}.alive"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(asdict(sign)))
@@ -202,7 +202,7 @@ def test_a_driver_that_lives_is_not_taken_for_gone_by_a_damaged_sign(
     under_way.write_bytes(b"")
     monkeypatch.setattr(time, "sleep", lambda s: under_way.write_bytes(whole))
     ledger = Ledger(Storage(str(project.root)), LEDGER)
-    sign = heartbeat.sign_of(ledger, under_way.stem)
+    sign = driver_sign.watch(ledger, under_way.stem)
     assert sign is not None
     assert sign.progress == "half of it"
 

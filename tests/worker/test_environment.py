@@ -20,8 +20,8 @@ BASE = {
     "rule", [DoneRule(1, 0), DoneRule(1, 10**15), DoneRule(10**6, 1, "csv")]
 )
 def test_a_done_rule_of_the_project_file_is_that_of_the_worker(rule: DoneRule) -> None:
-    told = dcp_environment(apps.settings(done=rule), "http://queue", "us-east-1")
-    assert WorkerEnvironment.of(BASE | told | {"AWS_BUCKET": "lab"}).done == rule
+    variables = dcp_environment(apps.settings(done=rule), "http://queue", "us-east-1")
+    assert WorkerEnvironment.of(BASE | variables | {"AWS_BUCKET": "lab"}).done == rule
 
 
 @pytest.mark.parametrize(

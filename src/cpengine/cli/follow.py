@@ -250,8 +250,9 @@ def _gone(run: _LastRun) -> str:
 
 def _clear(project: Project, run: _LastRun) -> None:
     """Remove what a driver left that is gone: its worker jobs, and its signs."""
-    sign = driver_sign.read(run.ledger, run.id)
-    if sign is not None and heartbeat.is_own(run.ledger, run.id):
+    key = driver_sign.key_of(run.ledger, run.id)
+    sign = driver_sign.SIGN.look_up(run.ledger.storage, key)
+    if isinstance(sign, Sign) and heartbeat.is_own(run.ledger, run.id):
         for line in leftovers.clear(project, sign.traces):
             print_err(f"note: {line}")
     heartbeat.replace_silent(run.ledger, run.id)

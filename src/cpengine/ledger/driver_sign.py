@@ -182,7 +182,7 @@ def watch(
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
+class _SignState:
     """What a sign is at one time."""
 
     data: bytes
@@ -191,17 +191,17 @@ class _State:
     """None where only another sign could tell."""
 
 
-def _state(ledger: Ledger, run: str) -> _State | None:
+def _state(ledger: Ledger, run: str) -> _SignState | None:
     key = key_of(ledger, run)
     data = ledger.storage.read_if_there(key)
     if data is None:
         return None
     sign = SIGN.parse(data, ledger.storage.url(key))
     if isinstance(sign, Finding):  # cut short, or of a version to come
-        return _State(data, _unreadable(run), None)
+        return _SignState(data, _unreadable(run), None)
     if sign.has_died:
-        return _State(data, sign, False)
-    return _State(data, sign, True if sign.is_near else None)
+        return _SignState(data, sign, False)
+    return _SignState(data, sign, True if sign.is_near else None)
 
 
 def _unreadable(run: str) -> Sign:

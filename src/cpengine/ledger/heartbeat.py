@@ -148,7 +148,8 @@ def ask_to_stop(ledger: Ledger, run: str) -> None:
 def replace_silent(ledger: Ledger, run: str) -> None:
     """Take over from a driver that says nothing; should it wake up, it stops.
 
-    Its request to stop stays, for a machine may sleep for days.
+    Its request to stop stays, for a machine may sleep for days. The sign of another
+    user's run stays, too: by it they find what it has left.
 
     Raises
     ------
@@ -156,12 +157,13 @@ def replace_silent(ledger: Ledger, run: str) -> None:
         The ledger cannot be written.
     """
     sign = SIGN.look_up(ledger.storage, key_of(ledger, run))
-    if sign is None or (isinstance(sign, Sign) and sign.has_died):
-        clean_up(ledger, run)
-        return
-    ask_to_stop(ledger, run)
-    ledger.storage.remove(key_of(ledger, run))
-    ledger.storage.remove(_jobs(ledger, run))
+    if sign is not None and not (isinstance(sign, Sign) and sign.has_died):
+        ask_to_stop(ledger, run)
+    elif is_own(ledger, run):
+        ledger.storage.remove(_request(ledger, run))
+    if is_own(ledger, run):
+        ledger.storage.remove(key_of(ledger, run))
+        ledger.storage.remove(_jobs(ledger, run))
 
 
 def _sweep(ledger: Ledger) -> None:

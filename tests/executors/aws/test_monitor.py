@@ -95,7 +95,7 @@ def test_each_machine_has_an_alarm_also_without_a_worker(
     assert down.alarms(watch.app.aws, "Lab_test") == []
 
 
-def test_who_may_make_no_alarm_is_told_so_and_the_run_goes_on(
+def test_a_refused_alarm_is_noted_and_the_run_goes_on(
     make: Any, aws: AwsServer
 ) -> None:
     watch, events = make(machines=1, alarms=True)
@@ -105,7 +105,7 @@ def test_who_may_make_no_alarm_is_told_so_and_the_run_goes_on(
     assert "no alarm ends i-" in events[0].what
 
 
-def test_looking_outlasts_what_passes_and_no_more(
+def test_following_outlasts_what_passes_and_no_more(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch, events = make(machines=1)

@@ -294,7 +294,7 @@ def _left_in(account: Aws) -> list[str]:
     return [left.kind for left in audit(account) if left.bills]
 
 
-def test_a_run_is_looked_after_where_it_was_started(
+def test_a_run_is_seen_and_ended_where_it_was_started(
     aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
     for name in ("setup", "submit", "start"):
@@ -311,7 +311,7 @@ def test_a_run_is_looked_after_where_it_was_started(
     assert (again.aws.region, again.record.region) == ("eu-west-1", "eu-west-1")
 
 
-def test_a_run_is_looked_after_in_the_cluster_that_it_was_started_in(
+def test_a_run_is_ended_in_the_cluster_that_it_was_started_in(
     aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
     for name in ("setup", "submit", "start"):
