@@ -180,6 +180,9 @@ def test_a_run_that_ends_late_leaves_the_later_ones_results(
         wait(runs_of(tmp_path / "scratch"))
         with standing_still(late):
             edit(file, smaller_nuclei(file.read_text()))
+            # As if it were on a machine that has been away for a minute.
+            for sign in project.folder.rglob("drivers/*"):
+                sign.unlink()
             ran = cpengine("run", "analysis", "-C", project.folder, "--workers", "2")
             assert ran.returncode == 0, ran.stderr
             published = seen(project)

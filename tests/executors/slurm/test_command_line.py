@@ -165,7 +165,7 @@ def test_a_run_is_cancelled_from_elsewhere(
 
 @pytest.fixture
 def killed(slurm: Cluster, make: Make, cpengine: Cpengine) -> Built:
-    """A project whose driver was killed a while ago, when one of four jobs was left."""
+    """A project whose driver was killed when one of four jobs was left."""
     made = make({"P1-A01-2": ["hang"]}, driver="job")
     where = ("-C", made.root)
     assert not cpengine("run", "analysis", *where, "--on", "slurm", "--detach").stderr
@@ -173,8 +173,6 @@ def killed(slurm: Cluster, make: Make, cpengine: Cpengine) -> Built:
     _wait(lambda: len(list((ledger / "markers").glob("*.done"))) == 3, "three are done")
     (driver,) = slurm.running("cpengine-driver")
     slurm.stop_job_processes(driver.id)
-    (sign,) = (ledger / "drivers").iterdir()
-    _grow_old(sign)
     return made
 
 
@@ -184,8 +182,6 @@ def test_a_run_whose_driver_was_killed_goes_on(
     where = ("-C", killed.root)
     ran = cpengine("attach", *where)
     assert re.search(r"'s driver on \S+ is gone", _refusal(ran))
-    ran = cpengine("attach", *where)  # its end is known by now
-    assert "killed" in ran.stdout
     ran = cpengine("run", "analysis", *where, "--on", "slurm")
     assert ran.returncode == 0, ran.stderr
     assert "3 done before" in ran.stdout
@@ -200,9 +196,3 @@ def test_attach_starts_a_killed_run_again_if_asked(
     assert "going on with" in ran.stderr
     assert "3 done before" in ran.stdout
     assert len(_tried(killed)) == 5
-
-
-def _grow_old(sign: Path) -> None:
-    """Make a driver's last sign so old as it would be a few minutes later."""
-    data = json.loads(sign.read_text()) | {"time": "2020-01-01T00:00:00+00:00"}
-    sign.write_text(json.dumps(data))
