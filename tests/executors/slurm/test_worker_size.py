@@ -64,7 +64,7 @@ def test_a_workers_command_gives_each_option_once(kind: str, tmp_path: Path) -> 
         (SlurmSection(), "Invalid account", ""),
     ],
 )
-def test_what_a_job_asks_for_is_told_beside_what_nodes_have(
+def test_what_a_job_asks_for_is_named_beside_what_nodes_have(
     settings: SlurmSection, why: str, sizes: str, site: Site, tmp_path: Path
 ) -> None:
     site.says("sinfo", NODES)
