@@ -4,8 +4,9 @@ CellProfiler measures four plates of 384 synthetic sites, and six sites of each 
 after their images were degraded in each way. Of these values batches are drawn, of four
 plates with so many sites each, of which one is degraded; those of 384 are the plates
 themselves. The built-in thresholds judge them. Counted are images of one channel.
-The last lines are of the same batches without the bounds: however few sites are scored,
-and deviations count however small they are.
+Then come the same batches without the bounds: however few sites are scored, and
+deviations count however small they are; and plates alone that are scored, however few
+sites they have.
 
     .venv/bin/python -m benchmarks.quality [--save]
 """
@@ -25,6 +26,8 @@ from tests.results.qc.degraded import DEGRADATIONS, Count, Images, Measured
 
 PLATES, WELLS, DEGRADED = 4, 96, 6
 SITES = (3, 4, 9, 16, 384)
+FEW = (3, 4, 5, 6, 7, 8, 10, 12, 16)
+"""What `score_sites` is chosen from."""
 BATCHES, WHOLE = 100, 6
 """Drawn of each size and way; of whole plates there are not more."""
 UNBOUND = QcSection(
@@ -73,6 +76,10 @@ def table(measured: Measured, sizes: tuple[int, ...]) -> Iterator[str]:
             before = counted(measured, sizes, UNBOUND, plates)
             name = f"  without the bounds, {plates} plate{'s' if plates > 1 else ''}"
             yield _row(name, _falsely(before, sizes))
+    yield ""
+    yield _row("sites of one plate", [str(size) for size in FEW])
+    few = counted(measured, FEW, QcSection(score_sites=1), 1)
+    yield _row("  falsely flagged if it is scored", _falsely(few, FEW))
 
 
 @contextmanager
