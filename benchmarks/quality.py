@@ -28,6 +28,8 @@ PLATES, WELLS, DEGRADED = 4, 96, 6
 SITES = (3, 4, 9, 16, 384)
 FEW = (3, 4, 5, 6, 7, 8, 10, 12, 16)
 """What `score_sites` is chosen from."""
+SHARP, MANY = "half as bright", 1000
+"""A way that changes no slope, and how many plates are drawn of each few sites."""
 BATCHES, WHOLE = 100, 6
 """Drawn of each size and way; of whole plates there are not more."""
 UNBOUND = QcSection(
@@ -78,8 +80,10 @@ def table(measured: Measured, sizes: tuple[int, ...]) -> Iterator[str]:
             yield _row(name, _falsely(before, sizes))
     yield ""
     yield _row("sites of one plate", [str(size) for size in FEW])
-    few = counted(measured, FEW, QcSection(score_sites=1), 1)
-    yield _row("  falsely flagged if it is scored", _falsely(few, FEW))
+    yield "falsely flagged if it is scored"
+    yield _row("  deviations as they count", _sharp(measured, QcSection(score_sites=1)))
+    with _unbound():
+        yield _row("  deviations of any size", _sharp(measured, UNBOUND))
 
 
 @contextmanager
@@ -111,6 +115,18 @@ def _falsely(counts: Counts, sizes: tuple[int, ...]) -> list[str]:
         falsely = sum(of_size[size].falsely for of_size in counts.values())
         sound = sum(of_size[size].sound for of_size in counts.values())
         texts.append(f"{100 * falsely / sound:.3f} %" if falsely else "none")
+    return texts
+
+
+def _sharp(measured: Measured, settings: QcSection) -> list[str]:
+    """The part that is flagged of plates whose images are all sharp."""
+    texts = []
+    for size in FEW:
+        count = Count()
+        for batch in measured.batches(SHARP, size, count=MANY, plates=1):
+            count.add(batch, settings)
+        flagged, images = count.caught + count.falsely, count.degraded + count.sound
+        texts.append(f"{100 * flagged / images:.3f} %")
     return texts
 
 
