@@ -246,7 +246,7 @@ def test_sites_of_a_plate_with_few_are_not_scored(few: Project) -> None:
     assert [plate["unscored"] for plate in plates] == [why, why]
 
 
-def test_why_there_is_no_score_is_said_for_each_plate(few: Project) -> None:
+def test_why_there_is_no_score_is_given_for_each_plate(few: Project) -> None:
     result = call("-C", few.folder)
     lines = [line for line in result.stdout.splitlines() if "│ P" in line]
     text = " ".join(result.stdout.replace("│", " ").split())

@@ -75,7 +75,7 @@ def test_what_matters_is_there_without_a_script() -> None:
     assert "more than 4 robust deviations below the median" in text
 
 
-def test_why_there_are_no_scores_is_said() -> None:
+def test_why_there_are_no_scores_is_given() -> None:
     rows = made.plate(made.sound(4), wells=WELLS[:2])
     sites = SiteMeasures.of(
         parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
