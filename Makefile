@@ -59,6 +59,7 @@ bench: setup           ## measure, each as a ratio against an alternative
 	$(BIN)/python -m benchmarks.collect $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.report $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.estimate $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.quality $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.plate $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.efficiency $(BENCH_ARGS)
 	$(BIN)/python -m benchmarks.exact --rounds 2

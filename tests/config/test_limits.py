@@ -12,7 +12,7 @@ from cpengine.config import ProjectFile
 from cpengine.errors import ConfigError
 
 GOOD = '[project]\nname = "proj"\nbatch = "B1"\n'
-THRESHOLDS = {"low_mad", "high_mad", "min", "max"}
+THRESHOLDS = {"low_mad", "high_mad", "least_deviation", "min", "max"}
 """Values of measures are compared, never counted or waited for."""
 
 

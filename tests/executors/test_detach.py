@@ -9,7 +9,7 @@ import pytest
 
 from cpengine import __version__
 from cpengine.config import SlurmSection
-from cpengine.errors import ExecutorError
+from cpengine.errors import ExecutorError, StorageError
 from cpengine.executors.detach import as_job, as_process, job_script, log_in
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -137,8 +137,10 @@ def test_a_refused_driver_is_reported_in_the_schedulers_own_words(
     script: str, why: str, bin_folder: Path
 ) -> None:
     _sbatch(bin_folder, f"cat > /dev/null; {script}; exit 1")
-    with pytest.raises(ExecutorError, match=f"SLURM refuses the driver's job: {why}$"):
+    words = f"SLURM refuses the driver's job: {why}: change driver_partition"
+    with pytest.raises(ExecutorError, match=words) as refused:
         as_job("script")
+    assert 'set driver = "process"' in str(refused.value)
 
 
 def test_a_machine_without_slurm_is_reported(bin_folder: Path) -> None:
@@ -164,7 +166,7 @@ def test_a_log_that_somebody_else_put_there_is_not_written(tmp_path: Path) -> No
     mine, log = tmp_path / "mine", tmp_path / "driver.log"
     mine.write_text("mine")
     log.symlink_to(mine)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(StorageError, match="cannot be written"):
         as_process(["--version"], log)
     assert mine.read_text() == "mine"
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -267,8 +268,12 @@ def test_an_image_that_is_empty_is_bad_input(
 ) -> None:
     (job, *_) = remote.plan("analysis").jobs
     s3.put(bucket, "projects/proj/B1/images/P1/A01_1.tif", b"")
-    with pytest.raises(InputError, match=r"A01_1.tif: is empty \(0 bytes\)"):
+    with pytest.raises(InputError) as caught:
         stage(remote, job, cache)
+    place = f"s3://{bucket}/projects/proj/B1/images/P1/A01_1.tif"
+    row = re.escape("load_data_with_illum.csv:2:FileName_OrigDNA")
+    words = rf"is empty \(0 bytes\): copy it again, or drop its row \(.*{row}\)"
+    assert re.fullmatch(f"{place}: {words}", str(caught.value))
 
 
 def test_a_vanished_bucket_is_a_storage_error(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -182,15 +183,19 @@ def test_a_broken_image_fails_its_job_and_the_rest_goes_on(
     tmp_path: Path, cpengine: Cpengine
 ) -> None:
     project = small_plate(tmp_path / "plate", wells=2, sites=1)
-    (project.folder / IMAGES / "A02_s1_ER.tiff").write_bytes(b"this is no picture")
+    image = project.folder / IMAGES / "A02_s1_ER.tiff"
+    image.write_bytes(b"this is no picture")
 
     ran = cpengine("run", "qc", "illum", "-C", project.folder, "--workers", "2")
 
     job = ("qc", "DemoPlate1-A02")
-    outcome = _reported(ran, project, cpengine, job, "cellprofiler")
+    outcome = _reported(ran, project, cpengine, job, "bad_input")
     assert outcome["failure"]["module"] == "LoadData"
-    assert outcome["failure"]["message"].startswith("OSError")
-    assert _tries(ran) == outcome["attempt"] == 2
+    what, where, what_to_do = re.split(r" \(|\): ", outcome["failure"]["message"])
+    assert what == f"{image} cannot be read as an image"
+    assert where.endswith("/load_data.csv:3:FileName_OrigER")
+    assert what_to_do == "copy it again, or drop its row"
+    assert _tries(ran) == outcome["attempt"] == 1  # it would fail again
     assert "Traceback" in _log(ran, project, cpengine, job)
     assert "qc: 1 of 2 jobs done, 1 failed" in ran.stdout
     assert "illum" not in ran.stdout  # gated: the step before has a failed job

@@ -399,13 +399,19 @@ CASES = PIPELINE_CASES | {
         "image-empty",
         image("A01_s2_ER.tiff", touch),
         "load_data.csv:3:FileName_OrigER",
-        "put it there",
+        "copy it again, or drop its row",
     ),
     "half an image": Case(
         "image-small",
         image("A03_s2_ER.tiff", halve),
         ":FileName_OrigER",
-        "copy it again",
+        "copy it again, or drop its row",
+    ),
+    "a text in place of an image": Case(
+        "image-small",
+        image("A03_s2_ER.tiff", lambda path: path.write_text("no image\n")),
+        ":FileName_OrigER",
+        "copy it again, or drop its row",
     ),
     "analysis before illum": Case(
         "image-missing",

@@ -70,12 +70,13 @@ def _show(found: Assessment, plates: Sequence[str]) -> None:
     for control in controls:
         table.add_column(f"CV {control}", justify="right")
     for plate in plates:
-        reasons = found.reasons(plate).most_common()
+        reasons = [f"{n} {reason}" for reason, n in found.reasons(plate).most_common()]
+        unscored = [found.unscored[plate]] if plate in found.unscored else []
         table.add_row(
             plate,
             str(found.count(plate)),
             str(len(found.flagged(plate))),
-            ", ".join(f"{count} {reason}" for reason, count in reasons),
+            ", ".join([*reasons, *unscored]),
             *(_percent(found, plate, control, kind) for control in controls),
         )
     out.print(table)

@@ -20,8 +20,18 @@ class ThresholdSection(Section):
     high_mad: Annotated[float, Field(gt=0)] | None = Field(
         None, description="The same above the median."
     )
+    least_deviation: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="What a robust deviation is taken for at the least, in the "
+        "measure's own units; 2 % of the median in any case.",
+    )
     min: float | None = Field(None, description="Flag values below this.")
     max: float | None = Field(None, description="Flag values above this.")
+
+    @property
+    def relative(self) -> bool:
+        """Whether robust deviations are counted."""
+        return self.low_mad is not None or self.high_mad is not None
 
 
 class QcSection(Section):
@@ -44,4 +54,9 @@ class QcSection(Section):
     plate_sites: Count = Field(
         20,
         description="Plates with fewer sites are compared with the whole batch.",
+    )
+    score_sites: Count = Field(
+        8,
+        description="Plates with fewer sites are not scored: fixed limits alone flag "
+        "their sites.",
     )

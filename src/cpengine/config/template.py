@@ -92,8 +92,10 @@ layout = "default"
 # measures = ["ImageQuality_*", "Count_*"]
 # controls = { negcon = ["A01", "A02"] }
 # plate_sites = 20        # plates with fewer sites are compared with the whole batch
+# score_sites = 8         # those with fewer are not scored: fixed limits alone hold
 # [qc.thresholds."ImageQuality_PowerLogLogSlope_*"]
 # low_mad = 4.0           # robust deviations below the median: blurred
+# least_deviation = 0.05  # what such a deviation is taken for at the least
 # high_mad = 8.0
 # [qc.thresholds."ImageQuality_PercentMaximal_*"]
 # min = 0.0

@@ -23,6 +23,10 @@ JOB = """\
 exec {command}
 """
 _MEMORY_MB = 2048
+_OTHER_DRIVER = (
+    "change driver_partition, driver_walltime, account or qos in [executors.slurm], or "
+    'set driver = "process" there, which needs no job'
+)
 _PLAIN = re.compile(r"[\w./%:,=+@-]+")
 _NO_FILE = frozenset("\n\r\\")
 NUMBER = r"(?m)^(?:Submitted batch job )?(?P<job_id>\d+)(?:;\S+| on cluster \S+)?\s*$"
@@ -42,7 +46,9 @@ def as_process(arguments: Sequence[str], log: Path) -> str:
 
     It goes on when the session that started it ends, where the site lets it.
     """
-    with log.open("xb") as output:  # never one that somebody else put there
+    with writing(log):
+        output = log.open("xb")  # never one that somebody else put there
+    with output:
         process = subprocess.Popen(
             program(arguments),
             stdin=subprocess.DEVNULL,
@@ -144,11 +150,14 @@ def as_job(script: str) -> str:
         )
     except FileNotFoundError as error:
         raise ExecutorError(
-            "--detach: sbatch is not on PATH: is this a machine of the cluster?"
+            "--detach: sbatch is not on PATH: run it on a machine of the cluster, or "
+            'set driver = "process" in [executors.slurm]'
         ) from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise ExecutorError(f"--detach: SLURM refuses the driver's job: {lines[-1]}")
+        raise ExecutorError(
+            f"--detach: SLURM refuses the driver's job: {lines[-1]}: {_OTHER_DRIVER}"
+        )
     found = re.search(NUMBER, done.stdout)
     if found is None:
         raise ExecutorError(

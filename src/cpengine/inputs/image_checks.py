@@ -1,5 +1,6 @@
 """Whether the images of a step are there, from one listing a folder."""
 
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -8,14 +9,17 @@ from operator import attrgetter
 from cpengine import rules
 from cpengine.inputs import missing_images
 from cpengine.inputs.loaddata import Table
-from cpengine.inputs.missing_images import Image, cure, of_all
+from cpengine.inputs.missing_images import Image, cure, cure_of_damage, of_all
 from cpengine.inputs.table_images import image_files
 from cpengine.rules import Finding
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
 
-_OF_ONE_SIZE = 0.9
-"""Where so large a part of a channel's files has one size, they are not compressed."""
+_LARGER = 0.1
+"""Where most of a channel's files have one size, and at most so many, to these, are
+larger, they are not compressed."""
+_COMPRESSED = 20
+"""No sound image compresses so many times better than the median of its channel."""
 
 
 def findings(
@@ -48,7 +52,8 @@ def findings(
         what_to_do = f"remove it, then {cure(folders[0])}"
         yield of_all(rules.IMAGE_MISSING, folders, "is a folder, no file", what_to_do)
     if empty:
-        yield of_all(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", cure(empty[0]))
+        what_to_do = cure_of_damage(empty[0].column, empty[0].url)
+        yield of_all(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", what_to_do)
     yield from _short(found)
 
 
@@ -78,16 +83,25 @@ def _find_images(places: Places, table: Table, rows: Iterable[int]) -> Iterator[
 
 
 def _short(found: Iterable[Image]) -> Iterator[Finding]:
-    """Files that are smaller than those of their channel, which all have one size."""
+    """Files that are smaller than sound ones of their channel can be."""
     by_column: dict[str, list[Image]] = defaultdict(list)
     for image in found:
         if image.size:
             by_column[image.column].append(image)
     for images in by_column.values():
-        sizes = Counter(image.size for image in images)
-        usual, count = sizes.most_common(1)[0]
-        short = [i for i in images if i.size and usual and i.size < usual]
-        if short and count >= _OF_ONE_SIZE * len(images):
+        usual, least = _usual_and_least([image.size or 0 for image in images])
+        short = [image for image in images if (image.size or 0) < least]
+        if short:
             what = f"has {short[0].size} bytes, most of its channel {usual}"
-            what_to_do = "compare it with the microscope's, and copy it again"
+            what_to_do = cure_of_damage(short[0].column, short[0].url)
             yield of_all(rules.IMAGE_SMALL, short, what, what_to_do)
+
+
+def _usual_and_least(sizes: Sequence[int]) -> tuple[int, float]:
+    """How many bytes images of a channel have, and a sound one at least."""
+    size, count = Counter(sizes).most_common(1)[0]
+    larger = sum(other > size for other in sizes)
+    if 2 * count > len(sizes) and larger <= _LARGER * count:
+        return size, size
+    middle = statistics.median_high(sizes)
+    return middle, middle / _COMPRESSED

@@ -123,9 +123,20 @@ def of_all(
 
 
 def cure(image: Image) -> str:
-    """What to do where an image is not there or empty."""
-    if image.column.startswith(("FileName_Illum", "URL_Illum")):
-        return "run the illum step first"
-    if "/images_projected/" in image.url:
-        return "run the zproj step first"
-    return _PUT
+    """What to do where an image is not there."""
+    step = _step_of(image.column, image.url)
+    return f"run the {step} step first" if step else _PUT
+
+
+def cure_of_damage(column: str, url: str) -> str:
+    """What to do where a file holds no image, or not all of it."""
+    step = _step_of(column, url)
+    again = f"run the {step} step again with --force"
+    return again if step else "copy it again, or drop its row"
+
+
+def _step_of(column: str, url: str) -> str | None:
+    """The step that makes an image, if one does."""
+    if column.startswith(("FileName_Illum", "URL_Illum")):
+        return "illum"
+    return "zproj" if "/images_projected/" in url else None

@@ -34,7 +34,13 @@ from cpengine.events import (
     ignore,
     steady,
 )
-from cpengine.job import csv_columns, image_measures, saved_places, turns
+from cpengine.job import (
+    csv_columns,
+    image_measures,
+    saved_places,
+    turns,
+    unreadable_images,
+)
 from cpengine.job.admission import Lease, Slots
 from cpengine.job.failures import failure_of, trace_of
 from cpengine.job.host_runs import HostRuns
@@ -43,7 +49,7 @@ from cpengine.job.stage import Staged, Stager
 from cpengine.job.verify import verify
 from cpengine.ledger.exact_marks import ExactMarks
 from cpengine.ledger.ledger import Ledger
-from cpengine.model import ALL_OFF, Failure, FailureKind, Job, Outcome
+from cpengine.model import ALL_OFF, AttemptError, Failure, FailureKind, Job, Outcome
 from cpengine.storage import keys
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
@@ -276,12 +282,19 @@ class _Attempt:
         if self.ended.reason is not FailureKind.CANCELLED:
             short = self.ended.reason is FailureKind.OUT_OF_MEMORY
             lease.ended(self.ended.peak_memory, out_of_memory=short)
-        files, output = verify(self.ended, folder, self.job), folder / "output"
+        files, output = self._verify(staged, folder), folder / "output"
         place = self.ledger.storage.url(self.job.destination)
         files |= saved_places.correct(output, files, place)
         self.measures = image_measures.of(output, files)
         self.columns = csv_columns.digests(output, files)
         return files
+
+    def _verify(self, staged: Staged, folder: Path) -> dict[str, int]:
+        try:
+            return verify(self.ended, folder, self.job)
+        except AttemptError as error:
+            explained = unreadable_images.explain(error, staged, self.machine.places)
+            raise explained from error
 
     def _limits(self, lease: Lease) -> Limits:
         job = self.job

@@ -13,6 +13,7 @@ from typing import TypeVar
 from cpengine.errors import InputError
 from cpengine.inputs import batchfile, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.missing_images import cure_of_damage
 from cpengine.inputs.named_files import named_files, read_named_files
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
@@ -351,15 +352,19 @@ class Stager:
         places = {folder: self.places.locate(folder) for folder in folders}
         numbers = {folder: str(number) for number, folder in enumerate(places)}
 
+        first = {file: n for n in reversed(rows) for file in rows[n]}
+
         def bring(file: ImageFile) -> str:
             if not file.name:
                 return ""
             url = f"{places[file.folder]}/{file.name}"
+            where = sheet.table.where(first[file], file.column)
+            again = f"{cure_of_damage(file.column, url)} ({where})"
             if is_local(url):
-                return _there(url)
+                return _there(url, url, again)
             to = self.folder / "images" / numbers[file.folder]
             shared = sheet.is_shared(file)
-            return str(_there(self._bring(url, to, shared=shared), url))
+            return str(_there(self._bring(url, to, shared=shared), url, again))
 
         images = self.places.images
         at_once = max(map(images.at_once, places.values()), default=1)
@@ -370,14 +375,14 @@ class Stager:
         return {n: [brought[file] for file in row] for n, row in rows.items()}
 
 
-def _there(path: P, url: str = "") -> P:
-    """A path, if there is a file that holds something."""
+def _there(path: P, url: str = "", again: str = "put it there again") -> P:
+    """A path, if there is a file that holds something; else what to do."""
     try:
         size = os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{url or path}: is not there: put it there") from None
     if not size:
-        raise InputError(f"{url or path}: is empty (0 bytes): put it there again")
+        raise InputError(f"{url or path}: is empty (0 bytes): {again}")
     return path
 
 

@@ -18,14 +18,15 @@ IMAGE_EMPTY = _rule(
     _IMAGES,
     "An image is empty (0 bytes)",
     "Its job fails: zero-size array.",
-    "Copy it again, or drop the row.",
+    "Copy it again, or drop its row.",
 )
 IMAGE_SMALL = _rule(
     "image-small",
     _IMAGES,
-    "An image is much smaller than the others of its channel",
-    "A truncated image fails, or is black below a line.",
-    "Compare it with the microscope's and copy it again.",
+    "An image is smaller than the others of its channel, which are not compressed, or "
+    "much smaller than these",
+    "It fails if it is no image; a truncated one fails, or is black below a line.",
+    "Copy it again, or drop its row.",
     Severity.WARNING,
 )
 

@@ -19,4 +19,4 @@ export DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL=500ms
 export DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL=5s
 module load apptainer
 export OMP_NUM_THREADS=1
-exec /env/bin/python -P -m distributed.cli.dask_worker tls://10.0.0.1:8786 --name cpengine-abc123-1-${SLURM_RESTART_COUNT:-0} --nthreads 8 --memory-limit 30.50GiB --no-nanny --death-timeout 60 --nthreads 8 --memory-limit 0 --no-dashboard --worker-class cpengine.executors.dask.without_http.WorkerWithoutHttp --tls-ca-file FOLDER/ca_file.pem --tls-cert FOLDER/worker_cert.pem --tls-key FOLDER/worker_key.pem --interface ib0 --protocol tls
+exec /env/bin/python -P -m distributed.cli.dask_worker tls://10.0.0.1:8786 --name cpengine-abc123-1-${SLURM_RESTART_COUNT:-0} --nthreads 8 --memory-limit 0 --no-nanny --death-timeout 60 --no-dashboard --worker-class cpengine.executors.dask.without_http.WorkerWithoutHttp --tls-ca-file FOLDER/ca_file.pem --tls-cert FOLDER/worker_cert.pem --tls-key FOLDER/worker_key.pem --interface ib0 --protocol tls

@@ -29,6 +29,9 @@ class _Job:
     def number(self) -> str:
         return self.name.removeprefix("w-")
 
+    def job_script(self) -> str:
+        return ""
+
 
 def _no_options(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, object]:
     return {}

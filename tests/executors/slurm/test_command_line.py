@@ -60,8 +60,16 @@ def _tried(made: Built) -> list[str]:
 REFUSED = [
     ({"partition": "nope"}, "SLURM refuses the workers: .*Invalid partition name"),
     ({"account": "nobody"}, "SLURM refuses the workers: .*account"),
-    ({"memory_gb": 900.0}, "SLURM refuses the workers: .*Memory specification"),
-    ({"cores": 64}, r"SLURM will never start the workers \(PartitionConfig\): lower"),
+    (
+        {"memory_gb": 4.0},  # 96 MB more than a node has
+        r"SLURM refuses the workers: .*Memory specification.*; asked for 1 core and "
+        r"4096M of memory, nodes have 2 cores and 4000M of memory: lower memory_gb",
+    ),
+    (
+        {"cores": 64},
+        r"SLURM will never start the workers \(PartitionConfig; asked for 64 cores and "
+        r"1024M of memory, nodes have 2 cores and 4000M of memory\): lower",
+    ),
     ({"scratch": "$NOWHERE"}, r"3 workers in a row did not start.*\$NOWHERE.*not set"),
     (
         {"scratch": "/proc"},
@@ -121,10 +129,38 @@ def test_dry_run_shows_the_job_script_and_submits_nothing(
     ran = cpengine("run", "analysis", "-C", made.root, "--on", "slurm", "--dry-run")
     assert ran.returncode == 0
     assert "would run 4 of 4 jobs" in ran.stdout
-    for line in ("-p debug", "-A acct1", "--mem=1G", "-t 00:10:00", "--nice=100"):
+    for line in ("-p debug", "-A acct1", "--mem=1024M", "-t 00:10:00", "--nice=100"):
         assert f"\n#SBATCH {line}\n" in ran.stdout
     assert slurm.jobs() == before
     assert not (made.root / ".cpengine").exists()
+
+
+def test_a_worker_may_have_all_that_a_node_has(
+    slurm: Cluster, make: Make, cpengine: Cpengine
+) -> None:
+    made = make(memory_gb=3.9)  # a node has 4000 MB: with whole gigabytes it is refused
+    ran = cpengine("run", "analysis", "-C", made.root, "--on", "slurm")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_worker_that_is_too_large_is_reported_by_check(
+    slurm: Cluster, make: Make, cpengine: Cpengine
+) -> None:
+    made = make(memory_gb=4.0)
+    ran = cpengine("check", "analysis", "-C", made.root, "--on", "slurm")
+    assert ran.returncode == 2
+    assert "asked for 1 core and 4096M of memory, nodes have 2 cores" in ran.stdout
+
+
+def test_a_refused_driver_says_what_to_do(
+    slurm: Cluster, make: Make, cpengine: Cpengine
+) -> None:
+    made = make(driver_partition="nope")
+    ran = cpengine("run", "analysis", "-C", made.root, "--on", "slurm", "--detach")
+    line = _refusal(ran)
+    assert re.search("refuses the driver's job: .*: change driver_partition", line)
+    assert 'driver = "process"' in line
+    assert not slurm.running()
 
 
 @pytest.mark.parametrize("driver", ["job", "process"])

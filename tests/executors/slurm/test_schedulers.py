@@ -4,7 +4,6 @@ Their commands are shell scripts here, the only ones on PATH.
 """
 
 import gc
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -13,9 +12,7 @@ from distributed.security import Security
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.executors.slurm import schedulers
-from cpengine.executors.slurm.cluster_executor import Workers
 from cpengine.executors.slurm.schedulers import (
-    QUEUES,
     QueueJob,
     RefusedError,
     SchedulerState,
@@ -26,9 +23,11 @@ from cpengine.executors.slurm.schedulers import (
     seconds,
     submit,
 )
+from tests.executors.slurm.site import PYTHON, Site, site, workers_of
+
+__all__ = ["site"]
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-PYTHON = "/env/bin/python"
 
 ALL_KEYS = SlurmSection(
     partition="short",
@@ -61,13 +60,6 @@ ALIKE = {
 }
 
 
-def _workers(
-    folder: Path, settings: ClusterSection | None = None, kind: str = "slurm"
-) -> Workers:
-    settings = settings or SlurmSection(python=PYTHON)
-    return Workers(QUEUES[kind], settings, "cpengine-abc123", folder, settings.cores)
-
-
 def _script(job: QueueJob, folder: Path) -> str:
     text: str = job.job_script()
     return text.replace(str(folder), "FOLDER")
@@ -77,7 +69,7 @@ def _script(job: QueueJob, folder: Path) -> str:
 
 
 def test_the_job_script_of_slurm(tmp_path: Path) -> None:
-    script = _script(_workers(tmp_path).job("cpengine-abc123-1"), tmp_path)
+    script = _script(workers_of(tmp_path).job("cpengine-abc123-1"), tmp_path)
     assert script == (GOLDEN / "slurm-default.sh").read_text()
 
 
@@ -87,7 +79,7 @@ def test_the_job_script_of_slurm_with_all_keys(tmp_path: Path) -> None:
         tls_worker_cert=f"{tmp_path}/worker_cert.pem",
         tls_worker_key=f"{tmp_path}/worker_key.pem",
     )
-    job = _workers(tmp_path, ALL_KEYS).job(
+    job = workers_of(tmp_path, ALL_KEYS).job(
         "cpengine-abc123-1",
         ["n1", "n2"],
         scheduler="tls://10.0.0.1:8786",
@@ -126,7 +118,7 @@ def test_the_job_scripts_of_other_schedulers(
     golden: str, settings: ClusterSection, tmp_path: Path
 ) -> None:
     kind = golden.partition(".")[0]
-    job = _workers(tmp_path, settings, kind).job("cpengine-abc123-1")
+    job = workers_of(tmp_path, settings, kind).job("cpengine-abc123-1")
     assert _script(job, tmp_path) == (GOLDEN / golden).read_text()
 
 
@@ -143,7 +135,7 @@ def test_nodes_that_are_not_used_any_more_are_excluded(
     kind: str, line: str, tmp_path: Path
 ) -> None:
     settings = {"slurm": SlurmSection(), "htcondor": HTCondorSection()}
-    workers = _workers(tmp_path, settings.get(kind, ClusterSection()), kind)
+    workers = workers_of(tmp_path, settings.get(kind, ClusterSection()), kind)
     assert "n1" not in workers.job("w-1").job_script()
     assert line in workers.job("w-1", ["n1", "n2"]).job_script().splitlines()
 
@@ -159,17 +151,17 @@ def test_nodes_that_are_not_used_any_more_are_excluded(
     ],
 )
 def test_directives_are_left_out(skipped: str, left_out: str, tmp_path: Path) -> None:
-    whole = _workers(tmp_path).job("w-1").job_script()
+    whole = workers_of(tmp_path).job("w-1").job_script()
     assert left_out in whole
     settings = SlurmSection(python=PYTHON, skip_directives=[skipped])
-    script = _workers(tmp_path, settings).job("w-1").job_script()
+    script = workers_of(tmp_path, settings).job("w-1").job_script()
     assert left_out not in script
     assert len(script.splitlines()) == len(whole.splitlines()) - 1
 
 
 def test_a_directive_of_the_users_own_is_not_left_out(tmp_path: Path) -> None:
     settings = SlurmSection(directives=["--mem=3G"], skip_directives=["--mem"])
-    script = _workers(tmp_path, settings).job("w-1").job_script()
+    script = workers_of(tmp_path, settings).job("w-1").job_script()
     assert [line for line in script.splitlines() if "SBATCH --mem" in line] == [
         "#SBATCH --mem=3G"
     ]
@@ -197,44 +189,16 @@ def test_lsf_is_given_hours_and_minutes(
     walltime: str, clock: str, tmp_path: Path
 ) -> None:
     settings = ClusterSection(walltime=walltime)
-    script = _workers(tmp_path, settings, "lsf").job("w-1").job_script()
+    script = workers_of(tmp_path, settings, "lsf").job("w-1").job_script()
     assert f"#BSUB -W {clock}" in script.splitlines()
 
 
 # What is said
 
 
-@dataclass
-class Site:
-    """A machine with only the commands that the test has put there."""
-
-    folder: Path
-
-    def has(self, command: str, script: str) -> None:
-        path = self.folder / command
-        path.write_text(f"#!/bin/bash\nPATH=/usr/bin:/bin\n{script}\n")
-        path.chmod(0o755)
-
-    def says(
-        self, command: str, output: str, *, code: int = 0, stderr: bool = False
-    ) -> None:
-        """Have a command print this and end."""
-        to = " >&2" if stderr else ""
-        self.has(command, f"cat <<'END'{to}\n{output}\nEND\nexit {code}")
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """Has no scheduler yet, even where the tests run on a machine of a cluster."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    return Site(folder)
-
-
 @pytest.fixture
 def job(tmp_path: Path) -> QueueJob:
-    return _workers(tmp_path / "run").job("cpengine-abc123-1")
+    return workers_of(tmp_path / "run").job("cpengine-abc123-1")
 
 
 @pytest.mark.parametrize(
@@ -357,7 +321,7 @@ def test_a_machine_without_the_scheduler_is_reported(
     kind: str, program: str, site: Site, tmp_path: Path
 ) -> None:
     settings = {"slurm": SlurmSection(), "htcondor": HTCondorSection()}
-    workers = _workers(tmp_path, settings.get(kind, ClusterSection()), kind)
+    workers = workers_of(tmp_path, settings.get(kind, ClusterSection()), kind)
     with pytest.raises(RefusedError, match=f"^{program} is not on PATH") as caught:
         submit(workers.job("w-1"))
     assert not caught.value.passing
@@ -501,7 +465,7 @@ def test_cancelling_where_there_is_no_scheduler_is_no_matter(
 
 
 def _submitted(folder: Path, number: str) -> QueueJob:
-    job = _workers(folder).job(f"cpengine-abc123-{number}")
+    job = workers_of(folder).job(f"cpengine-abc123-{number}")
     job.job_id = number
     return job
 

@@ -50,8 +50,8 @@ def image_csv(rows: Mapping[SiteKey, Measures]) -> str:
 
 
 def sound(count: int) -> list[float]:
-    """Slopes of sound sites: their median is -2, their MAD 0.01."""
-    return [-2 + 0.01 * ((i % 5) - 2) for i in range(count)]
+    """Slopes of sound sites: their median is -2, their MAD 0.05."""
+    return [-2 + 0.05 * ((i % 5) - 2) for i in range(count)]
 
 
 def built(

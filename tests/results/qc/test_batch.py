@@ -29,6 +29,7 @@ from tests.services.s3.bucket_server import S3Server
 
 BAD = SiteKey("P1", "A02", "2")
 WELLS = [f"{row}{column:02}" for row in "AB" for column in range(1, 7)]
+PLATES = ("P1", "P2")
 FOLDER = "projects/proj/workspace/qc/B1"
 
 
@@ -212,12 +213,58 @@ def test_results_of_an_older_pipeline_are_not_judged(built: Built) -> None:
 
 
 def test_a_small_batch_is_noted(tmp_path: Path) -> None:
-    project = made.built(tmp_path / "project").project()
-    made.ran(project, made.plate(made.sound(6)))
+    project = made.built(tmp_path / "project", wells=WELLS[:5]).project()
+    made.ran(project, made.plate(made.sound(10), wells=WELLS[:5]))
     assert judge(project).notes == [
         "1 plate with fewer than 20 sites, such as P1: compared with the whole batch "
-        "of 6 sites"
+        "of 10 sites"
     ]
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Project:
+    """Two plates of four sites: one looks blurred, and one is blank."""
+    built = made.built(tmp_path / "few", plates=PLATES, wells=WELLS[:2])
+    found = made.plate(made.sound(5), plates=PLATES, wells=WELLS[:2])
+    found[BAD][SLOPE] = -3.5
+    found[SiteKey("P2", "A01", "1")][MAXIMAL] = 100
+    project = built.project()
+    made.ran(project, found)
+    return project
+
+
+def test_sites_of_a_plate_with_few_are_not_scored(few: Project) -> None:
+    found = judge(few)
+    assert ["-".join(flag.key) for flag in found.flags] == ["P2-A01-1"]
+    why = "only 4 sites: not scored against each other"
+    assert found.unscored == dict.fromkeys(PLATES, why)
+    assert found.notes == [
+        f"2 plates with fewer than 8 sites, such as P1 ({why}): fixed limits alone "
+        "flag their sites"
+    ]
+    plates = found.to_json(found.plates)["plates"]
+    assert [plate["unscored"] for plate in plates] == [why, why]
+
+
+def test_why_there_is_no_score_is_given_for_each_plate(few: Project) -> None:
+    result = call("-C", few.folder)
+    lines = [line for line in result.stdout.splitlines() if "│ P" in line]
+    text = " ".join(result.stdout.replace("│", " ").split())
+    assert len(lines) == 2
+    assert "not scored" in text
+    assert "1 saturated or blank, only 4 sites" in text
+
+
+def test_how_few_are_too_few_can_be_set(few: Project) -> None:
+    found = judge(few, score_sites=4)
+    assert not found.unscored
+    assert {"-".join(flag.key) for flag in found.flags} == {"P1-A02-2", "P2-A01-1"}
+
+
+def test_where_limits_are_fixed_no_score_is_missed(few: Project) -> None:
+    found = judge(few, thresholds={SLOPE: {"min": -3}})
+    assert not found.unscored
+    assert len(found.flags) == 2
 
 
 def test_sites_without_a_value_are_noted(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from cpengine.config.qc import ThresholdSection
+from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.results.qc.flags import Flag, flags
 from tests.results.qc.made import MAXIMAL, SLOPE, sites_of, sound
 
 LOW = ThresholdSection(low_mad=4)
-DEVIATION = 1.4826 * 0.01
+DEVIATION = 1.4826 * 0.05
 """Of the slopes of sound sites."""
 
 
@@ -19,7 +19,8 @@ def of(
     measure: str = SLOPE,
     plate_sites: int = 20,
 ) -> list[Flag]:
-    return flags(sites_of(measure, *plates), {measure: threshold}, plate_sites)
+    settings = QcSection(plate_sites=plate_sites)
+    return flags(sites_of(measure, *plates), {measure: threshold}, settings)
 
 
 def names(found: list[Flag]) -> list[str]:
@@ -100,6 +101,35 @@ def test_a_small_plate_is_compared_with_the_batch() -> None:
     assert of(LOW, sound(40), small, plate_sites=11) == []
 
 
+@pytest.mark.parametrize("step", [1e-9, 0.001, 0.01])
+def test_sharp_sites_that_are_nearly_the_same_are_not_flagged(step: float) -> None:
+    alike = [-2 + step * (i % 5 - 2) for i in range(40)]
+    assert of(LOW, [*alike, -2.15]) == []  # 4 times 2 % of the median is more
+    assert names(of(LOW, [*alike, -2.17])) == ["P1-A01-41"]
+    floor = ThresholdSection(low_mad=4, least_deviation=0.1)
+    assert of(floor, [*alike, -2.39]) == []
+    assert names(of(floor, [*alike, -2.41])) == ["P1-A01-41"]
+
+
+@pytest.mark.parametrize(("sites", "flagged"), [(3, 0), (4, 0), (7, 0), (8, 4), (9, 4)])
+def test_plates_of_few_sites_are_not_scored(sites: int, flagged: int) -> None:
+    plates = [[*sound(sites - 1), -4.0] for _ in range(4)]
+    assert len(of(LOW, *plates)) == flagged
+    assert len(of(LOW, sound(400), *plates)) == flagged
+
+
+def test_sites_without_a_value_are_not_counted() -> None:
+    few: list[float | str] = [*sound(6), -4.0, "nan", "nan"]
+    assert of(LOW, few) == []
+    assert names(of(LOW, [*few, -2.0])) == ["P1-A01-7"]
+
+
+def test_fixed_limits_hold_for_plates_of_few_sites() -> None:
+    (flag,) = of(ThresholdSection(low_mad=4, min=-3), [-2.0, -2.1, -4.0])
+    assert not flag.limit.mad
+    assert flag.why.endswith("is below the limit of -3")
+
+
 def test_the_worst_comes_first() -> None:
     found = of(LOW, [*sound(40), -2.5, -3.5, -3.0])
     assert names(found) == ["P1-A01-42", "P1-A01-43", "P1-A01-41"]
@@ -109,7 +139,7 @@ def test_why_is_given_in_words() -> None:
     (flag,) = of(LOW, [*sound(40), -2.5])
     assert flag.reason == "blurred"
     assert flag.why == (
-        "OrigDNA blurred: PowerLogLogSlope -2.5 is 33.7 robust deviations below the "
+        "OrigDNA blurred: PowerLogLogSlope -2.5 is 6.74 robust deviations below the "
         "plate's median of -2 (limit 4)"
     )
     (flag,) = of(ThresholdSection(max=0.25), [0.001] * 30 + [3.0], measure=MAXIMAL)

@@ -33,8 +33,17 @@ def test_scores_count_robust_deviations_from_the_median(values: list[float]) -> 
     median, spread = by_hand(values)
     found = scores(array, centre(array))
     if spread > 1e-9 * abs(median):
-        expected = [(value - median) / spread for value in values]
+        deviation = max(spread, 0.02 * abs(median))
+        expected = [(value - median) / deviation for value in values]
         assert found.tolist() == pytest.approx(expected)
+
+
+@given(VALUES)
+def test_no_score_counts_deviations_of_nearly_nothing(values: list[float]) -> None:
+    array = np.array(values)
+    found = scores(array, centre(array), 5.0)
+    away = np.abs(array - statistics.median(values))
+    assert (np.nan_to_num(np.abs(found)) <= away / 5.0 + 1e-9).all()
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=60))

@@ -71,8 +71,19 @@ def test_what_matters_is_there_without_a_script() -> None:
     text = text_of(render(found(), "proj", "B1"))
     assert "proj, B1, measured by qc : 1 of 48 sites flagged on 2 plates." in text
     assert "P2 24 1 4.2 1 blurred" in text
-    assert "P2 A02 2 10.1 OrigDNA blurred: PowerLogLogSlope -2.6 is " in text
+    assert "P2 A02 2 2.0 OrigDNA blurred: PowerLogLogSlope -2.6 is " in text
     assert "more than 4 robust deviations below the median" in text
+
+
+def test_why_there_are_no_scores_is_given() -> None:
+    rows = made.plate(made.sound(4), wells=WELLS[:2])
+    sites = SiteMeasures.of(
+        parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
+    )
+    page = render(assess("qc", sites, QcSection(), {}), "proj", "B1")
+    why = "only 4 sites: not scored against each other"
+    assert f"P1 4 0 0.0 {why} 1 plate with fewer than 8 sites" in text_of(page)
+    assert embedded(page)["plates"][0]["unscored"] == why  # type: ignore[index] # JSON
 
 
 def test_a_batch_without_flags_says_so() -> None:
@@ -130,6 +141,10 @@ def test_the_page_needs_nothing_else() -> None:
 def test_limits_are_given_in_words() -> None:
     limits = BUILT_IN["ImageQuality_PercentMaximal_*"]
     assert limits_in_words(limits) == "above 0.25"
+    slope = BUILT_IN["ImageQuality_PowerLogLogSlope_*"]
+    assert limits_in_words(slope) == (
+        "more than 4 robust deviations below the median (a deviation is at least 0.05)"
+    )
     both = limits.model_copy(update={"low_mad": 3.5})
     assert limits_in_words(both) == (
         "more than 3.5 robust deviations below the median, or above 0.25"

@@ -98,13 +98,8 @@ class Workers:
             # exec: the worker itself gets the scheduler's signals, and time to end
             # -P: without the modules of the folder where the job is
             python=f"exec {settings.python or shlex.quote(sys.executable)} -P",
-            # Of options given twice the last counts. Memory is watched by cpengine:
-            # what Dask sees is the worker without its CellProfilers.
+            threads=self.threads,
             worker_extra_args=[
-                "--nthreads",
-                str(self.threads),
-                "--memory-limit",
-                "0",
                 "--no-dashboard",
                 "--worker-class",
                 WORKER_CLASS,

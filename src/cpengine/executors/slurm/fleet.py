@@ -72,6 +72,7 @@ _ENDS: Mapping[str, str] = {
     "OUT_OF_MEMORY": "it needed more than its memory_gb",
     "PENDING": "it was put back into the queue",
 }
+_OTHER_SETTINGS = "change the executor's settings in cpengine.toml"
 _MEMORY = re.compile(r"exceeded .*memory|oom.?kill|out of memory", re.IGNORECASE)
 
 
@@ -314,8 +315,10 @@ class WorkerFleet:
         words = [reason.strip("()").partition(",")[0] for reason in reasons]
         for_ever = words and all(word in _CURES for word in words)
         if for_ever and reasons.total() == len(self.jobs):
+            job = self.waiting[0].job
+            sizes = self.queue.sizes(words[0], job.job_script())
             raise ExecutorError(
-                f"{self.queue.name} will never start the workers ({words[0]}): "
+                f"{self.queue.name} will never start the workers ({words[0]}{sizes}): "
                 f"{_CURES[words[0]]}"
             )
         if reasons and self.clock() > self._waits_since + _LATE_S:
@@ -370,15 +373,15 @@ class WorkerFleet:
         for _ in range(min(wanted - there, _AT_ONCE)):
             if self.clock() < self._next_submit:
                 return
+            self._count += 1
+            name = f"{self.name}-{self._count}"
+            job = self.make(name, self.excluded)
             try:
-                self._submit()
+                self._submit(name, job)
             except RefusedError as error:
-                yield self._refused(error)
+                yield self._refused(error, job)
 
-    def _submit(self) -> None:
-        self._count += 1
-        name = f"{self.name}-{self._count}"
-        job = self.make(name, self.excluded)
+    def _submit(self, name: str, job: QueueJob) -> None:
         number = schedulers.submit(job)
         self.jobs[name] = WorkerJob(
             name, job, number, SchedulerState("PENDING"), self.clock()
@@ -386,11 +389,13 @@ class WorkerFleet:
         self._refused_s = _SOON_S
         self._poll_soon()
 
-    def _refused(self, error: RefusedError) -> str:
+    def _refused(self, error: RefusedError, job: QueueJob) -> str:
+        sizes = self.queue.sizes(str(error), job.job_script())
         if not error.passing and not self.jobs:
+            cure = "lower memory_gb or cores, or name another partition"
             raise ExecutorError(
-                f"{self.queue.name} refuses the workers: {error}: change the "
-                "executor's settings in cpengine.toml"
+                f"{self.queue.name} refuses the workers: {error}{sizes}: "
+                f"{cure if sizes else _OTHER_SETTINGS}"
             )
         self._next_submit = self.clock() + self._refused_s
         self._refused_s = min(2 * self._refused_s, _AGAIN_S)

@@ -5,6 +5,7 @@ jobs stand; of the others only what Dask sees of their workers is known.
 """
 
 import asyncio
+import math
 import os
 import re
 import shlex
@@ -25,6 +26,7 @@ from dask_jobqueue.slurm import SLURMJob
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.errors import ExecutorError
 from cpengine.executors.detach import NUMBER, directives, log_name
+from cpengine.wording import counted
 
 _ASK_S = 60.0
 """A scheduler that is busy may take long to answer."""
@@ -69,6 +71,26 @@ class MakeWorkerJob(Protocol):
 
 Options = Callable[[ClusterSection, Sequence[str]], dict[str, Any]]
 Poll = Callable[[str], Mapping[str, SchedulerState]]
+Sizes = Callable[[str, str], str]
+
+
+def _no_sizes(why: str, script: str) -> str:
+    return ""
+
+
+class WorkerCommand:
+    """What dask-jobqueue puts into each command of a worker, given once.
+
+    Mixed into its classes. Memory is watched by cpengine: what Dask sees is the worker
+    without its CellProfilers.
+    """
+
+    worker_process_memory = 0
+    worker_process_threads = 0
+
+    def __init__(self, *, threads: int, **more: Any) -> None:
+        self.worker_process_threads = threads
+        super().__init__(**more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +103,18 @@ class BatchScheduler:
     """What its class is told, besides what all are, for settings and bad nodes."""
     poll: Poll | None = None
     """Gives where all jobs of a name stand, by their number, with one call."""
+    sizes: Sizes = _no_sizes
+    """Gives, for a refusal and the script of the refused job, what that asks for beside
+    what nodes have; empty where it is refused for something else."""
     restarts: str = "0"
     """What a job's shell makes the number of its restarts of: a worker that comes again
     is another one to Dask."""
 
     def skipped(self, settings: ClusterSection) -> list[str]:
         """Which directives to leave out."""
-        if self.job is HTCondorJob:  # it refuses those that it would not write
+        if issubclass(
+            self.job, HTCondorJob
+        ):  # it refuses those that it would not write
             known = ("RequestCpus", "RequestMemory", "RequestDisk", "batch_name")
             return [name for name in settings.skip_directives if name in known]
         return list(settings.skip_directives)
@@ -165,8 +192,9 @@ def test_only(script: str) -> None:
     if ran.returncode:
         lines = ran.stderr.strip().splitlines() or ["no reason given"]
         raise ExecutorError(
-            f"executors.slurm: SLURM would not take a worker's job ({lines[-1]}): "
-            "change its partition, account, memory_gb or walltime"
+            f"executors.slurm: SLURM would not take a worker's job ({lines[-1]}"
+            f"{slurm_sizes(lines[-1], script)}): change its partition, account, cores, "
+            "memory_gb or walltime"
         )
 
 
@@ -195,7 +223,7 @@ def _complaint(error: str) -> str:
 # --- SLURM ---------------------------------------------------------------------------
 
 
-class _Slurm(SLURMJob):
+class _Slurm(WorkerCommand, SLURMJob):
     """A job whose number is found below a banner, too.
 
     dask-jobqueue quotes no value of a directive: those that may need it are ours.
@@ -219,7 +247,7 @@ class _Slurm(SLURMJob):
             {"-e": log_name(log, "-%J.err"), "-o": log_name(log, "-%J.out"), **quoted},
             job_directives_skip,
         )
-        super().__init__(  # type: ignore[no-untyped-call]  # dask-jobqueue has no types
+        super().__init__(
             job_directives_skip=job_directives_skip,
             job_extra_directives=[*own, *job_extra_directives],
             **more,
@@ -232,6 +260,7 @@ def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
     skipped = any(skip in requeue for skip in settings.skip_directives)
     return {
         "walltime": settings.walltime,
+        "job_mem": f"{_megabytes(settings)}M",
         "job_extra_directives": [*([] if skipped else [requeue]), *settings.directives],
         "quoted": {
             "-p": settings.partition,
@@ -241,6 +270,11 @@ def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
             "--exclude": ",".join(excluded),
         },
     }
+
+
+def _megabytes(settings: ClusterSection) -> int:
+    """A worker's memory; dask-jobqueue would ask for whole gigabytes."""
+    return math.ceil(settings.memory_gb * 1024)
 
 
 def poll_slurm(name: str) -> dict[str, SchedulerState]:
@@ -287,6 +321,55 @@ def account_of(number: str) -> SchedulerState | None:
     )
 
 
+_TOO_LARGE = re.compile(
+    r"memory|cpu|node configuration|^PartitionConfig|^BadConstraints", re.IGNORECASE
+)
+"""Refusals and reasons to wait of a job that may be larger than its nodes."""
+
+
+def slurm_sizes(why: str, script: str) -> str:
+    """What a refused job asks for beside what the nodes of its partition have.
+
+    Empty where it is refused for something else, or SLURM does not say.
+    """
+    if not _TOO_LARGE.search(why):
+        return ""
+    cores, memory, partition = (
+        _last_directive(script, *names)
+        for names in (("-c", "--cpus-per-task"), ("--mem",), ("-p", "--partition"))
+    )
+    nodes = " or ".join(_nodes(partition))
+    asked = _size(cores or "1", memory)
+    return f"; asked for {asked}, nodes have {nodes}" if nodes else ""
+
+
+def _last_directive(script: str, *names: str) -> str:
+    """The value of an option as the last line has it that gives it."""
+    options = "|".join(map(re.escape, names))
+    found = re.findall(rf"(?m)^#SBATCH (?:{options})[= ]\s*(.+?)\s*$", script)
+    return "".join(shlex.split(found[-1])) if found else ""
+
+
+def _nodes(partition: str) -> list[str]:
+    """The sizes of the nodes of a partition, or of the default one: the largest."""
+    chosen = [f"--partition={partition}"] if partition else []
+    command = ["sinfo", "--noheader", "--exact", "--format=%P|%c|%m", *chosen]
+    try:
+        lines = [line.split("|") for line in _asked(command).splitlines()]
+    except OSError:
+        return []
+    nodes = [line for line in lines if len(line) == 3 and line[2].strip().isdigit()]
+    default = [line for line in nodes if line[0].endswith("*")]
+    sizes = {(int(m), c.strip()) for _, c, m in (not partition and default) or nodes}
+    return [_size(cores, f"{mb}M") for mb, cores in sorted(sizes, reverse=True)[:3]]
+
+
+def _size(cores: str, memory: str) -> str:
+    """`4 cores and 4096M of memory`."""
+    words = counted(int(cores), "core") if cores.isdigit() else f"{cores} cores"
+    return f"{words} and {memory} of memory" if memory else words
+
+
 def _asked(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(
@@ -309,7 +392,8 @@ def _asked(command: Sequence[str]) -> str:
 
 
 def _pbs(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
-    return _plain(settings) | {"account": settings.account}
+    size = f"select=1:ncpus={settings.cores}:mem={_megabytes(settings)}MB"
+    return _plain(settings) | {"account": settings.account, "resource_spec": size}
 
 
 def _lsf(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
@@ -363,14 +447,30 @@ def _htcondor(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, An
     }
 
 
+class _Pbs(WorkerCommand, PBSJob):
+    pass
+
+
+class _Lsf(WorkerCommand, LSFJob):
+    pass
+
+
+class _Sge(WorkerCommand, SGEJob):
+    pass
+
+
+class _HTCondor(WorkerCommand, HTCondorJob):
+    pass
+
+
 QUEUES: Mapping[str, BatchScheduler] = {
     "slurm": BatchScheduler(
-        "SLURM", _Slurm, _slurm, poll_slurm, "${SLURM_RESTART_COUNT:-0}"
+        "SLURM", _Slurm, _slurm, poll_slurm, slurm_sizes, "${SLURM_RESTART_COUNT:-0}"
     ),
-    "pbs": BatchScheduler("PBS", PBSJob, _pbs),
-    "lsf": BatchScheduler("LSF", LSFJob, _lsf),
-    "sge": BatchScheduler("SGE", SGEJob, _sge),
-    "htcondor": BatchScheduler("HTCondor", HTCondorJob, _htcondor),
+    "pbs": BatchScheduler("PBS", _Pbs, _pbs),
+    "lsf": BatchScheduler("LSF", _Lsf, _lsf),
+    "sge": BatchScheduler("SGE", _Sge, _sge),
+    "htcondor": BatchScheduler("HTCondor", _HTCondor, _htcondor),
 }
 
 

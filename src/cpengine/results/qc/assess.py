@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,6 +42,8 @@ class Assessment:
     flags: Sequence[Flag]
     """Worst first."""
     cvs: Sequence[Cv]
+    unscored: Mapping[str, str] = field(default_factory=dict)
+    """By plate, why no robust deviations are counted there."""
     judged: Sequence[str] = ()
     """The plates that were read for it; of others their tables were."""
     notes: Sequence[str] = ()
@@ -95,6 +97,7 @@ class Assessment:
             "sites": self.count(plate),
             "flagged": len(self.flagged(plate)),
             "reasons": dict(self.reasons(plate)),
+            "unscored": self.unscored.get(plate),
             "flags": [flag.to_json() for flag in mine],
             "cv": [
                 {
@@ -120,15 +123,20 @@ def assess(
         A threshold of the project file is for no measure, or can never be met.
     """
     thresholds = chosen(sites.measures, settings)
+    relative = {name: limit for name, limit in thresholds.items() if limit.relative}
+    unscored = _unscored(sites, settings.score_sites) if relative else {}
     return Assessment(
         step=step,
         sites=sites,
         thresholds=thresholds,
-        flags=flags(sites, thresholds, settings.plate_sites),
+        flags=flags(sites, thresholds, settings),
         cvs=list(_cvs(sites, controls)),
+        unscored=unscored,
         notes=[
-            *_small(sites, settings.plate_sites),
-            *_not_judged(sites, thresholds, settings.plate_sites),
+            *_few(unscored, settings.score_sites),
+            *_small(sites, settings),
+            *_without_value(sites, thresholds),
+            *_flat(sites, relative, settings),
             *_absent_controls(sites, controls),
         ],
     )
@@ -146,33 +154,54 @@ def _cvs(sites: SiteMeasures, controls: Controls) -> Iterator[Cv]:
                     yield Cv(plate, control, measure, found)
 
 
-def _small(sites: SiteMeasures, plate_sites: int) -> Iterator[str]:
-    small = [p for p, rows in sites.rows_of.items() if len(rows) < plate_sites]
+def _unscored(sites: SiteMeasures, score_sites: int) -> dict[str, str]:
+    few = {p: len(r) for p, r in sites.rows_of.items() if len(r) < score_sites}
+    return {
+        plate: f"only {counted(count, 'site')}: not scored against each other"
+        for plate, count in few.items()
+    }
+
+
+def _few(unscored: Mapping[str, str], score_sites: int) -> Iterator[str]:
+    if unscored:
+        plate, why = next(iter(unscored.items()))
+        yield (
+            f"{counted(len(unscored), 'plate')} with fewer than {score_sites} sites, "
+            f"such as {plate} ({why}): fixed limits alone flag their sites"
+        )
+
+
+def _small(sites: SiteMeasures, settings: QcSection) -> Iterator[str]:
+    least, most = settings.score_sites, settings.plate_sites
+    small = [p for p, rows in sites.rows_of.items() if least <= len(rows) < most]
     if small:
         yield (
-            f"{counted(len(small), 'plate')} with fewer than {plate_sites} sites, "
+            f"{counted(len(small), 'plate')} with fewer than {most} sites, "
             f"such as {small[0]}: compared with the whole batch of "
             f"{counted(len(sites.keys), 'site')}"
         )
 
 
-def _not_judged(
-    sites: SiteMeasures, thresholds: Mapping[str, ThresholdSection], plate_sites: int
+def _without_value(
+    sites: SiteMeasures, thresholds: Mapping[str, ThresholdSection]
 ) -> Iterator[str]:
     if not thresholds:
         yield "no measure has a threshold: nothing can be flagged"
-    for measure, limits in thresholds.items():
+    for measure in thresholds:
         missing = int(np.isnan(sites.values[measure]).sum())
         if missing:
             sets = counted(missing, "image set")
             yield f"{measure}: {sets} without a value: not judged"
-        relative = limits.low_mad is not None or limits.high_mad is not None
+
+
+def _flat(
+    sites: SiteMeasures, relative: Mapping[str, ThresholdSection], settings: QcSection
+) -> Iterator[str]:
+    for measure, limits in relative.items():
         flat = [
             comparison
-            for comparison in (
-                compared(sites, measure, plate_sites) if relative else ()
-            )
-            if comparison.about is not None and np.isnan(comparison.scores).all()
+            for comparison in compared(sites, measure, limits, settings)
+            if comparison.scored and np.isnan(comparison.scores).all()
         ]
         if flat:
             plate = sites.keys[flat[0].rows[0]].plate

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cpengine.config.qc import ThresholdSection
+from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.results.qc.images import Array, SiteKey, SiteMeasures
 from cpengine.results.qc.names import ImageMeasure, Side
 from cpengine.results.qc.numbers import Centre, centre, scores
@@ -82,35 +82,38 @@ class Compared(NamedTuple):
     values: Array
     about: Centre | None
     scores: Array
+    """NaN where there are too few values, or nothing deviates."""
+    scored: bool
+    """Whether there are enough."""
     compared_with: str
 
 
-def compared(sites: SiteMeasures, measure: str, plate_sites: int) -> Iterator[Compared]:
-    """Compare a measure of each plate with the plate, or with the batch.
-
-    Parameters
-    ----------
-    plate_sites
-        Plates with fewer image sets are compared with the whole batch.
-    """
-    everything = sites.values[measure]
+def compared(
+    sites: SiteMeasures, measure: str, limits: ThresholdSection, settings: QcSection
+) -> Iterator[Compared]:
+    """Compare a measure of each plate with the plate, or with the batch."""
+    everything, least = sites.values[measure], limits.least_deviation or 0.0
     batch = centre(everything)
     for rows in sites.rows_of.values():
-        small = len(rows) < plate_sites
+        small = len(rows) < settings.plate_sites
         values = everything[rows]
         about = batch if small else centre(values)
+        scored = int(np.isfinite(values).sum()) >= settings.score_sites
+        away = scores(values, about if scored else None, least)
         whom = "batch" if small else "plate"
-        yield Compared(measure, rows, values, about, scores(values, about), whom)
+        yield Compared(measure, rows, values, about, away, scored, whom)
 
 
 def flags(
-    sites: SiteMeasures, thresholds: Mapping[str, ThresholdSection], plate_sites: int
+    sites: SiteMeasures,
+    thresholds: Mapping[str, ThresholdSection],
+    settings: QcSection,
 ) -> list[Flag]:
     """Flag what is out of its limits, worst first."""
     found = [
         flag
         for measure, limits in thresholds.items()
-        for comparison in compared(sites, measure, plate_sites)
+        for comparison in compared(sites, measure, limits, settings)
         for flag in _of(sites, comparison, limits)
     ]
     return sorted(found, key=lambda flag: (-flag.severity, flag.key, flag.measure))

@@ -10,6 +10,11 @@ MAD_TO_SD = 1.4826
 """The MAD of a normal distribution times this is its standard deviation."""
 
 
+LEAST = 0.02
+"""A robust deviation is taken for at least so large a part of the median. Of values
+that are nearly the same, one that is as near is not out of the ordinary."""
+
+
 class Centre(NamedTuple):
     """What values are compared with."""
 
@@ -27,16 +32,22 @@ def centre(values: Array) -> Centre | None:
     return Centre(median, MAD_TO_SD * float(np.median(np.abs(known - median))))
 
 
-def scores(values: Array, about: Centre | None) -> Array:
+def scores(values: Array, about: Centre | None, least: float = 0.0) -> Array:
     """How many robust deviations values are above (or below, negative) the median.
 
     NaN for what is no number, and for all where nothing deviates: more than half of
     the values are the same then, and there is no measure of how far others are away.
+
+    Parameters
+    ----------
+    least
+        What a deviation is taken for at the least, as with `LEAST`.
     """
     if about is None or not about.spread > _tiny(about.median):
         return np.full(values.shape, np.nan)
-    with np.errstate(over="ignore"):  # of the tiniest spread they are infinite
-        return np.asarray((values - about.median) / about.spread, float)
+    deviation = max(about.spread, LEAST * abs(about.median), least)
+    with np.errstate(over="ignore"):  # of the tiniest one they are infinite
+        return np.asarray((values - about.median) / deviation, float)
 
 
 def _tiny(median: float) -> float:

@@ -91,7 +91,9 @@ def limits_in_words(limits: ThresholdSection) -> str:
         (limits.max, "above {:g}"),
     )
     words = [text.format(value) for value, text in phrases if value is not None]
-    return ", or ".join(words) or "never"
+    least = limits.least_deviation if limits.relative else None
+    floor = f" (a deviation is at least {least:g})" if least else ""
+    return (", or ".join(words) or "never") + floor
 
 
 def _embedded(data: object) -> str:
@@ -161,6 +163,7 @@ def _plate(found: Assessment, plate: str, measures: Sequence[str]) -> dict[str, 
             if f.key.plate == plate
         ],
         "cv": _cv(found, plate),
+        "unscored": found.unscored.get(plate, ""),
     }
 
 

@@ -93,7 +93,10 @@
     table.tBodies[0].replaceChildren(...body);
     const first = table.querySelector("td[data-well]");
     if (first) first.tabIndex = 0;
-    get("limits").textContent = measure.limits ? `Flagged: ${measure.limits}.` : "No threshold.";
+    const why = measure.limits.includes("deviations") && plate.unscored;
+    get("limits").textContent = measure.limits
+      ? `Flagged: ${measure.limits}.${why ? ` Of this plate there are ${why}.` : ""}`
+      : "No threshold.";
     legend(span, plate, number);
     get("well").replaceChildren();
     variation(plate);
