@@ -7,7 +7,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -91,7 +91,7 @@ class Arena:
     def _round(self, folder: Path, kills: int, chance: random.Random) -> None:
         root = self.lay(folder, self.plate.step)
         root.fill(self.plate.inputs)
-        cage = self.plate.cage(folder, root)
+        cage = replace(self.plate.cage(folder, root), blind=self.runs > 1)
         promises = Promises(self.plate.undisturbed, alone=self.runs == 1)
 
         def check() -> Seen:
