@@ -283,13 +283,30 @@ class _Reading:
     def names(self) -> None:
         """Names that cpengine makes from APP_NAME, as DCP's example does."""
         app = text(self.known["APP_NAME"])
-        group = self.value("LOG_GROUP_NAME", text)
-        if group not in (None, "", app):
-            self.put("executors.aws.log_group", "LOG_GROUP_NAME", group)
-        queue = self.value("SQS_QUEUE_NAME", text)
         own = app if self.machines != "executors.aws" else f"{app}_<step>"
+        self.log_group(app, own)
+        queue = self.value("SQS_QUEUE_NAME", text)
         if queue not in (None, f"{own}Queue"):
             self.note("SQS_QUEUE_NAME", f"left out: cpengine's queue is {own}Queue")
+
+    def log_group(self, app: str, own: str) -> None:
+        """LOG_GROUP_NAME, which in DCP's example is APP_NAME, whatever that is."""
+        group = self.value("LOG_GROUP_NAME", text)
+        if group is None:
+            return
+        if group in ("", app):
+            what = (
+                f"changes with APP_NAME: each step has its own log groups, here {own}"
+            )
+        else:
+            self.put("executors.aws.log_group", "LOG_GROUP_NAME", group)
+            what = "is for all steps now; without it each has log groups of its own"
+        self.note("LOG_GROUP_NAME", what)
+        self.note(
+            "LOG_GROUP_NAME",
+            "DCP's monitor always copies the logs to the bucket at the end; for that "
+            "set executors.aws.export_logs = true",
+        )
 
     def left_out(self) -> None:
         if self.value("AUTO_MONITOR", flag):
