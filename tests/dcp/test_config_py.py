@@ -129,8 +129,8 @@ def test_each_key(name: str, value: Any, key: str, expected: Any) -> None:
 )
 def test_what_is_no_different_is_not_set(settings: dict[str, Any]) -> None:
     assert changed(**settings) == {}
-    said = notes(SMALLEST | settings)
-    assert [line for line in said if "LOG_GROUP_NAME" not in line] == []
+    lines = notes(SMALLEST | settings)
+    assert [line for line in lines if "LOG_GROUP_NAME" not in line] == []
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_what_is_no_different_is_not_set(settings: dict[str, Any]) -> None:
         ("lab_QC", "logs", "is for all steps now; without it each has log groups"),
     ],
 )
-def test_what_becomes_of_logs_is_told(app: str, group: str, expected: str) -> None:
-    said = notes(SMALLEST | {"APP_NAME": app, "LOG_GROUP_NAME": group})
-    changes, export = [line for line in said if ": LOG_GROUP_NAME: " in line]
+def test_what_becomes_of_logs_is_noted(app: str, group: str, expected: str) -> None:
+    lines = notes(SMALLEST | {"APP_NAME": app, "LOG_GROUP_NAME": group})
+    changes, export = [line for line in lines if ": LOG_GROUP_NAME: " in line]
     assert expected in changes
     assert "always copies the logs to the bucket" in export
     assert "export_logs = true" in export

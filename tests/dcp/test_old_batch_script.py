@@ -208,7 +208,7 @@ def test_repurp_is_no_batch_file() -> None:
     assert found["steps.qc.groups"] == "layout"
 
 
-def test_a_csv_beside_the_plates_folders_is_told() -> None:
+def test_a_csv_beside_the_plates_folders_is_noted() -> None:
     found = old_batch_script.parse(other(BY_REPURP, calls="MakeQCJobs()"), "old.py")
     csvs = "projects/2015_Screen/workspace/load_data_csv/B1"
     (note,) = found.notes
@@ -219,7 +219,7 @@ def test_a_csv_beside_the_plates_folders_is_told() -> None:
     )
 
 
-def test_what_would_have_to_be_run_is_told() -> None:
+def test_what_would_have_to_be_run_is_noted() -> None:
     sends = function(
         "MakeQCJobs",
         "qc",
@@ -248,7 +248,7 @@ def test_other_code_of_the_script_does_not_matter() -> None:
     assert found["steps.qc.groups"] == "layout"
 
 
-def test_a_function_that_is_not_there_is_told() -> None:
+def test_a_function_that_is_not_there_is_noted() -> None:
     found = old_batch_script.parse(other(calls="MakeQCJobs()"), "old.py")
     assert found.notes == (
         "old.py: MakeQCJobs: is not in it: qc is left as cpengine has it",

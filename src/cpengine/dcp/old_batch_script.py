@@ -72,7 +72,7 @@ def parse(source: str, path: str) -> Found:
     called = {
         name: c for name, c in literals.calls(source, path).items() if name in _MAKERS
     }
-    steps = _Steps(path, known, functions)
+    steps = _SentSteps(path, known, functions)
     for name, call in called.items():
         steps.add(name, call)
     for name in () if called else functions:
@@ -125,7 +125,7 @@ def _numbers(setting: Setting) -> list[int]:
     return numbers
 
 
-class _Steps:
+class _SentSteps:
     """Turns what functions send into the sections of steps."""
 
     def __init__(
@@ -192,10 +192,10 @@ class _Steps:
             self._put(step, "data_file", _as(name, data), kind.data_file)
             self._put(step, "data_path", _as(above, data), self.layout.load_data)
         else:
-            here = posixpath.join(self.layout.load_data, PLATE, kind.data_file)
+            place = posixpath.join(self.layout.load_data, PLATE, kind.data_file)
             self.notes.append(
                 f"{data.where}: {step} took {data.value}, and cpengine takes a folder "
-                f"a plate: copy it to {here}"
+                f"a plate: copy it to {place}"
             )
 
     def _pipeline(self, step: str, pipeline: Setting) -> None:
