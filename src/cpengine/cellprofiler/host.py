@@ -81,6 +81,7 @@ preferences: Any
 loaddata: Any
 Pipeline: Any
 Module: Any
+badmodules: Any
 """CellProfiler's own, once it is imported."""
 
 
