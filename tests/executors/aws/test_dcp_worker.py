@@ -98,6 +98,24 @@ def test_the_environment_with_everything_is_dcps() -> None:
     }
 
 
+@pytest.mark.parametrize("worker", ["dcp", "cpengine"])
+def test_all_that_containers_write_expires(
+    aws: AwsServer, tmp_path: Path, worker: str
+) -> None:
+    app = apps.app(machine(tmp_path, {}), apps.settings(worker=worker))
+    setup.setup(app)
+    made = task_definition.definition(app.settings, "https://queue", "x", {})
+    (container,) = made["containerDefinitions"]
+    written = {
+        _environment(app.settings)["LOG_GROUP_NAME"],
+        container["logConfiguration"]["options"]["awslogs-group"],
+    }
+    groups = aws.own("logs").describe_log_groups()["logGroups"]
+    assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
+        name: 60 for name in written
+    }
+
+
 def _apps(folder: Path, more: str) -> ProjectApps:
     """A project's apps whose outputs are in a bucket of others."""
     (folder / "cpengine.toml").write_text(
