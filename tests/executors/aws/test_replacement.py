@@ -29,7 +29,7 @@ class Asked:
 
 
 @pytest.mark.parametrize(
-    ("looks", "targets"),
+    ("checks", "targets"),
     [
         # Machines that run and that are needed, at each look; what is asked for then.
         ([(0, 10), (4, 10), (10, 10)], [10, 10, 0]),  # they come
@@ -39,11 +39,11 @@ class Asked:
         ([(10, 10), (3, 0), (0, 0)], [0, 0, 0]),  # all is done
     ],
 )
-def test_lost_machines_are_replaced_while_somebody_looks(
-    looks: list[tuple[int, int]], targets: list[int]
+def test_lost_machines_are_replaced_while_a_client_checks(
+    checks: list[tuple[int, int]], targets: list[int]
 ) -> None:
     asked, replacement, found = Asked(10), Replacement(), []
-    for machines, needed in looks:
+    for machines, needed in checks:
         replacement.check(asked, machines, needed)  # type: ignore[arg-type]
         found.append(asked.target)
     assert found == targets
@@ -83,12 +83,12 @@ def _fleet(app: App) -> Fleet:
     return found
 
 
-def _look(watch: Monitor) -> None:
+def _check(watch: Monitor) -> None:
     watch._checked -= 60
     watch.check(1)
 
 
-def test_before_a_first_look_aws_itself_ends_the_machines(
+def test_before_a_first_check_aws_itself_ends_the_machines(
     started: App, aws: AwsServer
 ) -> None:
     """The client dies right after the start: nothing but the fleet's end is left."""
@@ -109,7 +109,7 @@ def test_a_dead_client_leaves_a_fleet_that_replaces_no_idle_machine(
     started: App, aws: AwsServer
 ) -> None:
     watch = Monitor(started, started.queue(), lambda event: None)
-    _look(watch)  # and then the client is gone
+    _check(watch)  # and then the client is gone
     assert _fleet(started).target == 0
     machines = _fleet(started).machines()
     assert len(machines) == 3  # none was ended by that
@@ -122,8 +122,8 @@ def test_a_living_client_has_lost_machines_replaced(
     started: App, aws: AwsServer
 ) -> None:
     watch = Monitor(started, started.queue(), lambda event: None)
-    _look(watch)
+    _check(watch)
     lost, *_ = _fleet(started).machines()
     aws.own("ec2").terminate_instances(InstanceIds=[lost])
-    _look(watch)
+    _check(watch)
     assert _fleet(started).target == 3

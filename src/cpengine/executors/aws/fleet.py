@@ -97,16 +97,16 @@ def fleets(aws: Aws) -> Iterator[Fleet]:
     for config in requests:
         if config["SpotFleetRequestState"] in _ALIVE:
             asked = config["SpotFleetRequestConfig"]
-            target = asked["TargetCapacity"] if _is_kept_up(asked) else None
+            target = asked["TargetCapacity"] if _is_maintained(asked) else None
             yield Fleet(aws, config["SpotFleetRequestId"], _tags(config), target)
     for fleet in aws.each("ec2", "describe_fleets", "Fleets"):
         if fleet["FleetState"] in _ALIVE:
-            target = fleet["TargetCapacitySpecification"]["TotalTargetCapacity"]
-            kept_up = target if _is_kept_up(fleet) else None
-            yield Fleet(aws, fleet["FleetId"], _tags(fleet), kept_up)
+            asked = fleet["TargetCapacitySpecification"]["TotalTargetCapacity"]
+            target = asked if _is_maintained(fleet) else None
+            yield Fleet(aws, fleet["FleetId"], _tags(fleet), target)
 
 
-def _is_kept_up(request: Mapping[str, Any]) -> bool:
+def _is_maintained(request: Mapping[str, Any]) -> bool:
     return bool(request.get("Type", "maintain") == "maintain")
 
 
