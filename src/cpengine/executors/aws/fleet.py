@@ -106,8 +106,8 @@ def fleets(aws: Aws) -> Iterator[Fleet]:
             yield Fleet(aws, fleet["FleetId"], _tags(fleet), target)
 
 
-def _is_maintained(request: Mapping[str, Any]) -> bool:
-    return bool(request.get("Type", "maintain") == "maintain")
+def _is_maintained(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("Type", "maintain") == "maintain")
 
 
 def of_app(app: App) -> list[Fleet]:
