@@ -9,6 +9,7 @@ from cpengine.cellprofiler.command import (
     container_environment,
     error_of,
     parse_progress,
+    plugin_failure,
     run_command,
     run_environment,
 )
@@ -194,6 +195,21 @@ def test_failure_is_read_from_the_log(log: str, module: str | None, error: str) 
     assert found == module
     assert line is not None
     assert line.startswith(error)
+
+
+def test_a_module_whose_plugin_failed_is_missing_for_that_reason() -> None:
+    plugin = (
+        "Could not load measurenothing\nTraceback (most recent call last):\n"
+        '  File "plugins/measurenothing.py", line 1, in <module>\n    import nowhere\n'
+        "ModuleNotFoundError: No module named 'nowhere'\n"
+    )
+    module, error = error_of(MYSQL + plugin + NO_MODULE)
+    assert module == "MeasureNothing"
+    assert error is not None
+    assert error.endswith("module: ModuleNotFoundError: No module named 'nowhere'")
+    assert plugin_failure(error) == "ModuleNotFoundError: No module named 'nowhere'"
+    _, without = error_of(MYSQL + plugin.replace("measure", "other") + NO_MODULE)
+    assert plugin_failure(without or "") is None
 
 
 def test_first_failure_counts() -> None:

@@ -183,3 +183,11 @@ def test_unknown_module_is_found_once() -> None:
 
 def test_module_that_cellprofiler_has_loaded_is_not_unknown() -> None:
     assert found(more=module("RunCellpose", 4, {})) == []
+
+
+def test_a_plugin_that_cannot_be_imported_is_named_with_the_cause() -> None:
+    why = "ModuleNotFoundError: No module named 'cellpose'"
+    error = f"Could not find the RunCellpose module: {why}"
+    ((rule, cause),) = found(error=error, failed="RunCellpose")
+    assert rule == "pipeline-does-not-load"
+    assert cause == f"the plugin of RunCellpose cannot be imported ({why})"

@@ -197,3 +197,25 @@ def test_cellprofiler_answers_for_pipeline_after_pipeline(
         {"number": 1, "module": "MedialAxis", "revision": 99, "installed": 1}
     ]
     assert (sound["error"], sound["newer"], sound["loaded"]) == (None, [], 1)
+
+
+@pytest.mark.cellprofiler
+def test_what_a_plugin_lacks_is_asked_for_again_and_again(
+    cellprofiler: CellProfiler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CPENGINE_HOME", str(tmp_path))
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "runit.py").write_text("import not_installed")
+    text = (
+        "CellProfiler Pipeline: http://www.cellprofiler.org\nVersion:5\n"
+        "DateRevision:428\nModuleCount:1\n\n"
+        "RunIt:[module_num:1|variable_revision_number:1|enabled:True]\n"
+    )
+    with Prober(cellprofiler, Storage(str(tmp_path)), tmp_path) as prober:
+        answer = prober.ask(asked(text, "plugins"))
+    assert answer is not None
+    assert answer["error"] == (
+        "Could not find the RunIt module: ModuleNotFoundError: No module named "
+        "'not_installed'"
+    )
+    assert not list((tmp_path / "checked").glob("*.json"))

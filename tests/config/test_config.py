@@ -80,6 +80,14 @@ def test_misspelt_key_is_reported_with_its_nearest(
     assert line == f"{section}.{misspelt}: unknown key: did you mean {key}?"
 
 
+def test_upload_flags_that_cannot_be_followed_are_refused(path: Path) -> None:
+    (line,) = refusal(path, f'{GOOD}[storage.s3]\nupload_flags = "--dryrun"\n')
+    assert line == (
+        'storage.s3.upload_flags: "--dryrun" is not allowed: --dryrun: files are not '
+        "written so: leave it out"
+    )
+
+
 @pytest.mark.parametrize("section", ProjectFile.model_fields)
 def test_misspelt_section_is_reported_with_its_nearest(
     section: str, path: Path

@@ -1,6 +1,5 @@
 """The arguments of run_batch_general.py, new and old, become keys of the project."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +8,11 @@ from hypothesis import strategies as st
 
 from cpengine.config import PlateSection, ProjectFile
 from cpengine.config.steps import STEPS
-from cpengine.dcp import batch_script, old_batch_script
+from cpengine.dcp import batch_script
 from cpengine.errors import CpengineError
 from cpengine.planning.layout_groups import layout_groups
 from cpengine.plates import SITE_KEYS
-from tests.dcp.files import OLD_SCRIPT, values
+from tests.dcp.files import values
 
 PROJECT = {"project.name": "ID", "project.batch": "B1"}
 
@@ -162,135 +161,6 @@ def test_the_layout_is_that_of_the_script(
         for column in columns
         for site in sites
     ]
-
-
-# The script from before DCP 2.2.0
-
-
-def old(*changes: tuple[str, str]) -> dict[str, Any]:
-    return values(old_batch_script.parse(changed(*changes), "old.py"))
-
-
-def changed(*changes: tuple[str, str]) -> str:
-    source = OLD_SCRIPT
-    for before, after in changes:
-        assert before in source
-        source = source.replace(before, after)
-    return source
-
-
-OLD = {
-    "project.name": "2015_Screen",
-    "project.batch": "B1",
-    "project.app_name": "screen",
-    "project.plates": ["P1", "P2"],
-    "steps.analysis.groups": "layout",
-}
-
-
-def test_an_old_script_is_read_but_not_run(tmp_path: Path) -> None:
-    path = tmp_path / "run_batch_general.py"
-    path.write_text(OLD_SCRIPT)
-    found = batch_script.read(f"{path}")
-    assert values(found) == OLD
-    assert found.step == "analysis"
-    assert found.settings["project.name"].where == f"{path}:9: topdirname"
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        ("[0:16]", "[0:8]", {"plate.rows": list("ABCDEFGH")}),
-        ("list(string.ascii_uppercase)[0:16]", "'AB'", {"plate.rows": ["A", "B"]}),
-        ("range(1,25)", "range(1,4)", {"plate.columns": [1, 2, 3]}),
-        ("range(1,10)", "list(range(1,5))", {"plate.sites": 4}),
-        ("range(1,10)", "[2, 3]", {"plate.sites": [2, 3]}),
-        ("well_digit_pad = True", "well_digit_pad = False", {"plate.pad_wells": False}),
-        ("well_digit_pad = True", "well_bool = False", {"plate.pad_wells": False}),
-        ("appname='screen'", "projectname='s'", {"project.app_name": "s"}),
-        ("'analysis.cppipe'", "'a2.cppipe'", {"steps.analysis.pipeline": "a2.cppipe"}),
-        (
-            "csvname = 'load_data.csv'",
-            "csv_with_illumname = 'x.csv'",
-            {"steps.analysis.data_file": "x.csv"},
-        ),
-        (
-            "'workspace/analysis'",
-            "'out/'",
-            {"steps.analysis.output": "projects/2015_Screen/out/B1"},
-        ),
-        (
-            "'workspace/pipelines'",
-            "'p'",
-            {"steps.analysis.pipeline_path": "projects/2015_Screen/p/B1"},
-        ),
-        ("s(batch=False)\n", "s(batch=True)\n", {"steps.analysis.groups": "batch"}),
-        ("s(batch=False)\n", "s(True)\n", {"steps.analysis.groups": "batch"}),
-    ],
-)
-def test_variables_that_were_edited(
-    before: str, after: str, expected: dict[str, Any]
-) -> None:
-    assert old((before, after)) == OLD | expected
-
-
-def test_no_plates_are_all_plates() -> None:
-    assert "project.plates" not in old(("['P1', 'P2']", "[]"))
-
-
-@pytest.mark.parametrize("call", ["MakeQCJobs_persite", "MakeIllumJobs"])
-def test_steps_are_those_whose_calls_are_not_commented_out(call: str) -> None:
-    found = old(("MakeAnalysisJobs(batch=False)\n", f"{call}()\n"))
-    step = "qc_persite" if "QC" in call else "illum"
-    assert [key for key in found if key.startswith("steps.")] == [
-        f"steps.{step}.groups"
-    ]
-
-
-def test_without_calls_it_is_for_all_steps() -> None:
-    found = old(("\nMakeAnalysisJobs(batch=False)", "\n#MakeAnalysisJobs(batch=False)"))
-    zproj = {key: value for key, value in found.items() if key.startswith("steps.z")}
-    assert zproj == {
-        "steps.zproj.groups": "layout",
-        "steps.zproj.output": "projects/2015_Screen/B1/images",
-        "steps.zproj.output_structure": "Metadata_Plate/Images",
-    }
-    groups = {key for key in found if key.endswith(".groups")}
-    steps = ("zproj", "qc", "illum", "assaydev", "analysis")
-    assert groups == {f"steps.{step}.groups" for step in steps}
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        ("topdirname=", "x=", "old.py:25: startpath: is not set above"),
-        ("['P1', 'P2']", "os.listdir('p')", "old.py:16: os.listdir('p'): is code"),
-        ("['P1', 'P2']", "'P1'", "old.py:16: platelist: 'P1' is not a list"),
-        ("['P1', 'P2']", "[1]", "old.py:16: platelist: [1] is not a list of texts"),
-        ("range(1,25)", "12", "old.py:13: columns: 12 is not a list of whole numbers"),
-        ("range(1,25)", "['1']", "old.py:13: columns: ['1'] is not a list of whole"),
-        ("list(string.ascii_uppercase)[0:16]", "3", "old.py:12: rows: 3 is not text"),
-        ("'B1'", "4", "old.py:25: os.path.join('workspace/pipelines', batc"),
-        (
-            "'projects'",
-            "'/x'",
-            "old.py:25: pipelinepath: '/x/2015_Screen/workspace/pip",
-        ),
-        ("class JobQueue():", "class JobQueue(:", "old.py:4: is not Python"),
-    ],
-)
-def test_what_is_wrong_in_an_old_script_is_reported_in_a_line(
-    before: str, after: str, expected: str
-) -> None:
-    with pytest.raises(CpengineError) as caught:
-        old((before, after))
-    (line,) = str(caught.value).splitlines()
-    assert line.startswith(expected)
-
-
-def test_another_script_is_refused() -> None:
-    with pytest.raises(CpengineError, match=r"^old.py: topdirname: is not set, so"):
-        old_batch_script.parse("import argparse\n", "old.py")
 
 
 @pytest.mark.parametrize("step", STEPS)

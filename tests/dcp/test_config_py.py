@@ -86,7 +86,8 @@ def test_every_shipped_key_is_known(name: str) -> None:
         ),
         ("DOWNLOAD_FILES", "TRUE", f"{ALL}.dcp.download_files", True),
         ("ALWAYS_CONTINUE", "true", f"{ALL}.dcp.always_continue", True),
-        ("UPLOAD_FLAGS", "--acl x", f"{ALL}.dcp.upload_flags", "--acl x"),
+        ("UPLOAD_FLAGS", "--exclude x", f"{ALL}.dcp.upload_flags", "--exclude x"),
+        ("UPLOAD_FLAGS", "--sse", "storage.s3.upload_flags", "--sse"),
         ("USE_PLUGINS", "True", f"{ALL}.dcp.use_plugins", True),
         ("UPDATE_PLUGINS", "True", f"{ALL}.dcp.update_plugins", True),
         ("PLUGINS_COMMIT", "v1", f"{ALL}.dcp.plugins_commit", "v1"),
@@ -129,7 +130,35 @@ def test_each_key(name: str, value: Any, key: str, expected: Any) -> None:
 )
 def test_what_is_no_different_is_not_set(settings: dict[str, Any]) -> None:
     assert changed(**settings) == {}
-    assert notes(SMALLEST | settings) == ()
+    lines = notes(SMALLEST | settings)
+    assert [line for line in lines if "LOG_GROUP_NAME" not in line] == []
+
+
+def test_upload_flags_that_our_worker_cannot_follow_are_noted() -> None:
+    (note,) = notes(SMALLEST | {"UPLOAD_FLAGS": "--exclude x"})
+    assert "UPLOAD_FLAGS: only DCP's worker can follow it: --exclude: " in note
+    assert notes(SMALLEST | {"UPLOAD_FLAGS": "--acl private"}) == ()
+
+
+def test_the_role_of_a_profile_is_noted() -> None:
+    (note,) = notes(SMALLEST | {"AWS_PROFILE": "partner"})
+    assert "set executors.aws.task_role" in note
+
+
+@pytest.mark.parametrize(
+    ("app", "group", "expected"),
+    [
+        ("lab_Analysis", "lab_Analysis", "has its own log groups, here lab_Analysis"),
+        ("lab", "lab", "each step has its own log groups, here lab_<step>"),
+        ("lab_QC", "logs", "is for all steps now; without it each has log groups"),
+    ],
+)
+def test_what_becomes_of_logs_is_noted(app: str, group: str, expected: str) -> None:
+    lines = notes(SMALLEST | {"APP_NAME": app, "LOG_GROUP_NAME": group})
+    changes, export = [line for line in lines if ": LOG_GROUP_NAME: " in line]
+    assert expected in changes
+    assert "always copies the logs to the bucket" in export
+    assert "export_logs = true" in export
 
 
 def test_cpu_shares_that_cores_come_to_are_left_out() -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from cpengine import config
 from cpengine.cli import app
 from cpengine.config import ProjectFile, template
-from tests.dcp.files import OLD_SCRIPT, SHIPPED, SMALLEST, fleet, python
+from tests.dcp.files import SHIPPED, SMALLEST, fleet, python
+from tests.dcp.old_script import OLD_SCRIPT
 
 
 @pytest.fixture

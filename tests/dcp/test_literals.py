@@ -1,5 +1,6 @@
 """Python files are read as data; what would have to be run is refused or left out."""
 
+import ast
 import contextlib
 from typing import Any
 
@@ -215,5 +216,9 @@ def test_a_wanted_name_must_be_data(source: str) -> None:
 
 
 def test_calls_are_those_that_the_script_itself_makes() -> None:
-    source = "#F(batch=True)\nG(batch=True)\nH()\nx.I()\n\ndef f():\n    J()\n"
-    assert dict(literals.calls(source, PATH)) == {"G": [True], "H": []}
+    source = "#F(batch=True)\nG()\nG(batch=True)\nH()\nx.I()\n\ndef f():\n    J()\n"
+    found = literals.calls(source, PATH)
+    assert {name: ast.unparse(call) for name, call in found.items()} == {
+        "G": "G(batch=True)",
+        "H": "H()",
+    }

@@ -105,3 +105,30 @@ def test_json_goes_by_its_name_as_in_cellprofiler() -> None:
 )
 def test_text_that_begins_nearly_so_is_text(data: bytes) -> None:
     assert loaddata.decode(data, "f.csv") == data.decode()
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"/home/ubuntu/bucket/a.tif\n/home/ubuntu/bucket/b.tif\n", "list.csv"),
+        (b"\xef\xbb\xbf/data/a,b.tif\n", "list.csv"),
+        (b"file:///data/a.tif\ns3://lab/b.tif\n", "list.csv"),
+        (b"s3://lab/a.tif\n", "list.csv"),
+        (b"C:\\images\\a.tif\r\n", "list.csv"),
+        (b"\\\\server\\images\\a.tif\n", "list.csv"),
+        (b"images/a.tif\nimages/b.tif\n", "list.txt"),
+    ],
+)
+def test_a_list_of_files_is_no_table_and_a_batch_file_is_the_way(
+    data: bytes, name: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        loaddata.decode(data, name)
+    (line,) = str(caught.value).splitlines()
+    assert "is a list of files, as --file-list takes it: have CreateBatchFiles" in line
+    assert line.endswith("set the step's groups = 'batch'")
+
+
+def test_a_table_may_have_any_name() -> None:
+    text = "FileName_DNA,PathName_DNA\na.tif,/data\n"
+    assert loaddata.decode(text.encode(), "load_data.txt") == text

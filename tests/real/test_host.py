@@ -14,7 +14,7 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.demo.make import Size, make
 from cpengine.events import Event, JobRetried
 from cpengine.executors.inline import InlineExecutor
-from cpengine.job.run_job import Machine
+from cpengine.job.run_job import Machine, run_job
 from cpengine.model import FailureKind, Job, Outcome
 from cpengine.project import Project
 from tests import build
@@ -251,3 +251,17 @@ def test_whatever_ends_a_host_costs_one_attempt_of_one_job(
         assert failure is not None
         assert (failure.kind, failure.message.endswith(message)) == (kind, True)
     assert not any(scratch.glob("*host*"))
+
+
+def test_a_plugin_that_lacks_a_package_fails_its_jobs_with_its_name(
+    mischief: Project, tmp_path: Path
+) -> None:
+    build.write(tmp_path / "plate/plugins/mischief.py", "import not_installed")
+    with mischief.machine() as machine:
+        outcome = run_job(mischief.plan("qc").jobs[0], machine)
+    assert outcome.failure is not None
+    assert outcome.failure.module == "Mischief"
+    assert outcome.failure.message == (
+        "ValueError: Could not find the Mischief module: ModuleNotFoundError: No "
+        "module named 'not_installed'"
+    )

@@ -1,5 +1,7 @@
 """What a worker's variables may be: what the project file may have."""
 
+import json
+
 import pytest
 
 from cpengine.config.steps import DoneRule
@@ -41,3 +43,12 @@ def test_what_the_project_file_does_not_take_is_an_error(
     environ = BASE | {"CHECK_IF_DONE_BOOL": "True", name: text}
     with pytest.raises(ConfigError, match=f"^{name}: '{text}' is not allowed: .*{why}"):
         WorkerEnvironment.of(environ)
+
+
+def test_upload_flags_of_dcps_client_are_followed_or_refused() -> None:
+    flags = "--acl bucket-owner-full-control --metadata-directive REPLACE"
+    environment = WorkerEnvironment.of(BASE | {"UPLOAD_FLAGS": flags})
+    storage = json.loads(environment.machine)["file"]["storage"]
+    assert storage["s3"] == {"upload_flags": flags}
+    with pytest.raises(ConfigError, match=r"^UPLOAD_FLAGS: --dryrun: "):
+        WorkerEnvironment.of(BASE | {"UPLOAD_FLAGS": "--dryrun"})

@@ -45,7 +45,8 @@ _NO_MEMORY = re.compile(
     r"MemoryError|Unable to allocate|Cannot allocate memory|OutOfMemoryError|bad_alloc"
 )
 _UNLOADABLE = "Failed to load pipeline"
-_UNKNOWN = re.compile(r"Could not find the (?P<module>\w+) module")
+_UNKNOWN = re.compile(r"Could not find the (?P<module>\w+) module(?:: (?P<why>.+))?")
+_NO_PLUGIN = "Could not load "
 _HARMLESS = "MySQL could not be loaded."  # said at every start without MySQLdb
 
 
@@ -160,7 +161,16 @@ def error_of(log_tail: str) -> tuple[str | None, str | None]:
         return None, _last(_exceptions(lines)) or _last(_complaints(lines))
     first, *later = failures
     error = _last(_exceptions(lines[first : later[0] if later else None]))
-    return _module(lines[first], error or ""), error
+    return _module(lines[first], error or ""), error and _with_cause(error, lines)
+
+
+def _with_cause(error: str, lines: Sequence[str]) -> str:
+    """An error; of a module that is missing as its plugin failed, with why it did."""
+    line = f"{_NO_PLUGIN}{(unknown_module(error) or '').lower()}"
+    if line == _NO_PLUGIN or line not in lines:
+        return error
+    why = next(_exceptions(lines[lines.index(line) :]), "")
+    return f"{error}: {why}"
 
 
 def _is_failure(line: str) -> bool:
@@ -176,6 +186,12 @@ def unknown_module(error: str) -> str | None:
     """The module of which an error says that CellProfiler has none."""
     seen = _UNKNOWN.search(error)
     return seen["module"] if seen else None
+
+
+def plugin_failure(error: str) -> str | None:
+    """Why the plugin failed whose module an error says is missing, if it did."""
+    seen = _UNKNOWN.search(error)
+    return seen["why"] if seen else None
 
 
 def _exceptions(lines: Iterable[str]) -> Iterator[str]:

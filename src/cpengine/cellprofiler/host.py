@@ -20,7 +20,7 @@ standard output likewise:
      "processor": {"cpu": ..., "blas_kernel": ..., "blas_threads": ...}}
     {"event": "start"}
     {"event": "module", "image_number", "module", "module_num", "cpu_s", "wall_s"}
-    {"event": "error", "message", "module", "error", "traceback"}
+    {"event": "error", "message", "module", "error", "unloadable", "traceback"}
     {"event": "exact_failed", "name", "error"}
     {"event": "end", "code", "status", "cpu_s", "peak_memory", "memory", "left_open",
      "exact"}
@@ -81,6 +81,7 @@ preferences: Any
 loaddata: Any
 Pipeline: Any
 Module: Any
+badmodules: Any
 """CellProfiler's own, once it is imported."""
 
 
@@ -126,7 +127,7 @@ class Channel:
 
 def boot(plugins: str | None, temp: str) -> None:
     """Import CellProfiler, start Java and load all modules, as its `main` does."""
-    global main_module, preferences, loaddata, Pipeline, Module
+    global main_module, preferences, loaddata, Pipeline, Module, badmodules
 
     import cellprofiler.__main__ as main_module
     import javabridge
@@ -158,6 +159,7 @@ def boot(plugins: str | None, temp: str) -> None:
     main_module.start_java()
     # The import fills CellProfiler's table of modules, plugins included.
     from cellprofiler_core.modules import loaddata
+    from cellprofiler_core.utilities.core.modules import badmodules
 
     main_module.start_java = main_module.stop_cellprofiler = lambda: None
 
@@ -431,6 +433,7 @@ class Run:
             message=message,
             module=module,
             error=text.splitlines()[0],
+            unloadable={n: f"{type(why).__name__}: {why}" for n, why in badmodules},
             traceback="".join(lines),
         )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cpengine import rules
-from cpengine.cellprofiler.command import unknown_module
+from cpengine.cellprofiler.command import plugin_failure, unknown_module
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.pipeline import NO_IMAGE, Pipeline
 from cpengine.inputs.pipeline_checks import OWN_MODULES, channels_missing
@@ -187,7 +187,14 @@ class LoadedPipeline:
         for name, finding in self.unknown.items():
             if nobody_has_it or name != answer["failed"]:
                 yield finding
-        if not nobody_has_it:
+        if why := plugin_failure(error):
+            yield rules.PIPELINE_DOES_NOT_LOAD.found(
+                self.pipe.path,
+                f"the plugin of {unknown_module(error)} cannot be imported ({why})",
+                "install what it needs for CellProfiler's Python: see Plugins in "
+                "docs/how-to/own-steps-and-overrides.md",
+            )
+        elif not nobody_has_it:
             after = f" after module {answer['loaded']}" if answer["loaded"] else ""
             yield rules.PIPELINE_DOES_NOT_LOAD.found(
                 self.pipe.path,

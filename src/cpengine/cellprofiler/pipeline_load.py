@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from cpengine.cellprofiler import find, load_answers
-from cpengine.cellprofiler.command import HASH_SEED
+from cpengine.cellprofiler.command import HASH_SEED, plugin_failure
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.load_answers import Answers
 from cpengine.errors import writing
@@ -100,7 +100,11 @@ class Prober:
         key = _key(folder, _identity(cellprofiler))
         answers = Answers(find.home() / "checked")
         answer = answers.find(key)
-        if answer is None and (answer := self._answer(cellprofiler, folder)):
+        if answer is not None:
+            return answer
+        answer = self._answer(cellprofiler, folder)
+        # What a plugin lacks may be installed by the next time.
+        if answer and not plugin_failure(answer["error"] or ""):
             answers.remember(key, json.dumps(answer).encode())
         return answer
 

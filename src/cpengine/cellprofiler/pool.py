@@ -104,8 +104,10 @@ class _HostReply:
         if kind == "module":
             self.follow(ModuleLine(**{name: event[name] for name in _EVENT_KEYS[kind]}))
         elif kind == "error" and self.error is None:
-            self.error = event["error"]
-            self.module = event["module"] or unknown_module(event["error"])
+            unknown = unknown_module(event["error"])
+            why = event.get("unloadable", {}).get((unknown or "").lower())
+            self.error = event["error"] + (f": {why}" if why else "")
+            self.module = event["module"] or unknown
         elif kind == "exact_failed":
             self.accelerations.failed[event["name"]] = event["error"]
         elif kind == "end":

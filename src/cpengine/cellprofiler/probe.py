@@ -9,7 +9,8 @@ Each line of standard input names a folder that holds `any.cppipe` or `any.json`
 `load_data.csv` and `input`; for each one, a JSON object is printed as a line:
 
 `error`, `failed`
-    why loading ended early and in which module, or null;
+    why loading ended early and in which module, or null; of a module whose plugin
+    failed, why it did;
 `loaded`
     how many modules could be loaded;
 `newer`
@@ -84,13 +85,23 @@ def _seen(path: str) -> dict[str, Any]:
             errors.append((str(error) or type(error).__name__, None))
     why, failed = errors[0] if errors else (None, None)
     return {
-        "error": why,
+        "error": why and why + _why_no_plugin(why),
         "failed": failed,
         "loaded": len(pipeline.modules(False)),
         "newer": newer,
         "without_mysqldb": [_name(m) for m in pipeline.modules() if _lacks_mysqldb(m)],
         "objections": [] if errors else list(_objections(pipeline)),
     }
+
+
+def _why_no_plugin(error: str) -> str:
+    """Why a plugin failed whose module an error says is missing."""
+    from cellprofiler_core.utilities.core.modules import badmodules
+
+    for name, why in badmodules:
+        if error.lower() == f"could not find the {name} module":
+            return f": {type(why).__name__}: {why}"
+    return ""
 
 
 class _Revisions:

@@ -245,7 +245,7 @@ def _is_variant(part: str | int) -> bool:
 def _allowed(item: Any) -> str:
     if item["type"] == "string_pattern_mismatch":
         return PATTERNS[item["ctx"]["pattern"]]
-    text: str = item["msg"]
+    text: str = item["msg"].removeprefix("Value error, ")
     value = item["input"]
     if item["type"] == "string_type" and isinstance(value, int | float | date | time):
         text = "Put quotes around it"  # 2026_11_22 is a number for TOML

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool
+from pydantic import AfterValidator, Field, StrictBool
 
 from cpengine.config.forms import (
     KERNEL,
@@ -19,6 +19,7 @@ from cpengine.config.forms import (
 )
 from cpengine.config.steps import GroupSource
 from cpengine.plates import SHAPES, row_name
+from cpengine.storage import upload_flags
 
 
 class ProjectSection(Section):
@@ -32,6 +33,11 @@ class ProjectSection(Section):
     plates: Annotated[list[Value], Field(min_length=1)] | Literal["all"] = Field(
         "all", description="Plate names, or 'all' for those with a LoadData CSV."
     )
+
+
+def _checked_flags(flags: str) -> str:
+    upload_flags.parse(flags)
+    return flags
 
 
 class S3Section(Section):
@@ -51,6 +57,11 @@ class S3Section(Section):
     )
     requester_pays: bool = Field(
         False, description="Pay for requests to buckets that ask for it."
+    )
+    upload_flags: Annotated[str, AfterValidator(_checked_flags)] = Field(
+        "",
+        description="UPLOAD_FLAGS: options of `aws s3 cp` for all that is written, "
+        "such as '--acl bucket-owner-full-control'.",
     )
 
 

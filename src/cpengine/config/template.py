@@ -40,6 +40,7 @@ layout = "default"
 # region = "us-east-1"
 # anonymous = false         # true: without credentials, for public buckets
 # requester_pays = false
+# upload_flags = "--acl bucket-owner-full-control"  # as `aws s3 cp` takes them
 # [storage.buckets.cellpainting-gallery]
 # anonymous = true
 

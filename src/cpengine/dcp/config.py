@@ -12,6 +12,7 @@ from cpengine.config import AwsSection, DcpWorkerSection, MachinesSection
 from cpengine.dcp import literals
 from cpengine.dcp.values import Found, Setting, flag, number, text, texts, whole
 from cpengine.errors import InputError
+from cpengine.storage import upload_flags
 from cpengine.storage.store import as_text
 
 SUFFIXES = {
@@ -62,7 +63,6 @@ _AWS: Mapping[str, tuple[str, Convert]] = {
 }
 _WORKER: Mapping[str, tuple[str, Convert]] = {
     "DOWNLOAD_FILES": ("download_files", flag),
-    "UPLOAD_FLAGS": ("upload_flags", lambda s: _optional(s) or ""),
     "ALWAYS_CONTINUE": ("always_continue", flag),
     "USE_PLUGINS": ("use_plugins", flag),
     "UPDATE_PLUGINS": ("update_plugins", flag),
@@ -90,6 +90,7 @@ _OTHERS = {
     "CLEAN_DASHBOARD",
     "CHECK_IF_DONE_BOOL",
     "REQUIREMENTS_FILE",
+    "UPLOAD_FLAGS",
 }
 
 
@@ -175,6 +176,7 @@ class _Reading:
         self.buckets()
         self.worker()
         self.access()
+        self.upload_flags()
         self.table("executors.aws", _AWS, AwsSection)
         self.table("executors.aws.dcp", _WORKER, DcpWorkerSection)
         self.requirements_file()
@@ -247,9 +249,27 @@ class _Reading:
         if profile not in (None, "", "default"):
             self.put("storage.s3.profile", "AWS_PROFILE", profile)
             self.put("executors.aws.profile", "AWS_PROFILE", profile)
+            self.note(
+                "AWS_PROFILE",
+                "if it has a role_arn, DCP's containers have that role: set "
+                "executors.aws.task_role to it",
+            )
         key = self.value("SSH_KEY_NAME", text)
         if key not in (None, "", _KEY_FILE_OF_THE_EXAMPLE):
             self.put("executors.aws.key_name", "SSH_KEY_NAME", key.removesuffix(".pem"))
+
+    def upload_flags(self) -> None:
+        """UPLOAD_FLAGS, for both workers where ours can follow them."""
+        flags = self.value("UPLOAD_FLAGS", _optional)
+        if not flags:
+            return
+        try:
+            upload_flags.parse(flags)
+        except ValueError as error:
+            self.put("executors.aws.dcp.upload_flags", "UPLOAD_FLAGS", flags)
+            self.note("UPLOAD_FLAGS", f"only DCP's worker can follow it: {error}")
+        else:
+            self.put("storage.s3.upload_flags", "UPLOAD_FLAGS", flags)
 
     def requirements_file(self) -> None:
         """REQUIREMENTS_FILE is the old name of REQUIREMENTS, and wins in DCP."""
@@ -283,13 +303,30 @@ class _Reading:
     def names(self) -> None:
         """Names that cpengine makes from APP_NAME, as DCP's example does."""
         app = text(self.known["APP_NAME"])
-        group = self.value("LOG_GROUP_NAME", text)
-        if group not in (None, "", app):
-            self.put("executors.aws.log_group", "LOG_GROUP_NAME", group)
-        queue = self.value("SQS_QUEUE_NAME", text)
         own = app if self.machines != "executors.aws" else f"{app}_<step>"
+        self.log_group(app, own)
+        queue = self.value("SQS_QUEUE_NAME", text)
         if queue not in (None, f"{own}Queue"):
             self.note("SQS_QUEUE_NAME", f"left out: cpengine's queue is {own}Queue")
+
+    def log_group(self, app: str, own: str) -> None:
+        """LOG_GROUP_NAME, which in DCP's example is APP_NAME, whatever that is."""
+        group = self.value("LOG_GROUP_NAME", text)
+        if group is None:
+            return
+        if group in ("", app):
+            what = (
+                f"changes with APP_NAME: each step has its own log groups, here {own}"
+            )
+        else:
+            self.put("executors.aws.log_group", "LOG_GROUP_NAME", group)
+            what = "is for all steps now; without it each has log groups of its own"
+        self.note("LOG_GROUP_NAME", what)
+        self.note(
+            "LOG_GROUP_NAME",
+            "DCP's monitor always copies the logs to the bucket at the end; for that "
+            "set executors.aws.export_logs = true",
+        )
 
     def left_out(self) -> None:
         if self.value("AUTO_MONITOR", flag):

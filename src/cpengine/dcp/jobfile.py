@@ -18,6 +18,7 @@ from cpengine.dcp.config import source_of
 from cpengine.dcp.values import Found, Setting
 from cpengine.errors import InputError, writing
 from cpengine.group_names import METADATA, UNFIT, Group, check_ids
+from cpengine.inputs.file_kind import FILE_LIST
 from cpengine.model import Job
 from cpengine.output_structure import check_places, dcp_place_of, fault_of, normal
 
@@ -246,10 +247,13 @@ def _check_places(places: Mapping[str, str], where: str) -> None:
                 f"{where}: {key}: {places[key]!r} has a blank, where DCP's command "
                 "line breaks: rename it"
             )
-    if not places["data_file"].endswith(_DATA_FILES):
+    data = places["data_file"]
+    if data.endswith(".txt"):
         raise InputError(
-            f"{where}: data_file: {places['data_file']} is no .csv or .h5: name one"
+            f"{where}: data_file: {data} is {FILE_LIST.name}: {FILE_LIST.cure}"
         )
+    if not data.endswith(_DATA_FILES):
+        raise InputError(f"{where}: data_file: {data} is no .csv or .h5: name one")
 
 
 def _group(entry: Any, where: str) -> tuple[Group, int]:

@@ -5,7 +5,7 @@ import operator
 import posixpath
 import string
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from cpengine.dcp.values import Setting, is_number
@@ -88,15 +88,34 @@ def script(source: str, path: str, wanted: Collection[str]) -> dict[str, Setting
     return found
 
 
-def calls(source: str, path: str) -> Iterator[tuple[str, list[Any]]]:
-    """The functions that a script itself calls by name, and their literal arguments."""
+def value(node: ast.expr, known: Mapping[str, Setting], path: str) -> Any:
+    """The value of an expression of a script, by the names that it has set.
+
+    Raises
+    ------
+    InputError
+        It would have to be run.
+    """
+    try:
+        return _ScriptData(known).read(node)
+    except _NotDataError as error:
+        raise error.to_error(path) from None
+
+
+def functions(source: str, path: str) -> dict[str, ast.FunctionDef]:
+    """The functions that a script defines, by name. Raises as `script`."""
+    found = _statements(source, path)
+    return {node.name: node for node in found if isinstance(node, ast.FunctionDef)}
+
+
+def calls(source: str, path: str) -> dict[str, ast.Call]:
+    """The last calls of functions by name that a script itself makes."""
+    found: dict[str, ast.Call] = {}
     for statement in _statements(source, path):
         match statement:
-            case ast.Expr(
-                value=ast.Call(func=ast.Name(id=name), args=args, keywords=keywords)
-            ):
-                given = [*args, *(keyword.value for keyword in keywords)]
-                yield name, [n.value for n in given if isinstance(n, ast.Constant)]
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call):
+                found[name] = call
+    return found
 
 
 class _NotDataError(Exception):

@@ -1,8 +1,10 @@
 """`run_batch_general.py` before DCP 2.2.0, whose variables were edited.
 
-Its variables are read as data; what it defines and calls is not run.
+Its variables and messages are read as data; what it defines and calls is not run.
 """
 
+import ast
+import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,9 @@ from typing import Any
 from cpengine.config import PlateSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import STEPS
-from cpengine.dcp import literals
+from cpengine.dcp import literals, old_messages
 from cpengine.dcp.config import source_of
+from cpengine.dcp.old_messages import PLATE
 from cpengine.dcp.values import Found, Setting, below_bucket, flag, text, texts
 from cpengine.errors import InputError
 
@@ -23,21 +26,7 @@ _MAKERS = {
     "MakeAssayDevJobs": "assaydev",
     "MakeAnalysisJobs": "analysis",
 }
-_CSVS = {
-    "zproj": "csv_unprojected_name",
-    "illum": "csvname",
-    "qc": "csvname",
-    "assaydev": "csv_with_illumname",
-    "analysis": "csv_with_illumname",
-}
-_OUTPUTS = {
-    "zproj": "zprojoutpath",
-    "illum": "illumoutpath",
-    "qc": "QCoutpath",
-    "assaydev": "assaydevoutpath",
-    "analysis": "analysisoutpath",
-}
-_STRUCTURES = {"zproj": "zprojoutputstructure", "analysis": "anlysisoutputstructure"}
+_PERSITE = "MakeQCJobs_persite"
 
 
 def read(path: Path) -> Found:
@@ -52,7 +41,7 @@ def read(path: Path) -> Found:
 
 
 def parse(source: str, path: str) -> Found:
-    """What the script's variables say, for the steps that it makes jobs of.
+    """What the script means, for the steps that it makes jobs of.
 
     Where all its calls are commented out, that is for all its steps.
 
@@ -66,7 +55,14 @@ def parse(source: str, path: str) -> Found:
     InputError
         A variable is missing, or is not set to data.
     """
-    known = literals.script(source, path, _WANTED)
+    source = old_messages.python3(source)
+    functions = {
+        name: function
+        for name, function in literals.functions(source, path).items()
+        if name in _MAKERS
+    }
+    wanted = _WANTED | old_messages.names(functions)
+    known = literals.script(source, path, wanted)
     for name in ("topdirname", "batchsuffix"):
         if name not in known:
             raise InputError(
@@ -74,19 +70,17 @@ def parse(source: str, path: str) -> Found:
                 "from before DCP 2.2.0: name one, or give the arguments of the new one"
             )
     called = {
-        _MAKERS[name]: True in values
-        for name, values in literals.calls(source, path)
-        if name in _MAKERS
+        name: c for name, c in literals.calls(source, path).items() if name in _MAKERS
     }
-    settings = dict(_project(known)) | dict(_layout(known))
-    layout = Layout("default", text(known["topdirname"]), text(known["batchsuffix"]))
-    for step, batch in (called or dict.fromkeys(_OUTPUTS, False)).items():
-        where = f"{path}: {step}"
-        groups = Setting("batch" if batch else "layout", where)
-        settings[f"steps.{step}.groups"] = groups
-        settings |= dict(_overrides(known, step, layout))
-    step = next(iter(called)) if len(called) == 1 else ""
-    return Found(settings, step)
+    steps = _SentSteps(path, known, functions)
+    for name, call in called.items():
+        steps.add(name, call)
+    for name in () if called else functions:
+        if name != _PERSITE:  # else for the same pipeline as MakeQCJobs
+            steps.add(name, None)
+    step = _MAKERS[next(iter(called))] if len(called) == 1 else ""
+    settings = dict(_project(known)) | dict(_layout(known)) | steps.settings
+    return Found(settings, step, tuple(steps.notes))
 
 
 def sites(numbers: Sequence[int]) -> int | list[int]:
@@ -131,26 +125,87 @@ def _numbers(setting: Setting) -> list[int]:
     return numbers
 
 
-def _overrides(
-    known: Mapping[str, Setting], step: str, layout: Layout
-) -> Iterator[tuple[str, Setting]]:
-    """What differs from a step's defaults, by key of its section."""
-    kind = STEPS[step]
-    stem = step.removesuffix("_persite")
-    pairs = {
-        "pipeline": (f"{stem}pipename", kind.pipeline),
-        "pipeline_path": ("pipelinepath", layout.pipelines),
-        "data_file": (_CSVS[stem], kind.data_file),
-        "data_path": ("datafilepath", layout.load_data),
-        "batch_file": (f"batchpipename{stem}", kind.batch_file),
-        "batch_path": ("batchpath", layout.batch_files),
-        "input": ("inputpath", layout.rules),
-        "output": (_OUTPUTS[stem], layout.output(kind.output)),
-        "output_structure": (_STRUCTURES.get(stem, ""), kind.output_structure),
-    }
-    for key, (name, default) in pairs.items():
-        if name in known and (value := below_bucket(known[name])) != default:
-            yield f"steps.{step}.{key}", _as(value, known[name])
+class _SentSteps:
+    """Turns what functions send into the sections of steps."""
+
+    def __init__(
+        self,
+        path: str,
+        known: Mapping[str, Setting],
+        functions: Mapping[str, ast.FunctionDef],
+    ) -> None:
+        self.path = path
+        self.known = known
+        self.functions = functions
+        self.layout = Layout(
+            "default", text(known["topdirname"]), text(known["batchsuffix"])
+        )
+        self.settings: dict[str, Setting] = {}
+        self.notes: list[str] = []
+
+    def add(self, name: str, call: ast.Call | None) -> None:
+        """Take in the step of a function, as it is called."""
+        step = _MAKERS[name]
+        self._put(step, "groups", Setting("layout", f"{self.path}: {step}"))
+        if name not in self.functions:
+            self.notes.append(
+                f"{self.path}: {name}: is not in it: {step} is left as cpengine has it"
+            )
+            return
+        function = self.functions[name]
+        sent = old_messages.template(function, call, self.known, self.path, step)
+        self.notes += sent.notes
+        self._places(step, sent.values)
+        if "data_file" in sent.values:
+            self._data(step, sent.values)
+
+    def _put(self, step: str, key: str, value: Setting, default: object = None) -> None:
+        if value.value != default:
+            self.settings[f"steps.{step}.{key}"] = value
+
+    def _places(self, step: str, sent: Mapping[str, Setting]) -> None:
+        kind = STEPS[step]
+        if "group" in sent:
+            self._put(step, "group", sent["group"], list(kind.group))
+        defaults = {
+            "input": self.layout.rules,
+            "output": self.layout.output(kind.output),
+            "output_structure": kind.output_structure,
+        }
+        for key, default in defaults.items():
+            if key in sent:
+                self._put(step, key, _key(sent[key]), default)
+
+    def _data(self, step: str, sent: Mapping[str, Setting]) -> None:
+        """What jobs run: a batch file, or a pipeline with a CSV a plate."""
+        data, kind = _key(sent["data_file"]), STEPS[step]
+        folder, name = posixpath.split(data.value)
+        if name.endswith(".h5"):
+            self._put(step, "groups", _as("batch", data))
+            self._put(step, "batch_file", _as(name, data), kind.batch_file)
+            self._put(step, "batch_path", _as(folder, data), self.layout.batch_files)
+            return
+        if "pipeline" in sent:
+            self._pipeline(step, _key(sent["pipeline"]))
+        above, plate = posixpath.split(folder)
+        if plate == PLATE and PLATE not in above + name:
+            self._put(step, "data_file", _as(name, data), kind.data_file)
+            self._put(step, "data_path", _as(above, data), self.layout.load_data)
+        else:
+            place = posixpath.join(self.layout.load_data, PLATE, kind.data_file)
+            self.notes.append(
+                f"{data.where}: {step} took {data.value}, and cpengine takes a folder "
+                f"a plate: copy it to {place}"
+            )
+
+    def _pipeline(self, step: str, pipeline: Setting) -> None:
+        folder, name = posixpath.split(pipeline.value)
+        self._put(step, "pipeline", _as(name, pipeline), STEPS[step].pipeline)
+        self._put(step, "pipeline_path", _as(folder, pipeline), self.layout.pipelines)
+
+
+def _key(setting: Setting) -> Setting:
+    return _as(below_bucket(setting), setting)
 
 
 def _as(value: object, setting: Setting) -> Setting:
@@ -165,12 +220,5 @@ _PLATE: Mapping[str, tuple[str, Callable[[Setting], Any]]] = {
     "well_bool": ("pad_wells", flag),
 }
 _WANTED = {
-    *("topdirname", "batchsuffix", "appname", "projectname", "platelist", *_PLATE),
-    *("pipelinepath", "inputpath", "datafilepath", "batchpath"),
-    *(
-        name
-        for step in _OUTPUTS
-        for name in (f"{step}pipename", f"batchpipename{step}")
-    ),
-    *(*_CSVS.values(), *_OUTPUTS.values(), *_STRUCTURES.values()),
+    *("topdirname", "batchsuffix", "appname", "projectname", "platelist", *_PLATE)
 }

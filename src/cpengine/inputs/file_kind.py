@@ -4,6 +4,7 @@ Sources: the formats' own signatures; for pipelines `Pipeline.load` of
 `cellprofiler_core/pipeline/_pipeline.py` 4.2.8, which goes by the name for JSON alone.
 """
 
+import re
 from dataclasses import dataclass
 
 from cpengine import rules
@@ -36,6 +37,13 @@ class FileKind:
 _EXCEL = FileKind("an Excel workbook")
 _ZIP = FileKind("a zip archive", _UNPACK)
 _WEB_PAGE = FileKind("a web page", "download the file itself (GitHub: Raw)")
+FILE_LIST = FileKind(
+    "a list of files, as --file-list takes it",
+    "have CreateBatchFiles make a batch file of it (cellprofiler -c -r -p PIPELINE "
+    "--file-list=LIST -o FOLDER), and set the step's groups = 'batch'",
+)
+_PLACE = re.compile(rb"[/\\]|[A-Za-z]:[/\\]|[a-z][a-z0-9]+:/")
+"""What the places of images begin with, and no name of a column."""
 _BEGINNINGS = (
     (_HDF5, FileKind("HDF5, as projects (.cpproj) and batch files are")),
     (b"\x1f\x8b", FileKind("compressed with gzip", _UNPACK)),
@@ -112,9 +120,17 @@ def expect_table(data: bytes, path: str) -> None:
     kind = kind_of(data)
     if data.startswith(PIPELINE_HEAD.encode()):
         kind = FileKind("a pipeline", "put the plate's CSV there")
+    elif not kind and _lists_files(data, path):
+        kind = FILE_LIST
     if kind:
         cure = kind.cure or _SAVE_AS_CSV
         raise InputError(rules.CSV_UNREADABLE.found(path, f"is {kind.name}", cure))
+
+
+def _lists_files(data: bytes, path: str) -> bool:
+    """Whether a file begins with the place of an image, and not with columns."""
+    first, *_ = data.removeprefix(_MARK).splitlines() or [b""]
+    return bool(_PLACE.match(first)) or (path.endswith(".txt") and b"," not in first)
 
 
 def expect_batch_file(data: bytes, path: str) -> None:

@@ -9,6 +9,7 @@ from fsspec.core import split_protocol
 from fsspec.registry import get_filesystem_class
 
 from cpengine.errors import ConfigError
+from cpengine.storage import upload_flags
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -29,6 +30,8 @@ class S3Options:
     region: str | None = None
     anonymous: bool = False
     requester_pays: bool = False
+    upload_flags: str = ""
+    """Options of `aws s3 cp` for whatever is written."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ def s3_arguments(options: S3Options) -> dict[str, Any]:
         "use_listings_cache": False,
         "skip_instance_cache": True,
     }
+    if options.upload_flags:
+        arguments["s3_additional_kwargs"] = upload_flags.parse(options.upload_flags)
     if options.profile:
         arguments["profile"] = options.profile
     if options.region:

@@ -12,6 +12,7 @@ from cpengine.config.project import DcpDoneSection
 from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
+from cpengine.storage import upload_flags
 
 _MACHINES = {"cores": "DOCKER_CORES", "visibility_s": "CPENGINE_VISIBILITY_S"}
 _Section = TypeVar("_Section", bound=BaseModel)
@@ -103,6 +104,15 @@ def _rule(environ: Mapping[str, str]) -> DoneRule | None:
     return DoneRule(**_section(given, DcpDoneSection, names).model_dump())
 
 
+def _checked_flags(flags: str) -> str:
+    """UPLOAD_FLAGS. Raises ConfigError for those that cannot be followed."""
+    try:
+        upload_flags.parse(flags)
+    except ValueError as error:
+        raise ConfigError(f"UPLOAD_FLAGS: {error}") from error
+    return flags
+
+
 def _of_buckets(environ: Mapping[str, str]) -> str:
     """The machine for buckets as Distributed-CellProfiler's client names them."""
 
@@ -119,7 +129,9 @@ def _of_buckets(environ: Mapping[str, str]) -> str:
             "USE_PLUGINS: only Distributed-CellProfiler's own image has plugins: "
             "run by `cpengine run --on aws` with the step's `plugins`"
         )
+    flags = environ.get("UPLOAD_FLAGS", "")
     storage: dict[str, Any] = {
+        "s3": {"upload_flags": _checked_flags(flags)},
         "root": f"s3://{whole}",
         "images": f"s3://{source}",
         "workspace": f"s3://{bucket('WORKSPACE_BUCKET') or source}",

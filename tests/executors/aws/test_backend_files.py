@@ -344,7 +344,7 @@ def test_the_container_starts_the_worker_and_not_as_root() -> None:
 
 
 def test_the_container_has_the_versions_that_cpengine_installs() -> None:
-    arguments = dict(line.split("=") for line in _lines("ARG"))
+    arguments = dict(line.split("=", 1) for line in _lines("ARG"))
     lock = Path(install.__file__).parent / f"requirements-{install.VERSION}.txt"
     locked = lock.read_text().splitlines()
     assert arguments["CELLPROFILER"] == install.VERSION

@@ -14,11 +14,13 @@ from cpengine.config import DcpWorkerSection
 from cpengine.config.steps import DoneRule
 from cpengine.executors.aws import setup, task_definition
 from cpengine.executors.aws.aws_executor import AwsExecutor
-from cpengine.executors.aws.settings import DCP_IMAGE, Settings
+from cpengine.executors.aws.project_apps import ProjectApps
+from cpengine.executors.aws.settings import DCP_IMAGE, Settings, not_followed
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState
 from cpengine.model import FailureKind
+from cpengine.planning.project import ResolvedProject
 from cpengine.testing import jobs, machine
 from tests.executors.aws import apps
 from tests.services.aws.aws_server import AwsServer
@@ -94,6 +96,74 @@ def test_the_environment_with_everything_is_dcps() -> None:
         "INSTALL_REQUIREMENTS": "True",
         "REQUIREMENTS": "[cellpose]",
     }
+
+
+@pytest.mark.parametrize("worker", ["dcp", "cpengine"])
+def test_all_that_containers_write_expires(
+    aws: AwsServer, tmp_path: Path, worker: str
+) -> None:
+    app = apps.app(machine(tmp_path, {}), apps.settings(worker=worker))
+    setup.setup(app)
+    made = task_definition.definition(app.settings, "https://queue", "x", {})
+    (container,) = made["containerDefinitions"]
+    written = {
+        _environment(app.settings)["LOG_GROUP_NAME"],
+        container["logConfiguration"]["options"]["awslogs-group"],
+    }
+    groups = aws.own("logs").describe_log_groups()["logGroups"]
+    assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == {
+        name: 60 for name in written
+    }
+
+
+def _apps(folder: Path, more: str) -> ProjectApps:
+    """A project's apps whose outputs are in a bucket of others."""
+    (folder / "cpengine.toml").write_text(
+        f'[project]\nname = "p"\nbatch = "b"\n[storage]\nroot = "s3://lab"\n'
+        f'outputs = "s3://theirs/results"\n{more}'
+    )
+    return ProjectApps(ResolvedProject.load(folder), "")
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ('[storage.s3]\nupload_flags = "--sse"', "--sse"),
+        ('[storage.buckets.theirs]\nupload_flags = "--sse"', "--sse"),
+        ('[storage.buckets.lab]\nupload_flags = "--sse"', ""),
+        (
+            '[storage.s3]\nupload_flags = "--sse"\n'
+            '[executors.aws.dcp]\nupload_flags = "--exclude x"',
+            "--exclude x",
+        ),
+    ],
+)
+def test_dcps_worker_uploads_as_all_else(
+    tmp_path: Path, more: str, expected: str
+) -> None:
+    apps_of = _apps(tmp_path, f'{more}\n[executors.aws]\nworker = "dcp"\n')
+    assert apps_of._section().dcp.upload_flags == expected
+
+
+def test_what_only_dcps_worker_follows_is_refused_with_ours() -> None:
+    dcp = DcpWorkerSection(upload_flags="--sse", use_plugins=True, always_continue=True)
+    ours = list(not_followed(apps.section(dcp=dcp)))
+    assert [line.partition(": ")[0] for line in ours] == [
+        "executors.aws.dcp.upload_flags",
+        "executors.aws.dcp.always_continue",
+        "executors.aws.dcp.use_plugins",
+    ]
+    assert "set storage.s3.upload_flags" in ours[0]
+    assert not list(not_followed(apps.section(dcp=dcp, worker="dcp")))
+
+
+def test_it_is_refused_before_machines_are_asked_for(
+    aws: AwsServer, tmp_path: Path
+) -> None:
+    dcp = DcpWorkerSection(upload_flags="--sse")
+    app = apps.app(machine(tmp_path, {}), apps.settings(dcp=dcp))
+    lines = list(setup.preflight(app, 1))
+    assert any(line.startswith("executors.aws.dcp.upload_flags: ") for line in lines)
 
 
 @pytest.mark.parametrize("worker", ["dcp", "cpengine"])

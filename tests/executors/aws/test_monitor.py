@@ -1,5 +1,6 @@
 """What a monitor makes of what it sees."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,36 @@ def test_dashboard_and_record_are_made_and_removed(make: Any, aws: AwsServer) ->
     assert watch.app.record.has("dashboard", "Lab_test")
     down.down(watch.app, wait_s=0)
     assert aws.own("cloudwatch").list_dashboards()["DashboardEntries"] == []
+
+
+@pytest.mark.parametrize("worker", ["cpengine", "dcp"])
+def test_a_dashboard_shows_machines_and_counts_jobs(
+    make: Any, aws: AwsServer, worker: str
+) -> None:
+    watch, _ = make(worker=worker)
+    body = aws.own("cloudwatch").get_dashboard(DashboardName="Lab_test")
+    widgets = {
+        widget["properties"]["title"]: widget["properties"]
+        for widget in json.loads(body["DashboardBody"])["widgets"]
+    }
+    (fleet,) = of_app(watch.app)
+    assert widgets["machines"]["metrics"] == [
+        ["AWS/EC2Spot", "FulfilledCapacity", "FleetRequestId", fleet.id],
+        ["AWS/EC2Spot", "TargetCapacity", "FleetRequestId", fleet.id],
+    ]
+    counted = "outcome" if worker == "cpengine" else "cellprofiler -c"
+    assert widgets["jobs"]["query"].startswith("SOURCE 'Lab_test' | ")
+    assert counted in widgets["jobs"]["query"]
+    places = {
+        tuple(w[k] for k in "xy") for w in json.loads(body["DashboardBody"])["widgets"]
+    }
+    assert len(places) == len(widgets) == 6
+
+
+def test_a_dashboard_that_fails_late_ends_no_start(make: Any, aws: AwsServer) -> None:
+    aws.faults({"operation": "PutDashboard", "kind": "denied", "nth": 2})
+    watch, _ = make()
+    assert len(of_app(watch.app)) == 1
 
 
 def test_logs_are_exported_and_removed_where_that_is_wanted(

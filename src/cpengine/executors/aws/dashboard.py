@@ -1,7 +1,7 @@
 """The dashboard of a run, and alarms that end machines which idle."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cpengine.executors.aws.app import App
@@ -10,6 +10,13 @@ from cpengine.executors.aws.client import Aws
 _PERIOD_S = 60
 _IDLE_PERIODS = 15
 _IDLE_PERCENT = 1.0
+_JOBS = {
+    "cpengine": r"parse @message /^(?<outcome>done|failed)[,:]/ | filter ispresent("
+    "outcome) | stats count_distinct(@logStream) as jobs by outcome",
+    "dcp": "filter @message like 'cellprofiler -c' | stats count_distinct(@message) "
+    "as jobs, count(*) as starts",
+}
+"""How many jobs there were, by the lines that each worker writes to their logs."""
 
 
 def put_alarm(aws: Aws, app: str, instance: str) -> None:
@@ -31,13 +38,28 @@ def put_alarm(aws: Aws, app: str, instance: str) -> None:
     )
 
 
-def put_dashboard(app: App) -> None:
-    """Show queue, memory and errors, as Distributed-CellProfiler does."""
+def put_dashboard(app: App, fleet: str = "") -> None:
+    """Show queue, machines, jobs, memory and errors, as Distributed-CellProfiler does.
+
+    Parameters
+    ----------
+    fleet
+        The request for machines; without one they are not shown.
+    """
     app.record.note("dashboard", app.name)
-    body = json.dumps({"widgets": list(_placed(_widgets(app)))})
+    widgets = [*_of_fleet(fleet, app.aws.region), *_widgets(app)]
+    body = json.dumps({"widgets": list(_placed(widgets))})
     app.aws.call(
         "cloudwatch", "put_dashboard", DashboardName=app.name, DashboardBody=body
     )
+
+
+def _of_fleet(fleet: str, region: str) -> Iterator[dict[str, Any]]:
+    """Machines that there are, and that were asked for."""
+    if fleet:
+        names = ("FulfilledCapacity", "TargetCapacity")
+        metrics = [["AWS/EC2Spot", name, "FleetRequestId", fleet] for name in names]
+        yield _metrics("machines", region, metrics)
 
 
 def _widgets(app: App) -> Iterator[dict[str, Any]]:
@@ -75,6 +97,7 @@ def _widgets(app: App) -> Iterator[dict[str, Any]]:
         region,
         [["AWS/ECS", "MemoryUtilization", *of_service]],
     )
+    yield _query("jobs", region, settings.log_groups[0], _JOBS[settings.section.worker])
     yield _query(
         "errors",
         region,
@@ -107,7 +130,7 @@ def _query(title: str, region: str, group: str, query: str) -> dict[str, Any]:
     return {"type": "log", "properties": properties}
 
 
-def _placed(widgets: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _placed(widgets: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Two in a row, on a page of 24 columns."""
     for number, widget in enumerate(widgets):
         place = {"x": number % 2 * 12, "y": number // 2 * 6, "width": 12, "height": 6}

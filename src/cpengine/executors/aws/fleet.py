@@ -30,6 +30,8 @@ class Fleet:
     aws: Aws
     id: str
     tags: Mapping[str, str]
+    target: int | None = None
+    """How many machines it keeps up; None if it replaces no lost ones."""
 
     @property
     def spot(self) -> bool:
@@ -94,10 +96,18 @@ def fleets(aws: Aws) -> Iterator[Fleet]:
     )
     for config in requests:
         if config["SpotFleetRequestState"] in _ALIVE:
-            yield Fleet(aws, config["SpotFleetRequestId"], _tags(config))
+            asked = config["SpotFleetRequestConfig"]
+            target = asked["TargetCapacity"] if _is_maintained(asked) else None
+            yield Fleet(aws, config["SpotFleetRequestId"], _tags(config), target)
     for fleet in aws.each("ec2", "describe_fleets", "Fleets"):
         if fleet["FleetState"] in _ALIVE:
-            yield Fleet(aws, fleet["FleetId"], _tags(fleet))
+            asked = fleet["TargetCapacitySpecification"]["TotalTargetCapacity"]
+            target = asked if _is_maintained(fleet) else None
+            yield Fleet(aws, fleet["FleetId"], _tags(fleet), target)
+
+
+def _is_maintained(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("Type", "maintain") == "maintain")
 
 
 def of_app(app: App) -> list[Fleet]:

@@ -1,5 +1,6 @@
 """Ask for machines and containers: from here on it costs."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from cpengine.errors import writing
 from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
+from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.fleet import Fleet
 from cpengine.ledger.run_record import now
 
@@ -48,6 +50,9 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     asked = running[0] if running else fleet.request(app, machines, file)
     app.record.started = now()
     app.record.write()
+    if settings.section.dashboard:
+        with contextlib.suppress(AwsError):  # the one without machines stands
+            dashboard.put_dashboard(app, asked.id)
     return asked
 
 

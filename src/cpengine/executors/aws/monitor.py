@@ -10,6 +10,7 @@ from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.queue import MessageCounts, Queue
+from cpengine.executors.aws.replacement import Replacement
 
 _CHEAPEST_AFTER_S = 900.0
 _EVERY_S = 60.0
@@ -42,6 +43,7 @@ class Monitor:
     _target: int | None = None
     _idle_since: float | None = None
     _alarmed: set[str] = field(default_factory=set)
+    _replacement: Replacement = field(default_factory=Replacement)
 
     @property
     def drained(self) -> bool:
@@ -69,7 +71,8 @@ class Monitor:
             return
         self._checked = now
         running = fleet.of_app(self.app)
-        found = [each for request in running for each in request.machines()]
+        by_fleet = [(request, request.machines()) for request in running]
+        found = [machine for _, some in by_fleet for machine in some]
         machines = len(found)
         self._end_idle(found)
         self.machine_hours += machines * hours
@@ -81,6 +84,11 @@ class Monitor:
         self.empty_checks = (
             self.empty_checks + 1 if jobs_left and not counts.total else 0
         )
+        if self.app.settings.section.worker == "dcp":
+            needed = self._needed(counts)
+            for request, some in by_fleet:
+                self._replacement.check(request, len(some), needed)
+            return
         wanted = self.wanted(counts, machines)
         if wanted is not None:
             self._target = wanted
@@ -124,8 +132,7 @@ class Monitor:
 
         Counted in machines, not in jobs: one machine runs several.
         """
-        cheapest = self.cheapest or self.app.settings.section.cheapest
-        if cheapest and time.monotonic() - self.begun > _CHEAPEST_AFTER_S:
+        if self._is_cheapest:
             wanted = 1
         elif counts.waiting or counts.later:
             return None
@@ -133,6 +140,18 @@ class Monitor:
             wanted = max(1, math.ceil(counts.in_flight / self.app.settings.slots))
         before = machines if self._target is None else self._target
         return wanted if wanted < before else None
+
+    @property
+    def _is_cheapest(self) -> bool:
+        """Whether lost machines are replaced no more, but the last."""
+        cheapest = self.cheapest or self.app.settings.section.cheapest
+        return cheapest and time.monotonic() - self.begun > _CHEAPEST_AFTER_S
+
+    def _needed(self, counts: MessageCounts) -> int:
+        """So many machines can the jobs that are left keep busy."""
+        if not counts.total:
+            return 0
+        return 1 if self._is_cheapest else self.app.settings.machines_for(counts.total)
 
     def _check_budget(self) -> None:
         budget = self.app.settings.section.budget_usd

@@ -5,6 +5,7 @@ import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from cpengine.config import AwsSection
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
@@ -158,7 +159,7 @@ class ProjectApps:
         """
         project, planned = self.project, self.project.step(step)
         settings = settle(
-            project.file.executors.aws,
+            self._section(),
             step,
             project=project.file.project.name,
             base=project.file.project.app_name or project.file.project.name,
@@ -199,6 +200,16 @@ class ProjectApps:
         return frozenset(
             app_name(project.app_name or project.name, step) for step in steps
         )
+
+    def _section(self) -> AwsSection:
+        """The section, in which worker 'dcp' uploads as all else does."""
+        section, storage = self.project.file.executors.aws, self.project.file.storage
+        bucket = (storage.outputs or storage.root).split("://")[-1].partition("/")[0]
+        flags = storage.buckets.get(bucket, storage.s3).upload_flags
+        if section.worker != "dcp" or section.dcp.upload_flags or not flags:
+            return section
+        dcp = section.dcp.model_copy(update={"upload_flags": flags})
+        return section.model_copy(update={"dcp": dcp})
 
     def _buckets(self) -> dict[str, str]:
         """The project's buckets as DCP names them.

@@ -1,7 +1,7 @@
 """What one step's run on AWS is called, and what it gets. Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cpengine.config import AwsSection, MachinesSection
@@ -21,6 +21,12 @@ SUFFIXES: Mapping[str, str] = {
 }
 """What `run_batch_general.py` ends the names of queues with."""
 _LONGEST_NAME = 64
+_OF_DCP_ALONE: Mapping[str, str] = {
+    "upload_flags": "set storage.s3.upload_flags",
+    "always_continue": "remove it, for it hides failures",
+    "use_plugins": "put the plugins into the bucket and set steps.STEP.plugins",
+}
+"""What would be another result without it, and what to do instead."""
 _COMMON = MachinesSection(
     machines=25,
     machine_types=["c5.xlarge"],
@@ -144,6 +150,16 @@ class Settings:
         """What everything that is made for it is tagged with."""
         own = {"cpengine:app": self.app, "cpengine:project": self.project}
         return self.section.tags | own | {"cpengine:owner": owner}
+
+
+def not_followed(section: AwsSection) -> Iterator[str]:
+    """Settings of worker 'dcp' that ours does not follow; one line each."""
+    for key, instead in _OF_DCP_ALONE.items():
+        if section.worker == "cpengine" and getattr(section.dcp, key):
+            yield (
+                f"executors.aws.dcp.{key}: is for worker 'dcp' alone: {instead}, or "
+                "set executors.aws.worker = 'dcp'"
+            )
 
 
 def app_name(base: str, step: str) -> str:

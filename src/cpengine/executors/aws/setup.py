@@ -8,6 +8,7 @@ from cpengine.executors.aws import queue, task_definition
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import RETENTION_S, Queue
+from cpengine.executors.aws.settings import not_followed
 
 _SPOT_QUOTA = ("ec2", "L-34B43A08")
 """All Standard Spot Instance Requests, in vCPUs."""
@@ -167,6 +168,7 @@ def _until_drained(app: App) -> None:
 def preflight(app: App, machines: int) -> Iterator[str]:
     """What would only be found out when so many machines cost; one line each."""
     section = app.settings.section
+    yield from not_followed(section)
     _ = app.aws.account  # who is not logged in learns it here
     profile = section.instance_profile.rpartition("/")[2]
     if section.fleet is None:
