@@ -79,7 +79,6 @@ class Driver:
         self._heartbeat.leaves(traces)
 
     def _ask_others(self) -> None:
-        refuse_on_aws(self._ledger, self._jobs, self._on)
         for other, shared in _with_shared(self._ledger, self._jobs, self._run):
             sign = driver_sign.watch(self._ledger, other, _waits(self._note))
             while sign is not None and sign.checking and self._run < other:
@@ -88,6 +87,7 @@ class Driver:
             if sign is not None:
                 raise _refused(self._ledger, shared, len(self._jobs), sign)
             heartbeat.replace_silent(self._ledger, other)
+        refuse_on_aws(self._ledger, self._jobs, self._on)
 
 
 @contextlib.contextmanager
@@ -145,11 +145,11 @@ def refuse_shared(
     ExecutorError
         Another run has some of them.
     """
-    refuse_on_aws(ledger, jobs, on)
     for other, shared in _with_shared(ledger, jobs):
         sign = driver_sign.watch(ledger, other, _waits(note))
         if sign is not None:
             raise _refused(ledger, shared, len(jobs), sign)
+    refuse_on_aws(ledger, jobs, on)
 
 
 def refuse_on_aws(ledger: Ledger, jobs: Collection[str], on: str) -> None:

@@ -53,6 +53,13 @@ def _detached(there: Project, cpengine: Cpengine) -> int:
     return int(found[1])
 
 
+def _refused(cpengine: Cpengine, there: Project, why: str) -> None:
+    """What machines on AWS have is run nowhere else."""
+    ran = cpengine("run", "illum", "-C", there.folder)
+    assert ran.returncode == 2, ran.stdout
+    assert ran.stderr.splitlines()[-1].startswith(f"error: illum: {why}")
+
+
 def test_it_is_followed_to_its_end(
     aws: AwsServer, there: Project, cpengine: Cpengine
 ) -> None:
@@ -69,7 +76,13 @@ def test_what_a_killed_client_has_left_is_taken_down_by_cancel(
 ) -> None:
     driver = _detached(there, cpengine)
     _until(lambda: any(leftover.startswith("fleet") for leftover in _left(aws)))
+    by_driver = "1 of the 1 job to run is with root's run on "
+    _refused(cpengine, there, by_driver)
+    submitted = cpengine("aws", "submit", "illum", "-C", there.folder)
+    assert submitted.returncode == 2
+    assert by_driver in submitted.stderr
     os.kill(driver, signal.SIGKILL)
+    _refused(cpengine, there, "1 of the 1 job to run is with machines on AWS, since ")
     ran = cpengine("cancel", "-C", there.folder)
     assert ran.returncode == 0, ran.stderr
     assert "its driver was gone already" in ran.stdout
