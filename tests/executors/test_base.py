@@ -21,7 +21,7 @@ class ScriptedExecutor(Executor):
     """Gives each attempt at a job the next outcome told for it; `None` is done."""
 
     window = 2
-    storage_pause_s = 0.05
+    pause_s = 0.05
 
     def __init__(self, failures: dict[str, Sequence[FailureKind | None]]) -> None:
         super().__init__()

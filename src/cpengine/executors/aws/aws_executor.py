@@ -122,10 +122,12 @@ class AwsExecutor(Executor):
         return versions(self.machine.cellprofiler)
 
     def cancel(self) -> None:
+        super().cancel()
         if not self._lost:
             self._finish()
 
     def close(self) -> None:
+        super().close()
         if not self._lost:
             self._finish()
 
