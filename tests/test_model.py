@@ -36,6 +36,7 @@ JOBS = st.builds(
     stall_s=NUMBER,
     memory_gb=NUMBER,
     share=st.integers(1, 9),
+    lost=st.integers(0, 9),
     plugins=st.none() | TEXT,
     whole_table=st.booleans(),
     mixed=st.booleans(),

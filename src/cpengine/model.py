@@ -138,6 +138,8 @@ class Job:
     """What CellProfiler may use, in GB of 1024^3 bytes; more ends it."""
     share: int = 1
     """How many slots it takes; more for one that ran out of memory before."""
+    lost: int = 0
+    """How often its run has lost its worker."""
     plugins: str | None = None
     run: int = 0
     """The number of its run: a later run of the step has a higher one. 0 if it is of
@@ -263,6 +265,7 @@ _OWN = (
     "shared",
     "older_records",
     "share",
+    "lost",
     "plugins",
     "exact_check",
 )

@@ -194,9 +194,11 @@ def test_results_as_json(built: Built) -> None:
     result = call("run", "analysis", "-C", built.root, "--json")
     assert result.exit_code == 1
     (step,) = json.loads(result.stdout)
-    assert (step["done"], step["already"], len(step["failed"])) == (3, 0, 1)
-    assert step["failed"][0]["failure"]["kind"] == "no_output"
-    assert step["failed"][0]["job"]["id"] == "P1-A01-1"
+    assert (step["done"], step["already"], step["failed"]) == (3, 0, 1)
+    (cause,) = step["causes"]
+    assert cause["jobs"] == 1
+    assert cause["first"]["failure"]["kind"] == "no_output"
+    assert cause["first"]["job"]["id"] == "P1-A01-1"
 
 
 def test_dry_run_starts_nothing(built: Built) -> None:

@@ -165,5 +165,5 @@ def run(project: Project, cellprofiler: CellProfiler, hosts: Hosts) -> list[Job]
     )
     with open(os.devnull, "w") as nowhere:
         (result,) = steps.run(backend, views(Console(file=nowhere)))
-    assert not result.failed, [str(outcome.failure) for outcome in result.failed]
+    assert not result.failed, list(map(str, result.causes))
     return list(project.plan(STEP, cellprofiler=version).jobs)

@@ -1,5 +1,6 @@
 """The flow that all executors share, with an executor that fails as told."""
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ class ScriptedExecutor(Executor):
     """Gives each attempt at a job the next outcome told for it; `None` is done."""
 
     window = 2
-    storage_pause_s = 0.05
+    pause_s = 0.05
 
     def __init__(self, failures: dict[str, Sequence[FailureKind | None]]) -> None:
         super().__init__()
@@ -53,12 +54,25 @@ def run(
 
 
 def test_lost_machines_do_not_count_as_attempts() -> None:
-    lost = [FailureKind.NODE_LOST, FailureKind.SPOT_LOST] * 3
+    lost = [FailureKind.NODE_LOST, FailureKind.SPOT_LOST] * 2
     executor = ScriptedExecutor({"A": [*lost, FailureKind.CRASH, None]})
+    executor.pause_s = 0.001
     (outcome,), events = run(executor, "A")
     assert outcome.done
-    assert [attempt for _, attempt, _ in executor.tries] == [1] * 7 + [2]
-    assert sum(isinstance(event, JobRetried) for event in events) == 7
+    assert [attempt for _, attempt, _ in executor.tries] == [1] * 5 + [2]
+    assert sum(isinstance(event, JobRetried) for event in events) == 5
+
+
+def test_a_job_that_loses_every_worker_is_given_up_and_waits_before_each_try() -> None:
+    executor = ScriptedExecutor({"A": [FailureKind.SPOT_LOST] * 9})
+    executor.pause_s = 0.005
+    (outcome,), _ = run(executor, "A")
+    assert outcome.failure
+    assert outcome.failure.kind is FailureKind.SPOT_LOST
+    times = [at for _, _, at in executor.tries]
+    assert len(times) == 5
+    waits = [later - at for at, later in itertools.pairwise(times)]
+    assert all(wait >= 0.005 * 4**n for n, wait in enumerate(waits))
 
 
 def test_jobs_are_made_when_there_is_room_for_them() -> None:

@@ -98,7 +98,7 @@ def test_a_job_that_waits_for_its_next_try_is_not_held_up_by_a_long_one(
     monkeypatch.setattr(Storage, "move_beside", full)
     this_machine = machine(tmp_path, {"A": ["hang"]})
     with LocalExecutor(this_machine, 2) as executor:
-        executor.storage_pause_s = 0.01
+        executor.pause_s = 0.01
         run = executor.run([*jobs("A", timeout_s=30), *jobs("B")])
         first = next(run)
         run.close()

@@ -1,12 +1,24 @@
 """What follows from failures: another try, the end of a run, a common cause."""
 
+import gc
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from cpengine.executors.retry import CURES, HOPELESS, Tally, causes, next_try
-from cpengine.marker import Marker
+from cpengine.executors.retry import (
+    CURES,
+    HOPELESS,
+    LOST,
+    MOST_CAUSES,
+    Tally,
+    causes,
+    next_try,
+)
+from cpengine.marker import Marker, marker_of
 from cpengine.model import ATTEMPTS, UNCOUNTED, Failure, FailureKind, Job, Outcome
+from cpengine.run.progress.failing import Failing
 from cpengine.testing import jobs
 
 (JOB,) = jobs("A")
@@ -29,8 +41,8 @@ def test_a_job_is_tried_as_often_as_its_failure_deserves(kind: FailureKind) -> N
     tries, again = 1, next_try(failed(kind), 0)
     while again and tries < 9:
         tries += 1
-        again = next_try(failed(kind, attempt=again.attempt), 0)
-    assert tries == (9 if kind in UNCOUNTED else ATTEMPTS.get(kind, 1))
+        again = next_try(failed(kind, attempt=again.attempt, job=again.job), 0)
+    assert tries == (LOST if kind in UNCOUNTED else ATTEMPTS.get(kind, 1))
 
 
 def test_out_of_memory_gets_twice_the_memory_and_slots() -> None:
@@ -50,6 +62,29 @@ def test_what_may_pass_is_waited_for_four_times_longer_each_time(
         assert again is not None
         waits.append(again.after_s)
     assert waits == [5.0, 20.0]
+
+
+@pytest.mark.parametrize("kind", sorted(UNCOUNTED))
+def test_a_job_that_lost_its_worker_waits_four_times_longer_each_time(
+    kind: FailureKind,
+) -> None:
+    waits, again = [], next_try(failed(kind), 5.0)
+    while again:
+        waits.append((again.attempt, again.after_s))
+        again = next_try(failed(kind, job=again.job), 5.0)
+    assert waits == [(1, 5.0), (1, 20.0), (1, 80.0), (1, 320.0)]
+
+
+def test_workers_lost_in_another_run_or_another_way_count_as_they_should() -> None:
+    spot, node = failed(FailureKind.SPOT_LOST), failed(FailureKind.NODE_LOST)
+    before = replace(JOB, earlier=(marker_of(spot), marker_of(node)))
+    job, tries = before, 1
+    for kind in [FailureKind.SPOT_LOST, FailureKind.NODE_LOST] * LOST:
+        again = next_try(failed(kind, job=job), 0)
+        if again is None:
+            break
+        job, tries = again.job, tries + 1
+    assert tries == LOST
 
 
 def test_the_next_try_knows_the_marker_of_the_failure() -> None:
@@ -109,3 +144,34 @@ def test_failures_that_differ_in_names_and_numbers_have_one_cause() -> None:
         "(0 bytes)",
     )
     assert (second.times, second.cure) == (1, CURES[FailureKind.CELLPROFILER])
+
+
+def _fail_alike_and_not(count: int) -> Iterator[Outcome]:
+    """Outcomes of jobs of their own; of ten failures one is like no other."""
+    for number in range(count):
+        job = replace(JOB, group=(("Metadata_Site", str(number)),))
+        letters = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+        what = f"it {letters}" if number % 10 == 0 else f"no file in /data/{number}"
+        yield failed(FailureKind.NO_OUTPUT, message=what, job=job)
+
+
+@pytest.mark.parametrize("keep", [Tally(), Failing()])
+def test_many_failures_take_no_more_room_than_a_few(
+    keep: Tally | Failing,
+) -> None:
+    for outcome in _fail_alike_and_not(2_000):
+        keep.add(outcome)
+    gc.collect()
+    tracemalloc.start()
+    for outcome in _fail_alike_and_not(20_000):
+        keep.add(outcome)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 100_000
+
+
+def test_causes_past_the_first_hundred_go_by_their_kind() -> None:
+    found = causes(_fail_alike_and_not(2_000))
+    assert len(found) == MOST_CAUSES + 1
+    assert sum(cause.times for cause in found) == 2_000
+    assert found[0].times == 1_800

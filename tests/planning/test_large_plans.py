@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cpengine.executors.base import Executor
-from cpengine.model import Job, Outcome
+from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.plan import Plan
 from cpengine.plates import Part
@@ -123,19 +123,30 @@ def test_derived_csvs_are_made_when_they_are_read(large: Built) -> None:
 
 
 class Instant(Executor):
-    """Jobs are done as soon as they are submitted, with three files each."""
+    """Jobs are done as soon as they are submitted, with three files each.
+
+    Parameters
+    ----------
+    fails
+        Whether all fail instead.
+    """
 
     window = 2
 
-    def __init__(self) -> None:
+    def __init__(self, *, fails: bool = False) -> None:
         super().__init__()
+        self.fails = fails
         self.ended: list[Outcome] = []
         self.most = 0
         """Outcomes that were there at one time."""
 
     def submit(self, job: Job, attempt: int) -> None:
         files = {f"{number}.csv": number for number in range(3)}
-        self.ended.append(Outcome(job, files=files, host="instant"))
+        failure = Failure(FailureKind.NO_OUTPUT, f"no file of {job.id}")
+        if self.fails:
+            self.ended.append(Outcome(job, failure, host="instant"))
+        else:
+            self.ended.append(Outcome(job, files=files, host="instant"))
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
         found = (thing for thing in gc.get_objects() if isinstance(thing, Outcome))
@@ -147,7 +158,7 @@ class Instant(Executor):
 
 
 def ran(built: Built, executor: Executor) -> StepResult:
-    steps = Steps(built.project(), ["analysis"], Part(), VERSION)
+    steps = Steps(built.project(), ["analysis"], Part(), VERSION, max_failures=1000)
     backend = Backend("instant", lambda: executor, {})
     (result,) = steps.run(backend, views(Console(quiet=True)))
     return result
@@ -165,3 +176,14 @@ def test_a_run_counts_what_is_done_and_keeps_no_outcome(tmp_path: Path) -> None:
         "files": 3 * 48,
     }
     assert executor.most <= 2 * executor.window
+
+
+def test_a_run_counts_what_fails_and_keeps_the_first_of_each_cause(
+    tmp_path: Path,
+) -> None:
+    built = build.project(tmp_path, wells=WELLS[:24])
+    executor = Instant(fails=True)
+    result = ran(built, executor)
+    assert (result.failed, [cause.times for cause in result.causes]) == (48, [48])
+    assert result.to_json()["failed"] == 48
+    assert executor.most <= 2 * executor.window + 1

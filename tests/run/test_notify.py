@@ -13,6 +13,7 @@ import pytest
 
 from cpengine.errors import ConfigError, StorageError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
+from cpengine.executors.retry import causes
 from cpengine.ledger.run_record import hidden
 from cpengine.model import Failure, FailureKind, Job, Outcome
 from cpengine.run import notify
@@ -53,7 +54,10 @@ RESULT = StepResult(
     jobs=100,
     already=10,
     done=87,
-    failed=tuple(outcome(n, f"/d/{n}.csv: channel OrigER missing") for n in range(3)),
+    failed=3,
+    causes=tuple(
+        causes(outcome(n, f"/d/{n}.csv: channel OrigER missing") for n in range(3))
+    ),
     image_sets=783,
     files=700,
     wall_s=7_385,
@@ -204,8 +208,8 @@ def test_a_step_with_nothing_to_run_is_worth_no_message(
 
 
 def test_many_causes_are_counted() -> None:
-    failed = tuple(outcome(n, letter) for n, letter in enumerate("abcdefgh"))
-    lines = describe(StepResult("qc", 8, 0, failed=failed)).splitlines()
+    found = tuple(causes(outcome(n, letter) for n, letter in enumerate("abcdefgh")))
+    lines = describe(StepResult("qc", 8, 0, failed=8, causes=found)).splitlines()
     assert len(lines) == 8
     assert lines[-2] == "- and 3 causes more"
 
@@ -251,9 +255,9 @@ def test_the_exit_of_a_command_is_no_message(
 def test_a_message_is_not_longer_than_discord_takes(
     notifier: Notifier, webhook: Webhook
 ) -> None:
-    failed = tuple(outcome(n, letter * 900) for n, letter in enumerate("abcd"))
+    found = tuple(causes(outcome(n, letter * 900) for n, letter in enumerate("abcd")))
     with notifier:
-        notifier.ended(StepResult("qc", 8, 0, failed=failed))
+        notifier.ended(StepResult("qc", 8, 0, failed=4, causes=found))
     assert len(webhook.texts[0]) == 1_900
     assert webhook.texts[0].endswith("...")
 

@@ -28,7 +28,6 @@ from cpengine.cli.base import (
 )
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError, InputError
-from cpengine.executors.retry import causes
 from cpengine.project import Project
 from cpengine.results.estimate import Estimate, StepEstimate, Where, text
 from cpengine.results.estimate import estimate as estimate_steps
@@ -115,7 +114,7 @@ def _pilots(
 def _show_pilot(piloted: Piloted) -> None:
     for key in piloted.result.derived:
         print_err(f"{piloted.result.step}: made {key}")
-    for cause in causes(piloted.result.failed):
+    for cause in piloted.result.causes:
         print_err(f"pilot: {counted(cause.times, 'job')} failed: {cause}")
         print_err(f"  what to do: {cause.cure}")
 

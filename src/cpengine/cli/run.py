@@ -34,7 +34,6 @@ from cpengine.cli.base import (
 from cpengine.config.forms import MOST_FAILURES
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import detach, registry
-from cpengine.executors.retry import causes
 from cpengine.job.machine import make_machine
 from cpengine.job.run_job import versions
 from cpengine.ledger.run_record import hidden
@@ -278,7 +277,7 @@ def _again(planned: Todo) -> Iterator[str]:
 
 def _report(todo: Steps, result: StepResult) -> None:
     """Write the page of a step that has run; a run does not fail for it."""
-    if not result.done + len(result.failed):
+    if not result.done + result.failed:
         return
     if result.jobs > _MOST_REPORTED:
         print_err(f"its report: cpengine report {result.step}")
@@ -309,12 +308,12 @@ def _show_result(result: StepResult) -> None:
         print_err(f"note: {note}")
     for key in result.derived:
         print_out(f"{result.step}: made {key}")
-    ran = result.done + len(result.failed)
+    ran = result.done + result.failed
     if not ran:
         print_out(_nothing_ran(result))
         return
     before = f", {result.already} done before" if result.already else ""
-    failed = f", {len(result.failed)} failed" if result.failed else ""
+    failed = f", {result.failed} failed" if result.failed else ""
     not_run = f", {result.not_run} not run" if result.not_run else ""
     print_out(
         f"{result.step}: {result.done} of {counted(ran + result.not_run, 'job')} done"
@@ -322,7 +321,7 @@ def _show_result(result: StepResult) -> None:
         f"{counted(result.files, 'file')} in {result.wall_s:.0f} s -> {result.output}"
     )
     _show_accelerations(result)
-    for cause in causes(result.failed):
+    for cause in result.causes:
         print_err(f"{counted(cause.times, 'job')} failed: {cause}")
         print_err(f"  what to do: {cause.cure}")
         if cause.has_log:

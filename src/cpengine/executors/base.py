@@ -29,11 +29,14 @@ class Executor(ABC):
 
     window: int
     """How many jobs may be submitted and not yet ended."""
-    storage_pause_s: float = 5.0
-    """Seconds before a job whose storage failed is tried for the second time."""
+    pause_s: float = 5.0
+    """Seconds before a second try at a job whose storage or machine failed, or whose
+    worker was lost; four times longer before each further one."""
     machine: Machine | None = None
     """The driver's own, where it is known: it has the ledger for what it must record
     itself."""
+    _run: "_Run | None" = None
+    """The one that is under way: a generator goes on as long as this is its own."""
 
     def __init__(self) -> None:
         self.listen: Listener = ignore
@@ -50,10 +53,16 @@ class Executor(ABC):
 
     @abstractmethod
     def cancel(self) -> None:
-        """End the attempts under way, leave nothing half-published, wait for that."""
+        """End the attempts under way, leave nothing half-published, wait for that.
 
-    def close(self) -> None:  # noqa: B027 (most backends have nothing to give back)
-        """Give back what the executor holds."""
+        The executor can be used for another run afterwards. Backends call this one
+        first: whoever holds the generator of the run then finds it at its end.
+        """
+        self._run = None
+
+    def close(self) -> None:
+        """End the run that is under way, and give back what the executor holds."""
+        self._stop()
 
     def __enter__(self) -> Self:
         return self
@@ -113,33 +122,28 @@ class Executor(ABC):
         """Run jobs and yield each one's outcome as it ends.
 
         Attempts under way are cancelled when the caller stops early, by Ctrl-C too,
-        and when so many jobs have failed that going on is not worth it.
+        and when so many jobs have failed that going on is not worth it. There is one
+        run at a time: another one, `cancel` and `close` end it, and its generator.
 
         Parameters
         ----------
         max_failures
             See `Tally.limit`.
         """
+        self._stop()
         self.listen = listen = steady(listen)
         tally = Tally(max_failures)
-        waiting = _Waiting(jobs)
-        under_way = 0
+        run = self._run = _Run(jobs)
         try:
-            while (waiting or under_way) and not tally.stopped:
-                ended: list[Outcome] = []
-                for ready in waiting.take(self.window - under_way):
-                    ended += self._start(ready.job, ready.attempt)
-                    under_way += 1
-                room = under_way < self.window
-                if not under_way:
-                    time.sleep(waiting.due_in() or 0.0)
-                    continue
-                for outcome in ended or self.wait(waiting.due_in() if room else None):
-                    under_way -= 1
-                    again = next_try(outcome, self.storage_pause_s)
+            while run is self._run and run and not tally.stopped:
+                for outcome in self._turn(run):
+                    if run is not self._run:
+                        return
+                    run.under_way -= 1
+                    again = next_try(outcome, self.pause_s)
                     if again is not None:
                         listen(JobRetried(outcome))
-                        waiting.add(again)
+                        run.add(again)
                     else:
                         tally.add(outcome)
                         listen(JobEnded(outcome))
@@ -147,8 +151,29 @@ class Executor(ABC):
             if tally.stopped:
                 listen(RunStopped(tally.stopped))
         finally:
-            if under_way:
+            if run is self._run:
+                self._stop()
+
+    def _stop(self) -> None:
+        """End the run that is under way, if there is one."""
+        if self._run is not None and self._run.under_way:
+            self.cancel()
+        self._run = None
+
+    def _turn(self, run: "_Run") -> list[Outcome]:
+        """Start what there is room for, and wait for outcomes."""
+        ended: list[Outcome] = []
+        for ready in run.take(self.window - run.under_way):
+            run.under_way += 1  # first: Ctrl-C may come before the next line
+            ended += self._start(ready.job, ready.attempt)
+            if run is not self._run:  # another thread has cancelled: this one, too
                 self.cancel()
+                return []
+        if not run.under_way:
+            time.sleep(run.due_in() or 0.0)
+            return []
+        room = run.under_way < self.window
+        return ended or self.wait(run.due_in() if room else None)
 
     def _start(self, job: Job, attempt: int) -> list[Outcome]:
         """Submit an attempt; where that fails, its outcome is there at once.
@@ -164,17 +189,21 @@ class Executor(ABC):
         return []
 
 
-class _Waiting:
-    """Jobs to start, in order; those that failed come again when their time is up."""
+class _Run:
+    """A run's jobs: those to start, in order, and how many have been.
+
+    Those that failed come again when their time is up.
+    """
 
     def __init__(self, jobs: Iterable[Job]) -> None:
+        self.under_way = 0
         self._jobs = iter(jobs)  # a plan makes each when it is asked for
         self._next = next(self._jobs, None)
         self._later: list[tuple[float, int, Retry]] = []
         self._count = count()
 
     def __bool__(self) -> bool:
-        return self._next is not None or bool(self._later)
+        return bool(self._next is not None or self._later or self.under_way)
 
     def add(self, again: Retry) -> None:
         due = time.monotonic() + again.after_s

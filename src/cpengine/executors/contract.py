@@ -274,6 +274,8 @@ class ExecutorContract:
     warm = False
     """Whether CellProfiler is kept running from job to job, so that all is promised of
     that, too."""
+    ends_within_s = 10.0
+    """So long it may take to end what is under way."""
 
     def make(self, machine: Machine) -> Executor:
         """The executor under test."""
@@ -385,11 +387,49 @@ class ExecutorContract:
             run = executor.run(todo)
             first = next(run)
             run.close()
-        found = states(Ledger(machine.places.outputs, "ledger").standings(todo))
+            again = list(executor.run(jobs("A", "C", "D")))
         assert first.done
+        self.check_left(machine, todo)
+        assert {o.job.id: o.failure for o in again} == dict.fromkeys("ACD")
+
+    def test_leaving_it_ends_a_run_whose_generator_somebody_keeps(
+        self, tmp_path: Path
+    ) -> None:
+        machine, todo = self.hanging(tmp_path)
+        with machine:
+            with self.make(machine) as executor:
+                outcomes = executor.run(todo)
+                assert next(outcomes).done
+                begun = time.monotonic()
+            assert time.monotonic() - begun < self.ends_within_s
+            assert list(outcomes) == []
+        self.check_left(machine, todo)
+
+    def test_cancel_ends_a_run_and_another_one_can_follow(self, tmp_path: Path) -> None:
+        machine, todo = self.hanging(tmp_path)
+        with machine, self.make(machine) as executor:
+            outcomes = executor.run(todo)
+            assert next(outcomes).done
+            begun = time.monotonic()
+            executor.cancel()
+            assert time.monotonic() - begun < self.ends_within_s
+            assert list(outcomes) == []
+            (again,) = executor.run(jobs("Z"))
+        assert again.done
+        self.check_left(machine, todo)
+
+    def hanging(self, folder: Path) -> tuple[Machine, list[Job]]:
+        """Jobs of which one does not end, more than run at a time."""
+        faults = {name: ["slow1"] for name in "CDEFGHIJ"} | {"B": ["hang"]}
+        return self.machine(folder, faults), jobs(*"ABCDEFGHIJ")
+
+    def check_left(self, machine: Machine, jobs: Sequence[Job]) -> None:
+        """See that nothing is left of jobs that were ended, and not of B at least."""
+        found = states(Ledger(machine.places.outputs, "ledger").standings(jobs))
+        assert {found[job.id] for job in jobs} <= {JobState.LEFT, JobState.DONE}
         assert found["B"] is JobState.LEFT
         assert left_in(machine.scratch) == []
-        for seen in tmp_path.glob("B.attempt*"):
+        for seen in machine.scratch.parent.glob("*.attempt*"):
             assert not psutil.pid_exists(int(seen.read_text()))
 
     def test_the_order_of_jobs_does_not_matter(self, tmp_path: Path) -> None:

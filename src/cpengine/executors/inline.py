@@ -1,6 +1,7 @@
 """The `inline` executor: one job after the other in this thread, for debugging."""
 
 from threading import Event as Flag
+from threading import RLock
 
 from cpengine.executors.base import Executor
 from cpengine.job.run_job import Machine, run_job
@@ -17,22 +18,27 @@ class InlineExecutor(Executor):
         super().__init__()
         self.machine = machine
         self._cancelled = Flag()
+        self._running = RLock()
         self._ended: list[Outcome] = []
 
     def submit(self, job: Job, attempt: int) -> None:
-        self._ended.append(
-            run_job(
+        with self._running:
+            outcome = run_job(
                 job,
                 self.machine,
                 attempt=attempt,
                 listen=self.listen,
                 cancelled=self._cancelled,
             )
-        )
+            self._ended.append(outcome)
 
     def wait(self, timeout_s: float | None) -> list[Outcome]:
         ended, self._ended = self._ended, []
         return ended
 
     def cancel(self) -> None:
-        """Nothing is under way here between two calls."""
+        """End the job that another thread runs: between two calls there is none."""
+        super().cancel()
+        self._cancelled.set()
+        with self._running:
+            self._cancelled, self._ended = Flag(), []

@@ -1,16 +1,102 @@
 """The `local` executor: CellProfiler processes on this machine, N at a time."""
 
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from queue import Empty, SimpleQueue
 from threading import Event as Flag
+from threading import Thread
 
+from cpengine.events import Listener
 from cpengine.executors.base import Executor
 from cpengine.job.admission import MemoryRule, Slots
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
 from cpengine.system.capacity import MemoryLeft, lately, usable_cores
 from cpengine.wording import GB
+
+_CHECK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What a thread is to do."""
+
+    run: Callable[[Flag], Outcome]
+    """Runs the job; ends it when that flag is set."""
+    failed: Callable[[BaseException], Outcome]
+    """The outcome if that raises, or if there can be no thread for it."""
+
+
+class _JobThreads:
+    """Threads that run the jobs of one run, and what these have come to.
+
+    Ctrl-C may come between any two steps of the main thread. Where that starts threads
+    or takes locks, it would leave a thread that nobody waits for, or a lock that nobody
+    gives back. So a thread that is not interrupted, the foreman, looks after the others
+    and is told by a queue, which takes and gives a thing whole or not at all.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._cancelled = Flag()
+        self._over = Flag()
+        self._orders: SimpleQueue[_Attempt | None] = SimpleQueue()
+        self._attempts: SimpleQueue[_Attempt | None] = SimpleQueue()
+        self._ended: SimpleQueue[Outcome] = SimpleQueue()
+        self._threads: list[Thread] = []
+        Thread(target=self._employ, name="foreman", daemon=True).start()
+
+    def start(self, attempt: _Attempt) -> None:
+        """Have a thread run a job; return at once."""
+        self._orders.put(attempt)
+
+    def ended(self, timeout_s: float | None) -> Iterator[Outcome]:
+        """What jobs have come to; wait for the first."""
+        with suppress(Empty):
+            yield self._ended.get(timeout=timeout_s)
+            while True:
+                yield self._ended.get_nowait()
+
+    def end(self) -> None:
+        """End all jobs, and wait for that; again if Ctrl-C has come meanwhile."""
+        self._orders.put(None)
+        while not self._over.is_set():
+            time.sleep(_CHECK_EVERY_S)
+
+    def _employ(self) -> None:
+        for attempt in iter(self._orders.get, None):
+            self._attempts.put(attempt)
+            if len(self._threads) < self._most:
+                self._hire()
+        self._cancelled.set()
+        for _ in self._threads:
+            self._attempts.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._over.set()
+
+    def _hire(self) -> None:
+        """Start one more thread; where there can be no more, others must do."""
+        thread = Thread(target=self._work, name="slot", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads and (attempt := self._attempts.get()):
+                self._ended.put(attempt.failed(error))
+        else:
+            self._threads.append(thread)
+
+    def _work(self) -> None:
+        for attempt in iter(self._attempts.get, None):
+            if self._cancelled.is_set():
+                continue
+            try:
+                self._ended.put(attempt.run(self._cancelled))
+            except BaseException as error:
+                self._ended.put(attempt.failed(error))
 
 
 class LocalExecutor(Executor):
@@ -45,9 +131,7 @@ class LocalExecutor(Executor):
         )
         self._slots = Slots(workers or usable_cores(), rule)
         self.machine = replace(machine, slots=self._slots)
-        self._cancelled = Flag()
-        self._pool = ThreadPoolExecutor(2 * self._slots.count, "slot")
-        self._running: set[Future[Outcome]] = set()
+        self._threads: _JobThreads | None = None
         self._fit_window("")
 
     def _fit_window(self, step: str) -> None:
@@ -58,27 +142,34 @@ class LocalExecutor(Executor):
         self.window = 2 * self._slots.fitting(step)
 
     def submit(self, job: Job, attempt: int) -> None:
-        self._running.add(
-            self._pool.submit(
-                run_job,
-                job,
-                self.machine,
-                attempt=attempt,
-                listen=self.listen,
-                cancelled=self._cancelled,
+        if self._threads is None:
+            self._threads = _JobThreads(2 * self._slots.count)
+        self._threads.start(
+            _Attempt(
+                partial(self._run_job, job, attempt, self.listen),
+                partial(self.failed_by, job, attempt),
             )
         )
 
+    def _run_job(
+        self, job: Job, attempt: int, listen: Listener, cancelled: Flag
+    ) -> Outcome:
+        outcome = run_job(
+            job, self.machine, attempt=attempt, listen=listen, cancelled=cancelled
+        )
+        self._fit_window(job.step)
+        return outcome
+
     def wait(self, timeout_s: float | None) -> list[Outcome]:
-        ended, self._running = wait(self._running, timeout_s, FIRST_COMPLETED)
-        outcomes = [future.result() for future in ended]
-        for step in {outcome.job.step for outcome in outcomes}:
-            self._fit_window(step)
-        return outcomes
+        threads = self._threads
+        return list(threads.ended(timeout_s)) if threads else []
 
     def cancel(self) -> None:
-        self._cancelled.set()
-        self._pool.shutdown(cancel_futures=True)
+        super().cancel()
+        if (threads := self._threads) is not None:
+            threads.end()
+            self._threads = None  # last: if Ctrl-C comes meanwhile, `close` goes on
 
     def close(self) -> None:
-        self._pool.shutdown()
+        super().close()
+        self.cancel()

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from cpengine.marker import marker_of
 from cpengine.model import ATTEMPTS, UNCOUNTED, Failure, FailureKind, Job, Outcome
@@ -26,7 +27,8 @@ CURES: Mapping[FailureKind, str] = {
     "in CellProfiler itself",
     FailureKind.NODE_LOST: "run again; if it ends its workers each time, give them "
     "more walltime or memory_gb",
-    FailureKind.SPOT_LOST: "nothing: it is run again elsewhere",
+    FailureKind.SPOT_LOST: "run again, on machines that are not taken back so often, "
+    "such as another partition, if there are any",
     FailureKind.STORAGE: "do as it says and run again: only what is left runs",
     FailureKind.MACHINE: "see that CellProfiler is there; run fewer jobs at a time "
     "(--workers), or raise the machine's limits (ulimit -n, -u)",
@@ -42,6 +44,8 @@ CURES: Mapping[FailureKind, str] = {
 
 _PASSING = frozenset({FailureKind.STORAGE, FailureKind.MACHINE})
 """What may pass while the next try waits."""
+MOST_CAUSES = 100
+"""So many causes of a run's failures are told apart; others go by their kind."""
 LOST = 5
 """A job that has lost its worker so often is given up: it may be what ends them."""
 
@@ -62,36 +66,46 @@ def next_try(outcome: Outcome, pause_s: float) -> Retry | None:
     """The next try that an outcome asks for, if any.
 
     One that ran out of memory gets twice the memory and twice the slots. One whose
-    storage or machine failed waits, four times longer each time.
+    storage or machine failed, or whose worker was lost, waits, four times longer each
+    time.
+
+    Parameters
+    ----------
+    pause_s
+        Seconds of the first wait.
     """
     failure = outcome.failure
     if failure is None:
         return None
     job = replace(outcome.job, earlier=(*outcome.job.earlier, marker_of(outcome)))
     if failure.kind in UNCOUNTED:
-        lost = job.earlier.count(marker_of(outcome))
-        given_up = failure.kind is FailureKind.NODE_LOST and lost >= LOST
-        return None if given_up else Retry(job, outcome.attempt)
+        job = replace(job, lost=job.lost + 1)
+        wait = _wait(pause_s, job.lost)
+        return None if job.lost >= LOST else Retry(job, outcome.attempt, wait)
     if failure.lasting or outcome.attempt >= ATTEMPTS.get(failure.kind, 1):
         return None
     if failure.kind is FailureKind.OUT_OF_MEMORY:
         more = job.memory_gb and job.memory_gb * 2
         job = replace(job, share=job.share * 2, memory_gb=more)
-    waits = failure.kind in _PASSING
-    wait = pause_s * 4 ** (outcome.attempt - 1) if waits else 0.0
+    passes = failure.kind in _PASSING
+    wait = _wait(pause_s, outcome.attempt) if passes else 0.0
     return Retry(job, outcome.attempt + 1, wait)
+
+
+def _wait(pause_s: float, failures: int) -> float:
+    return float(pause_s * 4 ** (failures - 1))
 
 
 def given_up(outcome: Outcome) -> Outcome:
     """An outcome of a job that has lost its workers so often that it is not retried."""
-    lost = (marker_of(outcome),) * LOST
-    job = replace(outcome.job, earlier=(*outcome.job.earlier, *lost))
-    return replace(outcome, job=job)
+    return replace(outcome, job=replace(outcome.job, lost=LOST))
 
 
 @dataclass
 class Tally:
     """Counts a run's outcomes, and says when it is not worth going on.
+
+    Of a million that failed it keeps a few: the ledger has them all.
 
     Parameters
     ----------
@@ -102,26 +116,31 @@ class Tally:
 
     limit: int | None = None
     done: int = 0
-    failed: list[Outcome] = field(default_factory=list)
+    failed: int = 0
+    _causes: "CauseCounts" = field(default_factory=lambda: CauseCounts())
 
     def add(self, outcome: Outcome) -> None:
         """Take in a job's outcome."""
-        if outcome.failure:
-            self.failed.append(outcome)
-        else:
-            self.done += 1
+        self.done += outcome.done
+        self.failed += not outcome.done
+        self._causes.add(outcome)
+
+    @property
+    def causes(self) -> "list[Cause]":
+        """Why jobs failed, the commonest cause first."""
+        return self._causes.commonest()
 
     @property
     def stopped(self) -> str:
         """Why the run should end, with the common cause; empty if it should not."""
-        count = len(self.failed)
+        count = self.failed
         if self.limit is not None:
             reached = count >= self.limit
         else:
             reached = count >= HOPELESS and not self.done
         if not reached:
             return ""
-        common = causes(self.failed)[0]
+        common = self.causes[0]
         jobs = "1 job" if count == 1 else f"{count} jobs"
         return f"{jobs} failed, {common.times} of them so: {common}"
 
@@ -137,6 +156,10 @@ class Cause:
         assert self.first.failure is not None
         return str(replace(self.first.failure, log=None))
 
+    def to_json(self) -> dict[str, Any]:
+        """The cause as `--json` prints it."""
+        return {"jobs": self.times, "first": self.first.to_json()}
+
     @property
     def has_log(self) -> bool:
         """Whether CellProfiler got so far as to write one."""
@@ -150,19 +173,40 @@ class Cause:
         return CURES[self.first.failure.kind]
 
 
+class CauseCounts:
+    """Counts failed outcomes by cause, and keeps the first of each."""
+
+    def __init__(self) -> None:
+        self._first: dict[object, Outcome] = {}
+        self._times: Counter[object] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in an outcome."""
+        if outcome.failure:
+            key = likeness(outcome.failure, self._first)
+            self._first.setdefault(key, outcome)
+            self._times[key] += 1
+
+    def commonest(self) -> list[Cause]:
+        """The causes, commonest first."""
+        return [Cause(self._first[key], n) for key, n in self._times.most_common()]
+
+
 def causes(failed: Iterable[Outcome]) -> list[Cause]:
     """The causes of failed outcomes, commonest first."""
-    first: dict[object, Outcome] = {}
-    counts: Counter[object] = Counter()
+    counts = CauseCounts()
     for outcome in failed:
-        failure = outcome.failure
-        if failure:
-            key = likeness(failure)
-            first.setdefault(key, outcome)
-            counts[key] += 1
-    return [Cause(first[key], times) for key, times in counts.most_common()]
+        counts.add(outcome)
+    return counts.commonest()
 
 
-def likeness(failure: Failure) -> object:
-    """What failures have in common that differ only in names, paths and numbers."""
-    return failure.kind, failure.module, _OWN_WORDS.sub("*", failure.message)
+def likeness(failure: Failure, known: Collection[object] = ()) -> object:
+    """What failures have in common that differ only in names, paths and numbers.
+
+    Parameters
+    ----------
+    known
+        That of earlier ones; if they are many, a new one goes by its kind alone.
+    """
+    key = failure.kind, failure.module, _OWN_WORDS.sub("*", failure.message)
+    return key if key in known or len(known) < MOST_CAUSES else failure.kind

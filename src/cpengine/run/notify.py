@@ -174,12 +174,11 @@ class Observer:
 
 def describe(result: StepResult) -> str:
     """What a step has come to, as a message; empty if nothing was to be run."""
-    failed = len(result.failed)
-    jobs = result.done + failed + result.not_run
+    jobs = result.done + result.failed + result.not_run
     if not jobs:
         return ""
     more = [
-        (failed, f", {failed} failed"),
+        (result.failed, f", {result.failed} failed"),
         (result.not_run, f", {result.not_run} not run"),
         (result.already, f", {result.already} done before"),
     ]
@@ -191,7 +190,7 @@ def describe(result: StepResult) -> str:
     )
     stopped = [f"stopped: {result.stopped}"] if result.stopped else []
     where = [f"results: {result.output}"]
-    return "\n".join([first, *stopped, *_lines(causes(result.failed)), *where])
+    return "\n".join([first, *stopped, *_lines(result.causes), *where])
 
 
 def _lines(found: Sequence[Cause]) -> Iterator[str]:

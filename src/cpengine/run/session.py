@@ -15,7 +15,7 @@ from cpengine.cellprofiler.pipeline_load import Prober
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.events import Noted
 from cpengine.executors.base import Executor
-from cpengine.executors.retry import Tally
+from cpengine.executors.retry import Cause, Tally
 from cpengine.group_names import Group
 from cpengine.ledger import run_record
 from cpengine.ledger.acceleration_use import (
@@ -26,7 +26,7 @@ from cpengine.ledger.acceleration_use import (
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.ledger.standing import JobState, Standing, summary
-from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job, Outcome
+from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job
 from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.plan import Plan
 from cpengine.planning.planner import plan_step
@@ -62,7 +62,9 @@ class StepResult:
     already: int
     """Jobs that earlier runs had done."""
     done: int = 0
-    failed: tuple[Outcome, ...] = ()
+    failed: int = 0
+    causes: tuple[Cause, ...] = ()
+    """Why jobs failed, the commonest cause first, each with the first job of it."""
     not_run: int = 0
     """Jobs that were to run and did not, because the run was ended early."""
     stopped: str = ""
@@ -87,7 +89,7 @@ class StepResult:
         """The result as `--json` prints it."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return data | {
-            "failed": [outcome.to_json() for outcome in self.failed],
+            "causes": [cause.to_json() for cause in self.causes],
             "accelerations": asdict(self.accelerations),
         }
 
@@ -96,7 +98,7 @@ class StepResult:
         """What a run's record keeps of it."""
         return {
             "done": self.done,
-            "failed": len(self.failed),
+            "failed": self.failed,
             "not_run": self.not_run,
             "image_sets": self.image_sets,
             "files": self.files,
@@ -474,13 +476,14 @@ class _RunningStep:
 
     def result(self) -> StepResult:
         """What the step has come to."""
-        failed = tuple(self._tally.failed)
+        tally = self._tally
         return replace(
             self._before,
-            done=self._tally.done,
-            failed=failed,
-            not_run=self._jobs - self._tally.done - len(failed),
-            stopped=self._tally.stopped,
+            done=tally.done,
+            failed=tally.failed,
+            causes=tuple(tally.causes),
+            not_run=self._jobs - tally.done - tally.failed,
+            stopped=tally.stopped,
             image_sets=self._image_sets,
             files=self._files,
             wall_s=time.monotonic() - self._begun,

@@ -1,4 +1,7 @@
-"""Whether a worker on this machine still turns: a file that it touches."""
+"""Whether a worker on this machine still turns: a file that its main loop touches.
+
+No other thread does so: it would speak for a worker that hangs.
+"""
 
 import contextlib
 import os

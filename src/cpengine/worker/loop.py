@@ -65,6 +65,7 @@ class Worker:
         self._held = HeldMessages(queue, environment.visibility_s)
         self._leaving = threading.Event()
         self._seen = False
+        self._told: set[Held] = set()
         self._dead: Queue | None = None
 
     def run(self) -> bool:
@@ -89,7 +90,7 @@ class Worker:
     def _turn(self, pool: ThreadPoolExecutor) -> bool:
         empty_since: float | None = None
         while not self._leaving.is_set():
-            health.tell()
+            self._tell_health()
             room = self._most - len(self._held)
             if room <= 0:
                 time.sleep(_CHECK_EVERY_S)
@@ -109,6 +110,16 @@ class Worker:
             if time.monotonic() - empty_since >= self._patience_s:
                 return True
         return False
+
+    def _tell_health(self) -> None:
+        """Say that the worker turns, unless a job hangs: nothing else would end it."""
+        hanging = self._held.hanging
+        if not hanging:
+            health.tell()
+        for held in hanging:
+            if held not in self._told:
+                self._told.add(held)
+                self._say(f"{held.job.step} {held.job.id}: hangs: see its log")
 
     @property
     def _patience_s(self) -> float:
@@ -181,13 +192,14 @@ class Worker:
             held.job,
             self._machine,
             attempt=held.attempt,
-            listen=self._listener(),
+            listen=self._listener(held),
             cancelled=held.cancelled,
         )
         return self._answer(held, outcome)
 
-    def _listener(self) -> Listener:
+    def _listener(self, held: Held) -> Listener:
         def listen(event: Event) -> None:
+            held.cancelled.is_set()  # it tells something, so it does not hang
             if isinstance(event, LogBegun):
                 self._logs.begin(event.job, event.log)
 

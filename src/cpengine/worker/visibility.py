@@ -15,12 +15,29 @@ from threading import Event as Flag
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.queue import Message, Queue
 from cpengine.model import Job
-from cpengine.worker import health
 
 AGAIN_S = 60
 """After so long a message whose outcome could not be recorded is seen again."""
 _MOST_HIDDEN_S = 43_200
 """SQS hides a message for so long in all."""
+HANGS_S = 1800.0
+"""A job that for so long neither tells nor asks anything hangs."""
+
+
+class StopFlag(Flag):
+    """Whether a job is to stop; knows when its thread has last asked that.
+
+    All that waits in a job asks it: for a slot, for CellProfiler, which has limits of
+    its own, for another run that publishes, and before each file that it fetches.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = time.monotonic()
+
+    def is_set(self) -> bool:
+        self.asked = time.monotonic()
+        return super().is_set()
 
 
 @dataclass(eq=False)
@@ -30,7 +47,7 @@ class Held:
     message: Message
     job: Job
     attempt: int
-    cancelled: Flag = field(default_factory=Flag)
+    cancelled: StopFlag = field(default_factory=StopFlag)
     given_back: bool = False
     since: float = field(default_factory=time.monotonic)
 
@@ -53,6 +70,13 @@ class HeldMessages:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def hanging(self) -> list[Held]:
+        """Those whose jobs hang."""
+        since = time.monotonic() - HANGS_S
+        with self._lock:
+            return [entry for entry in self._held if entry.cancelled.asked < since]
 
     def add(self, held: Held) -> None:
         """Keep a message hidden from now on."""
@@ -101,4 +125,3 @@ class HeldMessages:
                     by_time.setdefault(seconds, []).append(entry.message)
             for seconds, some in by_time.items():
                 self.hide(some, seconds)
-            health.tell()

@@ -122,10 +122,12 @@ class AwsExecutor(Executor):
         return versions(self.machine.cellprofiler)
 
     def cancel(self) -> None:
+        super().cancel()
         if not self._lost:
             self._finish()
 
     def close(self) -> None:
+        super().close()
         if not self._lost:
             self._finish()
 
@@ -294,6 +296,7 @@ class _StepRun:
 
     def _fail(self, sent_job: _SentJob, failure: Failure, attempt: int) -> None:
         """End a job of which no worker will tell, in the ledger, too."""
-        outcome = Outcome(sent_job.job, failure, attempt, versions=self._run.versions)
+        failed = Outcome(sent_job.job, failure, attempt, versions=self._run.versions)
+        outcome = given_up(failed)
         self._ledger.record(outcome)
-        self._end(given_up(outcome))
+        self._end(outcome)

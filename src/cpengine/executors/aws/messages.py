@@ -86,6 +86,7 @@ class _JobMessage(BaseModel):
     stall_s: _Seconds | None = None
     memory_gb: Annotated[float, Field(ge=0, le=_MOST_GB)] | None = None
     share: _Count | None = None
+    lost: Annotated[int, Field(ge=0, le=_MOST)] | None = None
     plugins: _Place | None = None
     whole_table: bool | None = None
     mixed: bool | None = None

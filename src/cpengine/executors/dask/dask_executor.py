@@ -43,6 +43,8 @@ class _SubmittedTask:
     job: Job
     attempt: int
     future: Future[None]
+    begun: bool = False
+    """Whether its CellProfiler has been at work."""
     submitted: str = field(default_factory=now)
 
 
@@ -157,14 +159,19 @@ class DaskExecutor(Executor):
                 return outcomes
 
     def cancel(self) -> None:
+        super().cancel()
         with self._lock:
             futures = [task.future for task in self._under_way.values()]
             self._under_way.clear()
         with contextlib.suppress(TimeoutError, OSError):
             self._client.cancel(futures, force=True)
-            self._within(self._client.run, node.stop, self.name, on_error="ignore")
+            before = next(self._numbers)
+            self._within(
+                self._client.run, node.stop, self.name, before, on_error="ignore"
+            )
 
     def close(self) -> None:
+        super().close()
         with contextlib.suppress(TimeoutError, OSError, RuntimeError):
             self._within(self._client.unregister_worker_plugin, self.name)
         self._client.close()
@@ -253,6 +260,7 @@ class DaskExecutor(Executor):
             case _:
                 with self._lock:  # not after its end: views would see it run again
                     if task := self._under_way.get(number):
+                        task.begun |= message == node.RUNNING
                         node.heard(message, task.job, self.listen)
 
     def _done(self, number: int, future: Future[None]) -> None:
@@ -305,7 +313,7 @@ class DaskExecutor(Executor):
             return
         if lost.worker:
             task.future.release()  # lest Dask runs it again meanwhile
-        if lost.worker in self.drained:
+        if lost.worker in self.drained and not task.begun:
             self._taken(lost.number)
             self.submit(task.job, task.attempt)  # nothing has failed
         elif lost.error is not None:

@@ -40,6 +40,8 @@ READY, REFUSES, DRAINING = "ready", "refuses", "draining"
 """What is told of a worker."""
 ENDED, LEFT = "ended", "left"
 """How an attempt's telling ends: it came to an outcome, or was given back."""
+RUNNING = ["phase", "running"]
+"""What is told of an attempt when its CellProfiler begins."""
 _CHECK_EVERY_S = 0.2
 
 
@@ -127,9 +129,15 @@ class Node(WorkerPlugin):
         if (start, finish) == ("executing", "released") and hasattr(self, "worker_run"):
             self.worker_run.cancel(str(key))
 
-    async def stop(self) -> None:
-        """End the run's jobs here, and wait until nothing is left of them."""
-        self.worker_run.stop()
+    async def stop(self, before: int) -> None:
+        """End the run's jobs here, and wait until nothing is left of them.
+
+        Parameters
+        ----------
+        before
+            The attempts with lower numbers.
+        """
+        self.worker_run.stop(before)
         await self._end()
 
     async def _end(self) -> None:
@@ -158,6 +166,7 @@ class _TaskAttempt:
     """An attempt under way in this worker."""
 
     key: str
+    number: int
     cancelled: Flag = field(default_factory=Flag)
     running: bool = False
     given_back: bool = False
@@ -181,19 +190,22 @@ class WorkerRun:
         self._tell = tell
         self._lock = threading.Lock()
         self._under_way: set[_TaskAttempt] = set()
-        self._stopped = self._leaving = False
+        self._stopped = 0
+        """Attempts with lower numbers are to end."""
+        self._leaving = False
 
     @property
     def busy(self) -> bool:
         """Whether an attempt is under way."""
         return bool(self._under_way)
 
-    def stop(self) -> None:
-        """End all attempts, and those that still come."""
+    def stop(self, before: int) -> None:
+        """End the attempts with numbers before one, and those that still come."""
         with self._lock:
-            self._stopped = True
+            self._stopped = before
             for task in self._under_way:
-                task.cancelled.set()
+                if task.number < before:
+                    task.cancelled.set()
 
     def cancel(self, key: str) -> None:
         """End the attempt of one task."""
@@ -218,7 +230,7 @@ class WorkerRun:
 
     def run(self, job: Job, attempt: int, number: int, key: str) -> None:
         """Run a job; what happens is told with the number of the attempt."""
-        with self._attempt(key) as task:
+        with self._attempt(key, number) as task:
 
             def listen(event: Event) -> None:
                 task.running = task.running or event == PhaseBegun(job, "running")
@@ -240,11 +252,11 @@ class WorkerRun:
                 self._tell([number, ENDED, packed(outcome)])
 
     @contextlib.contextmanager
-    def _attempt(self, key: str) -> Iterator[_TaskAttempt]:
-        task = _TaskAttempt(key)
+    def _attempt(self, key: str, number: int) -> Iterator[_TaskAttempt]:
+        task = _TaskAttempt(key, number)
         with self._lock:
             self._under_way.add(task)
-            if self._stopped:
+            if number < self._stopped:
                 task.cancelled.set()
             elif self._leaving:
                 task.give_back()
@@ -266,11 +278,14 @@ def attempt(name: str, job: str, number: int, attempt: int) -> None:
     plugin.worker_run.run(Job.from_json(json.loads(job)), attempt, number, key)
 
 
-async def stop(name: str, dask_worker: Worker) -> None:
-    """End the jobs of a run in this worker; for `Client.run`."""
+async def stop(name: str, before: int, dask_worker: Worker) -> None:
+    """End the attempts of a run in this worker with numbers before one.
+
+    For `Client.run`.
+    """
     plugin = dask_worker.plugins.get(name)
     if isinstance(plugin, Node):
-        await plugin.stop()
+        await plugin.stop(before)
 
 
 def packed(outcome: Outcome) -> str:

@@ -59,7 +59,8 @@ class Failing:
         failure = outcome.failure
         if failure is None:
             return False
-        like = self._found.setdefault(likeness(failure), Like(outcome))
+        key = likeness(failure, self._found)
+        like = self._found.setdefault(key, Like(outcome))
         like.retried += again
         like.failed += not again
         first = like.first.job.id == outcome.job.id
