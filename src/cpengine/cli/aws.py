@@ -143,7 +143,10 @@ def start(
     agree(phase.estimate(step_app, wanted), yes)
     file = registry.fleet_file(project)
     fleet = phase.start_machines(step_app, wanted, file)
-    print_out(f"{step_app.name}: asked for {wanted} machines: fleet {fleet.id}")
+    what = f"asked for {wanted} machines: fleet {fleet.id}"
+    if fleet.asked_by:
+        what = f"fleet {fleet.id} is there, asked for by {fleet.asked_by}"
+    print_out(f"{step_app.name}: {what}")
     path = phase.write_monitor_file(step_app, fleet, project.folder)
     print_out(f"{step_app.name}: wrote {path}")
 
