@@ -229,9 +229,10 @@ def test_logs_that_are_not_in_the_bucket_are_kept(
 
     if refused.endswith(("Task", "Tasks")):
         aws.faults({"operation": refused, "kind": "denied"})
-    with monkeypatch.context() as patch, pytest.raises(AwsError) as caught:
+    with monkeypatch.context() as patch:
         patch.setattr(app.aws, "call", failing)
-        down.down(app, wait_s=0)
+        with pytest.raises(AwsError) as caught:
+            down.down(app, wait_s=0)
     assert len(str(caught.value).splitlines()) == 1
     assert aws.leftovers() == ["log group: Lab_test", "log group: Lab_test_perInstance"]
     # Once they can be exported, or are not wanted any more, they go.

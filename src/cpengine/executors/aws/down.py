@@ -61,8 +61,7 @@ def down(app: App, wait_s: float = 150.0) -> list[str]:
     remaining: list[str] = []
     saved: set[str] = set()
     _all(
-        lambda: _no_tasks(app),
-        lambda: wait_for_tasks(app, wait_s),
+        lambda: _no_tasks(app, wait_s),
         lambda: _no_machines(app),
         lambda: _no_alarms(app),
         lambda: _no_dashboard(app),
@@ -108,8 +107,8 @@ def _unless_gone() -> Iterator[None]:
             raise
 
 
-def _no_tasks(app: App) -> None:
-    """Have ECS end all containers, and start none again."""
+def _no_tasks(app: App, wait_s: float = 0.0) -> None:
+    """Have ECS end all containers, and start none again; wait until they have ended."""
     with _unless_gone():
         app.aws.call(
             "ecs",
@@ -118,9 +117,10 @@ def _no_tasks(app: App) -> None:
             service=app.settings.service,
             desiredCount=0,
         )
+    _wait_for_tasks(app, wait_s)
 
 
-def wait_for_tasks(app: App, wait_s: float) -> None:
+def _wait_for_tasks(app: App, wait_s: float) -> None:
     """Wait until containers have ended, so that no job is cut off."""
     until = time.monotonic() + wait_s
     while time.monotonic() < until:
