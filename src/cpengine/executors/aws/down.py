@@ -61,8 +61,8 @@ def down(app: App, wait_s: float = 150.0) -> list[str]:
     remaining: list[str] = []
     saved: set[str] = set()
     _all(
-        lambda: _no_tasks(app, wait_s),
-        lambda: _no_machines(app),
+        lambda: _end_tasks(app, wait_s),
+        lambda: _end_machines(app),
         lambda: _no_alarms(app),
         lambda: _no_dashboard(app),
         lambda: _export_logs(app, saved),
@@ -107,8 +107,13 @@ def _unless_gone() -> Iterator[None]:
             raise
 
 
-def _no_tasks(app: App, wait_s: float = 0.0) -> None:
-    """Have ECS end all containers, and start none again; wait until they have ended."""
+def _end_tasks(app: App, wait_s: float) -> None:
+    _no_tasks(app)
+    _wait_for_tasks(app, wait_s)
+
+
+def _no_tasks(app: App) -> None:
+    """Have ECS end all containers, and start none again."""
     with _unless_gone():
         app.aws.call(
             "ecs",
@@ -117,7 +122,6 @@ def _no_tasks(app: App, wait_s: float = 0.0) -> None:
             service=app.settings.service,
             desiredCount=0,
         )
-    _wait_for_tasks(app, wait_s)
 
 
 def _wait_for_tasks(app: App, wait_s: float) -> None:
@@ -137,6 +141,10 @@ def _no_machines(app: App) -> None:
         return lambda: request.cancel()
 
     _all(*map(end, fleet.of_app(app)), lambda: _no_templates(app))
+
+
+def _end_machines(app: App) -> None:
+    _no_machines(app)
     with contextlib.suppress(StorageError):  # the next start takes longer then
         give_up(app.record)
 
