@@ -24,6 +24,7 @@ from cpengine.events import Noted
 from cpengine.executors.base import Executor
 from cpengine.executors.dask import node
 from cpengine.executors.dask.node import Node
+from cpengine.executors.early_exits import EarlyExits
 from cpengine.job.run_job import Machine
 from cpengine.ledger.run_record import now
 from cpengine.model import Failure, FailureKind, Job, Outcome
@@ -65,6 +66,8 @@ class _Lost:
     worker: str
     """The name of the worker that was lost with it; empty if none was."""
     error: BaseException | None = None
+    ready: bool = True
+    """Whether that worker took jobs at all."""
     since: float = field(default_factory=time.monotonic)
 
 
@@ -112,9 +115,15 @@ class DaskExecutor(Executor):
         self._lost: list[_Lost] = []
         self.drained: set[str] = set()
         """Workers that give back what they have not begun."""
+        self._ready: set[str] = set()
+        """The addresses of workers that take jobs."""
+        self._never_ready: set[str] = set()
+        """Those of workers that were lost before they did."""
+        self._exits = EarlyExits("Dask workers")
         self._refusal = ""
         self._polled = float("-inf")
         client.subscribe_topic(self.name, self._hear)
+        client.subscribe_topic("all", self._see)
         plugin = Node(
             self.name,
             make,
@@ -192,6 +201,8 @@ class DaskExecutor(Executor):
         """
         if self._refusal:
             raise ExecutorError(self._refusal)
+        if self._exits.verdict and not self._ready:
+            raise ExecutorError(self._exits.verdict)
         workers = self.workers()
         self.window = max(1, 2 * sum(w["nthreads"] for w in workers.values()))
         if not workers:
@@ -209,6 +220,12 @@ class DaskExecutor(Executor):
 
     def joins(self, worker: str) -> None:
         """Take note that a worker takes jobs."""
+
+    def leaves(self, address: str) -> None:
+        """Take note that a worker was lost before it took a job."""
+        told = self._exits.add(f"the last was {address}: see what it has printed")
+        if told:
+            self.listen(Noted(told))
 
     def refuses(self, worker: str, why: str) -> None:
         """Take note that a worker cannot be used."""
@@ -245,7 +262,9 @@ class DaskExecutor(Executor):
         """Take in what a worker tells; called in the client's own thread."""
         number, *message = event[1]
         match message:
-            case [node.READY, worker]:
+            case [node.READY, worker, address]:
+                self._ready.add(address)
+                self._exits.begins()
                 self.joins(worker)
             case [node.REFUSES, worker, why]:
                 self.drained.add(worker)
@@ -263,6 +282,15 @@ class DaskExecutor(Executor):
                         task.begun |= message == node.RUNNING
                         node.heard(message, task.job, self.listen)
 
+    def _see(self, event: tuple[float, Any]) -> None:
+        """Take in what the scheduler tells of workers; called as `_hear`."""
+        match event[1]:
+            case {"action": "remove-worker", "worker": address, "expected": expected}:
+                if address not in self._ready and not expected:
+                    self._never_ready.add(address)
+                    self.leaves(address)
+                self._ready.discard(address)
+
     def _done(self, number: int, future: Future[None]) -> None:
         """Take note that Dask is through with a task; called in a thread of its own.
 
@@ -270,7 +298,9 @@ class DaskExecutor(Executor):
         """
         error = future.exception() if future.status == "error" else None
         if isinstance(error, KilledWorker):
-            self._endings.put(_Lost(number, str(error.last_worker.name)))
+            worker = error.last_worker
+            ready = worker.address not in self._never_ready
+            self._endings.put(_Lost(number, str(worker.name), ready=ready))
         else:
             self._endings.put(_Lost(number, "", error))
 
@@ -313,7 +343,8 @@ class DaskExecutor(Executor):
             return
         if lost.worker:
             task.future.release()  # lest Dask runs it again meanwhile
-        if lost.worker in self.drained and not task.begun:
+        given_back = lost.worker in self.drained and not task.begun
+        if given_back or not lost.ready:
             self._taken(lost.number)
             self.submit(task.job, task.attempt)  # nothing has failed
         elif lost.error is not None:
