@@ -174,7 +174,7 @@ def monitor(
     from cpengine.executors.aws.monitor import RunOverError
 
     project = Project.load(folder)
-    with _looking(step):
+    with _watching(step):
         step_app = _apps_of(project).app(step, to_end=True)
         moved = dead_letters.redrive(step_app) if redrive else 0
     if redrive:
@@ -198,7 +198,7 @@ def _follow(step_app: "App", step: str, cheapest: bool) -> None:
     from cpengine.executors.aws import fleet
     from cpengine.executors.aws.monitor import Monitor
 
-    with _looking(step):
+    with _watching(step):
         watch = Monitor(step_app, step_app.queue(), _say, cheapest)
         something = watch.queue.counts().total or fleet.of_app(step_app)
         if something:
@@ -211,7 +211,7 @@ def _follow(step_app: "App", step: str, cheapest: bool) -> None:
 
 
 @contextlib.contextmanager
-def _looking(step: str) -> Iterator[None]:
+def _watching(step: str) -> Iterator[None]:
     """Where looking comes to an end too early, say what goes on."""
     from cpengine.executors.aws.client import AwsError
     from cpengine.executors.aws.monitor import RunOverError
@@ -370,13 +370,13 @@ def _take_down(step_app: "App", step: str, why: str = "") -> None:
     from cpengine.executors.aws.client import AwsError
 
     try:
-        kept = phase.down(step_app)
+        remaining = phase.down(step_app)
     except (AwsError, StorageError) as error:
         raise AwsError(
             f"{why}{step_app.name}: not all is taken down, and may cost: run `cpengine "
             f"aws down {step}`, and `cpengine aws audit`: {error}"
         ) from error
-    for line in kept:
+    for line in remaining:
         print_err(f"note: {line}")
     print_out(f"{step_app.name}: all is taken down")
 

@@ -51,8 +51,10 @@ class EarlyExits:
 
     @property
     def _what(self) -> str:
-        many = f"{self.count} {self.whose} in a row have ended at once"
-        return f"{many}, and no job has begun"
+        return (
+            f"{self.count} {self.whose} in a row have ended at once, and no job has "
+            "begun"
+        )
 
     @property
     def _patience(self) -> str:

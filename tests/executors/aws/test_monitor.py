@@ -212,7 +212,7 @@ def test_jobs_tell_how_many_machines_are_asked_for() -> None:
 @pytest.mark.parametrize(
     "refused", ["CreateExportTask", "DescribeExportTasks", "no bucket", "FAILED"]
 )
-def test_logs_that_are_not_in_the_bucket_are_kept(
+def test_logs_that_are_not_in_the_bucket_stay(
     make: Any, aws: AwsServer, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     watch, _ = make(machines=1, export_logs=True, keep_logs=False)
@@ -242,11 +242,9 @@ def test_logs_that_are_not_in_the_bucket_are_kept(
     assert aws.leftovers() == []
 
 
-def test_logs_that_no_bucket_is_for_are_kept_and_told_of(
-    make: Any, aws: AwsServer
-) -> None:
+def test_logs_that_no_bucket_is_for_stay(make: Any, aws: AwsServer) -> None:
     watch, _ = make(machines=1, export_logs=True, keep_logs=False)
-    kept = down.down(watch.app, wait_s=0)
-    assert [line.rpartition(": ")[2] for line in kept] == [
+    remaining = down.down(watch.app, wait_s=0)
+    assert [line.rpartition(": ")[2] for line in remaining] == [
         "kept, for it is not in the bucket"
     ] * 2

@@ -27,7 +27,7 @@ def test_of_failures_the_last_counts() -> None:
     assert {*map(id, verdicts([last, other, first]))} == {id(last), id(other)}
 
 
-def test_a_look_that_finds_a_job_done_and_failed_takes_it_as_done(
+def test_a_job_that_is_found_done_and_failed_at_once_is_done(
     aws: AwsServer, tmp_path: Path
 ) -> None:
     this_machine = machine(tmp_path, {})

@@ -95,7 +95,7 @@ def _workers(address: str) -> Iterator[None]:
         thread.join()
 
 
-def test_workers_that_end_at_once_are_told_of_and_later_end_the_run(
+def test_workers_that_end_at_once_are_noted_and_later_end_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(EarlyExits, "patience_s", 1.0)
@@ -109,8 +109,8 @@ def test_workers_that_end_at_once_are_told_of_and_later_end_the_run(
         pytest.raises(ExecutorError) as caught,
     ):
         list(executor.run(contract.jobs("A", "B"), events.append))
-    told = [event.what for event in events if isinstance(event, Noted)]
-    (line,) = [line for line in told if "have ended at once" in line]
+    notes = [event.what for event in events if isinstance(event, Noted)]
+    (line,) = [line for line in notes if "have ended at once" in line]
     assert line.startswith("3 Dask workers in a row have ended at once, and no job has")
     assert re.search(
         "Dask workers in a row .* for 1 minute: the last was tcp://", str(caught.value)

@@ -103,7 +103,7 @@ USELESS = [
 
 
 @pytest.mark.parametrize(("changes", "words"), USELESS)
-def test_workers_that_end_at_once_are_told_of_and_later_end_the_run(
+def test_workers_that_end_at_once_are_noted_and_later_end_the_run(
     slurm: Cluster,
     make: Make,
     monkeypatch: pytest.MonkeyPatch,
@@ -114,8 +114,8 @@ def test_workers_that_end_at_once_are_told_of_and_later_end_the_run(
     made = make(**changes)
     ran = CliRunner().invoke(app, ["run", "analysis", "-C", str(made.root), *SLURM])
     assert ran.exit_code == 2, ran.output
-    told = "workers in a row have ended at once, and no job has begun"
-    line, error = [line for line in ran.stderr.splitlines() if told in line]
+    common = "workers in a row have ended at once, and no job has begun"
+    line, error = [line for line in ran.stderr.splitlines() if common in line]
     assert re.search(words, line), line
     assert error.startswith("error: ")
     assert re.search(words, error), error

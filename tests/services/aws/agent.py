@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from cpengine.cellprofiler.command import KERNELS
-from tests.services.aws import told
+from tests.services.aws import task_states
 from tests.services.aws.aws_server import AwsServer
 from tests.services.aws.metadata import Metadata
 from tests.services.aws.tasks import Task, children
@@ -60,7 +60,7 @@ class Agent:
         self._environ = environ or {}
         self._tasks: list[Task] = []
         self._logs: list[Path] = []
-        self._told: list[dict[str, Any]] = []  # of tasks, since the server was told
+        self._changed: list[dict[str, Any]] = []  # of tasks, since the server was told
         self._not_before: dict[str, float] = {}  # by service
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -113,10 +113,10 @@ class Agent:
                 task.track(there)
         running = Counter(task.service for task in self._tasks if task.alive)
         try:
-            work = self._server.work(running, self._told)
+            work = self._server.work(running, self._changed)
         except OSError:  # the server is being killed, or started again
             return
-        self._told.clear()
+        self._changed.clear()
         wanted = {service["arn"]: service for service in work["services"]}
         self._end(wanted, set(work["machines"]))
         for service in wanted.values():
@@ -137,13 +137,15 @@ class Agent:
                 self._not_before[task.service] = time.monotonic() + AGAIN_S
             task.kill()
             self._tasks.remove(task)
-            self._tell_end(task, by_itself)
+            self._report_end(task, by_itself)
 
-    def _tell_end(self, task: Task, by_itself: bool) -> None:
+    def _report_end(self, task: Task, by_itself: bool) -> None:
         if task.logs:
-            told.write_log(self._server.own("logs"), task.logs, task.told, task.log)
+            task_states.write_log(
+                self._server.own("logs"), task.logs, task.state, task.log
+            )
         code = task.process.wait()
-        self._told.append(told.ended(task.told, code, ordered=not by_itself))
+        self._changed.append(task_states.ended(task.state, code, ordered=not by_itself))
 
     def _scale(self, service: dict[str, Any], machines: list[str]) -> None:
         arn = service["arn"]
@@ -185,11 +187,11 @@ class Agent:
             service["definition"],
             machine,
             process,
-            told.started(service),
+            task_states.started(service),
             service["logs"],
             log,
         )
-        self._told.append(task.told)
+        self._changed.append(task.state)
         self._tasks.append(task)
         self._logs.append(log)
 

@@ -9,9 +9,9 @@ from moto.ecs.responses import EC2ContainerServiceResponse as Response
 tasks: dict[str, dict[str, Any]] = {}  # by their ARNs
 
 
-def take(told: list[dict[str, Any]]) -> None:
+def take(changed: list[dict[str, Any]]) -> None:
     """Note how tasks stand; those that ended are listed for ever."""
-    for task in told:
+    for task in changed:
         made = datetime.fromtimestamp(task["createdAt"], UTC)
         tasks[task["taskArn"]] = task | {"createdAt": made}
 

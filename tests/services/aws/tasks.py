@@ -19,7 +19,7 @@ class Task:
     definition: str
     machine: str
     process: "subprocess.Popen[bytes]"
-    told: dict[str, Any]  # as DescribeTasks has it
+    state: dict[str, Any]  # as DescribeTasks has it
     logs: dict[str, str]  # where to
     log: Path
     seen: set[psutil.Process] = field(default_factory=set)

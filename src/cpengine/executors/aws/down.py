@@ -296,16 +296,16 @@ def _is_ours(app: App, queue: Queue) -> bool:
 def _no_logs(app: App, saved: set[str]) -> list[str]:
     """Remove log groups, but none that is wanted; give those that stay."""
     section = app.settings.section
-    kept = []
+    remaining = []
     for name in [name for name in app.settings.log_groups if _has_logs(app, name)]:
         if section.keep_logs:
-            kept.append(f"log group {name}: kept, as keep_logs says")
+            remaining.append(f"log group {name}: kept, as keep_logs says")
         elif section.export_logs and name not in saved:
-            kept.append(f"log group {name}: kept, for it is not in the bucket")
+            remaining.append(f"log group {name}: kept, for it is not in the bucket")
         else:
             with _unless_gone():
                 app.aws.call("logs", "delete_log_group", logGroupName=name)
-    return kept
+    return remaining
 
 
 def _has_logs(app: App, name: str) -> bool:

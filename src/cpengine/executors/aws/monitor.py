@@ -9,7 +9,7 @@ from cpengine.events import Listener, Noted
 from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
-from cpengine.executors.aws.containers import ContainerWatch
+from cpengine.executors.aws.container_exits import ContainerWatch
 from cpengine.executors.aws.queue import MessageCounts, Queue
 from cpengine.executors.aws.replacement import Replacement
 
@@ -86,7 +86,8 @@ class Monitor:
         self._check_budget()
         self._check_machines(running, machines, counts)
         self._check_workers(machines, counts)
-        if over := self._containers.check(running, counts):
+        over = self._containers.check(running, counts)
+        if over and machines:  # else nothing costs
             raise RunOverError(f"{self.app.name}: {over}")
         self.empty_checks = (
             self.empty_checks + 1 if jobs_left and not counts.total else 0

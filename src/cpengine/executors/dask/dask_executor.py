@@ -33,6 +33,8 @@ _TEND_S = 0.5
 """How often workers are looked at while jobs run."""
 _UNTOLD_S = 10.0
 """A task that ended and told nothing for so long has come to nothing."""
+_OF_WORKERS = "all"
+"""Dask's name for the topic in which a scheduler tells of workers."""
 _STOP_S = 60.0
 """How long all workers are waited for when a run ends."""
 
@@ -123,7 +125,6 @@ class DaskExecutor(Executor):
         self._refusal = ""
         self._polled = float("-inf")
         client.subscribe_topic(self.name, self._hear)
-        client.subscribe_topic("all", self._see)
         plugin = Node(
             self.name,
             make,
@@ -137,6 +138,7 @@ class DaskExecutor(Executor):
         except RuntimeError as error:
             client.close()
             raise ExecutorError(f"a Dask worker cannot be used: {error}") from error
+        client.subscribe_topic(_OF_WORKERS, self._see)
 
     # --- the seam -------------------------------------------------------------------
 
@@ -181,7 +183,9 @@ class DaskExecutor(Executor):
 
     def close(self) -> None:
         super().close()
-        with contextlib.suppress(TimeoutError, OSError, RuntimeError):
+        with contextlib.suppress(TimeoutError, OSError, RuntimeError, ValueError):
+            # Else the scheduler would tell us that we are gone.
+            self._client.unsubscribe_topic(_OF_WORKERS)
             self._within(self._client.unregister_worker_plugin, self.name)
         self._client.close()
 
@@ -223,9 +227,9 @@ class DaskExecutor(Executor):
 
     def leaves(self, address: str) -> None:
         """Take note that a worker was lost before it took a job."""
-        told = self._exits.add(f"the last was {address}: see what it has printed")
-        if told:
-            self.listen(Noted(told))
+        note = self._exits.add(f"the last was {address}: see what it has printed")
+        if note:
+            self.listen(Noted(note))
 
     def refuses(self, worker: str, why: str) -> None:
         """Take note that a worker cannot be used."""

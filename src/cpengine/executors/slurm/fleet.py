@@ -361,9 +361,9 @@ class WorkerFleet:
         """Say why a worker did not start; end the run if none does, again and again."""
         where = f" on {job.standing.node}" if job.standing.node else ""
         why = self._why_never(job)
-        told = self._exits.add(f"the last{where}: {why}")
+        note = self._exits.add(f"the last{where}: {why}")
         if self._exits.count <= self._exits.most:
-            yield told or f"a worker did not start{where}: {why}"
+            yield note or f"a worker did not start{where}: {why}"
         if self._exits.verdict and not any(job.present for job in self.jobs.values()):
             raise ExecutorError(self._exits.verdict)
 

@@ -88,9 +88,9 @@ class ContainerWatch:
     def _take_exits(self, fleets: Collection[Fleet]) -> None:
         since = min((each.created for each in fleets if each.created), default=None)
         for task in self._ended():
-            if _counts(task, since) and (told := self.exits.add(why(self.app, task))):
+            if _counts(task, since) and (note := self.exits.add(why(self.app, task))):
                 self._markers = self._marked()
-                self.listen(Noted(f"{self.app.name}: {told}"))
+                self.listen(Noted(f"{self.app.name}: {note}"))
 
     def _ended(self) -> list[Mapping[str, Any]]:
         """The tasks that have ended since the last look."""

@@ -19,7 +19,7 @@ from cpengine.model import Outcome
 from cpengine.testing import jobs, machine
 from tests.executors.aws import apps, plates
 from tests.plain_runs import small_plate
-from tests.services.aws import told
+from tests.services.aws import task_states
 from tests.services.aws.agent import Agent
 from tests.services.aws.aws_server import AwsServer
 
@@ -49,17 +49,19 @@ class Run:
 
     def starts(self) -> dict[str, Any]:
         """A container that lasts."""
-        task = told.started(self._service)
+        task = task_states.started(self._service)
         self.aws.work({}, [task])
         return task
 
     def ends(self, times: int = 1, **changed: Any) -> None:
         """Containers that end at once."""
         for _ in range(times):
-            task = told.ended(told.started(self._service), 2, ordered=False)
+            task = task_states.ended(
+                task_states.started(self._service), 2, ordered=False
+            )
             self.aws.work({}, [task | changed])
 
-    def looks(self, times: int = 1) -> list[str]:
+    def checks(self, times: int = 1) -> list[str]:
         """What the user is told beside the usual."""
         self.events.clear()
         for _ in range(times):
@@ -80,24 +82,24 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("worker", ["cpengine", "dcp"])
-def test_the_third_is_told_of_with_the_reason_and_later_the_run_ends(
+def test_the_third_is_noted_with_the_reason_and_later_the_run_ends(
     run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, worker: str
 ) -> None:
     it = run(worker=worker)
     pull = "CannotPullContainerError: pull image manifest: not found"
     it.ends(2, stoppedReason=pull, stopCode="TaskFailedToStart")
-    assert it.looks() == []
+    assert it.checks() == []
     it.ends(1, stoppedReason=pull, stopCode="TaskFailedToStart")
-    (line,) = it.looks()
+    (line,) = it.checks()
     assert line.startswith(
         "Lab_test: 3 containers in a row have ended at once, and no job has begun: the "
         f"run ends in 5 minutes if none begins: {pull}"
     )
     it.ends()
-    assert it.looks() == []
+    assert it.checks() == []
     monkeypatch.setattr(EarlyExits, "patience_s", 0.0)
     with pytest.raises(RunOverError) as caught:
-        it.looks()
+        it.checks()
     line = str(caught.value)
     assert len(line.splitlines()) == 1
     assert line.startswith("Lab_test: 4 containers in a row have ended at once")
@@ -125,7 +127,7 @@ def test_the_reason_has_a_cure(
     it = run()
     it.ends(3, **task)
     with pytest.raises(RunOverError, match=cure):
-        it.looks()
+        it.checks()
 
 
 @pytest.mark.usefixtures("at_once")
@@ -135,9 +137,9 @@ def test_a_run_goes_on_while_a_container_holds_a_message(
     it = run()
     it.starts()
     it.queue.receive(1, 0)
-    assert it.looks(2) == []
+    assert it.checks(2) == []
     it.ends(5)  # on another machine
-    assert it.looks(2) == []
+    assert it.checks(2) == []
 
 
 @pytest.mark.usefixtures("at_once")
@@ -148,7 +150,7 @@ def test_a_message_that_a_dead_container_holds_is_no_job_begun(
     it.queue.receive(1, 0)
     it.ends(3)
     with pytest.raises(RunOverError, match="no job has begun"):
-        it.looks(2)
+        it.checks(2)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -156,13 +158,13 @@ def test_a_run_goes_on_where_a_job_has_ended(run: Callable[..., Run]) -> None:
     it = run()
     it.queue.send_one("y")
     EarlyExits.patience_s = 300.0
-    it.looks()
+    it.checks()
     it.queue.delete(it.queue.receive(1, 0)[0])
     it.ends(3)
-    it.looks(2)
+    it.checks(2)
     EarlyExits.patience_s = 0.0
     it.ends(3)
-    assert it.looks(2) == []
+    assert it.checks(2) == []
 
 
 def test_a_marker_is_a_job_that_has_begun(
@@ -170,12 +172,12 @@ def test_a_marker_is_a_job_that_has_begun(
 ) -> None:
     it = run()
     it.ends(3)
-    assert it.looks() != []
+    assert it.checks() != []
     ledger = Ledger(it.machine.places.outputs, apps.LEDGER)
     known = versions(it.machine.cellprofiler)
     ledger.record(Outcome(*jobs("A"), versions=known))
     monkeypatch.setattr(EarlyExits, "patience_s", 0.0)
-    assert it.looks(2) == []
+    assert it.checks(2) == []
 
 
 @pytest.mark.usefixtures("at_once")
@@ -192,18 +194,18 @@ def test_containers_that_were_ended_or_are_of_an_earlier_run_do_not_count(
 ) -> None:
     it = run()
     it.ends(5, **changed)
-    assert it.looks(2) == []
+    assert it.checks(2) == []
 
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("operation", ["ListTasks", "DescribeTasks"])
-def test_who_may_not_see_containers_is_told_so_once_and_the_run_goes_on(
+def test_where_nobody_may_see_containers_that_is_noted_once_and_the_run_goes_on(
     run: Callable[..., Run], aws: AwsServer, operation: str
 ) -> None:
     it = run()
     it.ends(3)
     aws.faults({"operation": operation, "kind": "denied"})
-    (line,) = it.looks(3)
+    (line,) = it.checks(3)
     assert line.startswith("Lab_test: why containers end cannot be seen: ecs ")
     assert "client-policy.json" in line
 

@@ -26,10 +26,10 @@ def started(service: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def ended(told: dict[str, Any], code: int, *, ordered: bool) -> dict[str, Any]:
+def ended(task: dict[str, Any], code: int, *, ordered: bool) -> dict[str, Any]:
     """The same task when its container is gone, because it was told to or not."""
-    (container,) = told["containers"]
-    return told | {
+    (container,) = task["containers"]
+    return task | {
         "desiredStatus": "STOPPED",
         "lastStatus": "STOPPED",
         "stopCode": "ServiceSchedulerInitiated"
@@ -41,10 +41,10 @@ def ended(told: dict[str, Any], code: int, *, ordered: bool) -> dict[str, Any]:
 
 
 def write_log(
-    logs: Any, options: dict[str, str], told: dict[str, Any], path: Path
+    logs: Any, options: dict[str, str], task: dict[str, Any], path: Path
 ) -> None:
     """Do as the awslogs driver: a stream a container."""
-    number, (container,) = told["taskArn"].rpartition("/")[2], told["containers"]
+    number, (container,) = task["taskArn"].rpartition("/")[2], task["containers"]
     prefix = options["awslogs-stream-prefix"]
     stream = {
         "logGroupName": options["awslogs-group"],
