@@ -31,7 +31,7 @@ def test_a_done_rule_of_the_project_file_is_that_of_the_worker(rule: DoneRule) -
     [
         ("DOCKER_CORES", "0", "greater than or equal to 1"),
         ("DOCKER_CORES", "many", "valid integer"),
-        ("CPENGINE_VISIBILITY_S", "1", "greater than or equal to 30"),
+        ("CPENGINE_VISIBILITY_S", "0", "greater than or equal to 1"),
         ("CPENGINE_IDLE_S", "nan", ""),
         ("CPENGINE_IDLE_S", "-1", "greater than 0"),
         ("MIN_FILE_SIZE_BYTES", "-1", "greater than or equal to 0"),

@@ -1,6 +1,8 @@
 """The phases of a run on AWS, each as a command: `cpengine aws ...`."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +24,7 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.config.forms import MOST_WORKERS
-from cpengine.errors import ConfigError, ExecutorError, InputError
+from cpengine.errors import ConfigError, ExecutorError, InputError, StorageError
 from cpengine.events import Event, Noted
 from cpengine.executors import registry
 from cpengine.marker import Marker, MarkerState
@@ -143,7 +145,10 @@ def start(
     agree(phase.estimate(step_app, wanted), yes)
     file = registry.fleet_file(project)
     fleet = phase.start_machines(step_app, wanted, file)
-    print_out(f"{step_app.name}: asked for {wanted} machines: fleet {fleet.id}")
+    what = f"asked for {wanted} machines: fleet {fleet.id}"
+    if fleet.asked_by:
+        what = f"fleet {fleet.id} is there, asked for by {fleet.asked_by}"
+    print_out(f"{step_app.name}: {what}")
     path = phase.write_monitor_file(step_app, fleet, project.folder)
     print_out(f"{step_app.name}: wrote {path}")
 
@@ -165,37 +170,61 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Follow a run: queue, machines, cost, dead letters; take it down at its end."""
-    from cpengine.executors.aws import dead_letters, fleet
-    from cpengine.executors.aws.client import AwsError
-    from cpengine.executors.aws.monitor import Monitor, RunOverError
+    from cpengine.executors.aws import dead_letters
+    from cpengine.executors.aws.monitor import RunOverError
 
     project = Project.load(folder)
-    step_app = _apps_of(project).app(step, to_end=True)
+    with _watching(step):
+        step_app = _apps_of(project).app(step, to_end=True)
+        moved = dead_letters.redrive(step_app) if redrive else 0
     if redrive:
-        print_out(
-            f"{step_app.name}: put {dead_letters.redrive(step_app)} messages back"
-        )
+        print_out(f"{step_app.name}: put {moved} messages back")
     if once:
         _show_state(project, step, step_app, as_json)
         return
-    watch = Monitor(step_app, step_app.queue(), _say, cheapest)
-    if not watch.queue.counts().total and not fleet.of_app(step_app):
+    try:
+        _follow(step_app, step, cheapest)
+    except RunOverError as over:
+        _take_down(step_app, step, f"{over}; ")
+        raise
+    try:
+        _show_state(project, step, step_app, as_json)
+    finally:
+        _take_down(step_app, step)
+
+
+def _follow(step_app: "App", step: str, cheapest: bool) -> None:
+    """Look after a run to its end."""
+    from cpengine.executors.aws import fleet
+    from cpengine.executors.aws.monitor import Monitor
+
+    with _watching(step):
+        watch = Monitor(step_app, step_app.queue(), _say, cheapest)
+        something = watch.queue.counts().total or fleet.of_app(step_app)
+        if something:
+            watch.follow()
+    if not something:
         raise ExecutorError(
             f"{step_app.name}: its queue is empty and no machine runs: run `cpengine "
             f"aws submit {step}` and `start` first"
         )
+
+
+@contextlib.contextmanager
+def _watching(step: str) -> Iterator[None]:
+    """Where looking comes to an end too early, say what goes on."""
+    from cpengine.executors.aws.client import AwsError
+    from cpengine.executors.aws.monitor import RunOverError
+
     try:
-        watch.follow()
+        yield
     except RunOverError:
-        _take_down(step_app)
         raise
-    except AwsError as error:
+    except (AwsError, StorageError) as error:
         raise AwsError(
-            f"{error}; machines go on, and cost: run `cpengine aws monitor {step}` "
-            f"again, or `cpengine aws down {step}`"
+            f"{error}; machines that run go on, and cost: run `cpengine aws monitor "
+            f"{step}` again, or `cpengine aws down {step}`"
         ) from error
-    _show_state(project, step, step_app, as_json)
-    _take_down(step_app)
 
 
 _MOST_FAILED = 20
@@ -231,7 +260,7 @@ def suggest(step: Step, folder: Folder = Path(), as_json: Json = False) -> None:
 @app.command()
 def down(step: Step, folder: Folder = Path()) -> None:
     """Take down all that a step's run has made; again, until nothing is left."""
-    _take_down(_apps(folder).app(step, to_end=True))
+    _take_down(_apps(folder).app(step, to_end=True), step)
 
 
 @app.command()
@@ -336,10 +365,18 @@ def _say(event: Event) -> None:
         print_err(event.what)
 
 
-def _take_down(step_app: "App") -> None:
+def _take_down(step_app: "App", step: str, why: str = "") -> None:
     from cpengine.executors.aws import down as phase
+    from cpengine.executors.aws.client import AwsError
 
-    for line in phase.down(step_app):
+    try:
+        remaining = phase.down(step_app)
+    except (AwsError, StorageError) as error:
+        raise AwsError(
+            f"{why}{step_app.name}: not all is taken down, and may cost: run `cpengine "
+            f"aws down {step}`, and `cpengine aws audit`: {error}"
+        ) from error
+    for line in remaining:
         print_err(f"note: {line}")
     print_out(f"{step_app.name}: all is taken down")
 

@@ -8,11 +8,19 @@ from pydantic import BaseModel, ValidationError
 
 from cpengine.config import AwsSection, ProjectFile
 from cpengine.config.aws import MachinesSection
+from cpengine.config.forms import Count
 from cpengine.config.project import DcpDoneSection
 from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors import machine_spec
 from cpengine.storage import upload_flags
+
+
+class _Machines(MachinesSection):
+    """As the project file has it; a shorter visibility does no harm: we extend it."""
+
+    visibility_s: Count | None = None
+
 
 _MACHINES = {"cores": "DOCKER_CORES", "visibility_s": "CPENGINE_VISIBILITY_S"}
 _Section = TypeVar("_Section", bound=BaseModel)
@@ -58,7 +66,7 @@ class WorkerEnvironment:
                 "`cpengine run --on aws`, or set what Distributed-CellProfiler sets"
             )
         ours = environ.get("CPENGINE_MACHINE")
-        machines = _section(environ, MachinesSection, _MACHINES)
+        machines = _section(environ, _Machines, _MACHINES)
         aws = _section(environ, AwsSection, {"idle_s": "CPENGINE_IDLE_S"})
         return cls(
             app=environ["APP_NAME"],

@@ -207,3 +207,44 @@ def test_logs_are_exported_and_removed_where_that_is_wanted(
 def test_jobs_tell_how_many_machines_are_asked_for() -> None:
     settings = apps.settings(machines=5, cores=4, tasks_per_machine=2)
     assert [settings.machines_for(n) for n in (1, 8, 9, 40, 400)] == [1, 1, 2, 5, 5]
+
+
+@pytest.mark.parametrize(
+    "refused", ["CreateExportTask", "DescribeExportTasks", "no bucket", "FAILED"]
+)
+def test_logs_that_are_not_in_the_bucket_stay(
+    make: Any, aws: AwsServer, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    watch, _ = make(machines=1, export_logs=True, keep_logs=False)
+    aws.make("lab-logs")
+    bucket = "nowhere" if refused == "no bucket" else "lab-logs"
+    settings = replace(watch.app.settings, buckets={"AWS_BUCKET": bucket})
+    app = replace(watch.app, settings=settings)
+    call = app.aws.call
+
+    def failing(service: str, operation: str, /, **named: Any) -> Any:
+        if refused == "FAILED" and operation == "describe_export_tasks":
+            return {"exportTasks": [{"status": {"code": "FAILED"}}]}
+        return call(service, operation, **named)
+
+    if refused.endswith(("Task", "Tasks")):
+        aws.faults({"operation": refused, "kind": "denied"})
+    with monkeypatch.context() as patch:
+        patch.setattr(app.aws, "call", failing)
+        with pytest.raises(AwsError) as caught:
+            down.down(app, wait_s=0)
+    assert len(str(caught.value).splitlines()) == 1
+    assert aws.leftovers() == ["log group: Lab_test", "log group: Lab_test_perInstance"]
+    # Once they can be exported, or are not wanted any more, they go.
+    aws.faults()
+    settings = replace(settings, buckets={"AWS_BUCKET": "lab-logs"})
+    assert down.down(replace(app, settings=settings), wait_s=0) == []
+    assert aws.leftovers() == []
+
+
+def test_logs_that_no_bucket_is_for_stay(make: Any, aws: AwsServer) -> None:
+    watch, _ = make(machines=1, export_logs=True, keep_logs=False)
+    remaining = down.down(watch.app, wait_s=0)
+    assert [line.rpartition(": ")[2] for line in remaining] == [
+        "kept, for it is not in the bucket"
+    ] * 2

@@ -1,11 +1,13 @@
 """Setup, submit, start and down: each call failing once, in turn."""
 
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cpengine.executors.aws import down, launch, setup, submit
+from cpengine.executors.aws import down, fleet, fleet_claim, launch, setup, submit
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.audit import audit
 from cpengine.executors.aws.client import Aws, AwsError
@@ -226,13 +228,13 @@ def test_a_record_ends_no_machines_of_others(
     aws: AwsServer, account: Aws, this_machine: Machine
 ) -> None:
     _phases(this_machine, account)["setup"]()
-    fleet = launch.start_machines(apps.app(this_machine, aws=account), 1, None)
+    asked = launch.start_machines(apps.app(this_machine, aws=account), 1, None)
     chosen = settle(apps.section(), "test", project="Else", base="Else")
     other = open_app(account, chosen, this_machine.places.outputs, "elsewhere", {})
-    other.record.note("fleet", fleet.id)
+    other.record.note("fleet", asked.id)
     down.stop_billing(other)
     assert [each.id for each in of_app(apps.app(this_machine, aws=account))] == [
-        fleet.id
+        asked.id
     ]
     down.down(apps.app(this_machine, aws=account), wait_s=0)
 
@@ -245,13 +247,13 @@ def test_all_fleets_are_ended_also_when_one_cannot_be(
 ) -> None:
     _phases(this_machine, account)["setup"]()
     app = apps.app(this_machine, aws=account)
-    stuck, other = (request(app, 1, None) for _ in range(2))
+    stuck, other = (_another(app) for _ in range(2))
     cancel = Fleet.cancel
 
-    def refuse(fleet: Fleet) -> None:
-        if fleet.id == stuck.id:
+    def refuse(each: Fleet) -> None:
+        if each.id == stuck.id:
             raise AwsError("AWS does not end it")
-        cancel(fleet)
+        cancel(each)
 
     with monkeypatch.context() as patch:
         patch.setattr(Fleet, "cancel", refuse)
@@ -274,6 +276,65 @@ def test_a_log_group_whose_maker_was_killed_expires_all_the_same(
     days = app.settings.section.log_days
     assert [group["retentionInDays"] for group in groups] == [days] * len(groups)
     down.down(apps.app(this_machine, aws=account), wait_s=0)
+
+
+def _another(app: App) -> Fleet:
+    """A fleet beside those that are there, as older versions let happen."""
+    fleet_claim.give_up(app.record)
+    return request(app, 1, None)
+
+
+def test_two_starts_at_once_make_one_fleet(
+    aws: AwsServer, account: Aws, this_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup.setup(apps.app(this_machine, aws=account))
+    # Each has looked before the other one asks.
+    both = [apps.app(this_machine, aws=account) for _ in range(2)]
+    with monkeypatch.context() as patch:
+        patch.setattr(launch.fleet, "of_app", lambda app: [])
+        patch.setattr(launch.fleet, "_shown", lambda app: of_app(app)[0])
+        with ThreadPoolExecutor() as pool:
+            asked = list(
+                pool.map(lambda app: launch.start_machines(app, 2, None), both)
+            )
+    (there,) = of_app(both[0])
+    assert {each.id for each in asked} == {there.id}
+    assert len(there.machines()) == 2
+    (second,) = {each.asked_by for each in asked} - {""}
+    assert re.fullmatch(r".+ on .+, \d{4}-\d\d-\d\dT.*", second)
+    down.down(both[0], wait_s=0)
+    assert _left(aws) == []
+
+
+def test_after_a_fleet_that_is_gone_comes_another(
+    aws: AwsServer, account: Aws, this_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "_SHOWN_S", 0.1)
+    phases = _phases(this_machine, account)
+    phases["setup"]()
+    phases["start"]()
+    app = apps.app(this_machine, aws=account)
+    (gone,) = of_app(app)
+    gone.cancel()  # by its time limit, or by hand
+    phases["start"]()
+    (there,) = of_app(app)
+    assert there.id != gone.id
+    phases["down"]()
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"token": 1}'])
+def test_a_damaged_claim_is_made_anew(
+    aws: AwsServer, account: Aws, this_machine: Machine, damage: bytes
+) -> None:
+    phases = _phases(this_machine, account)
+    phases["setup"]()
+    outputs = this_machine.places.outputs
+    outputs.write(f"{apps.LEDGER}/{fleet_claim.NAME}", damage)
+    phases["start"]()
+    (there,) = of_app(apps.app(this_machine, aws=account))
+    assert len(there.machines()) == 2
+    phases["down"]()
+    assert outputs.read_if_there(f"{apps.LEDGER}/{fleet_claim.NAME}") is None
 
 
 @pytest.mark.parametrize("refused", ["PutDashboard", "UpdateService"])

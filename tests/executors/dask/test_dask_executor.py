@@ -1,5 +1,11 @@
 """Workers that end, refuse or are lost, on a real Dask scheduler of this machine."""
 
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,11 +14,13 @@ import pytest
 from distributed import Client, LocalCluster
 
 from cpengine.errors import ConfigError, ExecutorError
-from cpengine.events import Event, JobRetried
+from cpengine.events import Event, JobRetried, Noted
 from cpengine.executors import contract, machine_spec
 from cpengine.executors.dask import node
 from cpengine.executors.dask.dask_executor import DaskExecutor
+from cpengine.executors.early_exits import EarlyExits
 from cpengine.executors.machine_spec import node_scratch
+from cpengine.job.run_job import Machine
 from cpengine.model import FailureKind
 
 pytestmark = pytest.mark.services
@@ -58,6 +66,57 @@ def test_workers_that_cannot_be_used_are_refused_at_once(
     nowhere = "cpengine.executors.machine_spec:project_machine"
     with pytest.raises(ExecutorError, match=r"a Dask worker cannot be used: .*scratch"):
         DaskExecutor(Client(cluster), machine, nowhere, '{"scratch": "$NOWHERE"}')
+
+
+def _end_at_once(spec: str, slots: int) -> Machine:
+    os._exit(3)
+
+
+@contextlib.contextmanager
+def _workers(address: str) -> Iterator[None]:
+    """Start a worker, and another one when it has ended, and so on."""
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", address]
+    over = threading.Event()
+
+    def start() -> None:
+        while not over.is_set():
+            subprocess.run(
+                [*command, "--no-nanny", "--no-dashboard", "--death-timeout", "5"],
+                capture_output=True,
+                check=False,
+            )
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_workers_that_end_at_once_are_noted_and_later_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EarlyExits, "patience_s", 1.0)
+    machine = contract.machine(tmp_path, {})
+    make = f"{__name__}:{_end_at_once.__name__}"
+    events: list[Event] = []
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
+        DaskExecutor(Client(cluster), machine, make, "") as executor,
+        _workers(cluster.scheduler_address),
+        pytest.raises(ExecutorError) as caught,
+    ):
+        list(executor.run(contract.jobs("A", "B"), events.append))
+    notes = [event.what for event in events if isinstance(event, Noted)]
+    (line,) = [line for line in notes if "have ended at once" in line]
+    assert line.startswith("3 Dask workers in a row have ended at once, and no job has")
+    assert re.search(
+        "Dask workers in a row .* for 1 minute: the last was tcp://", str(caught.value)
+    )
+    assert not any(isinstance(event, JobRetried) for event in events)
+    assert not list((tmp_path / "ledger").glob("**/*.failed*"))
 
 
 @pytest.mark.parametrize("where", ["worker", "driver"])

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from cpengine.cli import app
 from cpengine.executors import contract
+from cpengine.executors.early_exits import EarlyExits
 from cpengine.project import Project
 from tests import build
 from tests.build import Built
@@ -57,6 +60,7 @@ def _tried(made: Built) -> list[str]:
     return sorted(path.name for path in (made.root.parent / "tool").glob("*.attempt*"))
 
 
+SLURM = ("--on", "slurm")
 REFUSED = [
     ({"partition": "nope"}, "SLURM refuses the workers: .*Invalid partition name"),
     ({"account": "nobody"}, "SLURM refuses the workers: .*account"),
@@ -70,16 +74,6 @@ REFUSED = [
         r"SLURM will never start the workers \(PartitionConfig; asked for 64 cores and "
         r"1024M of memory, nodes have 2 cores and 4000M of memory\): lower",
     ),
-    ({"scratch": "$NOWHERE"}, r"3 workers in a row did not start.*\$NOWHERE.*not set"),
-    (
-        {"scratch": "/proc"},
-        "3 workers in a row did not start.*/proc is full: less than 1 GB",
-    ),
-    (
-        {"prologue": ["export CPENGINE_CELLPROFILER=/nowhere"]},
-        "3 workers in a row did not start; .*CPENGINE_CELLPROFILER",
-    ),
-    ({"python": "/nowhere/python"}, "3 workers in a row did not start.*not found|No "),
 ]
 
 
@@ -95,6 +89,37 @@ def test_what_the_cluster_refuses_is_one_line_and_nothing_stays_in_the_queue(
     ran = cpengine("run", "analysis", "-C", made.root, "--on", "slurm")
     line = _refusal(ran)
     assert re.search(words, line), line
+    _wait(lambda: not slurm.running(), "the queue is empty")
+    assert _tried(made) == []
+
+
+USELESS = [
+    ({"scratch": "$NOWHERE"}, r"\$NOWHERE.*not set"),
+    ({"scratch": "/proc"}, "/proc is full: less than 1 GB"),
+    ({"prologue": ["export CPENGINE_CELLPROFILER=/nowhere"]}, "CPENGINE_CELLPROFILER"),
+    ({"python": "/nowhere/python"}, "(not found|No such file).*FAILED"),
+    ({"prologue": ["echo that was all", "exit 7"]}, "that was all.*exit code 7"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), USELESS)
+def test_workers_that_end_at_once_are_noted_and_later_end_the_run(
+    slurm: Cluster,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    words: str,
+) -> None:
+    monkeypatch.setattr(EarlyExits, "patience_s", 1.0)
+    made = make(**changes)
+    ran = CliRunner().invoke(app, ["run", "analysis", "-C", str(made.root), *SLURM])
+    assert ran.exit_code == 2, ran.output
+    common = "workers in a row have ended at once, and no job has begun"
+    line, error = [line for line in ran.stderr.splitlines() if common in line]
+    assert re.search(words, line), line
+    assert error.startswith("error: ")
+    assert re.search(words, error), error
+    assert "Traceback" not in ran.output
     _wait(lambda: not slurm.running(), "the queue is empty")
     assert _tried(made) == []
 

@@ -188,11 +188,11 @@ def _nothing(cluster: Cluster, number: str) -> None:
     ("leaves", "why"),
     [
         (_refusal, "scratch: $TMPDIR is not set"),
-        (_log, "ImportError: no dask (SLURM says FAILED NonZeroExitCode)"),
+        (_log, "Traceback:, ImportError: no dask (SLURM says FAILED NonZeroExitCode)"),
         (_nothing, "SLURM says FAILED NonZeroExitCode"),
     ],
 )
-def test_three_workers_that_never_started_end_the_run(
+def test_workers_that_never_start_end_the_run_some_minutes_after_the_third(
     leaves: Callable[[Cluster, str], None], why: str, cluster: Cluster
 ) -> None:
     cluster.tend()
@@ -202,12 +202,72 @@ def test_three_workers_that_never_started_end_the_run(
         assert cluster.lasts(3) == [f"a worker did not start on n1: {why}"]
     leaves(cluster, "3")
     cluster.ends("3", "FAILED", "NonZeroExitCode")
+    assert cluster.lasts(3) == [
+        "3 workers in a row have ended at once, and no job has begun: the run ends in "
+        f"5 minutes if none begins: the last on n1: {why}",
+        "n1 is not used any more: 3 workers died there",
+    ]
     with pytest.raises(ExecutorError) as caught:
-        cluster.lasts(3)
+        _all_fail(cluster, 400, leaves)
+    assert 300 <= cluster.now <= 375
+    last = cluster.numbers[-1]
     assert str(caught.value) == (
-        f"3 workers in a row did not start; the last on n1: {why}"
+        f"{last} workers in a row have ended at once, and no job has begun for 5 "
+        f"minutes: the last on n2: {why}"
     )
+    assert int(last) < 15  # they take their time
     assert cluster.fleet.troubled
+
+
+def _all_fail(
+    cluster: Cluster,
+    seconds: float,
+    leaves: Callable[[Cluster, str], None] = _nothing,
+) -> list[str]:
+    """Have each worker fail on another node as soon as it is submitted."""
+    notes, until = [], cluster.now + seconds
+    while cluster.now < until:
+        for number, standing in list(cluster.states.items()):
+            if standing.state == "PENDING":
+                leaves(cluster, number)
+                cluster.ends(number, "FAILED", "NonZeroExitCode", node="n2")
+        notes += cluster.lasts(0.5)
+    return notes
+
+
+def test_a_node_on_which_no_worker_starts_does_not_end_a_run(cluster: Cluster) -> None:
+    cluster.tend(9)
+    for number in "123456789":
+        cluster.ends(number, "FAILED", node="bad")
+    cluster.lasts(3)
+    cluster.lasts(2 * 3600, wanted=1)  # the others are busy: the next one waits
+    assert cluster.numbers[9:] != []
+    assert {job.excluded for job in cluster.submitted[9:]} == {("bad",)}
+    cluster.comes(cluster.numbers[9], "good")
+    cluster.lasts(60)
+
+
+def test_while_a_worker_is_there_those_that_fail_do_not_end_the_run(
+    cluster: Cluster,
+) -> None:
+    cluster.tend()
+    cluster.comes("1")
+    notes = []
+    for _ in range(20):
+        for number in cluster.numbers[1:]:
+            if cluster.states[number].state == "PENDING":
+                cluster.ends(number, "FAILED", node="n2")
+        notes += cluster.lasts(60, wanted=2)
+    assert len(notes) <= 5  # they are told of, and not again and again
+
+
+def test_the_exit_code_of_a_worker_is_in_the_reason(cluster: Cluster) -> None:
+    cluster.tend()
+    cluster.accounts["1"] = SchedulerState("FAILED", "", "n1", "exit code 127")
+    cluster.ends("1", "FAILED", "NonZeroExitCode")
+    assert cluster.lasts(3) == [
+        "a worker did not start on n1: SLURM says FAILED NonZeroExitCode, exit code 127"
+    ]
 
 
 def test_a_worker_that_starts_in_between_lets_the_run_go_on(cluster: Cluster) -> None:

@@ -409,21 +409,23 @@ def test_a_poll_that_takes_too_long_is_given_up(
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ("TIMEOUT|None|n1", SchedulerState("TIMEOUT", "", "n1")),
-        ("CANCELLED by 0|None|n1", SchedulerState("CANCELLED", "", "n1")),
+        ("TIMEOUT|None|n1|0:0", SchedulerState("TIMEOUT", "", "n1")),
+        ("CANCELLED by 0|None|n1|0:0", SchedulerState("CANCELLED", "", "n1")),
+        ("FAILED|None|n1|127:0", SchedulerState("FAILED", "", "n1", "exit code 127")),
+        ("FAILED|None|n1|0:9", SchedulerState("FAILED", "", "n1", "signal 9")),
         (
-            "PREEMPTED|None|n1\nPENDING|BeginTime|",
+            "PREEMPTED|None|n1|0:0\nPENDING|BeginTime||0:0",
             SchedulerState("PREEMPTED", "", "n1"),
         ),
         (
-            "NODE_FAIL|None|n1\nOUT_OF_MEMORY|OutOfMemory|n2\nRUNNING|None|n3",
+            "NODE_FAIL|None|n1|0:0\nOUT_OF_MEMORY|OutOfMemory|n2|0:0\nRUNNING|None|n3|0:0",
             SchedulerState("OUT_OF_MEMORY", "OutOfMemory", "n2"),
         ),
-        ("RUNNING|None|n1", None),
-        ("PENDING|Priority|None assigned", None),
+        ("RUNNING|None|n1|0:0", None),
+        ("PENDING|Priority|None assigned|0:0", None),
         ("", None),
         # This is what sacct calls no node. It must not be excluded in the end.
-        ("CANCELLED by 0|None|None assigned", SchedulerState("CANCELLED")),
+        ("CANCELLED by 0|None|None assigned|0:0", SchedulerState("CANCELLED")),
     ],
 )
 def test_how_a_job_ended_the_last_time(

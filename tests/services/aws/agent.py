@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import psutil
 
 from cpengine.cellprofiler.command import KERNELS
+from tests.services.aws import task_states
 from tests.services.aws.aws_server import AwsServer
 from tests.services.aws.metadata import Metadata
 from tests.services.aws.tasks import Task, children
@@ -33,7 +35,8 @@ class Agent:
 
     A container is a process: its command runs here, with the environment of the task
     definition and of an instance's role, and of the test's only what finds programs and
-    what numbers depend on: a container would have its own of both.
+    what numbers depend on: a container would have its own of both. `environ` is what an
+    image has beside that.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Agent:
         tasks_per_machine: int = 100,
         stop_s: float = 10,
         metadata: Metadata | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.tasks_per_machine = tasks_per_machine
         self.tasks_started = 0
@@ -53,8 +57,10 @@ class Agent:
         self._python = python
         self._stop_s = stop_s
         self._metadata = metadata
+        self._environ = environ or {}
         self._tasks: list[Task] = []
         self._logs: list[Path] = []
+        self._changed: list[dict[str, Any]] = []  # of tasks, since the server was told
         self._not_before: dict[str, float] = {}  # by service
         self._lock = threading.RLock()
         self._closed = threading.Event()
@@ -107,9 +113,10 @@ class Agent:
                 task.track(there)
         running = Counter(task.service for task in self._tasks if task.alive)
         try:
-            work = self._server.work(running)
+            work = self._server.work(running, self._changed)
         except OSError:  # the server is being killed, or started again
             return
+        self._changed.clear()
         wanted = {service["arn"]: service for service in work["services"]}
         self._end(wanted, set(work["machines"]))
         for service in wanted.values():
@@ -125,10 +132,20 @@ class Agent:
                 if outdated and not task.stopping:
                     task.stop(self._stop_s)
                 continue
-            if task.machine in machines and not task.stopping:
+            by_itself = task.machine in machines and not task.stopping
+            if by_itself:
                 self._not_before[task.service] = time.monotonic() + AGAIN_S
             task.kill()
             self._tasks.remove(task)
+            self._report_end(task, by_itself)
+
+    def _report_end(self, task: Task, by_itself: bool) -> None:
+        if task.logs:
+            task_states.write_log(
+                self._server.own("logs"), task.logs, task.state, task.log
+            )
+        code = task.process.wait()
+        self._changed.append(task_states.ended(task.state, code, ordered=not by_itself))
 
     def _scale(self, service: dict[str, Any], machines: list[str]) -> None:
         arn = service["arn"]
@@ -165,7 +182,16 @@ class Agent:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        task = Task(service["arn"], service["definition"], machine, process)
+        task = Task(
+            service["arn"],
+            service["definition"],
+            machine,
+            process,
+            task_states.started(service),
+            service["logs"],
+            log,
+        )
+        self._changed.append(task.state)
         self._tasks.append(task)
         self._logs.append(log)
 
@@ -177,6 +203,7 @@ class Agent:
     def _environment(self, own: dict[str, str], temp: Path) -> dict[str, str]:
         environ = of_this_machine()
         environ |= {"TMPDIR": str(temp), **self._server.environ, **own}
+        environ |= self._environ
         if self._metadata:
             environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = self._metadata.url
             del environ["AWS_EC2_METADATA_DISABLED"]

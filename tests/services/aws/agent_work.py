@@ -36,8 +36,12 @@ def _service(service: Service) -> dict[str, Any]:
     definition = service._backend.describe_task_definition(service.task_definition)
     container = definition.container_definitions[0]
     environment = container.get("environment", ())
+    options = container.get("logConfiguration", {}).get("options", {})
     return {
         "arn": service.arn,
+        "cluster": service.cluster_arn,
+        "name": container["name"],
+        "logs": options,
         "desired": service.desired_count,
         "definition": definition.arn,
         "command": container.get("command", []),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
@@ -126,12 +127,16 @@ class AwsServer(S3Server):
         """Set how many vCPUs of spot instances the account may have."""
         self._post("quota", vcpus=vcpus)
 
-    def work(self, running: dict[str, int]) -> dict[str, Any]:
+    def work(
+        self, running: dict[str, int], tasks: Sequence[dict[str, Any]] = ()
+    ) -> dict[str, Any]:
         """Ask what an ECS agent is to run, and say how much it runs of each service.
+
+        And how tasks stand that it has started, or ended, as DescribeTasks has it.
 
         This is the agent's one call: as five calls of AWS it would slow the others.
         """
-        asked: dict[str, Any] = self._post("work", running=running)
+        asked: dict[str, Any] = self._post("work", running=running, tasks=[*tasks])
         return asked
 
     def reset(self) -> None:

@@ -1,9 +1,11 @@
 """What moto lacks of fleets: asked for twice with one token, and made smaller."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.fleets import Fleets
 from moto.ec2.responses.spot_fleets import SpotFleets
 
@@ -11,7 +13,10 @@ Answer = Callable[[Any], Any]
 
 
 def once(make: Answer, token: Callable[[Any], str | None]) -> Answer:
-    """As AWS: who asks again with the same token gets the same fleet."""
+    """As AWS: who asks again with the same token gets the same fleet.
+
+    Who asks for another one with it is refused, also when the fleet is gone.
+    """
 
     def made_once(asked: Any) -> Any:
         backend, key = asked.ec2_backend, token(asked)
@@ -19,8 +24,13 @@ def once(make: Answer, token: Callable[[Any], str | None]) -> Answer:
         if key is None:
             return make(asked)
         if key not in known:
-            known[key] = make(asked)
-        return known[key]
+            known[key] = copy.deepcopy(asked.params), make(asked)
+        parameters, answer = known[key]
+        if parameters != asked.params:
+            raise EC2ClientError(
+                "IdempotentParameterMismatch", "The token was used for other parameters"
+            )
+        return answer
 
     return made_once
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from moto.moto_api._internal import moto_api_backend
 
-from tests.services.aws import agent_work, quotas
+from tests.services.aws import agent_work, quotas, task_lists
 from tests.services.aws.calls import ApiCall, refusal
 from tests.services.aws.faults import Faults
 from tests.services.aws.lock import MOTO
@@ -76,6 +76,7 @@ class Front(front.Front):
     def _post_reset(self, _: dict[str, Any]) -> None:
         moto_api_backend.reset()
         quotas.reset()
+        task_lists.reset()
         self._rules.set(())
         self._post_reset_calls({})
         MOTO.notify_all()  # whoever waits at a queue shall see that it is gone
@@ -85,4 +86,5 @@ class Front(front.Front):
 
     def _post_work(self, named: dict[str, Any]) -> dict[str, Any]:
         """What an ECS agent is to run, and on which machines; it says what it runs."""
+        task_lists.take(named["tasks"])
         return agent_work.work(named["running"])

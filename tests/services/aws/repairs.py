@@ -6,7 +6,14 @@ from moto.core.responses import ActionResult
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.spot_instances import SpotInstances
 
-from tests.services.aws import fleet_changes, fleets, queues, quotas, services
+from tests.services.aws import (
+    fleet_changes,
+    fleets,
+    queues,
+    quotas,
+    services,
+    task_lists,
+)
 
 SPOT_PRICE = "0.05"
 SECOND_DISK = "/dev/xvdcz"  # where DCP's machines have their second volume
@@ -15,7 +22,7 @@ _attribute = InstanceResponse.describe_instance_attribute
 
 
 def repair() -> None:
-    for part in (queues, fleets, fleet_changes, services, quotas):
+    for part in (queues, fleets, fleet_changes, services, quotas, task_lists):
         part.repair()
     InstanceResponse.describe_instance_attribute = describe_instance_attribute
     SpotInstances.describe_spot_price_history = describe_spot_price_history

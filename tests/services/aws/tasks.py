@@ -5,6 +5,8 @@ import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -17,6 +19,9 @@ class Task:
     definition: str
     machine: str
     process: "subprocess.Popen[bytes]"
+    state: dict[str, Any]  # as DescribeTasks has it
+    logs: dict[str, str]  # where to
+    log: Path
     seen: set[psutil.Process] = field(default_factory=set)
     kill_at: float | None = None  # from when on it is being stopped
 

@@ -197,7 +197,11 @@ class _StepRun:
         self._send(queue, self._sent)
         if first:
             jobs = min(len(self._under_way), most or _WINDOW)
-            start_machines(self.app, self.app.settings.machines_for(jobs), file)
+            wanted = self.app.settings.machines_for(jobs)
+            fleet = start_machines(self.app, wanted, file)
+            if fleet.asked_by:
+                what = f"fleet {fleet.id} is there, asked for by {fleet.asked_by}"
+                self._run.listen(Noted(f"{self.app.name}: {what}"))
             self._monitor = Monitor(self.app, queue, self._run.listen)
 
     def _send(self, queue: Queue, sent: Sent) -> None:

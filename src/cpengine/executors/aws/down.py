@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cpengine.errors import StorageError
 from cpengine.executors.aws import fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.fleet_claim import give_up
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import AwsRecord
 from cpengine.ledger.run_record import now
@@ -29,6 +31,7 @@ _GONE = frozenset(
 )
 _CHECK_EVERY_S = 0.5
 _EXPORT_S = 3600.0
+_EXPORTING = ("PENDING", "RUNNING")
 
 
 def stop_billing(app: App) -> None:
@@ -56,18 +59,18 @@ def down(app: App, wait_s: float = 150.0) -> list[str]:
         Something could not be removed; all else was.
     """
     remaining: list[str] = []
+    saved: set[str] = set()
     _all(
-        lambda: _no_tasks(app),
-        lambda: wait_for_tasks(app, wait_s),
-        lambda: _no_machines(app),
+        lambda: _end_tasks(app, wait_s),
+        lambda: _end_machines(app),
         lambda: _no_alarms(app),
         lambda: _no_dashboard(app),
-        lambda: _export_logs(app),
+        lambda: _export_logs(app, saved),
         lambda: _no_service(app),
         lambda: _no_task_definitions(app),
         lambda: _no_cluster(app),
         lambda: remaining.extend(_no_queues(app)),
-        lambda: remaining.extend(_no_logs(app)),
+        lambda: remaining.extend(_no_logs(app, saved)),
     )
     _write_down(app)
     return remaining
@@ -104,6 +107,11 @@ def _unless_gone() -> Iterator[None]:
             raise
 
 
+def _end_tasks(app: App, wait_s: float) -> None:
+    _no_tasks(app)
+    _wait_for_tasks(app, wait_s)
+
+
 def _no_tasks(app: App) -> None:
     """Have ECS end all containers, and start none again."""
     with _unless_gone():
@@ -116,7 +124,7 @@ def _no_tasks(app: App) -> None:
         )
 
 
-def wait_for_tasks(app: App, wait_s: float) -> None:
+def _wait_for_tasks(app: App, wait_s: float) -> None:
     """Wait until containers have ended, so that no job is cut off."""
     until = time.monotonic() + wait_s
     while time.monotonic() < until:
@@ -133,6 +141,12 @@ def _no_machines(app: App) -> None:
         return lambda: request.cancel()
 
     _all(*map(end, fleet.of_app(app)), lambda: _no_templates(app))
+
+
+def _end_machines(app: App) -> None:
+    _no_machines(app)
+    with contextlib.suppress(StorageError):  # the next start takes longer then
+        give_up(app.record)
 
 
 def _no_templates(app: App) -> None:
@@ -171,37 +185,48 @@ def _no_dashboard(app: App) -> None:
         app.aws.call("cloudwatch", "delete_dashboards", DashboardNames=[app.name])
 
 
-def _export_logs(app: App) -> None:
-    """Copy the logs to the bucket, where that is wanted."""
+def _export_logs(app: App, saved: set[str]) -> None:
+    """Copy the logs to the bucket, where that is wanted; note what came there whole."""
+
+    def export(group: str) -> Callable[[], None]:
+        return lambda: _export(app, group, saved)
+
+    if app.settings.section.export_logs:
+        _all(*map(export, app.settings.log_groups))
+
+
+def _export(app: App, group: str, saved: set[str]) -> None:
     bucket = app.settings.buckets.get("AWS_BUCKET")
-    if not app.settings.section.export_logs or not bucket:
+    if not bucket:
         return
-    for group in app.settings.log_groups:
-        with _unless_gone():
-            made = app.aws.call(
-                "logs",
-                "create_export_task",
-                logGroupName=group,
-                fromTime=0,
-                to=int(time.time() * 1000),
-                destination=bucket,
-                destinationPrefix=f"exportedlogs/{group}",
-            )
-            _wait_for_export(app, made["taskId"])
+    with _unless_gone():
+        made = app.aws.call(
+            "logs",
+            "create_export_task",
+            logGroupName=group,
+            fromTime=0,
+            to=int(time.time() * 1000),
+            destination=bucket,
+            destinationPrefix=f"exportedlogs/{group}",
+        )
+        _wait_for_export(app, group, made["taskId"])
+        saved.add(group)
 
 
-def _wait_for_export(app: App, task: str) -> None:
+def _wait_for_export(app: App, group: str, task: str) -> None:
     """AWS exports one group at a time."""
     until = time.monotonic() + _EXPORT_S
-    while time.monotonic() < until:
+    code = "RUNNING"
+    while code in _EXPORTING and time.monotonic() < until:
         found = app.aws.call("logs", "describe_export_tasks", taskId=task)
-        if found["exportTasks"][0]["status"]["code"] not in ("PENDING", "RUNNING"):
-            return
-        time.sleep(_CHECK_EVERY_S)
-    raise AwsError(
-        f"{app.name}: its logs are not in the bucket after {_EXPORT_S / 60:.0f} "
-        "minutes: see export tasks in CloudWatch"
-    )
+        code = found["exportTasks"][0]["status"]["code"]
+        time.sleep(_CHECK_EVERY_S if code in _EXPORTING else 0)
+    if code != "COMPLETED":
+        raise AwsError(
+            f"log group {group}: its export is {code}: see export tasks in CloudWatch, "
+            "and whether the bucket has the policy of backends/aws; the logs stay, run "
+            "`cpengine aws down` again"
+        )
 
 
 def _no_service(app: App) -> None:
@@ -268,14 +293,19 @@ def _is_ours(app: App, queue: Queue) -> bool:
     return queue.tags().get("cpengine:project") == app.settings.project
 
 
-def _no_logs(app: App) -> list[str]:
-    made = [name for name in app.settings.log_groups if _has_logs(app, name)]
-    if app.settings.section.keep_logs:
-        return [f"log group {name}: kept, as keep_logs says" for name in made]
-    for name in made:
-        with _unless_gone():
-            app.aws.call("logs", "delete_log_group", logGroupName=name)
-    return []
+def _no_logs(app: App, saved: set[str]) -> list[str]:
+    """Remove log groups, but none that is wanted; give those that stay."""
+    section = app.settings.section
+    remaining = []
+    for name in [name for name in app.settings.log_groups if _has_logs(app, name)]:
+        if section.keep_logs:
+            remaining.append(f"log group {name}: kept, as keep_logs says")
+        elif section.export_logs and name not in saved:
+            remaining.append(f"log group {name}: kept, for it is not in the bucket")
+        else:
+            with _unless_gone():
+                app.aws.call("logs", "delete_log_group", logGroupName=name)
+    return remaining
 
 
 def _has_logs(app: App, name: str) -> bool:

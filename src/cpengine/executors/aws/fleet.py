@@ -3,8 +3,9 @@
 import base64
 import copy
 import secrets
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -14,6 +15,7 @@ from typing import Any
 from cpengine.dcp.fleet import read
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.fleet_claim import FleetClaim
 
 AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 """Where Amazon keeps the name of its newest image for ECS."""
@@ -21,6 +23,9 @@ _ALIVE = frozenset({"submitted", "active", "modifying"})
 _ROOM_FOR_DOCKER_GB = 2
 _IMAGE_GB = 30
 """What Amazon's image for ECS needs at least."""
+_SAME_TOKEN = "IdempotentParameterMismatch"
+_SHOWN_S = 10.0
+"""A fleet that was just made may not be listed for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,10 @@ class Fleet:
     tags: Mapping[str, str]
     target: int | None = None
     """How many machines it keeps up; None if it replaces no lost ones."""
+    created: datetime | None = None
+    """When it was asked for, by AWS's clock."""
+    asked_by: str = ""
+    """Who has asked for it, and when, if that was another client."""
 
     @property
     def spot(self) -> bool:
@@ -98,12 +107,16 @@ def fleets(aws: Aws) -> Iterator[Fleet]:
         if config["SpotFleetRequestState"] in _ALIVE:
             asked = config["SpotFleetRequestConfig"]
             target = asked["TargetCapacity"] if _is_maintained(asked) else None
-            yield Fleet(aws, config["SpotFleetRequestId"], _tags(config), target)
+            yield _fleet(aws, config["SpotFleetRequestId"], config, target)
     for fleet in aws.each("ec2", "describe_fleets", "Fleets"):
         if fleet["FleetState"] in _ALIVE:
             asked = fleet["TargetCapacitySpecification"]["TotalTargetCapacity"]
             target = asked if _is_maintained(fleet) else None
-            yield Fleet(aws, fleet["FleetId"], _tags(fleet), target)
+            yield _fleet(aws, fleet["FleetId"], fleet, target)
+
+
+def _fleet(aws: Aws, name: str, entry: Mapping[str, Any], target: int | None) -> Fleet:
+    return Fleet(aws, name, _tags(entry), target, entry.get("CreateTime"))
 
 
 def _is_maintained(entry: Mapping[str, Any]) -> bool:
@@ -122,7 +135,7 @@ def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def request(app: App, machines: int, file: Path | None) -> Fleet:
-    """Ask for machines.
+    """Ask for machines; where somebody else has just done so, give theirs.
 
     Parameters
     ----------
@@ -131,10 +144,23 @@ def request(app: App, machines: int, file: Path | None) -> Fleet:
 
     Raises
     ------
-    AwsError, InputError
-        AWS refuses, or the file is wrong.
+    AwsError, InputError, StorageError
+        AWS refuses, the file is wrong, or nothing can be written beside the ledger.
     """
-    app.record.note("fleet to be", secrets.token_hex(16))
+    claim = FleetClaim.of(app.record)
+    try:
+        return _request(app, machines, file, claim.token)
+    except AwsError as error:
+        if error.code != _SAME_TOKEN:
+            raise
+    if there := _shown(app):
+        return replace(there, asked_by=str(claim))
+    # It is gone by now, and its token with it.
+    return _request(app, machines, file, claim.renewed(app.record).token)
+
+
+def _request(app: App, machines: int, file: Path | None, token: str) -> Fleet:
+    app.record.note("fleet to be", token)
     if file is not None:
         made = app.aws.call(
             "ec2",
@@ -146,6 +172,14 @@ def request(app: App, machines: int, file: Path | None) -> Fleet:
         made = made["FleetId"]
     app.record.note("fleet", made)
     return Fleet(app.aws, made, app.tags)
+
+
+def _shown(app: App) -> Fleet | None:
+    """The app's fleet, once AWS lists it; None if it has none."""
+    until = time.monotonic() + _SHOWN_S
+    while not (found := of_app(app)) and time.monotonic() < until:
+        time.sleep(_SHOWN_S / 10)
+    return found[0] if found else None
 
 
 def from_file(app: App, machines: int, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 import contextlib
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from cpengine.errors import writing
+from cpengine.errors import StorageError, writing
 from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
 from cpengine.executors.aws.fleet import Fleet
+from cpengine.executors.aws.fleet_claim import FleetClaim
 from cpengine.ledger.run_record import now
 
 
@@ -29,8 +31,8 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
 
     Raises
     ------
-    AwsError
-        AWS refuses something.
+    AwsError, StorageError
+        AWS refuses something, or it cannot be written down.
     """
     settings = app.settings
     running = fleet.of_app(app)
@@ -46,14 +48,28 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
         service=settings.service,
         desiredCount=max(there, machines * settings.tasks_per_machine),
     )
-    # Last: whatever is refused before costs nothing.
-    asked = running[0] if running else fleet.request(app, machines, file)
-    app.record.started = now()
-    app.record.write()
+    if running:
+        claim = FleetClaim.read(app.record)
+        asked = replace(running[0], asked_by=str(claim or "somebody"))
+    else:  # last: whatever is refused before costs nothing
+        asked = _ask(app, machines, file)
     if settings.section.dashboard:
         with contextlib.suppress(AwsError):  # the one without machines stands
             dashboard.put_dashboard(app, asked.id)
     return asked
+
+
+def _ask(app: App, machines: int, file: Path | None) -> Fleet:
+    app.record.started = now()
+    try:
+        return fleet.request(app, machines, file)
+    except (AwsError, StorageError) as error:
+        if isinstance(error, AwsError) and not error.passing:
+            raise  # it was refused
+        raise AwsError(
+            f"{app.name}: whether machines run, and cost, is not known: run `cpengine "
+            f"aws down` for the step: {error}"
+        ) from error
 
 
 def write_monitor_file(app: App, asked: Fleet, folder: Path) -> Path:

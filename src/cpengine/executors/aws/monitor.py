@@ -9,6 +9,7 @@ from cpengine.events import Listener, Noted
 from cpengine.executors.aws import dashboard, fleet
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import AwsError
+from cpengine.executors.aws.container_exits import ContainerWatch
 from cpengine.executors.aws.queue import MessageCounts, Queue
 from cpengine.executors.aws.replacement import Replacement
 
@@ -44,6 +45,10 @@ class Monitor:
     _idle_since: float | None = None
     _alarmed: set[str] = field(default_factory=set)
     _replacement: Replacement = field(default_factory=Replacement)
+    _containers: ContainerWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._containers = ContainerWatch(self.app, self.listen)
 
     @property
     def drained(self) -> bool:
@@ -61,7 +66,7 @@ class Monitor:
         Raises
         ------
         RunOverError
-            The budget is used up, or machines are gone.
+            The budget is used up, machines are gone, or no container lasts.
         AwsError
             AWS cannot be asked.
         """
@@ -81,6 +86,9 @@ class Monitor:
         self._check_budget()
         self._check_machines(running, machines, counts)
         self._check_workers(machines, counts)
+        over = self._containers.check(running, counts)
+        if over and machines:  # else nothing costs
+            raise RunOverError(f"{self.app.name}: {over}")
         self.empty_checks = (
             self.empty_checks + 1 if jobs_left and not counts.total else 0
         )

@@ -24,6 +24,7 @@ from cpengine.events import Noted
 from cpengine.executors.base import Executor
 from cpengine.executors.dask import node
 from cpengine.executors.dask.node import Node
+from cpengine.executors.early_exits import EarlyExits
 from cpengine.job.run_job import Machine
 from cpengine.ledger.run_record import now
 from cpengine.model import Failure, FailureKind, Job, Outcome
@@ -32,6 +33,8 @@ _TEND_S = 0.5
 """How often workers are looked at while jobs run."""
 _UNTOLD_S = 10.0
 """A task that ended and told nothing for so long has come to nothing."""
+_OF_WORKERS = "all"
+"""Dask's name for the topic in which a scheduler tells of workers."""
 _STOP_S = 60.0
 """How long all workers are waited for when a run ends."""
 
@@ -65,6 +68,8 @@ class _Lost:
     worker: str
     """The name of the worker that was lost with it; empty if none was."""
     error: BaseException | None = None
+    ready: bool = True
+    """Whether that worker took jobs at all."""
     since: float = field(default_factory=time.monotonic)
 
 
@@ -112,6 +117,11 @@ class DaskExecutor(Executor):
         self._lost: list[_Lost] = []
         self.drained: set[str] = set()
         """Workers that give back what they have not begun."""
+        self._ready: set[str] = set()
+        """The addresses of workers that take jobs."""
+        self._never_ready: set[str] = set()
+        """Those of workers that were lost before they did."""
+        self._exits = EarlyExits("Dask workers")
         self._refusal = ""
         self._polled = float("-inf")
         client.subscribe_topic(self.name, self._hear)
@@ -128,6 +138,7 @@ class DaskExecutor(Executor):
         except RuntimeError as error:
             client.close()
             raise ExecutorError(f"a Dask worker cannot be used: {error}") from error
+        client.subscribe_topic(_OF_WORKERS, self._see)
 
     # --- the seam -------------------------------------------------------------------
 
@@ -172,7 +183,9 @@ class DaskExecutor(Executor):
 
     def close(self) -> None:
         super().close()
-        with contextlib.suppress(TimeoutError, OSError, RuntimeError):
+        with contextlib.suppress(TimeoutError, OSError, RuntimeError, ValueError):
+            # Else the scheduler would tell us that we are gone.
+            self._client.unsubscribe_topic(_OF_WORKERS)
             self._within(self._client.unregister_worker_plugin, self.name)
         self._client.close()
 
@@ -192,6 +205,8 @@ class DaskExecutor(Executor):
         """
         if self._refusal:
             raise ExecutorError(self._refusal)
+        if self._exits.verdict and not self._ready:
+            raise ExecutorError(self._exits.verdict)
         workers = self.workers()
         self.window = max(1, 2 * sum(w["nthreads"] for w in workers.values()))
         if not workers:
@@ -209,6 +224,12 @@ class DaskExecutor(Executor):
 
     def joins(self, worker: str) -> None:
         """Take note that a worker takes jobs."""
+
+    def leaves(self, address: str) -> None:
+        """Take note that a worker was lost before it took a job."""
+        note = self._exits.add(f"the last was {address}: see what it has printed")
+        if note:
+            self.listen(Noted(note))
 
     def refuses(self, worker: str, why: str) -> None:
         """Take note that a worker cannot be used."""
@@ -245,7 +266,9 @@ class DaskExecutor(Executor):
         """Take in what a worker tells; called in the client's own thread."""
         number, *message = event[1]
         match message:
-            case [node.READY, worker]:
+            case [node.READY, worker, address]:
+                self._ready.add(address)
+                self._exits.begins()
                 self.joins(worker)
             case [node.REFUSES, worker, why]:
                 self.drained.add(worker)
@@ -263,6 +286,15 @@ class DaskExecutor(Executor):
                         task.begun |= message == node.RUNNING
                         node.heard(message, task.job, self.listen)
 
+    def _see(self, event: tuple[float, Any]) -> None:
+        """Take in what the scheduler tells of workers; called as `_hear`."""
+        match event[1]:
+            case {"action": "remove-worker", "worker": address, "expected": expected}:
+                if address not in self._ready and not expected:
+                    self._never_ready.add(address)
+                    self.leaves(address)
+                self._ready.discard(address)
+
     def _done(self, number: int, future: Future[None]) -> None:
         """Take note that Dask is through with a task; called in a thread of its own.
 
@@ -270,7 +302,9 @@ class DaskExecutor(Executor):
         """
         error = future.exception() if future.status == "error" else None
         if isinstance(error, KilledWorker):
-            self._endings.put(_Lost(number, str(error.last_worker.name)))
+            worker = error.last_worker
+            ready = worker.address not in self._never_ready
+            self._endings.put(_Lost(number, str(worker.name), ready=ready))
         else:
             self._endings.put(_Lost(number, "", error))
 
@@ -313,7 +347,8 @@ class DaskExecutor(Executor):
             return
         if lost.worker:
             task.future.release()  # lest Dask runs it again meanwhile
-        if lost.worker in self.drained and not task.begun:
+        given_back = lost.worker in self.drained and not task.begun
+        if given_back or not lost.ready:
             self._taken(lost.number)
             self.submit(task.job, task.attempt)  # nothing has failed
         elif lost.error is not None:

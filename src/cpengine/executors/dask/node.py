@@ -147,7 +147,7 @@ class Node(WorkerPlugin):
 
     async def _live(self) -> None:
         """Say that the worker takes jobs, and end it before its scheduler does."""
-        await self._tell(READY)
+        await self._tell(READY, self._worker.address)
         if not self.life_s:
             return
         lifetime = Lifetime.of(self.life_s, os.environ, time.time())

@@ -203,6 +203,9 @@ class ClusterExecutor(DaskExecutor):
     def joins(self, worker: str) -> None:
         self.fleet.joins(worker)
 
+    def leaves(self, address: str) -> None:
+        """The fleet knows more of it."""
+
     def refuses(self, worker: str, why: str) -> None:
         self.fleet.refuses(worker, why)
 

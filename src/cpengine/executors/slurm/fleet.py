@@ -16,6 +16,7 @@ from pathlib import Path
 from dask_jobqueue.core import Job as QueueJob
 
 from cpengine.errors import ExecutorError
+from cpengine.executors.early_exits import EarlyExits
 from cpengine.executors.slurm import schedulers
 from cpengine.executors.slurm.schedulers import (
     ALIVE,
@@ -38,11 +39,10 @@ _LONG_S = 300.0
 """No worker for so long is told of schedulers that cannot be asked."""
 _AT_ONCE = 10
 """So many jobs are submitted in one go: schedulers refuse bursts."""
-_STARTS = 3
-"""So many workers in a row that never came end the run."""
 _FAULTS = 3
 """A node where so many workers died is not used any more."""
 
+_LAST_LINES = 3
 _PASSING = frozenset(
     {"PREEMPTED", "COMPLETING", "REQUEUED", "NODE_FAIL", "STAGE_OUT", "SIGNALING"}
 )
@@ -132,10 +132,13 @@ class WorkerFleet:
     _refused_s: float = _SOON_S
     _silent: bool = False
     """Whether the scheduler did not answer when it was asked last."""
-    _never_came: int = 0
+    _exits: EarlyExits = field(init=False)
     _waits_since: float = float("inf")
     """Since when there is no worker."""
     _faults: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._exits = EarlyExits("workers", self.clock)
 
     def tend(self, wanted: int, present: Mapping[str, str]) -> Iterator[str]:
         """See who is there, replace who is not; give what the user should know.
@@ -155,8 +158,11 @@ class WorkerFleet:
         self._compare(present)
         if self.queue.poll and self.jobs and self.clock() >= self._next_poll:
             yield from self._take_poll(self.queue.poll)
-        for job in [job for job in self.jobs.values() if self._is_over(job)]:
+        over = [job for job in self.jobs.values() if self._is_over(job)]
+        for job in over:
             yield from self._drop(job)
+        if over and self._exits.count >= self._exits.most:
+            self._pause()
         if self.queue.poll is None and self.clock() > self._waits_since + _LONG_S:
             yield f"no worker has come yet: see what {self.queue.name} says of them"
         yield from self._fill(wanted)
@@ -164,7 +170,8 @@ class WorkerFleet:
     def joins(self, worker: str) -> None:
         """Take note that a worker takes jobs."""
         if job := self._of(worker):
-            job.joined, self._never_came = True, 0
+            job.joined = True
+            self._exits.begins()
 
     def refuses(self, worker: str, why: str) -> None:
         """Take note that a worker cannot be used, and will end."""
@@ -343,28 +350,33 @@ class WorkerFleet:
             return
         self.troubled = True
         if not job.joined:
-            self._never_came += 1
-            why = self._why_never(job)
-            where = f" on {node}" if node else ""
-            if self._never_came >= _STARTS:
-                raise ExecutorError(
-                    f"{self._never_came} workers in a row did not start; the last"
-                    f"{where}: {why}"
-                )
-            yield f"a worker did not start{where}: {why}"
+            yield from self._never_came(job)
         if node:
             self._faults[node] += 1
             if self._faults[node] >= _FAULTS and node not in self.excluded:
                 self.excluded.append(node)
                 yield f"{node} is not used any more: {_FAULTS} workers died there"
 
+    def _never_came(self, job: WorkerJob) -> Iterator[str]:
+        """Say why a worker did not start; end the run if none does, again and again."""
+        where = f" on {job.standing.node}" if job.standing.node else ""
+        why = self._why_never(job)
+        note = self._exits.add(f"the last{where}: {why}")
+        if self._exits.count <= self._exits.most:
+            yield note or f"a worker did not start{where}: {why}"
+        if self._exits.verdict and not any(job.present for job in self.jobs.values()):
+            raise ExecutorError(self._exits.verdict)
+
     def _why_never(self, job: WorkerJob) -> str:
         if job.refusal:
             return job.refusal
-        lines = schedulers.last_lines(self.logs, job.number)
+        lines = schedulers.last_lines(self.logs, job.number)[-_LAST_LINES:]
         standing = job.standing
         text = f"{self.queue.name} says {standing.state} {standing.reason}".rstrip()
-        return f"{lines[-1]} ({text})" if lines else text
+        ended = schedulers.account_of(job.number) if self.queue.poll else None
+        if ended and ended.ending:
+            text += f", {ended.ending}"
+        return f"{', '.join(lines)} ({text})" if lines else text
 
     # --- who is to come ---------------------------------------------------------------
 
@@ -386,7 +398,8 @@ class WorkerFleet:
         self.jobs[name] = WorkerJob(
             name, job, number, SchedulerState("PENDING"), self.clock()
         )
-        self._refused_s = _SOON_S
+        if not self._exits.count:
+            self._refused_s = _SOON_S
         self._poll_soon()
 
     def _refused(self, error: RefusedError, job: QueueJob) -> str:
@@ -397,9 +410,13 @@ class WorkerFleet:
                 f"{self.queue.name} refuses the workers: {error}{sizes}: "
                 f"{cure if sizes else _OTHER_SETTINGS}"
             )
+        self._pause()
+        return f"{self.queue.name} takes no more workers now: {error}"
+
+    def _pause(self) -> None:
+        """Submit nothing for a while, and for longer the next time."""
         self._next_submit = self.clock() + self._refused_s
         self._refused_s = min(2 * self._refused_s, _AGAIN_S)
-        return f"{self.queue.name} takes no more workers now: {error}"
 
 
 def needed(under_way: int, slots: int, least: int, most: int) -> int:

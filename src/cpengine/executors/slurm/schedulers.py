@@ -61,6 +61,8 @@ class SchedulerState:
     """In the scheduler's words: PENDING, RUNNING, TIMEOUT, ..."""
     reason: str = ""
     node: str = ""
+    ending: str = ""
+    """Its exit code or signal, where that is known."""
 
 
 class MakeWorkerJob(Protocol):
@@ -306,18 +308,19 @@ def account_of(number: str) -> SchedulerState | None:
     """
     command = ["sacct", "--noheader", "--parsable2", "-X", "-D", f"--jobs={number}"]
     try:
-        output = _asked([*command, "--format=State,Reason,NodeList"])
+        output = _asked([*command, "--format=State,Reason,NodeList,ExitCode"])
     except OSError:  # many sites have none
         return None
-    lines = [line.split("|") for line in output.splitlines() if line.count("|") == 2]
+    lines = [line.split("|") for line in output.splitlines() if line.count("|") == 3]
     ended = [line for line in lines if line[0] not in ALIVE]
     if not ended:
         return None
-    state, reason, node = ended[-1]
+    state, reason, node, ending = ended[-1]
     return SchedulerState(
         state.partition(" ")[0],
         "" if reason == "None" else reason,
         "" if node == "None assigned" else node,
+        _ending(ending),
     )
 
 
@@ -368,6 +371,14 @@ def _size(cores: str, memory: str) -> str:
     """`4 cores and 4096M of memory`."""
     words = counted(int(cores), "core") if cores.isdigit() else f"{cores} cores"
     return f"{words} and {memory} of memory" if memory else words
+
+
+def _ending(text: str) -> str:
+    """What SLURM writes as `127:0`, or `0:9` of a signal, in words."""
+    code, _, signal = text.partition(":")
+    if signal not in ("", "0"):
+        return f"signal {signal}"
+    return "" if code in ("", "0") else f"exit code {code}"
 
 
 def _asked(command: Sequence[str]) -> str:
