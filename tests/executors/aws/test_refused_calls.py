@@ -74,8 +74,9 @@ def _ready(aws: AwsServer, phase: Phase, *names: str) -> None:
 
 
 def test_a_refused_start_leaves_nothing_that_bills(
-    aws: AwsServer, phase: Phase
+    aws: AwsServer, there: Project, phase: Phase
 ) -> None:
+    ledger = there.ledger(there.step("illum"))
     _ready(aws, phase, "setup", "submit")
     aws.reset_calls()
     _ready(aws, phase, "start")
@@ -91,6 +92,7 @@ def test_a_refused_start_leaves_nothing_that_bills(
             continue
         _one_line(ran)
         assert not _bills(aws), operation
+        assert not registry.jobs_on_aws(ledger)[1], operation  # they run elsewhere
     _ready(aws, phase, "down")
 
 

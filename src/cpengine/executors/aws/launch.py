@@ -60,12 +60,15 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
 
 
 def _ask(app: App, machines: int, file: Path | None) -> Fleet:
-    app.record.started = now()
+    before, app.record.started = app.record.started, now()
     try:
         return fleet.request(app, machines, file)
     except (AwsError, StorageError) as error:
-        if isinstance(error, AwsError) and not error.passing:
-            raise  # it was refused
+        if isinstance(error, AwsError) and not error.passing:  # it was refused
+            app.record.started = before
+            with contextlib.suppress(StorageError):
+                app.record.write()
+            raise
         raise AwsError(
             f"{app.name}: whether machines run, and cost, is not known: run `cpengine "
             f"aws down` for the step: {error}"

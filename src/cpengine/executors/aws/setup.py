@@ -24,7 +24,9 @@ def setup(app: App) -> Queue:
     AwsError
         AWS refuses, or one of the names belongs to another project.
     """
-    app.record.down, app.record.account = "", app.aws.account
+    if app.record.down:  # what was made before is gone
+        app.record.down = app.record.started = ""
+    app.record.account = app.aws.account
     jobs = _queues(app)
     for name in app.settings.log_groups:
         _log_group(app, name)
