@@ -242,7 +242,7 @@ IMAGES = [
     Case(
         "empty_image",
         lambda built: (built.images / "A01_2.tif").write_bytes(b""),
-        ("{csv}:3:FileName_OrigDNA", "{images}/A01_2.tif is empty", "put it"),
+        ("{csv}:3:FileName_OrigDNA", "{images}/A01_2.tif is empty", "copy it again"),
         plan_too=False,
     ),
     Case(

@@ -90,6 +90,14 @@ def test_what_no_image_is_the_cause_of_stays_as_it_is(
     assert explain(made, staged, project.places) is made
 
 
+def test_a_broken_array_is_not_blamed_for_another_error(
+    project: Project, staged: Staged
+) -> None:
+    image_of(project, ".npy").write_bytes(b"no array")
+    made = failed("ValueError: no such thing")
+    assert explain(made, staged, project.places) is made
+
+
 def test_an_image_that_its_disk_does_not_give_is_not_called_corrupt(
     project: Project, staged: Staged
 ) -> None:

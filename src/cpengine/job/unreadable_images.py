@@ -18,6 +18,11 @@ from cpengine.storage.roots import Places
 
 _NOT_LOADED = re.compile(r"Could not load the file as an image[^:]*: (b?(['\"]).*\2)$")
 """What python-bioformats says, with the path as Python writes bytes."""
+_ARRAY = re.compile(
+    r"pickled data|as a pickle|No data left in file|cannot reshape array|array header"
+    r"|array data|parse header|magic string|not a zip file"
+)
+"""What numpy says of a file that is no array, or was cut short; it names none."""
 _BLOCK = 2**20
 
 
@@ -71,6 +76,8 @@ def _unreadable(message: str, images: Iterator[_Opened]) -> _Opened | None:
         path = ast.literal_eval(named[1])
         text = path.decode() if isinstance(path, bytes) else path
         return next((image for image in images if image.path == text), None)
+    if not _ARRAY.search(message):
+        return None
     return next((image for image in images if _is_broken_array(image.path)), None)
 
 
