@@ -23,10 +23,11 @@ def once(make: Answer, token: Callable[[Any], str | None]) -> Answer:
         known: dict[str, Any] = backend.__dict__.setdefault("tokens", {})
         if key is None:
             return make(asked)
+        wanted = copy.deepcopy(asked.params)  # it changes them
         if key not in known:
-            known[key] = copy.deepcopy(asked.params), make(asked)
+            known[key] = wanted, make(asked)
         parameters, answer = known[key]
-        if parameters != asked.params:
+        if parameters != wanted:
             raise EC2ClientError(
                 "IdempotentParameterMismatch", "The token was used for other parameters"
             )
