@@ -1,6 +1,8 @@
 """What tests of the real CellProfiler share: one CellProfiler, one analysed plate."""
 
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ TIERS = {
 """What a test needs beside Python, and the fixtures by which that is seen; a test that
 needs it otherwise has the marker itself. All others are of the unit tier."""
 SERVICES = Path(__file__).parent / "services"
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C again where a shell ignores it, as for what runs in the background.
+
+    Children inherit that, and tests stop some of them by it.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

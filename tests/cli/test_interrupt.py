@@ -1,15 +1,21 @@
 """Ctrl-C in the first second: one line, as later, and never a traceback."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from cpengine.cli import app as cpengine_app
 from cpengine.cli.base import Commands
+from cpengine.cli.stopped import STOPPED
 
 _CODE = """
 import os, runpy, sys
@@ -92,3 +98,63 @@ def test_an_interrupt_that_became_another_exception_is_one_still() -> None:
 
     assert CliRunner().invoke(app, ["stop"]).exit_code == 130
     assert isinstance(CliRunner().invoke(app, ["fail"]).exception, RuntimeError)
+
+
+def _commands(group: TyperGroup, before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
+def test_each_command_says_what_is_true_when_it_is_stopped(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    group = typer.main.get_command(cpengine_app)
+    assert isinstance(group, TyperGroup)
+    commands = dict(_commands(group))
+    assert commands.keys() == STOPPED.keys()
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    for words, command in commands.items():
+        command.callback, command.params = stop, []
+        with pytest.raises(SystemExit) as ended:
+            group(words.split())
+        assert ended.value.code == 130
+        assert capsys.readouterr().err == f"stopped: {STOPPED[words]}\n"
+
+
+def test_a_check_that_is_ended_by_sigterm_does_not_speak_of_a_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from cpengine import cli
+
+    class Project:
+        @staticmethod
+        def load(folder: Path) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(cli.check, "Project", Project)
+    before = signal.signal(signal.SIGTERM, cli._interrupt)
+    try:
+        ended = CliRunner().invoke(cpengine_app, ["check", "-C", str(tmp_path)])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ended.exit_code, ended.stderr) == (130, "stopped: nothing was changed\n")
+
+
+def test_these_tests_run_where_a_shell_ignores_ctrl_c() -> None:
+    name = test_a_program_that_is_still_being_imported_ends_with_a_line.__name__
+    test = f"{__file__}::{name}[typer-{int(signal.SIGINT)}]"
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert ended.returncode == 0, ended.stdout

@@ -12,6 +12,7 @@ from rich.table import Table
 from cpengine.cli.base import (
     SOME_FAILED,
     Folder,
+    Group,
     Json,
     Plates,
     Sites,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cpengine.executors.aws.project_apps import ProjectApps
 
 app = typer.Typer(
+    cls=Group,
     help="Distributed-CellProfiler's phases on AWS, one by one. `run --on aws` does "
     "them all.",
     no_args_is_help=True,

@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from typer.core import TyperGroup
 
+from cpengine.cli import stopped
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import CellProfilerError, ConfigError, CpengineError
 from cpengine.plates import Part
@@ -23,6 +24,7 @@ from cpengine.wording import visible
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10
+_COMMAND = f"{__name__}.command"
 _MORE_MEMORY = "free some, take fewer plates or wells, or use a machine with more"
 
 
@@ -114,7 +116,16 @@ def _warnings() -> Iterator[None]:
         handler.close()
 
 
-class Commands(TyperGroup):
+class Group(TyperGroup):
+    """Keeps the words of the command that is called, where all groups see them."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[_COMMAND] = f"{ctx.meta.get(_COMMAND, '')} {name}".strip()
+        return name, command, rest
+
+
+class Commands(Group):
     """Turns what a user can mend into lines and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -131,7 +142,7 @@ class Commands(TyperGroup):
         except (KeyboardInterrupt, RuntimeError) as error:
             if not _by_interrupt(error):
                 raise
-            print_err("stopped: what is done is recorded; run again for the rest")
+            print_err(stopped.line(ctx.meta.get(_COMMAND, "")))
             raise typer.Exit(INTERRUPTED) from error
 
 

@@ -10,12 +10,19 @@ from cpengine import config
 from cpengine.cellprofiler import build_kernels
 from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
-from cpengine.cli.base import Folder, Json, print_err, print_json, print_out
+from cpengine.cli.base import (
+    Folder,
+    Group,
+    Json,
+    print_err,
+    print_json,
+    print_out,
+)
 from cpengine.errors import CellProfilerError
 from cpengine.job.machine import wanted_cellprofiler
 from cpengine.project import Project
 
-app = typer.Typer(help="Find or install CellProfiler.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Find or install CellProfiler.", no_args_is_help=True)
 
 
 @app.command()
