@@ -18,6 +18,7 @@ from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_images import URL, is_whole
 from cpengine.rules import Finding
 from cpengine.storage.store import as_text
+from cpengine.wording import counted
 
 ENDING = ".txt"
 """By which Distributed-CellProfiler tells a list from a CSV."""
@@ -69,7 +70,7 @@ def _relative(path: str, named: Sequence[tuple[str, int]]) -> Iterator[Finding]:
     if not wrong:
         return
     place, number = wrong[0]
-    more = f" (and {len(wrong) - 1} lines more)" if wrong[1:] else ""
+    more = f" (and {counted(len(wrong) - 1, 'line')} more)" if wrong[1:] else ""
     cause, cure = f"{place!r} is a relative place{more}", "write the whole path"
     if place.startswith(MARK):
         cause, cure = "starts with a byte order mark", "save it as UTF-8 without it"

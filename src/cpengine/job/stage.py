@@ -65,10 +65,9 @@ class Staged:
         """The folders of listed files that have other names here: those in the list."""
         if not self.listed:
             return {}
-        here = ((row, place) for row, (place,) in self.images.items())
         return {
             os.path.dirname(place): next(image_files(self.table, row)).folder
-            for row, place in here
+            for row, (place,) in self.images.items()
         }
 
     @property
@@ -385,7 +384,7 @@ class Stager:
             where = sheet.table.where(first[file], file.column)
             again = f"{cure_of_damage(file.column, url)} ({where})"
             if is_local(url):
-                return _there(url, url, again)
+                return _there(url, f"{where}: {url}" if sheet.listed else url, again)
             to = self.folder / "images" / names[file.folder]
             shared = sheet.is_shared(file)
             return str(_there(self._bring(url, to, shared=shared), url, again))
