@@ -115,7 +115,8 @@ class Job:
     """Metadata columns and their values as LoadData reads them, in order."""
     pipeline: str
     data_file: str
-    """A LoadData CSV, or a `Batch_data.h5` that is also the pipeline."""
+    """A LoadData CSV, a `Batch_data.h5` that is also the pipeline, or a list of files
+    (`.txt`)."""
     input: str
     output: str
     output_structure: str = ""

@@ -101,10 +101,7 @@ def bad(key: str, value: Any, expected: str) -> Any:
         bad("input", "/a", "input: /a is not a key of the bucket"),
         bad("output", "s3://a/b", "output: s3://a/b is not a key of the bucket"),
         bad("output", "a b", "output: 'a b' has a blank"),
-        bad("data_file", "a.tsv", "data_file: a.tsv is no .csv or .h5"),
-        bad(
-            "data_file", "a.txt", "data_file: a.txt is a list of files, as --file-list"
-        ),
+        bad("data_file", "a.tsv", "data_file: a.tsv is no .csv, .h5 or .txt"),
         bad("output_structure", None, "output_structure: None is not text"),
         bad("output_structure", "../Metadata_Plate", "must stay below the output"),
         bad("output_structure", "/Metadata_Plate", "must stay below the output"),

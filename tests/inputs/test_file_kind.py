@@ -115,18 +115,15 @@ def test_text_that_begins_nearly_so_is_text(data: bytes) -> None:
         (b"file:///data/a.tif\ns3://lab/b.tif\n", "list.csv"),
         (b"s3://lab/a.tif\n", "list.csv"),
         (b"C:\\images\\a.tif\r\n", "list.csv"),
-        (b"\\\\server\\images\\a.tif\n", "list.csv"),
-        (b"images/a.tif\nimages/b.tif\n", "list.txt"),
+        (b"\\\\server\\images\\a.tif\n", "list.txt"),
     ],
 )
-def test_a_list_of_files_is_no_table_and_a_batch_file_is_the_way(
-    data: bytes, name: str
-) -> None:
+def test_a_list_of_files_is_no_table_for_loaddata(data: bytes, name: str) -> None:
     with pytest.raises(InputError) as caught:
         loaddata.decode(data, name)
     (line,) = str(caught.value).splitlines()
-    assert "is a list of files, as --file-list takes it: have CreateBatchFiles" in line
-    assert line.endswith("set the step's groups = 'batch'")
+    assert "is a list of files, as --file-list takes it: for a pipeline without" in line
+    assert line.endswith("name it .txt and set the step's data_file")
 
 
 def test_a_table_may_have_any_name() -> None:

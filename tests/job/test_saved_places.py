@@ -20,7 +20,7 @@ def corrected(output: Path, text: str, place: str = PLACE, name: str = "t.csv") 
         "URL:", f"file:{quote(str(output))}"
     )
     (output / name).write_bytes(given.encode())
-    changed = saved_places.correct(output, [name], place)
+    changed = saved_places.correct(output, [name], {str(output): place})
     data = (output / name).read_bytes()
     assert changed == ({} if data == given.encode() else {name: len(data)})
     assert [path.name for path in output.iterdir()] == [name]

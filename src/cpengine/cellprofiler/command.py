@@ -72,12 +72,15 @@ def run_command(
     group: Mapping[str, str],
     temp: Path,
     plugins: Path | None = None,
+    file_list: Path | None = None,
 ) -> list[str]:
-    """The argv that runs one group; without data_file for a Batch_data.h5."""
+    """The argv that runs one group; without data_file for a Batch_data.h5 or a list."""
     command = [*cellprofiler, "-c", "-r", "-p", str(pipeline)]
     command += ["-i", str(input), "-o", str(output), "-d", str(done_file)]
     if data_file is not None:
         command.append(f"--data-file={data_file}")
+    if file_list is not None:
+        command.append(f"--file-list={file_list}")
     if group:
         command += ["-g", ",".join(f"{key}={value}" for key, value in group.items())]
     command += ["-t", str(temp), "-L", "20"]

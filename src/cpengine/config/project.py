@@ -153,7 +153,10 @@ class StepSection(Section):
 
     pipeline: Key | None = Field(None, description="The pipeline's file name.")
     pipeline_path: Key | None = Field(None, description="The pipeline's folder.")
-    data_file: Key | None = Field(None, description="The LoadData CSV's file name.")
+    data_file: Key | None = Field(
+        None,
+        description="The file name of the LoadData CSV, or of a list of files (.txt).",
+    )
     data_path: Key | None = Field(
         None, description="The folder with one folder of CSVs a plate."
     )

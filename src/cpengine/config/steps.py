@@ -60,8 +60,9 @@ class Step:
     group: tuple[str, ...]
     """Metadata columns that make the groups; the pipeline must group by the same.
     None until a batch file is read that says them."""
-    source: GroupSource
-    """Where groups come from: LoadData CSVs, the plate layout, or a batch file."""
+    source: GroupSource | Literal["list"]
+    """Where groups come from: LoadData CSVs, the plate layout, or a batch file. With
+    lists of files, which have no groups, it is "list" once the pipeline is read."""
     pipeline: str
     data_folder: str
     """The folder with one folder of LoadData CSVs a plate."""

@@ -59,7 +59,7 @@ layout = "default"
 [steps.analysis]
 # pipeline = "analysis.cppipe"          # or analysis_without_batchfile.cppipe if there
 # pipeline_path = "..."                 # places: below the root, or absolute
-# data_file = "load_data_with_illum.csv"
+# data_file = "load_data_with_illum.csv"  # or a list of files, .txt
 # data_path = "..."
 # groups = "csv"                        # or "layout" or "batch" (Batch_data.h5)
 # batch_file = "Batch_data_analysis.h5"

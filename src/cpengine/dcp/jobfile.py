@@ -18,13 +18,12 @@ from cpengine.dcp.config import source_of
 from cpengine.dcp.values import Found, Setting
 from cpengine.errors import InputError, writing
 from cpengine.group_names import METADATA, UNFIT, Group, check_ids
-from cpengine.inputs.file_kind import FILE_LIST
 from cpengine.model import Job
 from cpengine.output_structure import check_places, dcp_place_of, fault_of, normal
 
 _PLACES = ("pipeline", "data_file", "input", "output")
 _SHARED = (*_PLACES, "output_structure")
-_DATA_FILES = (".csv", ".h5")
+_DATA_FILES = (".csv", ".h5", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +247,10 @@ def _check_places(places: Mapping[str, str], where: str) -> None:
                 "line breaks: rename it"
             )
     data = places["data_file"]
-    if data.endswith(".txt"):
-        raise InputError(
-            f"{where}: data_file: {data} is {FILE_LIST.name}: {FILE_LIST.cure}"
-        )
     if not data.endswith(_DATA_FILES):
-        raise InputError(f"{where}: data_file: {data} is no .csv or .h5: name one")
+        raise InputError(
+            f"{where}: data_file: {data} is no .csv, .h5 or .txt: name one"
+        )
 
 
 def _group(entry: Any, where: str) -> tuple[Group, int]:

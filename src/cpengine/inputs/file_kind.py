@@ -39,8 +39,7 @@ _ZIP = FileKind("a zip archive", _UNPACK)
 _WEB_PAGE = FileKind("a web page", "download the file itself (GitHub: Raw)")
 FILE_LIST = FileKind(
     "a list of files, as --file-list takes it",
-    "have CreateBatchFiles make a batch file of it (cellprofiler -c -r -p PIPELINE "
-    "--file-list=LIST -o FOLDER), and set the step's groups = 'batch'",
+    "for a pipeline without LoadData, name it .txt and set the step's data_file",
 )
 _PLACE = re.compile(rb"[/\\]|[A-Za-z]:[/\\]|[a-z][a-z0-9]+:/")
 """What the places of images begin with, and no name of a column."""
@@ -120,17 +119,23 @@ def expect_table(data: bytes, path: str) -> None:
     kind = kind_of(data)
     if data.startswith(PIPELINE_HEAD.encode()):
         kind = FileKind("a pipeline", "put the plate's CSV there")
-    elif not kind and _lists_files(data, path):
+    elif not kind and _lists_files(data):
         kind = FILE_LIST
     if kind:
         cure = kind.cure or _SAVE_AS_CSV
         raise InputError(rules.CSV_UNREADABLE.found(path, f"is {kind.name}", cure))
 
 
-def _lists_files(data: bytes, path: str) -> bool:
+def _lists_files(data: bytes) -> bool:
     """Whether a file begins with the place of an image, and not with columns."""
-    first, *_ = data.removeprefix(_MARK).splitlines() or [b""]
-    return bool(_PLACE.match(first)) or (path.endswith(".txt") and b"," not in first)
+    return bool(_PLACE.match(data.removeprefix(_MARK)))
+
+
+def expect_file_list(data: bytes, path: str) -> None:
+    """Refuse bytes of another kind of file. Raises InputError."""
+    if kind := kind_of(data):
+        cure = kind.cure or "write the path or address of a file a line"
+        raise InputError(rules.FILE_LIST.found(path, f"is {kind.name}", cure))
 
 
 def expect_batch_file(data: bytes, path: str) -> None:

@@ -103,12 +103,47 @@ def without_load_data(pipeline: Pipeline) -> Iterator[Finding]:
             pipeline.path,
             f"finds its images by {finds_files[0]}, not by a LoadData CSV",
             "in CellProfiler, add CreateBatchFiles for a batch file and set "
-            'groups = "batch", or take File > Export > Image Set Listing as the CSV '
-            "and LoadData in place of Images, Metadata, NamesAndTypes and Groups",
+            'groups = "batch", or set data_file to a list of files (.txt), or take '
+            "File > Export > Image Set Listing as the CSV and LoadData in place of "
+            "Images, Metadata, NamesAndTypes and Groups",
         )
     else:
         cause = "has no enabled LoadData module"
         yield rules.LOADDATA_MISSING.found(pipeline.path, cause, "add it as module 1")
+
+
+def for_lists(
+    pipeline: Pipeline, group: Sequence[str], cellprofiler: str = ""
+) -> Iterator[Finding]:
+    """What keeps a pipeline from running over these groups of a list of files.
+
+    Parameters
+    ----------
+    group
+        The step's metadata columns.
+    cellprofiler
+        The version that would run it; not compared if empty.
+    """
+    finds = [m for m in pipeline.enabled if m.name in _BY_IMAGE_FILES]
+    keys = [
+        f"Metadata_{tag}"
+        for module in pipeline.enabled
+        if module.name == "Groups" and "Yes" in module.settings_named(*_WANTS_GROUPS)
+        for tag in module.settings_named("Metadata category")
+    ]
+    if not finds:
+        cause = "has neither LoadData nor Images and NamesAndTypes"
+        yield rules.LOADDATA_MISSING.found(pipeline.path, cause, "add the latter")
+    elif group and set(keys) != set(group):
+        by = f"groups by {', '.join(keys)}" if keys else "does not group"
+        yield rules.GROUPING_DIFFERS.found(
+            pipeline.path,
+            f"{by}, the step by {', '.join(group)}",
+            "change its Groups module, or the step's `group`",
+        )
+    yield from _traps(pipeline)
+    yield from newer(pipeline, cellprofiler)
+    yield from _saves(pipeline)
 
 
 def does_not_group(pipeline: Pipeline, rows: int) -> Finding:

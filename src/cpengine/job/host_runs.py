@@ -212,7 +212,7 @@ class HostRuns:
         """
         staged, whole = self.staged, len(self.staged.rows) <= WHOLE
         if not whole:
-            if self.job.batch_file:  # its image sets cannot be fewer
+            if self.job.batch_file or self.staged.listed:  # they cannot be fewer
                 return None
             staged = staged.first(FIRST, self.folder / "first")
         with self._lent() as host:

@@ -284,7 +284,8 @@ class _Attempt:
             lease.ended(self.ended.peak_memory, out_of_memory=short)
         files, output = self._verify(staged, folder), folder / "output"
         place = self.ledger.storage.url(self.job.destination)
-        files |= saved_places.correct(output, files, place)
+        places = staged.origins | {str(output): place}
+        files |= saved_places.correct(output, files, places)
         self.measures = image_measures.of(output, files)
         self.columns = csv_columns.digests(output, files)
         return files
@@ -344,13 +345,13 @@ class _Attempt:
         self.aside = aside
 
     def _request(self, staged: Staged, folder: Path, host: Host) -> Request:
-        batch = self.job.batch_file
+        as_table = not (self.job.batch_file or staged.listed)
         code = host.folder / "plugins" if staged.plugins else None
         _, *argv = self._command(
             [""],
             staged,
             folder,
-            staged.localised(folder) if batch else staged.data_file,
+            staged.data_file if as_table else staged.localised(folder),
             code,
         )
         return Request(
@@ -358,7 +359,7 @@ class _Attempt:
             folder=str(folder),
             log=str(folder / "log"),
             environ={"TMPDIR": str(folder / "temp")},
-            columns={} if batch else staged.columns,
+            columns=staged.columns if as_table else {},
         )
 
     def _by_command(self, staged: Staged, folder: Path, limits: Limits) -> Ended:
@@ -389,13 +390,15 @@ class _Attempt:
         plugins: Path | None,
     ) -> list[str]:
         batch = self.job.batch_file
+        named = staged.header(folder) if batch else data_file
         return run_command(
             cellprofiler,
             pipeline=data_file if batch else staged.pipeline,
             input=staged.input,
             output=folder / "output",
             done_file=folder / "done",
-            data_file=staged.header(folder) if batch else data_file,
+            data_file=None if staged.listed else named,
+            file_list=data_file if staged.listed else None,
             group={} if self.job.whole_table else dict(self.job.group),
             temp=folder / "temp",
             plugins=plugins,

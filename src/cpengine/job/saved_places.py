@@ -1,8 +1,11 @@
-"""Let tables name saved images where they are published, not where they were written.
+"""Let tables name images where they are for all, not where they were for one attempt.
 
 SaveImages records folder and address of a file as it writes it: in the attempt's own
-folder, which is gone after it. Source: `cellprofiler/modules/saveimages.py` and
-`exporttospreadsheet.py` 4.2.8, which uses Python's `csv.writer`.
+folder, which is gone after it. Those of images of a list of files are recorded, too,
+and they may have been fetched into that folder.
+
+Source: `cellprofiler/modules/saveimages.py` and `exporttospreadsheet.py` 4.2.8, which
+uses Python's `csv.writer`.
 """
 
 import os
@@ -17,8 +20,10 @@ _HEADER_LINES = 2
 """A table of several objects names its columns in the second line."""
 
 
-def correct(output: Path, names: Iterable[str], place: str) -> dict[str, int]:
-    """Put the published place for the folder that cells with places begin with.
+def correct(
+    output: Path, names: Iterable[str], places: Mapping[str, str]
+) -> dict[str, int]:
+    """Put the lasting place for the folder that cells with places begin with.
 
     All other bytes stay. Gives the new sizes in bytes of the tables that were changed.
     Tables are read with tabs or commas between their columns.
@@ -29,17 +34,15 @@ def correct(output: Path, names: Iterable[str], place: str) -> dict[str, int]:
         The folder that CellProfiler wrote to.
     names
         The files below it.
-    place
-        The path or address of the folder that they are published to.
+    places
+        The paths of such folders, and the path or address that stands for each.
     """
-    places = {
-        os.fsencode(output): os.fsencode(place),
-        _url(str(output)): _url(place),
-    }
+    paths = {os.fsencode(folder): os.fsencode(to) for folder, to in places.items()}
+    both = paths | {_url(folder): _url(to) for folder, to in places.items()}
     changed = {}
     for name in names:
         path = output / name
-        if name.lower().endswith(_ENDINGS) and _corrected(path, places):
+        if name.lower().endswith(_ENDINGS) and _corrected(path, both):
             changed[name] = path.stat().st_size
     return changed
 

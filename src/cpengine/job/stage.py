@@ -11,12 +11,17 @@ from threading import Lock
 from typing import TypeVar
 
 from cpengine.errors import InputError
-from cpengine.inputs import batchfile, loaddata, pipeline, plugins
+from cpengine.inputs import batchfile, file_list, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.missing_images import cure_of_damage
 from cpengine.inputs.named_files import named_files, read_named_files
 from cpengine.inputs.pipeline import Pipeline
-from cpengine.inputs.table_images import IMAGE_PREFIXES, ImageFile, with_urls
+from cpengine.inputs.table_images import (
+    IMAGE_PREFIXES,
+    ImageFile,
+    image_files,
+    with_urls,
+)
 from cpengine.job.private_tree import private_tree
 from cpengine.model import AttemptError, FailureKind, Job
 from cpengine.planning import fingerprint, step_inputs
@@ -52,6 +57,18 @@ class Staged:
     """What CellProfiler will open, folders of such things included."""
     rows: Sequence[int] = ()
     """The group's rows of the table."""
+    listed: bool = False
+    """Whether the data file is a list of files, and the table all that it lists."""
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """The folders of listed files that have other names here: those in the list."""
+        if not self.listed:
+            return {}
+        return {
+            os.path.dirname(place): next(image_files(self.table, row)).folder
+            for row, (place,) in self.images.items()
+        }
 
     @property
     def columns(self) -> dict[str, list[str]]:
@@ -84,7 +101,9 @@ class Staged:
         if not self.images:
             return self.data_file
         copy = folder / f"local_{self.data_file.name}"
-        if self.data_file.suffix == ".h5":
+        if self.listed:
+            copy.write_text(file_list.to_text(self.images), "utf-8")
+        elif self.data_file.suffix == ".h5":
             batchfile.write_with_urls(self.data_file, copy, self.table, self.images)
         else:
             named = with_urls(self.table, self.images)
@@ -164,6 +183,7 @@ class Stager:
             images=images,
             files=[pipe, data, *filter(None, (rules, code)), *self._opened],
             rows=read.sheet.groups[job.group],
+            listed=read.sheet.listed,
         )
 
     def _shared_file(self, key: str) -> Path:
@@ -350,7 +370,10 @@ class Stager:
         files = list(dict.fromkeys(file for row in rows.values() for file in row))
         folders = dict.fromkeys(file.folder for file in files if file.name)
         places = {folder: self.places.locate(folder) for folder in folders}
-        numbers = {folder: str(number) for number, folder in enumerate(places)}
+        names = {
+            folder: _named_alike(folder) if sheet.listed else str(number)
+            for number, folder in enumerate(places)
+        }
 
         first = {file: n for n in reversed(rows) for file in rows[n]}
 
@@ -361,8 +384,8 @@ class Stager:
             where = sheet.table.where(first[file], file.column)
             again = f"{cure_of_damage(file.column, url)} ({where})"
             if is_local(url):
-                return _there(url, url, again)
-            to = self.folder / "images" / numbers[file.folder]
+                return _there(url, f"{where}: {url}" if sheet.listed else url, again)
+            to = self.folder / "images" / names[file.folder]
             shared = sheet.is_shared(file)
             return str(_there(self._bring(url, to, shared=shared), url, again))
 
@@ -373,6 +396,12 @@ class Stager:
         if all(map(self.places.is_opened_as_named, places)):
             return {}
         return {n: [brought[file] for file in row] for n, row in rows.items()}
+
+
+def _named_alike(folder: str) -> str:
+    """A folder below another one, with its own names: metadata may be taken of them."""
+    scheme, _, names = folder.replace("\\", "/").rpartition("://")
+    return (scheme or "file") + posixpath.normpath(f"/{names}")
 
 
 def _there(path: P, url: str = "", again: str = "put it there again") -> P:
@@ -417,7 +446,10 @@ def _read(pipe: Path, data: Path, job: Job, input_folder: str) -> _Read:
     if job.whole_table:
         read = _read_once(*sources, (), job.image_base, input_folder)
         return replace(read, sheet=GroupedTable.whole_of(read.sheet.table, job.group))
-    return _read_once(*sources, keys, job.image_base, input_folder)
+    read = _read_once(*sources, keys, job.image_base, input_folder)
+    if read.sheet.listed:
+        return replace(read, sheet=GroupedTable.of_list(read.sheet.table, [job.group]))
+    return read
 
 
 @lru_cache(maxsize=8)
@@ -436,9 +468,12 @@ def _read_once(
         parsed = pipeline.parse(text, data.shown)
     else:
         text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
+        parsed = pipeline.parse(text, pipe.shown)
+        if file_list.is_file_list(data.shown, parsed):
+            table = file_list.parse(data.path.read_bytes(), data.shown)
+            return _Read(text, parsed, GroupedTable.of_list(_slim(table), ()))
         lines = loaddata.decode(data.path.read_bytes(), data.shown)
         table = loaddata.parse(lines, data.shown)
-        parsed = pipeline.parse(text, pipe.shown)
         pipeline_keys = parsed.grouping_keys
         if image_base is None:
             image_base = parsed.image_base(input_folder)

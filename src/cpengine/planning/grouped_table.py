@@ -1,9 +1,11 @@
 """One data file, made ready once for all jobs that it lists."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
+from typing import TypeVar
 
 from cpengine import rules
 from cpengine.errors import InputError
@@ -13,6 +15,8 @@ from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import ImageFile, image_files
 from cpengine.planning import fingerprint
 from cpengine.plates import PLATE
+
+T = TypeVar("T")
 
 _ALL = "all"
 """What the job of a table is called that names no plate, or several."""
@@ -31,6 +35,15 @@ class GroupedTable:
     """Whether its one group is all of it, because the pipeline does not group."""
     mixed: bool = False
     """Whether that group's value is but a name, of several plates or of none."""
+    listed: bool = False
+    """Whether it is a list of files: CellProfiler alone finds those of a group in it,
+    so that each group has all of them."""
+
+    @classmethod
+    def of_list(cls, table: Table, groups: Iterable[Group]) -> "GroupedTable":
+        """A list of files, with groups that others name."""
+        rows = list(range(len(table.rows)))
+        return cls(table, dict.fromkeys(groups, rows), rows, listed=True)
 
     @classmethod
     def of(
@@ -67,8 +80,26 @@ class GroupedTable:
 
     def fingerprint(self, group: Group) -> str:
         """The part of a job's fingerprint that stands for its image sets."""
-        rows = self.groups[group]
+        return self._of_list if self.listed else self._of_rows(self.groups[group])
+
+    def _of_rows(self, rows: Sequence[int]) -> str:
         return fingerprint.of_image_sets(self.table, rows, self.numbers)
+
+    @cached_property
+    def _of_list(self) -> str:
+        return self._of_rows(self.numbers)
+
+    def of_each(
+        self, groups: Sequence[Group], read: Callable[[Sequence[int]], T]
+    ) -> Iterator[T]:
+        """What `read` gives of the rows of each group; asked once, if all have all."""
+        if self.listed:
+            return repeat(read(self.numbers), len(groups))
+        return (read(self.groups[group]) for group in groups)
+
+    def image_sets(self, group: Group) -> int:
+        """How many a group has; 0 if that is not known."""
+        return 0 if self.listed else len(self.groups[group])
 
     def files(self, group: Group) -> dict[int, list[ImageFile]]:
         """The images of a group, by row."""
@@ -77,7 +108,7 @@ class GroupedTable:
 
     def is_shared(self, file: ImageFile) -> bool:
         """Whether other groups have this file, too, as illumination functions are."""
-        return self._uses[file.folder, file.name] > 1
+        return self.listed or self._uses[file.folder, file.name] > 1
 
     @cached_property
     def _uses(self) -> Counter[tuple[str, str]]:

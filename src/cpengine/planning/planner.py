@@ -11,6 +11,7 @@ from cpengine.config.steps import LOAD_DATA, STEPS, WITH_ILLUM, Step
 from cpengine.errors import InputError
 from cpengine.group_names import Group, metadata_of
 from cpengine.inputs import pipeline, pipeline_checks, plugins, table_checks
+from cpengine.inputs.file_list import is_file_list
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.named_files import read_named_files
 from cpengine.inputs.pipeline import Pipeline
@@ -22,7 +23,7 @@ from cpengine.planning.earlier_tables import EarlierTables
 from cpengine.planning.grouped_table import GroupedTable, ungrouped
 from cpengine.planning.job_list import FileJobs, JobList, read_by
 from cpengine.planning.layout_groups import groups_in_layout
-from cpengine.planning.listed_groups import listed_groups
+from cpengine.planning.listed_groups import groups_of_list, listed_groups
 from cpengine.planning.plan import (
     EVERYTHING,
     Derived,
@@ -36,7 +37,7 @@ from cpengine.planning.plan import (
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_inputs import NONE_BEFORE, Before, StepInputReader
-from cpengine.planning.step_pipeline import read_batch_file
+from cpengine.planning.step_pipeline import read_batch_file, read_file_list
 from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
@@ -160,6 +161,9 @@ class Planner:
 
     def _plates(self) -> Iterator[FileJobs]:
         pipe, text = self._pipeline()
+        if is_file_list(self.step.data_file, pipe):
+            yield from self._lists(pipe, text)
+            return
         if missing := list(pipeline_checks.without_load_data(pipe)):
             raise InputError(*missing)
         self.step = self._ungrouped(self._without_functions(pipe), pipe.grouping_keys)
@@ -180,6 +184,20 @@ class Planner:
             except InputError as error:  # the other plates may have some, too
                 self.found |= dict.fromkeys(error.findings)
                 self.broken = True
+
+    def _lists(self, pipe: Pipeline, text: str) -> Iterator[FileJobs]:
+        """The jobs of lists of files, whose groups others name."""
+        step, layout = self.step, self.project.file.plate
+        self._take(pipeline_checks.for_lists(pipe, step.group, self.cellprofiler))
+        for plate in self.project.plates(step):
+            key = step.data_key(plate)
+            table = read_file_list(self.project, key)
+            groups = groups_of_list(table, step, plate, layout)
+            sheet = GroupedTable.of_list(table, groups)
+            self.step = replace(step, source="list")
+            values = self._spellings(key, sheet)
+            groups = self._of_plates(sheet, values)
+            yield self._jobs(key, sheet, groups, values, pipe, text)
 
     def _without_functions(self, pipe: Pipeline) -> Step:
         """The step, without a table of illumination functions that nobody wants.
@@ -252,6 +270,9 @@ class Planner:
             (((_, name),),) = sheet.groups
             return {PLATE: {name: name}}
         keys = [key for key in SITE_KEYS if key in self.step.group]
+        if sheet.listed:
+            groups = list(map(dict, sheet.groups))
+            return {key: {g[key]: g[key] for g in groups} for key in keys}
         values = {key: spellings(sheet.table, key) for key in keys}
         folder = self.step.folder_of(key)
         plates = set(values.get(PLATE, {"": ""}).values())
@@ -278,6 +299,8 @@ class Planner:
         return pipeline.parse(text, workspace.url(key)), text
 
     def _groups(self, sheet: GroupedTable) -> list[Group]:
+        if sheet.listed:
+            return list(sheet.groups)
         if self.step.job_file:
             return listed_groups(self.step.job_file, sheet, self.step.group)
         if self.step.source != "layout":
@@ -404,8 +427,8 @@ class Planner:
             fingerprint.of_all(make(group=()), pipe, text, self._code(pipe)),
             remaining,
             [sheet.fingerprint(group) for group in remaining],
-            [read(sheet.groups[group]) for group in remaining],
-            array("L", (len(sheet.groups[group]) for group in remaining)),
+            list(sheet.of_each(remaining, read)),
+            array("L", map(sheet.image_sets, remaining)),
         )
 
     def _without_flagged(

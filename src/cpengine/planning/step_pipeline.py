@@ -1,8 +1,9 @@
 """The pipeline that a step has now: of its own file, or of a batch file."""
 
 from cpengine.errors import InputError
-from cpengine.inputs import batchfile, pipeline
+from cpengine.inputs import batchfile, file_list, pipeline
 from cpengine.inputs.batchfile import BatchFile
+from cpengine.inputs.file_list import FileList
 from cpengine.planning.fingerprint import PipelineParts
 from cpengine.planning.project import ResolvedProject
 from cpengine.system import scratch
@@ -49,3 +50,15 @@ def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
         copy = folder / "Batch_data.h5"
         project.cache.fetch(workspace, key, copy)
         return batchfile.read(copy, workspace.url(key))
+
+
+def read_file_list(project: ResolvedProject, key: str) -> FileList:
+    """A list of files of the workspace.
+
+    Raises
+    ------
+    InputError
+        It is missing, or as `file_list.parse`.
+    """
+    workspace = project.places.workspace
+    return file_list.parse(workspace.read(key), workspace.url(key))

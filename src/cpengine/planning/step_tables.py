@@ -11,7 +11,7 @@ from cpengine.model import Job
 from cpengine.planning.current_tables import Deriver
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
-from cpengine.planning.step_pipeline import read_batch_file
+from cpengine.planning.step_pipeline import read_batch_file, read_file_list
 from cpengine.rules import Severity
 
 
@@ -32,6 +32,8 @@ def read_table(
     """
     if step.source == "batch":
         return read_batch_file(project, data_file).table
+    if step.source == "list":
+        return read_file_list(project, data_file)
     table = Deriver.of(project).table(data_file)
     return replace(table, base=image_base or "")
 
@@ -44,7 +46,7 @@ def image_sets(
     whole = {job.data_file for job in jobs if job.whole_table}
     for data_file, base in dict.fromkeys((j.data_file, j.image_base) for j in jobs):
         table = replace(_planned(project, plan, data_file), base=base or "")
-        if data_file in whole:
+        if data_file in whole or plan.step.source == "list":
             yield table, list(range(len(table.rows)))
             continue
         found = groups(table, plan.step.group)
@@ -58,6 +60,8 @@ def _planned(project: ResolvedProject, plan: Plan, data_file: str) -> Table:
     """A table as the plan has it, so that nothing is asked again about where from."""
     if plan.step.source == "batch":
         return read_batch_file(project, data_file).table
+    if plan.step.source == "list":
+        return read_file_list(project, data_file)
     derived = plan.derived.get(data_file)
     return derived or loaddata.read(project.places.workspace, data_file)
 

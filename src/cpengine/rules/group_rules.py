@@ -119,3 +119,11 @@ BATCH_FILE = _rule(
     "No group matches.",
     "Set the step's group and project.plates as the file has them, or make it again.",
 )
+FILE_LIST = _rule(
+    "file-list",
+    _GROUPS,
+    "A list of files cannot be run",
+    "CellProfiler finds no files, or others than are meant.",
+    "Write whole paths or addresses, one a line, and name the groups by `job_file` or "
+    '`groups = "layout"`.',
+)

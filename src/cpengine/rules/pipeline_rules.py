@@ -83,8 +83,9 @@ LOADDATA_MISSING = _rule(
     _PIPELINE,
     "The pipeline has no LoadData",
     "CellProfiler processes no image set.",
-    'Make a batch file of it by CreateBatchFiles (`groups = "batch"`), or put LoadData '
-    "in place of Images, Metadata, NamesAndTypes and Groups.",
+    'Make a batch file of it by CreateBatchFiles (`groups = "batch"`), set `data_file` '
+    "to a list of files (`.txt`), or put LoadData in place of Images, Metadata, "
+    "NamesAndTypes and Groups.",
 )
 LOADDATA_FIRST = _rule(
     "loaddata-not-first",

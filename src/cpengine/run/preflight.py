@@ -80,10 +80,10 @@ class Check:
     ) -> Iterator[Finding]:
         """What was not looked at in making the plan."""
         yield from clashes(plan.step, plan.jobs.groups, fixed_names(pipe))
-        batch = plan.step.source == "batch"
+        has_tables = plan.step.source not in ("batch", "list")
         sheets = list(image_sets(self.project, plan, jobs))
         for table, rows in sheets:
-            if not batch:
+            if has_tables:
                 yield from table_checks.doubts(table)
             yield from self._images(table, rows)
         yield from self._modules(plan, pipe, text, sheets)
@@ -123,7 +123,7 @@ class Check:
                 text, pipe.path, table, step.input, step.plugins, pipe.file_names
             )
             if answer := self.prober.ask(asked):
-                if step.source == "batch":  # it knows what its images are, we do not
+                if step.source in ("batch", "list"):  # what its images are, it knows
                     answer = {**answer, "objections": ()}
                 loaded = LoadedPipeline(pipe, table, rules_there, unknown)
                 yield from loaded.findings(answer)
