@@ -65,7 +65,7 @@ class Worker:
         self._held = HeldMessages(queue, environment.visibility_s)
         self._leaving = threading.Event()
         self._seen = False
-        self._told: set[Held] = set()
+        self._hanging: set[Held] = set()
         self._dead: Queue | None = None
 
     def run(self) -> bool:
@@ -117,8 +117,8 @@ class Worker:
         if not hanging:
             health.tell()
         for held in hanging:
-            if held not in self._told:
-                self._told.add(held)
+            if held not in self._hanging:
+                self._hanging.add(held)
                 self._say(f"{held.job.step} {held.job.id}: hangs: see its log")
 
     @property

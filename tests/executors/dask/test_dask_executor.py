@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from distributed import Client, LocalCluster
@@ -166,3 +167,20 @@ def test_scratch_without_room_is_refused(
     monkeypatch.setattr(machine_spec.shutil, "disk_usage", lambda folder: full)
     with pytest.raises(ConfigError, match="is full: less than 1 GB is free"):
         node_scratch(str(tmp_path))
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_job_is_lost_with_a_worker_that_came_to_its_end_only_if_it_computed_there(
+    begun: bool, tmp_path: Path
+) -> None:
+    machine, client = contract.machine(tmp_path, {}), MagicMock()
+    executor = DaskExecutor(client, machine, contract.MAKE, "")
+    (job,) = contract.jobs("A")
+    executor.submit(job, 1)
+    executor._hear((0.0, [0, "phase", "running" if begun else "waiting"]))
+    executor._hear((0.0, [None, node.DRAINING, "w1"]))
+    executor._hear((0.0, [0, node.LEFT, "w1"]))
+    outcomes = executor.wait(0.1)
+    kinds = [outcome.failure.kind for outcome in outcomes if outcome.failure]
+    assert kinds == ([FailureKind.NODE_LOST] if begun else [])
+    assert client.submit.call_count == (1 if begun else 2)
