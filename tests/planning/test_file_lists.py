@@ -118,6 +118,14 @@ def test_places_are_mapped_in_a_copy_of_the_list(tmp_path: Path) -> None:
     assert staged.listed
 
 
+def test_a_message_of_dcp_is_staged_alike(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    sent = jobs(project)[0].to_message()
+    staged, text = stage(project, Job.from_json(sent), tmp_path / "job")
+    assert staged.listed
+    assert text.splitlines()[0] == f"{tmp_path}/images/P1/{NAMES[0]}"
+
+
 def test_a_list_of_local_files_stays_as_it_is(tmp_path: Path) -> None:
     project = project_of(tmp_path)
     text = list_of(tmp_path).read_text().replace(build.MOUNT, str(tmp_path)) + " \r\n"

@@ -249,6 +249,7 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "csv-illum-elsewhere",
         "csv-outdated",
         "executor",
+        "file-list",
         "flagged-kept",
         "flagged-left-out",
         "input-failed",

@@ -254,7 +254,7 @@ class HostRuns:
                 with self._sound(host, plain) as sound:
                     found = self._lasting(found, sound, staged)
             if (exact.is_good or plain.is_good) and not self.cancelled.is_set():
-                self._conclude(key, exact, others, len(staged.rows), files, found)
+                self._conclude(key, exact, others, staged.image_sets, files, found)
         shutil.rmtree(others)
         return plain
 

@@ -61,6 +61,11 @@ class Staged:
     """Whether the data file is a list of files, and the table all that it lists."""
 
     @property
+    def image_sets(self) -> int:
+        """How many the group has; 0 if CellProfiler alone knows."""
+        return 0 if self.listed else len(self.rows)
+
+    @property
     def origins(self) -> dict[str, str]:
         """The folders of listed files that have other names here: those in the list."""
         if not self.listed:
