@@ -35,7 +35,7 @@ class Executor(ABC):
     machine: Machine | None = None
     """The driver's own, where it is known: it has the ledger for what it must record
     itself."""
-    _run: "_Run | None" = None
+    _run: "_RunningJobs | None" = None
     """The one that is under way: a generator goes on as long as this is its own."""
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Executor(ABC):
         self._stop()
         self.listen = listen = steady(listen)
         tally = Tally(max_failures)
-        run = self._run = _Run(jobs)
+        run = self._run = _RunningJobs(jobs)
         try:
             while run is self._run and run and not tally.stopped:
                 for outcome in self._turn(run):
@@ -160,7 +160,7 @@ class Executor(ABC):
             self.cancel()
         self._run = None
 
-    def _turn(self, run: "_Run") -> list[Outcome]:
+    def _turn(self, run: "_RunningJobs") -> list[Outcome]:
         """Start what there is room for, and wait for outcomes."""
         ended: list[Outcome] = []
         for ready in run.take(self.window - run.under_way):
@@ -189,7 +189,7 @@ class Executor(ABC):
         return []
 
 
-class _Run:
+class _RunningJobs:
     """A run's jobs: those to start, in order, and how many have been.
 
     Those that failed come again when their time is up.

@@ -21,7 +21,7 @@ _CHECK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
+class _LocalAttempt:
     """What a thread is to do."""
 
     run: Callable[[Flag], Outcome]
@@ -43,13 +43,13 @@ class _JobThreads:
         self._most = most
         self._cancelled = Flag()
         self._over = Flag()
-        self._orders: SimpleQueue[_Attempt | None] = SimpleQueue()
-        self._attempts: SimpleQueue[_Attempt | None] = SimpleQueue()
+        self._orders: SimpleQueue[_LocalAttempt | None] = SimpleQueue()
+        self._attempts: SimpleQueue[_LocalAttempt | None] = SimpleQueue()
         self._ended: SimpleQueue[Outcome] = SimpleQueue()
         self._threads: list[Thread] = []
         Thread(target=self._employ, name="foreman", daemon=True).start()
 
-    def start(self, attempt: _Attempt) -> None:
+    def start(self, attempt: _LocalAttempt) -> None:
         """Have a thread run a job; return at once."""
         self._orders.put(attempt)
 
@@ -145,7 +145,7 @@ class LocalExecutor(Executor):
         if self._threads is None:
             self._threads = _JobThreads(2 * self._slots.count)
         self._threads.start(
-            _Attempt(
+            _LocalAttempt(
                 partial(self._run_job, job, attempt, self.listen),
                 partial(self.failed_by, job, attempt),
             )

@@ -52,6 +52,7 @@ def test_no_field_of_a_job_is_lost_on_the_way() -> None:
         image_sets=2,
         stall_s=3.0,
         share=4,
+        lost=3,
         run=5,
         whole_table=True,
         mixed=True,
