@@ -163,7 +163,7 @@ def test_many_failures_take_no_more_room_than_a_few(
         keep.add(outcome)
     gc.collect()
     tracemalloc.start()
-    for outcome in _fail_alike_and_not(20_000):
+    for outcome in _fail_alike_and_not(8_000):
         keep.add(outcome)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -392,36 +392,25 @@ class ExecutorContract:
         self.check_left(machine, todo)
         assert {o.job.id: o.failure for o in again} == dict.fromkeys("ACD")
 
-    def test_leaving_it_ends_a_run_whose_generator_somebody_keeps(
+    def test_cancelling_and_leaving_it_end_a_run_whose_generator_somebody_keeps(
         self, tmp_path: Path
     ) -> None:
-        machine, todo = self.hanging(tmp_path)
+        faults = {name: ["slow1"] for name in "CDEFGHIJ"} | {"B": ["hang"] * 9}
+        machine, todo = self.machine(tmp_path, faults), jobs(*"ABCDEFGHIJ")
         with machine:
             with self.make(machine) as executor:
+                outcomes = executor.run(todo)
+                assert next(outcomes).done
+                begun = time.monotonic()
+                executor.cancel()
+                assert time.monotonic() - begun < self.ends_within_s
+                assert list(outcomes) == []
                 outcomes = executor.run(todo)
                 assert next(outcomes).done
                 begun = time.monotonic()
             assert time.monotonic() - begun < self.ends_within_s
             assert list(outcomes) == []
         self.check_left(machine, todo)
-
-    def test_cancel_ends_a_run_and_another_one_can_follow(self, tmp_path: Path) -> None:
-        machine, todo = self.hanging(tmp_path)
-        with machine, self.make(machine) as executor:
-            outcomes = executor.run(todo)
-            assert next(outcomes).done
-            begun = time.monotonic()
-            executor.cancel()
-            assert time.monotonic() - begun < self.ends_within_s
-            assert list(outcomes) == []
-            (again,) = executor.run(jobs("Z"))
-        assert again.done
-        self.check_left(machine, todo)
-
-    def hanging(self, folder: Path) -> tuple[Machine, list[Job]]:
-        """Jobs of which one does not end, more than run at a time."""
-        faults = {name: ["slow1"] for name in "CDEFGHIJ"} | {"B": ["hang"]}
-        return self.machine(folder, faults), jobs(*"ABCDEFGHIJ")
 
     def check_left(self, machine: Machine, jobs: Sequence[Job]) -> None:
         """See that nothing is left of jobs that were ended, and not of B at least."""
