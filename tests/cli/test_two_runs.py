@@ -98,7 +98,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     tool.mkdir()
     found = contract.stand_in(tool, {"P1-A02-1": ["hang"], "P1-A02-2": ["hang"]})
     monkeypatch.setenv("CPENGINE_CELLPROFILER", found.command[0])
-    monkeypatch.setenv("CPENGINE_SCRATCH", str(tmp_path / "scratch"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     runs = Runs(build.project(tmp_path / "project"))
     yield runs
     for process in runs.ran:

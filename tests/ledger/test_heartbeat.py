@@ -209,8 +209,8 @@ def test_storage_that_fails_does_not_end_it(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = threading.Event()
-    broken = _Broken(monkeypatch, "write", "read_if_there")
     with _line(ledger, stop=asked.set):
+        broken = _Broken(monkeypatch, "write", "read_if_there")
         _until(lambda: broken.failed > 6)
         broken.on = False
         _until(lambda: driver_sign.read(ledger, RUN))

@@ -3,19 +3,21 @@
 import json
 import subprocess
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cpengine.errors import ExecutorError
+from cpengine.errors import ExecutorError, StorageError
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.record import AwsRecord
 from cpengine.ledger import driver_sign, run_record
 from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.ledger import Ledger
-from cpengine.ledger.run_record import now
+from cpengine.ledger.run_record import RunRecord, now
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.driver import Driver, refuse_shared
@@ -25,6 +27,10 @@ from tests import build
 A, B = frozenset({"P1-A01-1", "P1-A01-2"}), frozenset({"P1-A01-2", "P1-A02-1"})
 APART = frozenset({"P2-A01-1"})
 FIRST, SECOND = "20260101T000000Z-0000", "20260101T000000Z-ffff"
+BEGUN: dict[str, Any] = dict.fromkeys(
+    ("step", "user", "host", "command", "cwd", "executor", "pipeline"), "x"
+) | {"versions": {}, "machine": None, "pipeline_sha256": "", "plugins": None}
+BEGUN |= {"jobs": 2, "softened": {}, "then": "", "started": now()}
 
 
 @pytest.fixture
@@ -43,6 +49,10 @@ def project(tmp_path: Path) -> Project:
     return Project.load(build.project(tmp_path / "project").root)
 
 
+def _driver(ledger: Ledger, run: str, jobs: Iterable[str], **more: Any) -> Driver:
+    return Driver(ledger, RunRecord(id=run, **BEGUN), jobs, **more)
+
+
 def _left(ledger: Ledger) -> list[str]:
     return sorted(ledger.storage.sizes(f"{ledger.folder}/drivers"))
 
@@ -58,9 +68,9 @@ def _write(ledger: Ledger, run: str, jobs: Collection[str], **fields: object) ->
 def test_jobs_of_a_run_that_goes_on_are_refused(
     mine: str, theirs: str, ledger: Ledger
 ) -> None:
-    with Driver(ledger, theirs, A, lambda: "1/2 done"):
+    with _driver(ledger, theirs, A, progress=lambda: "1/2 done"):
         before = _left(ledger)
-        with pytest.raises(ExecutorError) as refused, Driver(ledger, mine, B):
+        with pytest.raises(ExecutorError) as refused, _driver(ledger, mine, B):
             pytest.fail("it was let in")
         assert _left(ledger) == before
     line = str(refused.value)
@@ -68,13 +78,13 @@ def test_jobs_of_a_run_that_goes_on_are_refused(
     assert "'s run on " in line
     assert "ago" in line or "just now" in line
     assert ", 1/2 done: follow it with `cpengine attach`" in line
-    with Driver(ledger, mine, B):
+    with _driver(ledger, mine, B):
         pass
     assert _left(ledger) == []
 
 
 def test_parts_that_do_not_overlap_run_side_by_side(ledger: Ledger) -> None:
-    with Driver(ledger, FIRST, A), Driver(ledger, SECOND, APART):
+    with _driver(ledger, FIRST, A), _driver(ledger, SECOND, APART):
         assert len(_left(ledger)) == 4
 
 
@@ -87,7 +97,7 @@ def test_of_runs_that_begin_together_one_goes_on(times: int, ledger: Ledger) -> 
     def run(number: int) -> None:
         begun.wait()
         try:
-            with Driver(ledger, f"20260101T000000Z-000{number}", A):
+            with _driver(ledger, f"20260101T000000Z-000{number}", A):
                 went.append(str(number))
                 over.wait(60)
         except ExecutorError:
@@ -104,18 +114,88 @@ def test_of_runs_that_begin_together_one_goes_on(times: int, ledger: Ledger) -> 
     assert _left(ledger) == []
 
 
-def test_a_run_waits_for_a_later_one_that_still_checks(ledger: Ledger) -> None:
-    _write(ledger, SECOND, A, checking=True)
-
+@pytest.mark.parametrize(("mine", "theirs"), [(FIRST, SECOND), (SECOND, FIRST)])
+def test_a_run_waits_for_what_becomes_of_one_that_still_checks(
+    mine: str, theirs: str, ledger: Ledger
+) -> None:
     def give_up() -> None:
         for ending in ("alive", "jobs"):
-            ledger.storage.remove(f"{ledger.folder}/drivers/{SECOND}.{ending}")
+            ledger.storage.remove(f"{ledger.folder}/drivers/{theirs}.{ending}")
 
+    _write(ledger, theirs, A, checking=True)
     threading.Timer(0.7, give_up).start()
-    with Driver(ledger, FIRST, A):
-        assert not any(SECOND in name for name in _left(ledger))
-    _write(ledger, FIRST, A, checking=True)  # who comes first does not wait
-    with pytest.raises(ExecutorError), Driver(ledger, SECOND, A):
+    with _driver(ledger, mine, A):
+        assert not any(theirs in name for name in _left(ledger))
+    _write(ledger, theirs, A, checking=True)
+    threading.Timer(0.7, lambda: _write(ledger, theirs, A)).start()
+    with pytest.raises(ExecutorError), _driver(ledger, mine, A):
+        pytest.fail("it was let in")
+
+
+def test_of_two_that_check_the_first_goes_on_when_the_other_says_it_waits(
+    ledger: Ledger,
+) -> None:
+    _write(ledger, SECOND, A, checking=True, yields=[FIRST])
+    with _driver(ledger, FIRST, A):
+        assert f"{SECOND}.alive" in _left(ledger)
+
+
+@pytest.mark.parametrize("times", range(5))
+def test_where_parts_overlap_no_job_is_left_to_nobody(
+    times: int, ledger: Ledger
+) -> None:
+    """One is refused because of a run that goes on, not of one that gives up."""
+    parts = {"a": {"1"}, "b": {"1", "2"}, "c": {"2"}}
+    begun, over = threading.Barrier(3), threading.Event()
+    went, ended = set[str](), list[str]()
+
+    def run(name: str) -> None:
+        begun.wait()
+        try:
+            with _driver(ledger, f"20260101T000000Z-000{name}", parts[name]):
+                went.update(parts[name])
+                ended.append(name)
+                over.wait(60)
+        except ExecutorError:
+            ended.append(name)
+        if len(ended) == 3:
+            over.set()
+
+    def watch() -> None:
+        give_up = time.monotonic() + 50
+        while len(ended) < 3 and time.monotonic() < give_up:
+            time.sleep(0.05)
+        over.set()
+
+    threads = [threading.Thread(target=run, args=[name]) for name in parts]
+    threads.append(threading.Thread(target=watch))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert went == {"1", "2"}
+
+
+def test_a_run_that_does_not_begin_leaves_no_record(ledger: Ledger) -> None:
+    with _driver(ledger, FIRST, A):
+        assert run_record.read(ledger, FIRST) is not None  # to be followed
+        with pytest.raises(ExecutorError), _driver(ledger, SECOND, A):
+            pytest.fail("it was let in")
+        assert run_record.read(ledger, SECOND) is None
+    assert run_record.read(ledger, FIRST) is None
+    with _driver(ledger, FIRST, A) as driver:
+        driver.begin({})
+    assert run_record.read(ledger, FIRST) is not None
+
+
+def test_without_a_sign_that_can_be_written_no_run_begins(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(storage: Storage, key: str, data: bytes) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(Storage, "write", full)
+    with pytest.raises(StorageError), _driver(ledger, FIRST, A):
         pytest.fail("it was let in")
 
 
@@ -126,7 +206,7 @@ def test_a_run_that_was_killed_on_this_machine_is_followed_without_waiting(
         pass
     _write(ledger, FIRST, A, pid=ended.pid)
     notes: list[str] = []
-    with Driver(ledger, SECOND, A, note=notes.append):
+    with _driver(ledger, SECOND, A, note=notes.append):
         assert notes == []
         assert not any(FIRST in name for name in _left(ledger))
 
@@ -134,7 +214,7 @@ def test_a_run_that_was_killed_on_this_machine_is_followed_without_waiting(
 def test_a_silent_run_elsewhere_is_watched_then_asked_to_stop(ledger: Ledger) -> None:
     _write(ledger, FIRST, A, namespace="a-b-c", pid=1)
     notes: list[str] = []
-    with Driver(ledger, SECOND, A, note=notes.append):
+    with _driver(ledger, SECOND, A, note=notes.append):
         (note,) = notes
         assert note.startswith("ann's run on far, 1/2 done has some of these jobs: wat")
         assert _left(ledger) == [

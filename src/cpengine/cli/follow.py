@@ -3,7 +3,7 @@
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -125,7 +125,7 @@ def attach(
     while not run.has_ended():
         sign = run.watch()
         if sign is not None:
-            print_err(f"{run.step}: {sign.progress}{_silence(sign)}")
+            print_err(f"{run.step}: {sign.progress or 'it goes on'}{_silence(sign)}")
         elif not _again(run).has_ended():  # else just now, in good order
             again.start(project, run)
         time.sleep(every)
@@ -201,24 +201,33 @@ def _well(run: _LastRun) -> bool:
 def _newest(project: Project) -> _LastRun:
     """The run that began last, of whatever step; of those that go on, if any does."""
     steps = steps_that_ran(project)
-    going_on = [run for name in steps for run in _going_on(project, name)]
-    runs = going_on or [run for name in steps if (run := _last(project, name))]
-    if not runs:
+    runs = [run for name in steps if (run := _last(project, name))]
+    going_on = [pair for name in steps for pair in _going_on(project, name)]
+    near = [run for run, seems_alive in going_on if seems_alive]
+    if not runs and not going_on:
         raise InputError("nothing has run yet: run a step first")
-    run = max(runs, key=lambda run: run.id)
-    if len(going_on) > 1:
-        others = counted(len(going_on) - 1, "other run")
+    if len(near) > 1:
+        others = counted(len(near) - 1, "other run")
         print_err(f"note: {others} of this project go on, too: see `cpengine status`")
-    return run
+    newest = _newest_of(near or runs or [run for run, _ in going_on])
+    if near or not newest.has_ended():
+        return newest
+    # Those elsewhere whose clock or sign says nothing may go on all the same.
+    silent = sorted((run for run, _ in going_on), key=lambda run: run.id, reverse=True)
+    return next((run for run in silent if run.watch()), newest)
 
 
-def _going_on(project: Project, step: str) -> Iterator[_LastRun]:
-    """A step's runs that seem to go on."""
+def _newest_of(runs: Iterable[_LastRun]) -> _LastRun:
+    return max(runs, key=lambda run: run.id)
+
+
+def _going_on(project: Project, step: str) -> Iterator[tuple[_LastRun, bool]]:
+    """A step's runs that may go on, and whether they seem to."""
     ledger = project.ledger(project.step(step))
     for sign in driver_sign.read_all(ledger):
-        record = run_record.read(ledger, sign.run) if sign.seems_alive else None
+        record = None if sign.has_died else run_record.read(ledger, sign.run)
         if record and not record["ended"]:
-            yield _LastRun(step, ledger, record)
+            yield _LastRun(step, ledger, record), sign.seems_alive
 
 
 def _last(project: Project, step: str) -> _LastRun | None:

@@ -1,5 +1,6 @@
 """Runs of a step in lines: those that go on, and the last one."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -34,11 +35,15 @@ def driver_json(sign: Sign) -> dict[str, Any]:
 def _describe_driver(sign: Sign) -> str:
     if sign.seems_alive:
         return f"running: {sign}"
-    silent = duration(sign.silent_s)
-    return (
-        f"{sign}: its last sign is {silent} old: `cpengine attach` sees whether it "
-        "goes on"
-    )
+    return f"{sign}: {_age(sign)}: `cpengine attach` sees whether it goes on"
+
+
+def _age(sign: Sign) -> str:
+    if not sign.time:
+        return "its last sign cannot be read"
+    if math.isinf(sign.silent_s):
+        return "its last sign is of a clock that is ahead"
+    return f"its last sign is {duration(sign.silent_s)} old"
 
 
 def describe_run(run: dict[str, Any]) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import user_name
 from cpengine.rules import Finding
-from cpengine.storage.own_files import OwnFile, of_form
+from cpengine.storage.own_files import OwnFile, of_form, unless_damaged
+from cpengine.storage.parallel import each
 from cpengine.system import namespace, usage
 from cpengine.wording import duration, on_one_line
 
@@ -55,6 +56,8 @@ class Sign:
     """How many signs it gave before."""
     checking: bool = False
     """Whether it still checks that no other run has its jobs."""
+    yields: tuple[str, ...] = ()
+    """The runs that it waits for meanwhile: they go first."""
 
     @property
     def is_near(self) -> bool:
@@ -72,6 +75,8 @@ class Sign:
         """Seconds since then, as far as the clocks agree; without end if no clock can
         be so far ahead.
         """
+        if not self.time:  # it cannot be read
+            return math.inf
         then = datetime.fromisoformat(self.time)
         silent_s = (datetime.now(UTC) - then).total_seconds()
         return math.inf if silent_s < -_AHEAD_S else max(0.0, silent_s)
@@ -104,10 +109,11 @@ def ago(time: str) -> str:
 def _parse(data: Any) -> Sign:
     """A sign that another driver gave; what it lacks is not ours."""
     sign: Sign = _FORM(_UNSAID | data)
-    for name in ("time", "started"):
-        value = getattr(sign, name)
-        if value and datetime.fromisoformat(value).tzinfo is None:
-            raise ValueError(f"{name}: is without a zone")
+    if sign.pid < 0:
+        raise ValueError("pid: is no number of a process")
+    for given in (sign.time, sign.started or sign.time):
+        if datetime.fromisoformat(given).tzinfo is None:
+            raise ValueError(f"{given}: is without a zone")
     return replace(
         sign,
         progress=on_one_line(sign.progress),
@@ -144,10 +150,13 @@ def read(ledger: Ledger, run: str) -> Sign | None:
 def read_all(ledger: Ledger) -> list[Sign]:
     """The last signs of all drivers that have not ended well; one listing.
 
-    Those that cannot be read are told of.
+    Those that cannot be read are told of, and given without what they say.
     """
     runs = sorted(runs_with_sign(ledger))
-    return SIGN.read_each(ledger.storage, (key_of(ledger, run) for run in runs))
+    keys = [key_of(ledger, run) for run in runs]
+    found = each(lambda key: SIGN.look_up(ledger.storage, key), keys)
+    pairs = [(run, sign) for run, sign in zip(runs, found, strict=True) if sign]
+    return [unless_damaged(sign) or _unreadable(run) for run, sign in pairs]
 
 
 def watch(
@@ -205,4 +214,5 @@ def _state(ledger: Ledger, run: str) -> _SignState | None:
 
 
 def _unreadable(run: str) -> Sign:
-    return Sign(run, "", "", host="a host that cannot be read", pid=0, user="")
+    host = "a host that cannot be read"
+    return Sign(run, "", "", host, pid=0, namespace="", process_began="", user="")

@@ -5,6 +5,7 @@ it is to stop, so everybody who sees the outputs can follow and cancel a run.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from dataclasses import asdict, replace
 from typing import Any, Self
 
 from cpengine.errors import StorageError
-from cpengine.ledger import driver_sign
+from cpengine.ledger import driver_sign, run_record
 from cpengine.ledger.driver_sign import EVERY_S, SIGN, Sign, key_of
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
@@ -57,19 +58,26 @@ class Heartbeat:
         )
 
     def __enter__(self) -> Self:
+        """Begin. Raises StorageError where the first sign cannot be written."""
         with contextlib.suppress(StorageError):
             _sweep(self._ledger)
-        with contextlib.suppress(StorageError):
-            text = json.dumps(list(self._jobs))
+        text = json.dumps(list(self._jobs))
+        try:
             key = _jobs(self._ledger, self._sign.run)
             self._ledger.storage.write(key, text.encode())
-        self._say()
+            self._write()
+        except StorageError:
+            self._remove()
+            raise
         self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self._thread.join()
+        self._remove()
+
+    def _remove(self) -> None:
         with contextlib.suppress(StorageError):
             clean_up(self._ledger, self._sign.run)
 
@@ -77,23 +85,31 @@ class Heartbeat:
         """Say that the run's jobs are its own from now on."""
         self._say(checking=False)
 
+    def yield_to(self, run: str) -> None:
+        """Say that another run that checks, too, goes first."""
+        if run not in self._sign.yields:
+            self._say(yields=(*self._sign.yields, run))
+
     def leaves(self, traces: Mapping[str, str]) -> None:
         """Say what would be left of the executor; see `Executor.traces`."""
         self._say(traces=traces)
 
     def _say(self, **changes: Any) -> None:
+        with contextlib.suppress(StorageError):  # the next one may come through
+            self._write(**changes)
+
+    def _write(self, **changes: Any) -> None:
         with self._lock:
-            sign = replace(
+            self._sign = replace(
                 self._sign,
                 time=now(),
                 progress=self._progress(),
                 beat=self._sign.beat + 1,
                 **changes,
             )
-            self._sign = sign
-            with contextlib.suppress(StorageError):  # the next one may come through
-                key = key_of(self._ledger, sign.run)
-                self._ledger.storage.write(key, json.dumps(asdict(sign)).encode())
+            key = key_of(self._ledger, self._sign.run)
+            text = json.dumps(asdict(self._sign))
+            self._ledger.storage.write(key, text.encode())
 
     def _live(self) -> None:
         asked = False
@@ -162,6 +178,7 @@ def replace_silent(ledger: Ledger, run: str) -> None:
     elif is_own(ledger, run):
         ledger.storage.remove(_request(ledger, run))
     if is_own(ledger, run):
+        run_record.close(ledger, run)
         ledger.storage.remove(key_of(ledger, run))
         ledger.storage.remove(_jobs(ledger, run))
 
@@ -173,6 +190,7 @@ def _sweep(ledger: Ledger) -> None:
         sign = SIGN.look_up(ledger.storage, key_of(ledger, run))
         # Others' runs are theirs to end: their worker jobs are known by it.
         if isinstance(sign, Sign) and sign.has_died and is_own(ledger, run):
+            run_record.close(ledger, run)
             clean_up(ledger, run)
 
 
@@ -196,3 +214,6 @@ def _interrupt() -> None:
         if callable(signal.getsignal(number)):
             os.kill(os.getpid(), number)
             return
+    main = ctypes.c_ulong(threading.main_thread().ident or 0)
+    stop = ctypes.py_object(KeyboardInterrupt)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(main, stop)

@@ -211,9 +211,15 @@ def _read_each(ledger: Ledger, runs: Iterable[str]) -> list[dict[str, Any]]:
     return [record for record in found if record]
 
 
+def remove(ledger: Ledger, run: str) -> None:
+    """Remove the record of a run that did not begin."""
+    ledger.storage.remove(_key(ledger, run))
+
+
 def close(ledger: Ledger, run: str) -> None:
     """Write that a run has ended whose driver could not: it was killed."""
-    if record := read(ledger, run):
+    record = read(ledger, run)
+    if record and not record["ended"]:
         record |= {"ended": now(), "result": KILLED}
         ledger.storage.write(_key(ledger, run), _text(record))
 

@@ -1,8 +1,9 @@
 """One driver a job: who runs a step's jobs says so first, and then asks who else does.
 
-A run gives its sign before it asks, so of two that begin together each sees the other,
-or one has begun to run. Of two that both still ask, the one whose name comes first
-waits for what becomes of the other, which gives up.
+A run gives its sign before it asks, so of two that begin together at least one sees the
+other. Of two that both still ask, the one whose name comes first goes first: the other
+says that it waits for it. The first waits until that is said, or until the other has
+begun, as it may have asked before there was a sign of the first.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from cpengine.ledger import driver_sign, heartbeat, run_record
 from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.heartbeat import Heartbeat
 from cpengine.ledger.ledger import Ledger, step_ledger
+from cpengine.ledger.run_record import RunRecord
 from cpengine.model import Job
 from cpengine.planning.job_list import ids
 from cpengine.planning.plan import Plan
@@ -32,8 +34,8 @@ class Driver:
 
     Parameters
     ----------
-    run
-        The id of the run's record.
+    record
+        The run's record; it is written, and stays if the run begins.
     jobs
         The ids of the jobs to run.
     progress
@@ -47,23 +49,33 @@ class Driver:
     def __init__(
         self,
         ledger: Ledger,
-        run: str,
+        record: RunRecord,
         jobs: Iterable[str],
         progress: Callable[[], str] = lambda: "",
         note: Note = lambda line: None,
         on: str = "",
     ) -> None:
         self._ledger = ledger
-        self._run = run
+        self._record = record
         self._jobs = frozenset(jobs)
         self._note = note
         self._on = on
-        self._heartbeat = Heartbeat(ledger, run, self._jobs, progress)
+        self._heartbeat = Heartbeat(ledger, record.id, self._jobs, progress)
+        self._begun = False
 
     def __enter__(self) -> Self:
-        """Begin. Raises ExecutorError where another run has some of the jobs."""
+        """Take the jobs.
+
+        Raises
+        ------
+        ExecutorError
+            Another run has some of them.
+        StorageError
+            The ledger cannot be written.
+        """
         self._heartbeat.__enter__()
         try:
+            self._record.write(self._ledger)  # who is refused meanwhile can see the run
             self._ask_others()
             self._heartbeat.admitted()
         except BaseException:
@@ -72,22 +84,44 @@ class Driver:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if not self._begun:
+            with contextlib.suppress(StorageError):
+                run_record.remove(self._ledger, self._record.id)
         self._heartbeat.__exit__()
 
-    def leaves(self, traces: Mapping[str, str]) -> None:
-        """Say what would be left of the executor; see `Executor.traces`."""
+    def begin(self, traces: Mapping[str, str]) -> None:
+        """Say that jobs start, and what would be left; see `Executor.traces`."""
+        self._begun = True
         self._heartbeat.leaves(traces)
 
     def _ask_others(self) -> None:
-        for other, shared in _with_shared(self._ledger, self._jobs, self._run):
-            sign = driver_sign.watch(self._ledger, other, _waits(self._note))
-            while sign is not None and sign.checking and self._run < other:
-                time.sleep(_POLL_S)
-                sign = driver_sign.watch(self._ledger, other)
-            if sign is not None:
-                raise _refused(self._ledger, shared, len(self._jobs), sign)
-            heartbeat.replace_silent(self._ledger, other)
+        while not self._may_begin():
+            time.sleep(_POLL_S)
         refuse_on_aws(self._ledger, self._jobs, self._on)
+
+    def _may_begin(self) -> bool:
+        """Whether no other run that checks may still get the jobs, or go first.
+
+        Runs that have come since are seen, too, so that the first of all is waited for
+        by all others.
+        """
+        waits = False
+        for other, shared in _with_shared(self._ledger, self._jobs, self._record.id):
+            sign = driver_sign.watch(self._ledger, other, _waits(self._note))
+            if sign is None:
+                heartbeat.replace_silent(self._ledger, other)
+            elif not sign.checking:
+                raise _refused(self._ledger, shared, len(self._jobs), sign)
+            else:
+                waits |= self._waits_for(sign)
+        return not waits
+
+    def _waits_for(self, other: Sign) -> bool:
+        """Whether another run that checks is to be waited for; it is told so."""
+        if other.run < self._record.id:
+            self._heartbeat.yield_to(other.run)
+            return True
+        return self._record.id not in other.yields
 
 
 @contextlib.contextmanager
@@ -118,8 +152,8 @@ def running(
         softened=project.file.check,
     )
     how = "stopped"
-    with Driver(ledger, record.id, ids(jobs)):
-        record.write(ledger)
+    with Driver(ledger, record, ids(jobs)) as driver:
+        driver.begin({})
         try:
             yield
             how = "ended"

@@ -354,12 +354,11 @@ class Steps:
 
         # As long as its record has no end, so that nobody takes it for gone.
         with Driver(
-            run_ledger, record.id, ids(todo.jobs), view.__str__, note, backend.name
+            run_ledger, record, ids(todo.jobs), view.__str__, note, backend.name
         ) as driver:
             derived = write_derived(self.project, plan)
             keep_user(self.project, plan)
-            driver.leaves(backend.executor.traces)
-            record.write(run_ledger)
+            driver.begin(backend.executor.traces)
             running = _RunningStep(replace(result, derived=tuple(derived)), len(jobs))
             with running.recorded(record, run_ledger), view:
                 self._release_claims(todo, record.id, view)

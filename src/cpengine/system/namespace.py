@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cpengine.system.cgroups import lines
-from cpengine.system.usage import PROC, lives, process_began
+from cpengine.system.usage import PROC, is_later_process, lives
 
 _OUTERMOST = f"{0xEFFFFFFC:x}"
 """The number of the namespace that a machine starts with: outside of containers."""
@@ -78,7 +78,7 @@ def has_died(pid: int, space: str, began: str = "") -> bool:
     """
     theirs = PidNamespace.parse(space)
     seen = theirs is not None and theirs.shares_numbers(own())
-    return seen and not (lives(pid) and began in ("", process_began(pid)))
+    return seen and (not lives(pid) or is_later_process(began, pid))
 
 
 def _short(text: str) -> str:

@@ -69,25 +69,67 @@ def _tree(leader: int) -> Iterator[psutil.Process]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process here lives; an ended one is listed until it is waited for."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
+    """Whether a process of our PID namespace lives; a zombie does not.
+
+    The kernel is asked: /proc may be another namespace's, or hide others' processes.
+    """
+    if pid < 1:  # to the kernel these are groups
         return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    with contextlib.suppress(psutil.Error):
+        return not _sees_own() or psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return True
 
 
 def process_began(pid: int) -> str:
     """When a process began, by a count that no change of the clock moves.
 
-    In ticks since the machine's start where /proc has it, else in seconds since 1970;
-    empty if there is none. See proc_pid_stat(5), field 22.
+    In ticks since the machine's start where /proc has it, with the time namespace in
+    which they count; else in seconds since 1970. Empty if that cannot be seen. See
+    proc_pid_stat(5), field 22, and time_namespaces(7).
     """
+    if not _sees_own():
+        return ""
     with contextlib.suppress(OSError, IndexError):
         text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-        return text.rpartition(")")[2].split()[19]  # the name may have spaces
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return f"{psutil.Process(pid).create_time():.0f}"
+        ticks = text.rpartition(")")[2].split()[19]  # the name may have spaces
+        return f"{ticks}@{_time_namespace()}"
+    with contextlib.suppress(psutil.Error):
+        return f"{psutil.Process(pid).create_time():.0f}@"
     return ""
+
+
+def is_later_process(began: str, pid: int) -> bool:
+    """Whether the process of a number is certainly not the one that began then.
+
+    Parameters
+    ----------
+    began
+        See `process_began`.
+    """
+    now = process_began(pid)
+    known = began and now and began.partition("@")[2] == now.partition("@")[2]
+    return bool(known) and began != now
+
+
+def _sees_own() -> bool:
+    """Whether numbers in /proc are those of our PID namespace; true without /proc."""
+    try:
+        return os.readlink(PROC / "self") == str(os.getpid())
+    except OSError:
+        return not PROC.exists()
+
+
+def _time_namespace() -> str:
+    try:
+        return os.readlink(PROC / "self/ns/time").strip("time:[]")
+    except OSError:
+        return ""
 
 
 def exited(child: int) -> bool:
