@@ -5,6 +5,7 @@ import math
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.cli.last_run import describe_runs, driver_json
 from cpengine.ledger import driver_sign
 from cpengine.ledger.driver_sign import Sign, ago, watch
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.store import Storage
 from cpengine.system import namespace
-from cpengine.system.usage import process_began
+from cpengine.system.usage import is_later_process, process_began
 
 RUN = "20260101T000000Z-ab12"
 _OTHERS = [
@@ -96,7 +98,8 @@ def test_another_process_of_the_same_number_is_not_the_driver(
     sleeping: subprocess.Popen[bytes], ledger: Ledger
 ) -> None:
     sign = asdict(_sign(sleeping.pid))
-    earlier = Sign(**sign | {"process_began": "17"})
+    space = str(sign["process_began"]).partition("@")[2]
+    earlier = Sign(**sign | {"process_began": f"17@{space}"})
     assert earlier.has_died
     _write(ledger, earlier)
     assert watch(ledger, RUN) is None
@@ -219,3 +222,84 @@ def test_what_a_sign_says_is_on_one_line(ledger: Ledger) -> None:
 def test_times_are_given_in_words(seconds: float, words: str) -> None:
     then = datetime.now(UTC) - timedelta(seconds=seconds + 0.3)
     assert ago(then.isoformat()) == words
+
+
+# Where /proc tells little
+
+_SAYS = """
+import os, sys
+from cpengine.system.usage import is_later_process, lives, process_began
+outside = int(sys.argv[1])
+print(lives(os.getpid()), process_began(os.getpid()), lives(outside), lives(2**22 + 9))
+print(is_later_process("17@1", os.getpid()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc; exec "$@"'],
+            "True  True False",  # others' processes, or all, are hidden
+        ),
+        (
+            ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", '"$@"; exit $?'],
+            "True  False False",  # it tells of processes outside of the namespace
+        ),
+    ],
+)
+def test_processes_are_asked_for_also_where_proc_shows_none_or_others(
+    words: list[str], expected: str, sleeping: subprocess.Popen[bytes]
+) -> None:
+    program = [sys.executable, "-c", _SAYS, str(sleeping.pid)]
+    ran = subprocess.run(
+        [*words, "sh", *program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines() == [expected, "False"]
+
+
+def test_ticks_of_another_time_namespace_are_not_compared() -> None:
+    ticks, _, space = process_began(os.getpid()).partition("@")
+    assert is_later_process(f"1{ticks}@{space}", os.getpid())
+    assert not is_later_process(f"1{ticks}@another", os.getpid())
+    assert not is_later_process("", os.getpid())
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"pid": -5},
+        {"pid": 0},
+        {"pid": 10**30},
+        {"time": ""},
+        {"time": "now"},
+        {"started": "2026"},
+        {"yields": "x"},
+        {"beat": "many"},
+    ],
+)
+@pytest.mark.parametrize("space", [str(namespace.own()), ELSEWHERE])
+def test_a_forged_sign_breaks_nothing(
+    space: str, forged: dict[str, object], ledger: Ledger
+) -> None:
+    sign = asdict(Sign(RUN, now(), "", namespace=space)) | forged
+    key = f"ledger/drivers/{RUN}.alive"
+    ledger.storage.write(key, json.dumps(sign).encode())
+    (found,) = driver_sign.read_all(ledger)
+    assert str(found)
+    assert found.seems_alive in (True, False)
+    watch(ledger, RUN)
+    list(describe_runs(None, [found]))
+    assert driver_json(found)["state"] in ("running", "silent", "gone")
+
+
+def test_what_cannot_be_read_is_shown_as_such(ledger: Ledger) -> None:
+    ledger.storage.write(f"ledger/drivers/{RUN}.alive", b"{")
+    ahead = (datetime.now(UTC) + timedelta(hours=2)).isoformat()
+    lines = describe_runs(
+        None,
+        [*driver_sign.read_all(ledger), Sign(RUN, ahead, "", namespace=ELSEWHERE)],
+    )
+    unreadable, far = lines
+    assert "its last sign cannot be read: `cpengine attach` sees" in unreadable
+    assert "its last sign is of a clock that is ahead" in far
