@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -325,3 +326,22 @@ def test_jobs_that_cannot_be_read_are_not_known(text: bytes, ledger: Ledger) -> 
     ledger.storage.write(f"ledger/drivers/{RUN}.jobs", text)
     known = jobs_of(ledger, RUN)
     assert known == (frozenset() if text == b"[]" else None)
+
+
+_IN_BACKGROUND = """
+import signal, threading, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell has it in the background
+from cpengine.ledger import heartbeat
+threading.Timer(0.2, heartbeat._interrupt).start()
+try:
+    for _ in range(300):
+        time.sleep(0.1)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_a_program_that_takes_no_signal_is_stopped_all_the_same() -> None:
+    program = [sys.executable, "-c", _IN_BACKGROUND]
+    ran = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert ran.stdout == "stopped\n"

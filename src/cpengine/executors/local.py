@@ -17,6 +17,7 @@ from cpengine.model import Job, Outcome
 from cpengine.system.capacity import MemoryLeft, lately, usable_cores
 from cpengine.wording import GB
 
+_SIGNALS_S = 1.0
 _CHECK_EVERY_S = 0.02
 
 
@@ -55,8 +56,13 @@ class _JobThreads:
 
     def ended(self, timeout_s: float | None) -> Iterator[Outcome]:
         """What jobs have come to; wait for the first."""
+        until = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+        # In pieces: a signal that another thread has got is heard between them only.
+        while (left := until - time.monotonic()) > 0:
+            with suppress(Empty):
+                yield self._ended.get(timeout=min(left, _SIGNALS_S))
+                break
         with suppress(Empty):
-            yield self._ended.get(timeout=timeout_s)
             while True:
                 yield self._ended.get_nowait()
 

@@ -7,7 +7,6 @@ it is to stop, so everybody who sees the outputs can follow and cancel a run.
 import contextlib
 import ctypes
 import json
-import os
 import signal
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -212,7 +211,8 @@ def _interrupt() -> None:
     """Do as Ctrl-C does; SIGINT is ignored by what a shell runs in the background."""
     for number in (signal.SIGTERM, signal.SIGINT):
         if callable(signal.getsignal(number)):
-            os.kill(os.getpid(), number)
+            # To the main thread itself: another one would not wake it.
+            signal.pthread_kill(threading.main_thread().ident or 0, number)
             return
     main = ctypes.c_ulong(threading.main_thread().ident or 0)
     stop = ctypes.py_object(KeyboardInterrupt)
