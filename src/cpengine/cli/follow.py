@@ -50,6 +50,13 @@ class _LastRun:
         """Whether it is this user's."""
         return run_record.is_own(self.ledger, self.id)
 
+    @property
+    def goes_on_alone(self) -> bool:
+        """Whether its driver was killed, and machines on AWS go on."""
+        ledger = self.ledger
+        is_killed = self.record["result"] == run_record.KILLED
+        return is_killed and registry.goes_on_alone(ledger.storage, ledger.folder)
+
     def watch(self) -> Sign | None:
         """The driver's sign; None if it is gone, or was silent for a minute."""
         return driver_sign.watch(self.ledger, self.id, _waits)
@@ -152,7 +159,7 @@ def cancel(folder: Folder = Path()) -> None:
     """Stop a run, wherever it is: what is done is recorded, the rest is left."""
     project = Project.load(folder)
     run = _newest(project)
-    if run.has_ended():
+    if run.has_ended() and not run.goes_on_alone:
         raise InputError(f"{run.step}: no run is under way: {describe_run(run.record)}")
     sign = run.watch()
     if sign is not None:
@@ -160,7 +167,7 @@ def cancel(folder: Folder = Path()) -> None:
         print_err(f"asked the driver on {sign.host} to stop")
         _wait_for_end(run, sign)
     run = _again(run)  # a driver takes its sign away after it has ended
-    if run.has_ended():
+    if run.has_ended() and not run.goes_on_alone:
         print_out(f"{run.step}: {describe_run(run.record)}")
         return
     if not run.is_own:

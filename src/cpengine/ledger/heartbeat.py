@@ -9,16 +9,20 @@ import ctypes
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Self
 
-from cpengine.errors import StorageError
+from cpengine.errors import PlaceRefusedError, StorageError
 from cpengine.ledger import driver_sign, run_record
 from cpengine.ledger.driver_sign import EVERY_S, SIGN, Sign, key_of
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.storage.own_files import OwnFile, of_form
+
+_PAUSES_S = (0.2, 1.0, 4.0)
+"""Before it is tried again to write the first sign."""
 
 
 class Heartbeat:
@@ -63,8 +67,8 @@ class Heartbeat:
         text = json.dumps(list(self._jobs))
         try:
             key = _jobs(self._ledger, self._sign.run)
-            self._ledger.storage.write(key, text.encode())
-            self._write()
+            _whatever_passes(lambda: self._ledger.storage.write(key, text.encode()))
+            _whatever_passes(self._write)
         except StorageError:
             self._remove()
             raise
@@ -180,6 +184,23 @@ def replace_silent(ledger: Ledger, run: str) -> None:
         run_record.close(ledger, run)
         ledger.storage.remove(key_of(ledger, run))
         ledger.storage.remove(_jobs(ledger, run))
+
+
+def _whatever_passes(write: Callable[[], object]) -> None:
+    """Write; where storage fails, again after a while. Raises StorageError in the end.
+
+    Nobody may go without the first sign, and nobody should end for a fault that passes.
+    """
+    for pause_s in _PAUSES_S:
+        try:
+            write()
+        except PlaceRefusedError:
+            raise
+        except StorageError:
+            time.sleep(pause_s)
+        else:
+            return
+    write()
 
 
 def _sweep(ledger: Ledger) -> None:

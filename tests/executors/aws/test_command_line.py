@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from cpengine.executors.aws.record import AwsRecord
+from cpengine.ledger.heartbeat import Heartbeat
+from cpengine.planning.job_list import ids
 from cpengine.project import Project
 from tests.executors.aws import plates
 from tests.plain_runs import Cpengine, small_plate
@@ -196,6 +198,18 @@ def test_the_phases_one_by_one(
     left = [leftover for leftover in aws.leftovers() if "log group" not in leftover]
     assert left == []
     assert "log group" in phase("audit")
+
+
+def test_jobs_of_a_run_that_goes_on_are_not_sent(
+    there: Project, phase: Callable[..., str], cpengine: Cpengine
+) -> None:
+    phase("setup", "illum")
+    plan = there.plan("illum")
+    ledger = there.ledger(plan.step)
+    with Heartbeat(ledger, "20260101T000000Z-0000", list(ids(plan.jobs)), lambda: ""):
+        ran = cpengine("aws", "submit", "illum", "-C", there.folder)
+    assert ran.returncode == 2, ran.stdout
+    assert ran.stderr.startswith("error: illum: 1 of the 1 job to run is with ")
 
 
 def test_a_record_of_another_app_holds_off_no_command_that_ends_a_run(

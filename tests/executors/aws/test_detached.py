@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.errors import ExecutorError
+from cpengine.ledger.heartbeat import Heartbeat
+from cpengine.planning.job_list import ids
 from cpengine.project import Project
+from cpengine.run.driver import refuse_shared
+from cpengine.system.usage import lives
 from tests.executors.aws import plates
 from tests.plain_runs import Cpengine, small_plate
 from tests.services.aws.agent import Agent
@@ -53,11 +58,11 @@ def _detached(there: Project, cpengine: Cpengine) -> int:
     return int(found[1])
 
 
-def _refused(cpengine: Cpengine, there: Project, why: str) -> None:
+def _refused(there: Project, why: str) -> None:
     """What machines on AWS have is run nowhere else."""
-    ran = cpengine("run", "illum", "-C", there.folder)
-    assert ran.returncode == 2, ran.stdout
-    assert ran.stderr.splitlines()[-1].startswith(f"error: illum: {why}")
+    plan = there.plan("illum")
+    with pytest.raises(ExecutorError, match=f"illum: 1 of the 1 job to run is {why}"):
+        refuse_shared(there.ledger(plan.step), set(ids(plan.jobs)), on="local")
 
 
 def test_it_is_followed_to_its_end(
@@ -76,13 +81,12 @@ def test_what_a_killed_client_has_left_is_taken_down_by_cancel(
 ) -> None:
     driver = _detached(there, cpengine)
     _until(lambda: any(leftover.startswith("fleet") for leftover in _left(aws)))
-    by_driver = "1 of the 1 job to run is with root's run on "
-    _refused(cpengine, there, by_driver)
-    submitted = cpengine("aws", "submit", "illum", "-C", there.folder)
-    assert submitted.returncode == 2
-    assert by_driver in submitted.stderr
+    _refused(there, "with .*'s run on ")
     os.kill(driver, signal.SIGKILL)
-    _refused(cpengine, there, "1 of the 1 job to run is with machines on AWS, since ")
+    _until(lambda: not lives(driver))
+    _refused(there, "with machines on AWS, since ")
+    with Heartbeat(there.ledger(there.step("illum")), "another", [], lambda: ""):
+        pass  # which closes the record of what was killed
     ran = cpengine("cancel", "-C", there.folder)
     assert ran.returncode == 0, ran.stderr
     assert "its driver was gone already" in ran.stdout
