@@ -1,11 +1,12 @@
 """The script from before DCP 2.2.0: what it set and sent, as keys of the project."""
 
+import ast
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cpengine.dcp import batch_script, old_batch_script
+from cpengine.dcp import batch_script, literals, old_batch_script
 from cpengine.errors import CpengineError
 from tests.dcp.files import values
 from tests.dcp.old_script import OLD_SCRIPT, function, other, plate_csv
@@ -260,3 +261,31 @@ def test_a_script_for_python_2_is_read() -> None:
     sends += "def say():\n    print 'sent', 1\n"
     found = parsed(sends, calls="MakeQCJobs(repurp=True)")
     assert found["steps.qc.groups"] == "layout"
+
+
+@pytest.mark.parametrize("name", ["platelist", "rows", "columns", "topdirname"])
+def test_lists_of_lists_do_not_grow_without_end(name: str) -> None:
+    nested = "\n".join(["a = ['x']", *["a = [a, a]"] * 60, f"{name} = [a]"])
+    with pytest.raises(CpengineError, match="a: is not set above"):
+        literals.script(nested, "script.py", [name])
+
+
+def test_what_is_too_deep_to_be_shown_is_told_in_a_line() -> None:
+    deep = ast.parse("'p'" + "+'a'" * 500).body[0]
+    assert literals.shown(deep) == ""
+
+
+@pytest.mark.parametrize(
+    "around", ['if __name__ == "__main__":\n    {}', "try:\n    {}\nfinally:\n    pass"]
+)
+def test_a_call_below_a_condition_is_one(around: str) -> None:
+    *rest, call = OLD_SCRIPT.rstrip("\n").split("\n")
+    assert call.startswith("MakeAnalysisJobs(")
+    source = "\n".join([*rest, around.format(call)])
+    assert values(old_batch_script.parse(source, "old.py")) == OLD
+
+
+def test_a_function_that_is_called_twice_is_noted() -> None:
+    call = OLD_SCRIPT.rstrip("\n").split("\n")[-1]
+    found = old_batch_script.parse(f"{OLD_SCRIPT}\n{call}\n", "old.py")
+    assert any("is called 2 times: the last one is taken" in n for n in found.notes)

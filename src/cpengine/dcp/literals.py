@@ -5,7 +5,7 @@ import operator
 import posixpath
 import string
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from cpengine.dcp.values import Setting, is_number
@@ -108,14 +108,24 @@ def functions(source: str, path: str) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in found if isinstance(node, ast.FunctionDef)}
 
 
-def calls(source: str, path: str) -> dict[str, ast.Call]:
-    """The last calls of functions by name that a script itself makes."""
-    found: dict[str, ast.Call] = {}
-    for statement in _statements(source, path):
+def calls(source: str, path: str) -> dict[str, list[ast.Call]]:
+    """The calls of functions by name that a script itself makes, in order.
+
+    Those below a condition, too, such as `if __name__ == "__main__"`.
+    """
+    found: dict[str, list[ast.Call]] = {}
+    for statement in _outside_functions(_statements(source, path)):
         match statement:
             case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call):
-                found[name] = call
+                found.setdefault(name, []).append(call)
     return found
+
+
+def _outside_functions(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    for statement in body:
+        yield statement
+        if not isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.expr):
+            yield from _outside_functions(ast.iter_child_nodes(statement))
 
 
 class _NotDataError(Exception):
@@ -128,12 +138,16 @@ class _NotDataError(Exception):
 
     def to_error(self, path: str) -> InputError:
         """The same as a line for the user."""
-        try:
-            text = ast.unparse(self.node).partition("\n")[0]
-        except RecursionError:
-            text = ""
-        shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-        return InputError(f"{path}:{self.node.lineno}: {shown}: {self.why}")
+        return InputError(f"{path}:{self.node.lineno}: {shown(self.node)}: {self.why}")
+
+
+def shown(node: ast.expr | ast.stmt) -> str:
+    """The first line of a piece of code, as far as a message shows it."""
+    try:
+        text = ast.unparse(node).partition("\n")[0]
+    except RecursionError:
+        text = ""
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def _statements(source: str, path: str) -> list[ast.stmt]:
@@ -212,7 +226,7 @@ class _Data:
                     raise _NotDataError(node, "is not set above: write the value")
                 return self.known[name].value
             case ast.List(elts=items) | ast.Tuple(elts=items):
-                return [self.of(item) for item in items]
+                return _bounded([self.of(item) for item in items], node)
         return _bounded(self.made(node), node)
 
     def made(self, node: ast.expr) -> Any:
@@ -292,12 +306,31 @@ class _ScriptData(_Data):
         raise _NotDataError(node)
 
 
+def _is_longer(value: Any, most: int) -> bool:
+    """Whether a value has more parts than so many, with those of its parts."""
+    parts, left = [value], most
+    while parts and left >= 0:
+        part = parts.pop()
+        match part:
+            case str():
+                left -= len(part)
+            case list() | tuple():
+                left -= 1
+                parts += part[: left + 1]
+            case dict():
+                left -= 1
+                parts += list(part.values())[: left + 1]
+            case _:
+                left -= 1
+    return left < 0
+
+
 def _bounded(value: Any, node: ast.expr) -> Any:
     """The value itself; sums of sums may not grow without end."""
     if is_number(value):
         fits = abs(value) <= _LARGEST
     else:
-        fits = isinstance(value, bool) or len(value) <= _LONGEST
+        fits = isinstance(value, bool) or not _is_longer(value, _LONGEST)
     if not fits:
         raise _NotDataError(node, "is too large: write a value that can be meant")
     if isinstance(value, str) and not value.isascii():

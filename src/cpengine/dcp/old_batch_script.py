@@ -73,8 +73,13 @@ def parse(source: str, path: str) -> Found:
         name: c for name, c in literals.calls(source, path).items() if name in _MAKERS
     }
     steps = _SentSteps(path, known, functions)
-    for name, call in called.items():
-        steps.add(name, call)
+    for name, each in called.items():
+        steps.add(name, each[-1])
+        if len(each) > 1:
+            steps.notes.append(
+                f"{path}:{each[-1].lineno}: {name}: is called {len(each)} times: the "
+                "last one is taken; import the others from scripts of their own"
+            )
     for name in () if called else functions:
         if name != _PERSITE:  # else for the same pipeline as MakeQCJobs
             steps.add(name, None)

@@ -87,14 +87,22 @@ def template(
     entries = _entries(found[0]) if found else {}
     values = dict(reader.values(entries))
     for message in found[:1]:
-        values["group"] = Setting(_group(message), f"{path}:{message.lineno}: Metadata")
+        values["group"] = Setting(
+            _group(message, path), f"{path}:{message.lineno}: Metadata"
+        )
     return Template(values, reader.notes)
 
 
-def _group(message: ast.Dict) -> list[str]:
+def _group(message: ast.Dict, path: str) -> list[str]:
     """The columns that a message groups by: those whose names stand before a =."""
     values = _entries(message, ("Metadata",)).values()
-    return _COLUMN.findall(" ".join(map(ast.unparse, values)))
+    try:
+        return _COLUMN.findall(" ".join(map(ast.unparse, values)))
+    except RecursionError as error:
+        raise InputError(
+            f"{path}:{message.lineno}: Metadata: is too long to be read: write it in "
+            "fewer parts"
+        ) from error
 
 
 def _entries(message: ast.Dict, keys: Collection[str] = KEYS) -> dict[str, ast.expr]:
@@ -133,7 +141,7 @@ class _Reader:
     """The name of the loop over plates."""
 
     def note(self, node: ast.stmt | ast.expr, what: str) -> None:
-        text = ast.unparse(node).partition("\n")[0].removesuffix(":")
+        text = literals.shown(node).removesuffix(":")
         self.notes.append(f"{self.path}:{node.lineno}: {self.step}: {text}: {what}")
 
     def messages(self, body: Sequence[ast.stmt]) -> Iterator[ast.Dict]:

@@ -99,7 +99,7 @@ def test_the_third_is_noted_with_the_reason_and_later_the_run_ends(
     assert it.checks() == []
     monkeypatch.setattr(EarlyExits, "patience_s", 0.0)
     with pytest.raises(RunOverError) as caught:
-        it.checks()
+        it.checks(3)
     line = str(caught.value)
     assert len(line.splitlines()) == 1
     assert line.startswith("Lab_test: 4 containers in a row have ended at once")
@@ -127,7 +127,7 @@ def test_the_reason_has_a_cure(
     it = run()
     it.ends(3, **task)
     with pytest.raises(RunOverError, match=cure):
-        it.checks()
+        it.checks(3)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -137,9 +137,23 @@ def test_a_run_goes_on_while_a_container_holds_a_message(
     it = run()
     it.starts()
     it.queue.receive(1, 0)
-    assert it.checks(2) == []
+    assert it.checks(3) == []
     it.ends(5)  # on another machine
-    assert it.checks(2) == []
+    assert it.checks(3) == []
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_job_that_begins_at_the_last_moment_has_begun(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = run()
+    monkeypatch.setattr(EarlyExits, "patience_s", 300.0)
+    it.ends(3)
+    assert it.checks() != []
+    it.starts()
+    it.queue.receive(1, 0)
+    monkeypatch.setattr(EarlyExits, "patience_s", 0.0)
+    assert it.checks(3) == []
 
 
 @pytest.mark.usefixtures("at_once")
@@ -150,7 +164,7 @@ def test_a_message_that_a_dead_container_holds_is_no_job_begun(
     it.queue.receive(1, 0)
     it.ends(3)
     with pytest.raises(RunOverError, match="no job has begun"):
-        it.checks(2)
+        it.checks(3)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -164,7 +178,7 @@ def test_a_run_goes_on_where_a_job_has_ended(run: Callable[..., Run]) -> None:
     it.checks(2)
     EarlyExits.patience_s = 0.0
     it.ends(3)
-    assert it.checks(2) == []
+    assert it.checks(3) == []
 
 
 def test_a_marker_is_a_job_that_has_begun(
@@ -177,7 +191,7 @@ def test_a_marker_is_a_job_that_has_begun(
     known = versions(it.machine.cellprofiler)
     ledger.record(Outcome(*jobs("A"), versions=known))
     monkeypatch.setattr(EarlyExits, "patience_s", 0.0)
-    assert it.checks(2) == []
+    assert it.checks(3) == []
 
 
 @pytest.mark.usefixtures("at_once")
@@ -194,7 +208,7 @@ def test_containers_that_were_ended_or_are_of_an_earlier_run_do_not_count(
 ) -> None:
     it = run()
     it.ends(5, **changed)
-    assert it.checks(2) == []
+    assert it.checks(3) == []
 
 
 @pytest.mark.usefixtures("at_once")

@@ -59,6 +59,8 @@ class ContainerWatch:
     _held: int = 0
     """So many were in flight at the last look."""
     _fewer: bool = False
+    _due: bool = False
+    """Whether the last look would have ended the run."""
     _markers: frozenset[str] = frozenset()
     """Those that were there when so many had ended that it was told."""
 
@@ -131,7 +133,9 @@ class ContainerWatch:
         verdict = "" if self.begun else self.exits.verdict
         if verdict and self._marked() - self._markers:
             self.begun = True
-        return "" if self.begun else verdict
+        # At a second look: what has just begun holds its message there, too.
+        due, self._due = self._due, bool(verdict and not self.begun)
+        return verdict if due and self._due else ""
 
     def _marked(self) -> frozenset[str]:
         """All markers of the step, by which workers tell what a job came to."""

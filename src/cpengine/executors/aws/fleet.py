@@ -156,7 +156,13 @@ def request(app: App, machines: int, file: Path | None) -> Fleet:
     if there := _shown(app):
         return replace(there, asked_by=str(claim))
     # It is gone by now, and its token with it.
-    return _request(app, machines, file, claim.renewed(app.record).token)
+    claim = claim.renewed(app.record)
+    try:
+        return _request(app, machines, file, claim.token)
+    except AwsError as error:
+        if error.code == _SAME_TOKEN and (there := _shown(app)):
+            return replace(there, asked_by=str(claim))
+        raise
 
 
 def _request(app: App, machines: int, file: Path | None, token: str) -> Fleet:

@@ -41,13 +41,7 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     service = app.service()
     # Fewer containers than run would end some in the middle of their jobs.
     there = int(str(service["desiredCount"])) if service and running else 0
-    app.aws.call(
-        "ecs",
-        "update_service",
-        cluster=settings.cluster,
-        service=settings.service,
-        desiredCount=max(there, machines * settings.tasks_per_machine),
-    )
+    _containers(app, max(there, machines * settings.tasks_per_machine))
     if running:
         claim = FleetClaim.read(app.record)
         asked = replace(running[0], asked_by=str(claim or "somebody"))
@@ -59,6 +53,17 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
     return asked
 
 
+def _containers(app: App, count: int) -> None:
+    """Have ECS run so many containers, as soon as there are machines."""
+    app.aws.call(
+        "ecs",
+        "update_service",
+        cluster=app.settings.cluster,
+        service=app.settings.service,
+        desiredCount=count,
+    )
+
+
 def _ask(app: App, machines: int, file: Path | None) -> Fleet:
     before, app.record.started = app.record.started, now()
     try:
@@ -66,8 +71,9 @@ def _ask(app: App, machines: int, file: Path | None) -> Fleet:
     except (AwsError, StorageError) as error:
         if isinstance(error, AwsError) and not error.passing:  # it was refused
             app.record.started = before
-            with contextlib.suppress(StorageError):
+            with contextlib.suppress(AwsError, StorageError):
                 app.record.write()
+                _containers(app, 0)  # machines of others could take them
             raise
         raise AwsError(
             f"{app.name}: whether machines run, and cost, is not known: run `cpengine "

@@ -75,6 +75,15 @@ def open_app(
     return App(aws, settings, record, environment)
 
 
+def _same_account(record: AwsRecord, aws: Aws) -> None:
+    if record.account and record.account != aws.account:
+        raise AwsError(
+            f"{record.app}: what it has on AWS is in account {record.account}, and "
+            f"these credentials are of account {aws.account}: log in there, or set "
+            "executors.aws.profile"
+        )
+
+
 def _where_it_is(
     record: AwsRecord, aws: Aws, settings: Settings, *, to_end: bool
 ) -> tuple[Aws, Settings]:
@@ -85,12 +94,7 @@ def _where_it_is(
     AwsError
         It is in another account; or elsewhere, and something is to be made.
     """
-    if record.account and record.account != aws.account:
-        raise AwsError(
-            f"{settings.app}: what it has on AWS is in account {record.account}, and "
-            f"these credentials are of account {aws.account}: log in there, or set "
-            "executors.aws.profile"
-        )
+    _same_account(record, aws)
     places = {
         "region": (record.region, aws.region),
         "cluster": (record.cluster, settings.cluster),
@@ -182,14 +186,21 @@ class ProjectApps:
         )
 
     def places(self) -> list[Aws]:
-        """The account in today's region, and in those where steps have something."""
+        """The account in today's region, and in those where steps have something.
+
+        Raises
+        ------
+        AwsError
+            A step has something in another account.
+        """
         regions = {self.aws.region: self.aws}
         for step in {*STEPS, *self.project.file.steps}:
             with contextlib.suppress(ConfigError):  # a step that cannot be planned
                 folder = self.project.step(step).ledger
                 record = AwsRecord.read(self.project.places.outputs, folder)
-                if record is not None and record.is_up and record.region:
-                    there = record.region
+                if record is not None and record.is_up:
+                    _same_account(record, self.aws)
+                    there = record.region or self.aws.region
                     regions[there] = regions.get(there) or self.aws.in_region(there)
         return list(regions.values())
 
