@@ -270,7 +270,7 @@ def test_lists_of_lists_do_not_grow_without_end(name: str) -> None:
         literals.script(nested, "script.py", [name])
 
 
-def test_what_is_too_deep_to_be_shown_is_told_in_a_line() -> None:
+def test_what_is_too_deep_is_shown_as_nothing() -> None:
     deep = ast.parse("'p'" + "+'a'" * 500).body[0]
     assert literals.shown(deep) == ""
 

@@ -212,6 +212,20 @@ def test_jobs_of_a_run_that_goes_on_are_not_sent(
     assert ran.stderr.startswith("error: illum: 1 of the 1 job to run is with ")
 
 
+def test_an_audit_says_that_a_step_has_something_in_another_account(
+    there: Project, phase: Callable[..., str], cpengine: Cpengine
+) -> None:
+    phase("setup", "illum")
+    ledger = there.ledger(there.step("illum"))
+    record = AwsRecord.read(ledger.storage, ledger.folder)
+    assert record is not None
+    record.account = "210987654321"
+    record.write()
+    ran = cpengine("aws", "audit", "-C", there.folder)
+    assert ran.returncode == 2, ran.stdout
+    assert "what it has on AWS is in account 210987654321" in ran.stderr
+
+
 def test_a_record_of_another_app_holds_off_no_command_that_ends_a_run(
     aws: AwsServer, there: Project, phase: Callable[..., str], cpengine: Cpengine
 ) -> None:
