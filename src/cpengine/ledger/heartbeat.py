@@ -151,7 +151,9 @@ def is_alone(ledger: Ledger, run: str) -> bool:
     """
     signs = driver_sign.runs_with_sign(ledger)
     others = (other for other in signs if other != run)
-    return run in signs and not any(driver_sign.watch(ledger, run) for run in others)
+    return run in signs and not any(
+        driver_sign.watch(ledger, other) for other in others
+    )
 
 
 def is_own(ledger: Ledger, run: str) -> bool:

@@ -436,7 +436,10 @@ def self_test() -> None:
     results = []
     for _run in (None, ModuleRun()):
         recorded: list[Any] = []
-        add = lambda *measured, recorded=recorded: recorded.append(measured)  # noqa: E731
+
+        def add(*measured: Any, recorded: list[Any] = recorded) -> None:
+            recorded.append(measured)
+
         workspace.measurements = SimpleNamespace(
             add_measurement=add, add_image_measurement=add
         )

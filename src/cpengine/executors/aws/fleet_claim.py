@@ -3,7 +3,6 @@
 AWS gives one fleet for a token. Nothing is locked: who dies here holds up nobody.
 """
 
-import getpass
 import json
 import posixpath
 import secrets
@@ -11,14 +10,14 @@ import socket
 from dataclasses import asdict, dataclass, field
 
 from cpengine.executors.aws.record import AwsRecord
-from cpengine.ledger.run_record import now
+from cpengine.ledger.run_record import now, user_name
 from cpengine.storage.own_files import OwnFile, of_form
 
 NAME = "aws-fleet.json"
 
 
 def _who() -> str:
-    return f"{getpass.getuser()} on {socket.gethostname()}"
+    return f"{user_name()} on {socket.gethostname()}"
 
 
 @dataclass(frozen=True, slots=True)
