@@ -19,7 +19,7 @@ def settings(source: str) -> dict[str, Any]:
 
 
 def script(source: str, *wanted: str) -> dict[str, Any]:
-    found = literals.script(source, PATH, wanted)
+    found = literals.script(literals.statements(source, PATH), PATH, wanted)
     return {name: setting.value for name, setting in found.items()}
 
 
@@ -218,7 +218,7 @@ def test_a_wanted_name_must_be_data(source: str) -> None:
 def test_calls_are_those_that_the_script_itself_makes() -> None:
     source = "#F(batch=True)\nG()\nif x:\n    G(batch=True)\nH()\nx.I()\n"
     source += "def f():\n    J()\n"
-    found = literals.calls(source, PATH)
+    found = literals.calls(literals.statements(source, PATH))
     assert {name: list(map(ast.unparse, calls)) for name, calls in found.items()} == {
         "G": ["G()", "G(batch=True)"],
         "H": ["H()"],

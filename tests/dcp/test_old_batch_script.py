@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cpengine.dcp import batch_script, literals, old_batch_script
+from cpengine.dcp.values import Found
 from cpengine.errors import CpengineError
 from tests.dcp.files import values
 from tests.dcp.old_script import OLD_SCRIPT, function, other, plate_csv
@@ -256,6 +257,188 @@ def test_a_function_that_is_not_there_is_noted() -> None:
     )
 
 
+ILLUM = """\
+        if not batch:
+            message = {
+                'Metadata': 'Metadata_Plate='+plate,"""
+"""How MakeIllumJobs comes to its message."""
+SENT = "        queue.scheduleBatch(message)\n"
+
+
+def illum(*changes: tuple[str, str], call: str = "MakeIllumJobs()") -> Found:
+    """The usual script with edits, of which one step is called."""
+    source = changed(("\nMakeAnalysisJobs(batch=False)\n", f"\n{call}\n"))
+    for before, after in changes:
+        assert before in source
+        source = source.replace(before, after, 1)
+    return old_batch_script.parse(source, "old.py")
+
+
+def steps_of(found: Found) -> dict[str, Any]:
+    got = values(found).items()
+    return {k.removeprefix("steps.illum."): v for k, v in got if "illum." in k}
+
+
+@pytest.mark.parametrize(
+    ("change", "call", "expected"),
+    [
+        ((ILLUM, f"        illumpipename='x.cppipe'\n{ILLUM}"), "", "x.cppipe"),
+        (("Jobs(batch=False)", "Jobs(batch=0, *, illumpipename='x')"), "", "x"),
+        (("Jobs(batch=False)", "Jobs(illumpipename='x', /, batch=0)"), "", "x"),
+        (
+            ("Jobs(batch=False)", "Jobs(batch=0, illumpipename=csvname)"),
+            "",
+            "load_data.csv",
+        ),
+        (
+            ("Jobs(batch=False)", "Jobs(batch=False, illumpipename='')"),
+            "MakeIllumJobs(illumpipename=qcpipename)",
+            "qc.cppipe",
+        ),
+    ],
+)
+def test_what_a_function_sets_itself_is_taken(
+    change: tuple[str, str], call: str, expected: str
+) -> None:
+    change = (change[0].replace("Jobs(", "MakeIllumJobs("), change[1])
+    change = (change[0], change[1].replace("Jobs(", "MakeIllumJobs("))
+    found = illum(change, call=call or "MakeIllumJobs()")
+    assert steps_of(found)["pipeline"] == expected
+    assert not found.notes
+
+
+NOTED = [
+    (ILLUM, f"        platelist=['z1']\n{ILLUM}", "['z1']: is not read: set"),
+    (ILLUM, f"        illumpipename=named()\n{ILLUM}", "posixpath.join(pipelinepath"),
+    (
+        "MakeIllumJobs(batch=False)",
+        "MakeIllumJobs(platelist)",
+        "for plate in platelist",
+    ),
+    ("MakeIllumJobs(batch=False)", "MakeIllumJobs(platelist=['z'])", "['z']: is not"),
+    (SENT, f"        message['pipeline']='x'\n{SENT}", "message['pipeline'] = 'x'"),
+    (SENT, f"        message.update(pipeline='x')\n{SENT}", "message.update("),
+    (SENT, f"        csvname='x'\n{SENT}", "csvname = 'x'"),
+    (SENT, f"{SENT}        queue.scheduleBatch({{'pipeline': 'x'}})\n", "{'pipeline'"),
+    (SENT, "        queue.scheduleBatch(other)\n", "queue.scheduleBatch(other)"),
+    (ILLUM, f"        return\n{ILLUM}", "return"),
+    (ILLUM, f"        continue\n{ILLUM}", "continue"),
+    (ILLUM, f"        del csvname\n{ILLUM}", "del csvname"),
+    (ILLUM, f"        while wait(): pass\n{ILLUM}", "while wait()"),
+    ("MakeIllumJobs(batch=False)", "MakeIllumJobs(illumpipename)", "posixpath.join("),
+    ("MakeIllumJobs(batch=False)", "MakeIllumJobs(batch)", "if not batch"),
+    ("MakeIllumJobs(batch=False)", "MakeIllumJobs(batch=ask())", "if not batch"),
+    ("for plate in platelist", "for plate in others", "for plate in others"),
+    ("for plate in platelist", "for batch, plate in all()", "for batch, plate in"),
+    ("'Metadata_Plate='+plate,", "'Metadata_Plate=%s' % (plate),", "'Metadata_Plate="),
+    ("'Metadata_Plate='+plate,", "f'Metadata_Plate={plate:>3}',", "f'Metadata_Plate="),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "note"), NOTED)
+def test_what_else_a_function_does_is_noted(before: str, after: str, note: str) -> None:
+    start, *rest = changed().partition("def MakeIllumJobs")
+    body, *end = "".join(rest).partition("\ndef MakeQCJobs(")
+    assert before in body
+    source = start + body.replace(before, after, 1) + "".join(end)
+    source = source.replace("\nMakeAnalysisJobs(batch=False)", "\nMakeIllumJobs()")
+    found = old_batch_script.parse(source, "old.py")
+    assert any(f": illum: {note}" in each for each in found.notes), found.notes
+
+
+@pytest.mark.parametrize("call", ["*each", "**each"])
+def test_arguments_out_of_a_list_are_noted(call: str) -> None:
+    note, *_ = illum(call=f"MakeIllumJobs({call})").notes
+    assert note.endswith("is not read: see which jobs `cpengine plan` makes")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if __name__ == '__main__':\n    for f in [MakeIllumJobs]: f()",
+        "def main():\n    MakeIllumJobs()\nmain()",
+        "sent = MakeIllumJobs()",
+    ],
+)
+def test_a_function_that_is_used_in_another_way_is_noted(code: str) -> None:
+    notes = illum(call=code).notes
+    assert any("MakeIllumJobs: is not read: see which steps" in each for each in notes)
+
+
+CHANGES = [
+    "del platelist[0]",
+    "del platelist",
+    "from plates import platelist",
+    "import plates as platelist",
+    "from plates import *",
+    "p = platelist\np.append('P3')",
+    "p = platelist\np += ['P3']",
+    "platelist[0] = 'P3'",
+    "random.shuffle(platelist)",
+    "globals()['platelist'] = ['P3']",
+    "exec('platelist = []')",
+    "def add():\n    global platelist\n    platelist = []\nadd()",
+    "def add():\n    platelist.append('P3')\nadd()",
+    "def add():\n    exec('platelist = []', globals())\nadd()",
+    "while platelist.pop(): pass",
+    "with open('x') as platelist: pass",
+]
+
+
+@pytest.mark.parametrize("code", CHANGES)
+def test_code_that_may_change_a_setting_is_refused(code: str) -> None:
+    with pytest.raises(CpengineError, match=r"^old\.py:\d+: .*: (is code|may change)"):
+        illum(("zprojpipename=", f"{code}\nzprojpipename="))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print(len(platelist), sorted(platelist), ', '.join(platelist))",
+        "for plate in platelist:\n    print(plate)",
+        "def show(platelist):\n    platelist.sort()\n    print(platelist)",
+        "def show():\n    rows = []\n    rows.append(1)",
+        "other = list(platelist)\nother.append('P3')",
+        "os.makedirs(startpath + 'x', exist_ok=True)",
+    ],
+)
+def test_code_that_changes_no_setting_is_passed_over(code: str) -> None:
+    usual = illum()
+    found = illum(("zprojpipename=", f"{code}\nzprojpipename="))
+    assert values(found) == values(usual)
+    assert not found.notes
+
+
+def test_a_setting_that_changes_between_two_calls_is_refused() -> None:
+    call = "MakeIllumJobs()\nbatchsuffix='B2'\nMakeAnalysisJobs()"
+    with pytest.raises(CpengineError, match=r"batchsuffix = 'B2': is set after a call"):
+        illum(call=call)
+
+
+def test_a_tab_in_a_text_stays_one() -> None:
+    found = illum(("'illum.cppipe'", "'a\tb.cppipe'"))
+    assert steps_of(found)["pipeline"] == "a\tb.cppipe"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print ('x'); platelist=['p9']",
+        "print 'x'; platelist=['p9']",
+        "print ('x',\n       'y')\nplatelist=['p9']",
+        "print 'a', \\\n    'b'\nplatelist=['p9']",
+        "print('a', # b\n    'c')\nif batchsuffix: print 'd'\nplatelist=['p9']",
+    ],
+)
+@pytest.mark.parametrize("more", ["", "print 'python 2'\n"])
+def test_prints_of_both_pythons(code: str, more: str) -> None:
+    found = illum(("platelist=['P1', 'P2']", f"{code}\n{more}"))
+    assert found.settings["project.plates"].value == ["p9"]
+    assert found.settings["project.plates"].where.startswith(
+        f"old.py:{16 + code.count(chr(10))}:"
+    )
+
+
 def test_a_script_for_python_2_is_read() -> None:
     sends = BY_REPURP.replace(" " * 8, "\t")
     sends += "def say():\n    print 'sent', 1\n"
@@ -267,7 +450,7 @@ def test_a_script_for_python_2_is_read() -> None:
 def test_lists_of_lists_do_not_grow_without_end(name: str) -> None:
     nested = "\n".join(["a = ['x']", *["a = [a, a]"] * 60, f"{name} = [a]"])
     with pytest.raises(CpengineError, match="a: is not set above"):
-        literals.script(nested, "script.py", [name])
+        literals.script(literals.statements(nested, "x.py"), "x.py", [name])
 
 
 def test_what_is_too_deep_is_shown_as_nothing() -> None:

@@ -1,17 +1,24 @@
 """Python files read as data: the names that they set to literals. Nothing is run."""
 
 import ast
+import math
 import operator
 import posixpath
 import string
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cpengine.dcp import changes
 from cpengine.dcp.values import Setting, is_number
 from cpengine.errors import InputError
 
 CODE = "is code, not a setting: write the value"
+_SET_LATE = (
+    "is set after a call: set it once, and import what comes after it from a script "
+    "of its own"
+)
+_MAY_SET = "may change what the script sets: write the values, and remove it"
 _LARGEST = 10**15
 _LONGEST = 10_000
 _SHOWN = 60
@@ -41,20 +48,42 @@ def settings(source: str, path: str) -> dict[str, Setting]:
     """
     found: dict[str, Setting] = {}
     data = _Data(found)
-    for statement in _statements(source, path):
+    for statement in statements(source, path):
         if _is_remark(statement):
             continue
         try:
-            names, node = _assigned(statement)
+            names, node = assigned(statement)
             value = data.read(node)
-        except _NotDataError as error:
+        except NotDataError as error:
             raise error.to_error(path) from None
         for name in names:
             found[name] = Setting(value, f"{path}:{statement.lineno}: {name}")
     return found
 
 
-def script(source: str, path: str, wanted: Collection[str]) -> dict[str, Setting]:
+def statements(source: str, path: str) -> list[ast.stmt]:
+    """The statements of a script. Raises InputError if it is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source).body
+    except SyntaxError as error:
+        raise InputError(
+            f"{path}:{error.lineno or 1}: is not Python ({error.msg}): mend the line"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{path}: is not Python ({error or 'nested too deeply'}): name another file"
+        ) from error
+
+
+def script(
+    body: Sequence[ast.stmt],
+    path: str,
+    wanted: Collection[str],
+    *,
+    last: float = math.inf,
+) -> dict[str, Setting]:
     """The names that a script sets to what can be read; all else in it is left out.
 
     Besides what `settings` reads, `range`, `list`, a part of a list, `posixpath.join`
@@ -62,29 +91,41 @@ def script(source: str, path: str, wanted: Collection[str]) -> dict[str, Setting
 
     Parameters
     ----------
+    body
+        See `statements`.
     wanted
         Names whose values must be read, where they are set.
+    last
+        The line after which they may not be set.
 
     Raises
     ------
     InputError
-        It is no Python, or a wanted name is set to something else.
+        A wanted name is set to something else, or may be changed by code.
     """
     found: dict[str, Setting] = {}
     data = _ScriptData(found)
-    for statement in _statements(source, path):
+    definitions = [each for each in body if isinstance(each, changes.DEFINITION)]
+    for statement in body:
+        if statement in definitions:
+            continue
         try:
-            names, node = _assigned(statement)
+            names, node = assigned(statement)
             value = data.read(node)
-        except _NotDataError as error:
-            touched = _touched(statement)
-            if touched.intersection(wanted):
+        except NotDataError as error:
+            changed = changes.of(statement, found)
+            if changed.intersection([*wanted, changes.ANY]):
                 raise error.to_error(path) from None
-            for name in touched:
+            for name in changed:
                 found.pop(name, None)
             continue
+        if statement.lineno > last and set(names).intersection(wanted):
+            raise NotDataError(statement, _SET_LATE).to_error(path)
         for name in names:
             found[name] = Setting(value, f"{path}:{statement.lineno}: {name}")
+    for each in definitions:
+        if changes.of_definition(each, found).intersection([*wanted, changes.ANY]):
+            raise NotDataError(each, _MAY_SET).to_error(path)
     return found
 
 
@@ -98,23 +139,22 @@ def value(node: ast.expr, known: Mapping[str, Setting], path: str) -> Any:
     """
     try:
         return _ScriptData(known).read(node)
-    except _NotDataError as error:
+    except NotDataError as error:
         raise error.to_error(path) from None
 
 
-def functions(source: str, path: str) -> dict[str, ast.FunctionDef]:
-    """The functions that a script defines, by name. Raises as `script`."""
-    found = _statements(source, path)
-    return {node.name: node for node in found if isinstance(node, ast.FunctionDef)}
+def functions(body: Iterable[ast.stmt]) -> dict[str, ast.FunctionDef]:
+    """The functions that a script defines, by name."""
+    return {node.name: node for node in body if isinstance(node, ast.FunctionDef)}
 
 
-def calls(source: str, path: str) -> dict[str, list[ast.Call]]:
+def calls(body: Iterable[ast.stmt]) -> dict[str, list[ast.Call]]:
     """The calls of functions by name that a script itself makes, in order.
 
     Those below a condition, too, such as `if __name__ == "__main__"`.
     """
     found: dict[str, list[ast.Call]] = {}
-    for statement in _outside_functions(_statements(source, path)):
+    for statement in _outside_functions(body):
         match statement:
             case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call):
                 found.setdefault(name, []).append(call)
@@ -128,7 +168,7 @@ def _outside_functions(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
             yield from _outside_functions(ast.iter_child_nodes(statement))
 
 
-class _NotDataError(Exception):
+class NotDataError(Exception):
     """Something that would have to be run."""
 
     def __init__(self, node: ast.expr | ast.stmt, why: str = CODE) -> None:
@@ -150,21 +190,6 @@ def shown(node: ast.expr | ast.stmt) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
-def _statements(source: str, path: str) -> list[ast.stmt]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source).body
-    except SyntaxError as error:
-        raise InputError(
-            f"{path}:{error.lineno or 1}: is not Python ({error.msg}): mend the line"
-        ) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise InputError(
-            f"{path}: is not Python ({error or 'nested too deeply'}): name another file"
-        ) from error
-
-
 def _is_remark(statement: ast.stmt) -> bool:
     match statement:
         case ast.Expr(value=ast.Constant(value=str())):
@@ -172,7 +197,7 @@ def _is_remark(statement: ast.stmt) -> bool:
     return False
 
 
-def _assigned(statement: ast.stmt) -> tuple[list[str], ast.expr]:
+def assigned(statement: ast.stmt) -> tuple[list[str], ast.expr]:
     """The names that a statement sets, and to what."""
     match statement:
         case ast.Assign(targets=targets, value=value):
@@ -181,23 +206,7 @@ def _assigned(statement: ast.stmt) -> tuple[list[str], ast.expr]:
                 return names, value
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             return [name], value
-    raise _NotDataError(statement)
-
-
-def _touched(statement: ast.stmt) -> set[str]:
-    """The names that a statement that was not read may change."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return {statement.name}
-    touched = set()
-    for node in ast.walk(statement):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()):
-                touched.add(name)
-            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
-                touched.add(name)
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name))):
-                touched.add(name)
-    return touched
+    raise NotDataError(statement)
 
 
 class _Data:
@@ -207,23 +216,23 @@ class _Data:
         self.known = known
 
     def read(self, node: ast.expr) -> Any:
-        """An expression's value. Raises _NotDataError if it would have to be run."""
+        """An expression's value. Raises NotDataError if it would have to be run."""
         try:
             return self.of(node)
         except RecursionError:
-            raise _NotDataError(node, "is nested too deeply: write the value") from None
+            raise NotDataError(node, "is nested too deeply: write the value") from None
 
     def of(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=str() | int() | float() as value):
                 return _bounded(value, node)
             case ast.Constant():
-                raise _NotDataError(
+                raise NotDataError(
                     node, "is not text, a number or a list: write one of them"
                 )
             case ast.Name(id=name):
                 if name not in self.known:
-                    raise _NotDataError(node, "is not set above: write the value")
+                    raise NotDataError(node, "is not set above: write the value")
                 return self.known[name].value
             case ast.List(elts=items) | ast.Tuple(elts=items):
                 return _bounded([self.of(item) for item in items], node)
@@ -244,17 +253,17 @@ class _Data:
                 return self._reckoned(node, self.of(left), self.of(right), op)
             case ast.JoinedStr(values=parts):
                 return "".join(self._part(node, part) for part in parts)
-        raise _NotDataError(node)
+        raise NotDataError(node)
 
     def _reckoned(self, node: ast.expr, left: Any, right: Any, op: ast.operator) -> Any:
         numbers = is_number(left) and is_number(right)
         joined = type(left) is type(right) in (str, list) and isinstance(op, ast.Add)
         if type(op) not in _OPERATIONS or not (numbers or joined):
-            raise _NotDataError(node)
+            raise NotDataError(node)
         try:
             return _OPERATIONS[type(op)](left, right)
         except ZeroDivisionError:
-            raise _NotDataError(node, "divides by 0: write the value") from None
+            raise NotDataError(node, "divides by 0: write the value") from None
 
     def _part(self, node: ast.expr, part: ast.expr) -> str:
         """A part of an f-string."""
@@ -265,7 +274,7 @@ class _Data:
                     return str(value)
             case ast.Constant(value=str() as text):
                 return text
-        raise _NotDataError(node)
+        raise NotDataError(node)
 
 
 class _ScriptData(_Data):
@@ -285,7 +294,7 @@ class _ScriptData(_Data):
         ends = [self.of(end) if end else None for end in (part.lower, part.upper)]
         whole = all(end is None or isinstance(end, int) for end in ends)
         if not whole or not isinstance(value, str | list):
-            raise _NotDataError(node)
+            raise NotDataError(node)
         return value[slice(*ends)]
 
     def _called(self, node: ast.expr, name: str, values: list[Any]) -> Any:
@@ -303,7 +312,7 @@ class _ScriptData(_Data):
             numbers = range(*values)
             if len(numbers) <= _LONGEST:
                 return list(numbers)
-        raise _NotDataError(node)
+        raise NotDataError(node)
 
 
 def _is_longer(value: Any, most: int) -> bool:
@@ -332,10 +341,10 @@ def _bounded(value: Any, node: ast.expr) -> Any:
     else:
         fits = isinstance(value, bool) or not _is_longer(value, _LONGEST)
     if not fits:
-        raise _NotDataError(node, "is too large: write a value that can be meant")
+        raise NotDataError(node, "is too large: write a value that can be meant")
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _NotDataError(node, "is not text: write it in UTF-8") from None
+            raise NotDataError(node, "is not text: write it in UTF-8") from None
     return value

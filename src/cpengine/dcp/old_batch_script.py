@@ -4,6 +4,7 @@ Its variables and messages are read as data; what it defines and calls is not ru
 """
 
 import ast
+import math
 import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from cpengine.config import PlateSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import STEPS
-from cpengine.dcp import literals, old_messages
+from cpengine.dcp import literals, old_messages, python2
 from cpengine.dcp.config import source_of
 from cpengine.dcp.old_messages import PLATE
 from cpengine.dcp.values import Found, Setting, below_bucket, flag, text, texts
@@ -55,23 +56,22 @@ def parse(source: str, path: str) -> Found:
     InputError
         A variable is missing, or is not set to data.
     """
-    source = old_messages.python3(source)
+    body = python2.statements(source, path)
     functions = {
         name: function
-        for name, function in literals.functions(source, path).items()
+        for name, function in literals.functions(body).items()
         if name in _MAKERS
     }
+    called = {name: c for name, c in literals.calls(body).items() if name in _MAKERS}
+    first = min((call.lineno for each in called.values() for call in each), default=0)
     wanted = _WANTED | old_messages.names(functions)
-    known = literals.script(source, path, wanted)
+    known = literals.script(body, path, wanted, last=first or math.inf)
     for name in ("topdirname", "batchsuffix"):
         if name not in known:
             raise InputError(
                 f"{path}: {name}: is not set, so this is not a run_batch_general.py "
                 "from before DCP 2.2.0: name one, or give the arguments of the new one"
             )
-    called = {
-        name: c for name, c in literals.calls(source, path).items() if name in _MAKERS
-    }
     steps = _SentSteps(path, known, functions)
     for name, each in called.items():
         steps.add(name, each[-1])
@@ -80,12 +80,26 @@ def parse(source: str, path: str) -> Found:
                 f"{path}:{each[-1].lineno}: {name}: is called {len(each)} times: the "
                 "last one is taken; import the others from scripts of their own"
             )
+    steps.notes += _other_uses(body, path, called)
     for name in () if called else functions:
         if name != _PERSITE:  # else for the same pipeline as MakeQCJobs
             steps.add(name, None)
     step = _MAKERS[next(iter(called))] if len(called) == 1 else ""
     settings = dict(_project(known)) | dict(_layout(known)) | steps.settings
     return Found(settings, step, tuple(steps.notes))
+
+
+def _other_uses(
+    body: Sequence[ast.stmt], path: str, called: Mapping[str, Sequence[ast.Call]]
+) -> Iterator[str]:
+    """A note for each place that names a function without calling it at once."""
+    direct = {id(call.func) for each in called.values() for call in each}
+    for node in (node for statement in body for node in ast.walk(statement)):
+        if isinstance(node, ast.Name) and node.id in _MAKERS and id(node) not in direct:
+            yield (
+                f"{path}:{node.lineno}: {node.id}: is not read: see which steps "
+                "`cpengine plan` has"
+            )
 
 
 def sites(numbers: Sequence[int]) -> int | list[int]:

@@ -7,10 +7,10 @@ what a function puts into its messages says what a script meant.
 import ast
 import contextlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cpengine.dcp import literals
+from cpengine.dcp import changes, literals
 from cpengine.dcp.values import Setting
 from cpengine.errors import InputError
 
@@ -18,6 +18,9 @@ KEYS = ("pipeline", "output", "input", "data_file", "output_structure")
 PLATE = "<plate>"
 """Stands for the plate's name in what a function sends."""
 _COLUMN = re.compile(r"(Metadata_\w+)=")
+_LOOPS = frozenset({"platelist", "rows", "columns", "sites"})
+_OTHER_GROUPS = "is not read: set project.plates and [plate]"
+_NOT_READ = "is not read: see which jobs `cpengine plan` makes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +32,29 @@ class Template:
     """What could not be read, one line each."""
 
 
-def python3(source: str) -> str:
-    """The script as Python 3 reads it: the oldest print as Python 2 does, with tabs.
-
-    Lines keep their numbers.
-    """
-    lines = source.expandtabs().split("\n")
-    return "\n".join(map(_without_print, lines))
-
-
-def _without_print(line: str) -> str:
-    code = line.lstrip()
-    if not code.startswith(("print ", "print'", 'print"')):
-        return line
-    return line[: len(line) - len(code)] + "pass"
-
-
 def names(functions: Mapping[str, ast.FunctionDef]) -> set[str]:
-    """The names that the messages of functions are made of."""
+    """The names of the script that the messages of functions are made of."""
+    return {
+        name
+        for function in functions.values()
+        for name in _used(function) - changes.local_names(function)
+    }
+
+
+def _used(function: ast.FunctionDef) -> set[str]:
     nodes = [
         node
-        for function in functions.values()
         for message in ast.walk(function)
         if isinstance(message, ast.Dict)
         for value in _entries(message).values()
         for node in ast.walk(value)
     ]
-    used = {node.id for node in nodes if isinstance(node, ast.Name)}
     modules = {
         node.value.id
         for node in nodes
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
-    return used - modules
+    return {node.id for node in nodes if isinstance(node, ast.Name)} - modules
 
 
 def template(
@@ -80,29 +73,12 @@ def template(
     path, step
         The script and the function's step as messages name them.
     """
-    reader = _Reader(path, step, {**known, **_arguments(function, call, path)})
-    found = list(reader.messages(function.body))
-    if not found:
+    reader = _Reader(path, step, dict(known))
+    reader.arguments(function, call)
+    reader.read(function.body)
+    if reader.message is None:
         reader.note(function, "sends no message that can be read")
-    entries = _entries(found[0]) if found else {}
-    values = dict(reader.values(entries))
-    for message in found[:1]:
-        values["group"] = Setting(
-            _group(message, path), f"{path}:{message.lineno}: Metadata"
-        )
-    return Template(values, reader.notes)
-
-
-def _group(message: ast.Dict, path: str) -> list[str]:
-    """The columns that a message groups by: those whose names stand before a =."""
-    values = _entries(message, ("Metadata",)).values()
-    try:
-        return _COLUMN.findall(" ".join(map(ast.unparse, values)))
-    except RecursionError as error:
-        raise InputError(
-            f"{path}:{message.lineno}: Metadata: is too long to be read: write it in "
-            "fewer parts"
-        ) from error
+    return Template(reader.values, reader.notes)
 
 
 def _entries(message: ast.Dict, keys: Collection[str] = KEYS) -> dict[str, ast.expr]:
@@ -114,63 +90,127 @@ def _entries(message: ast.Dict, keys: Collection[str] = KEYS) -> dict[str, ast.e
     }
 
 
-def _arguments(
-    function: ast.FunctionDef, call: ast.Call | None, path: str
-) -> dict[str, Setting]:
-    """The values of a function's parameters, of those that are written out."""
-    given = function.args
-    parameters = [parameter.arg for parameter in given.args]
-    nodes = dict(zip(parameters[::-1], given.defaults[::-1], strict=False))
+def _given(function: ast.FunctionDef, call: ast.Call | None) -> dict[str, ast.expr]:
+    """What each parameter of a function is set to, as far as it is."""
+    of = function.args
+    names = [parameter.arg for parameter in [*of.posonlyargs, *of.args]]
+    found = dict(zip(names[::-1], of.defaults[::-1], strict=False))
+    for parameter, default in zip(of.kwonlyargs, of.kw_defaults, strict=True):
+        if default is not None:
+            found[parameter.arg] = default
     if call is not None:
-        nodes |= dict(zip(parameters, call.args, strict=False))
-        nodes |= {each.arg: each.value for each in call.keywords if each.arg}
-    return {
-        name: Setting(node.value, f"{path}:{node.lineno}: {name}")
-        for name, node in nodes.items()
-        if isinstance(node, ast.Constant)
-    }
+        found |= dict(zip(names, call.args, strict=False))
+        found |= {each.arg: each.value for each in call.keywords if each.arg}
+    return found
+
+
+def _spread(call: ast.Call | None) -> bool:
+    """Whether a call takes arguments out of a list or a mapping."""
+    if call is None:
+        return False
+    starred = any(isinstance(each, ast.Starred) for each in call.args)
+    return starred or any(each.arg is None for each in call.keywords)
 
 
 @dataclass
 class _Reader:
+    """Follows a function, line by line, to the message that it sends."""
+
     path: str
     step: str
-    known: Mapping[str, Setting]
+    known: dict[str, Setting]
     notes: list[str] = field(default_factory=list)
     plate: str = ""
     """The name of the loop over plates."""
+    message: str | None = None
+    """The name of the first message, once it is found."""
+    values: dict[str, Setting] = field(default_factory=dict)
+    """What that message says."""
 
     def note(self, node: ast.stmt | ast.expr, what: str) -> None:
         text = literals.shown(node).removesuffix(":")
         self.notes.append(f"{self.path}:{node.lineno}: {self.step}: {text}: {what}")
 
-    def messages(self, body: Sequence[ast.stmt]) -> Iterator[ast.Dict]:
-        """The messages that a function comes to with its arguments."""
+    def arguments(self, function: ast.FunctionDef, call: ast.Call | None) -> None:
+        """Set a function's parameters, which hide what the script sets."""
+        if call is not None and _spread(call):
+            self.note(call, _NOT_READ)
+        given = _given(function, call)
+        read = {name: self._value(node) for name, node in given.items()}
+        for parameter in ast.walk(function.args):
+            if isinstance(parameter, ast.arg):
+                self.known.pop(parameter.arg, None)
+        for name, value in read.items():
+            self._set(name, value, given[name])
+
+    def read(self, body: Sequence[ast.stmt]) -> None:
+        """Follow statements; a note for each that would have to be run."""
         for statement in body:
             match statement:
-                case ast.For(target=ast.Name(id=name), iter=groups):
+                case ast.For(target=ast.Name(id=name), iter=groups, orelse=[]):
                     self._loop(statement, name, groups)
-                    yield from self.messages(statement.body)
                 case ast.If(test=test):
-                    yield from self._branches(statement, self._holds(test))
-                case ast.Assign(value=ast.Dict() as message):
-                    yield message
-                case ast.Expr(value=ast.Call(args=[ast.Dict() as message])):
-                    yield message
+                    self._branches(statement, self._holds(test))
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Dict() as sent):
+                    self._sends(sent, name)
+                case ast.Expr(value=ast.Call(args=[ast.Dict() as sent])):
+                    self._sends(sent, "")
+                case _ if not self._does_nothing(statement):
+                    self._assign(statement)
+
+    def _does_nothing(self, statement: ast.stmt) -> bool:
+        """Whether a statement is one that all such functions have, or says nothing."""
+        match statement:
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                return True
+            case ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+                return True
+            case ast.Assign(value=ast.Call(func=ast.Name(id="JobQueue"))):
+                return True
+            case ast.Expr(
+                value=ast.Call(
+                    func=ast.Attribute(attr="scheduleBatch"), args=[ast.Name(id=name)]
+                )
+            ):
+                return name == self.message
+        return False
+
+    def _assign(self, statement: ast.stmt) -> None:
+        """Follow a name that is set on the way; all else is noted."""
+        if self.message is None:
+            with contextlib.suppress(literals.NotDataError):
+                (name,), node = literals.assigned(statement)
+                self._set(name, self._value(node), node)
+                return
+        self.note(statement, _NOT_READ)
+        for name in changes.of(statement, self.known):
+            self.known.pop(name, None)
+
+    def _set(self, name: str, value: object, node: ast.expr) -> None:
+        """What cannot be read is unknown, and noted where a message has it."""
+        if name in _LOOPS:
+            self.note(node, _OTHER_GROUPS)
+        self.known.pop(name, None)
+        if value is not None:
+            self.known[name] = Setting(value, f"{self.path}:{node.lineno}: {name}")
 
     def _loop(self, loop: ast.For, name: str, groups: ast.expr) -> None:
-        if not isinstance(groups, ast.Name):
-            self.note(loop, "is not read: set project.plates and [plate]")
+        known = _LOOPS.intersection(self.known)
+        if not isinstance(groups, ast.Name) or groups.id not in known:
+            self.note(loop, _OTHER_GROUPS)
+        self.known.pop(name, None)
         if not self.plate:
             self.plate = name
+            self.known[name] = Setting(PLATE, "")
+        self.read(loop.body)
 
-    def _branches(self, choice: ast.If, holds: bool | None) -> Iterator[ast.Dict]:
+    def _branches(self, choice: ast.If, holds: bool | None) -> None:
         if holds is None:
-            self.note(choice, "is not read: see which jobs `cpengine plan` makes")
+            self.note(choice, _NOT_READ)
         if holds is not False:
-            yield from self.messages(choice.body)
+            self.read(choice.body)
         if holds is not True:
-            yield from self.messages(choice.orelse)
+            self.read(choice.orelse)
 
     def _holds(self, test: ast.expr) -> bool | None:
         """Whether a condition holds; None if that depends on what cannot be read."""
@@ -179,25 +219,27 @@ class _Reader:
                 holds = self._holds(inner)
                 return None if holds is None else not holds
             case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[right]):
-                sides = [self._read(left), self._read(right)]
+                sides = [self._value(left), self._value(right)]
                 return None if None in sides else bool(sides[0] == sides[1])
-        value = self._read(test)
+        value = self._value(test)
         return None if value is None else bool(value)
 
-    def _read(self, node: ast.expr) -> object:
+    def _value(self, node: ast.expr) -> object:
         """A value; None if it would have to be run."""
         value: object = None
         with contextlib.suppress(InputError):
             value = literals.value(node, self.known, self.path)
         return value
 
-    def values(self, entries: Mapping[str, ast.expr]) -> Iterator[tuple[str, Setting]]:
-        """The values of a message; a note for each that would have to be run."""
-        plate = Setting(PLATE, "")
-        known = {**self.known, self.plate: plate} if self.plate else self.known
-        for key, node in entries.items():
+    def _sends(self, message: ast.Dict, name: str) -> None:
+        """Take the first message; a note for each value that would have to be run."""
+        if self.message is not None:
+            self.note(message, "is one more message: only the first is taken")
+            return
+        self.message = name
+        for key, node in _entries(message).items():
             try:
-                value = literals.value(node, known, self.path)
+                value = literals.value(node, self.known, self.path)
             except InputError:
                 self.note(
                     node,
@@ -205,4 +247,36 @@ class _Reader:
                     f"steps.{self.step}.{key} if it is another",
                 )
             else:
-                yield key, Setting(value, f"{self.path}:{node.lineno}: {key}")
+                where = f"{self.path}:{node.lineno}: {key}"
+                self.values[key] = Setting(value, where)
+        self._group(message)
+
+    def _group(self, message: ast.Dict) -> None:
+        """The columns that it groups by: those whose names stand before a =."""
+        node = _entries(message, ("Metadata",)).get("Metadata")
+        where = f"{self.path}:{message.lineno}: Metadata"
+        try:
+            text = ast.unparse(node) if node else ""
+            if node and not _is_usual(node):
+                self.note(node, "is not read: see which groups `cpengine plan` makes")
+        except RecursionError as error:
+            raise InputError(
+                f"{where}: is too long to be read: write it in fewer parts"
+            ) from error
+        self.values["group"] = Setting(_COLUMN.findall(text), where)
+
+
+def _is_usual(node: ast.expr) -> bool:
+    """Whether a group is put together as all such scripts do it."""
+    match node:
+        case ast.Constant(value=str()) | ast.Name():
+            return True
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _is_usual(left) and _is_usual(right)
+        case ast.BinOp(left=ast.Constant(value=form), op=ast.Mod(), right=ast.Name()):
+            return bool(form == "%02d")
+        case ast.BinOp(left=ast.Name(), op=ast.Mod(), right=ast.Name()):
+            return True
+        case ast.Call(func=ast.Name(id="str"), args=[ast.Name()], keywords=[]):
+            return True
+    return False
