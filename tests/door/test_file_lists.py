@@ -87,6 +87,34 @@ def test_groups_of_a_job_file_give_the_files_of_the_plain_command(
         assert differing(ours, theirs[job.metadata]) == []
 
 
+def test_a_file_that_is_not_there_fails_its_group_alone(
+    images: Path,
+    plain: Plain,
+    cellprofiler: CellProfiler,
+    hosts: Hosts,
+    tmp_path: Path,
+) -> None:
+    gone = [path for path in named(images) if path.name.startswith("P1_A01_s1")]
+    lines = [
+        str(path.with_suffix(".gone.tif") if path == gone[0] else path)
+        for path in named(images)
+    ]
+    project = project_of(tmp_path, lines, "")
+    given = ["-p", str(tmp_path / PIPELINE), f"--file-list={tmp_path / LIST}"]
+    _, found = running.check(tmp_path)
+    assert running.errors(found) == []
+    (warned,) = [each for each in found if each["rule"] == "file-listed"]
+    assert f"{gone[0].stem}.gone.tif is not there" in warned["cause"]
+    machine = replace(project.machine(cellprofiler), hosts=hosts)
+    for job in project.plan(STEP, cellprofiler=cellprofiler.version).jobs:
+        expected = plain.run(*given, group=job.metadata)
+        outcome = run_job(job, machine)
+        assert outcome.done == (expected.done == "Complete") == (job.id == "P2-A01")
+        if outcome.done:
+            ours = project.places.outputs.path(job.destination)
+            assert differing(ours, expected.output) == []
+
+
 @pytest.mark.parametrize("where", ["bucket, own process", "mapped, host"])
 def test_files_elsewhere_are_named_as_in_the_list(
     images: Path,

@@ -40,6 +40,9 @@ def test_places_of_windows_are_whole() -> None:
         (b"b.tif\nc.tif\n", "(and 1 line more): write the whole path"),
         (b"\xef\xbb\xbf/a.tif\n", "files.txt:1: starts with a byte order mark"),
         (b"/a\xff.tif\n", "files.txt: is not UTF-8 text"),
+        (b"/a.tif\n/b\0.tif", "files.txt: has a zero byte (byte 9), as UTF-16"),
+        ("/a.tif\n".encode("utf-16-le"), "files.txt: has a zero byte (byte 1)"),
+        (b"x" * 10**6, f"files.txt:1: {'x' * 80!r} is a relative place: write"),
         (b"PK\3\4xl/workbook", "files.txt: is an Excel workbook"),
     ],
 )

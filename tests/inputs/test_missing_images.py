@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.inputs import image_checks
+from cpengine.inputs import file_list, image_checks
 from cpengine.inputs.missing_images import mapping
-from cpengine.rules import Finding
+from cpengine.rules import Finding, Severity
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
 from tests.build import table
@@ -144,3 +144,22 @@ def test_a_folder_in_place_of_an_image_is_found(
     (found,) = image_checks.findings(places, images, [0], made)
     assert found.cause == f"{tmp_path}/illum/P1_IllumDNA.npy is a folder, no file"
     assert found.cure == "remove it, then run the illum step first"
+
+
+def test_a_list_with_files_that_are_not_there_can_be_run(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"II*")
+    (tmp_path / "b.tif").touch()
+    storage = Storage(str(tmp_path))
+    places = Places(storage, storage, storage, (), ())
+    names = ["a.tif", "b.tif", "c.tif"]
+    text = "".join(f"{tmp_path}/{name}\n" for name in names)
+    listed = file_list.parse(text.encode(), "files.txt")
+    (warning,) = image_checks.findings(places, listed, range(3))
+    assert str(warning) == (
+        f"files.txt:3: {tmp_path}/c.tif is not there, or empty (and 1 file more): put "
+        "it there, or take it off the list"
+    )
+    assert warning.severity is Severity.WARNING
+    (tmp_path / "a.tif").unlink()
+    found = list(image_checks.findings(places, listed, range(3)))
+    assert {each.severity for each in found} == {Severity.ERROR}

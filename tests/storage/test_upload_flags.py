@@ -30,7 +30,7 @@ OWNER = "--acl bucket-owner-full-control --metadata-directive REPLACE"
             "--grants read=id=1 full=emailaddress=a@b.org",
             {"GrantRead": "id=1", "GrantFullControl": "emailaddress=a@b.org"},
         ),
-        ("--only-show-errors --no-progress", {}),
+        ("--only-show-errors\n  --no-progress", {}),
     ],
 )
 def test_options_are_parameters_of_each_object(
@@ -55,6 +55,20 @@ def test_options_are_parameters_of_each_object(
         ("--metadata-directive", "write it as `aws s3 cp` takes it"),
         ("--only-show-errors now", "write it as `aws s3 cp` takes it"),
         ("acl private", "acl: is no option"),
+        ("--metadata lab=Zürich", "S3 takes printable ASCII only"),
+        ("--content-language \N{GREEK SMALL LETTER ALPHA}", "printable ASCII only"),
+        ("--cache-control no\0store", "S3 takes printable ASCII only"),
+        ("--metadata a:b=1", "--metadata a:b: write letters, digits, - and _"),
+        ("--metadata Lab=1,lab=2", "--metadata lab: is there twice"),
+        (f"--metadata a={'x' * 2048}", "--metadata: S3 takes 2048 bytes"),
+        ("--grants", "--grants: write it as `aws s3 cp` takes it"),
+        ("--grants read=", "--grants read=: write read=id=ID, or uri=URI"),
+        ("--grants read=lab", "--grants read=lab: write read=id=ID, or uri=URI"),
+        ("--cache-control=", "--cache-control: give it one value"),
+        ("--sse aws:kms --sse-kms-key-id=", "--sse-kms-key-id: give it one value"),
+        ("--sse-kms-key-id k", "--sse-kms-key-id: is for --sse aws:kms"),
+        ("--sse --sse-kms-key-id k", "--sse-kms-key-id: is for --sse aws:kms"),
+        ("--acl private --grants read=id=1", "--acl and --grants: S3 takes one"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(flags: str, why: str) -> None:

@@ -22,6 +22,7 @@ from cpengine.wording import counted
 
 ENDING = ".txt"
 """By which Distributed-CellProfiler tells a list from a CSV."""
+_SHOWN = 80
 _COLUMN = f"{URL}File"
 
 
@@ -50,9 +51,12 @@ def parse(data: bytes, path: str) -> FileList:
     Raises
     ------
     InputError
-        It is no text, lists nothing, or a line depends on the working directory.
+        It is no UTF-8 text, lists nothing, or a line depends on the working directory.
     """
     expect_file_list(data, path)
+    if (zero := data.find(0)) >= 0:
+        cause = f"has a zero byte (byte {zero}), as UTF-16 and broken copies have"
+        raise InputError(rules.FILE_LIST.found(path, cause, "save it as UTF-8"))
     lines = io.StringIO(as_text(data, path), newline=None)
     numbered = [(line.strip(), number) for number, line in enumerate(lines, 1)]
     named = [(place, number) for place, number in numbered if place]
@@ -71,7 +75,8 @@ def _relative(path: str, named: Sequence[tuple[str, int]]) -> Iterator[Finding]:
         return
     place, number = wrong[0]
     more = f" (and {counted(len(wrong) - 1, 'line')} more)" if wrong[1:] else ""
-    cause, cure = f"{place!r} is a relative place{more}", "write the whole path"
+    cause = f"{place[:_SHOWN]!r} is a relative place{more}"
+    cure = "write the whole path"
     if place.startswith(MARK):
         cause, cure = "starts with a byte order mark", "save it as UTF-8 without it"
     yield rules.FILE_LIST.found(f"{path}:{number}", cause, cure)

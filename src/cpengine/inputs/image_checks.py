@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from cpengine import rules
 from cpengine.inputs import missing_images
+from cpengine.inputs.file_list import FileList
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.missing_images import Image, cure, cure_of_damage, of_all
 from cpengine.inputs.table_images import image_files
@@ -47,6 +48,9 @@ def findings(
     keys = ((i, places.key(i.folder)) for i in absent if i.url not in wrong)
     missing = [image for image, key in keys if not _is_below(key, made)]
     empty = [image for image in found if image.size == 0]
+    if isinstance(table, FileList) and len(absent) + len(empty) < len(found):
+        yield from _not_there([*absent, *empty])
+        return
     yield from missing_images.findings(places, missing)
     if folders:
         what_to_do = f"remove it, then {cure(folders[0])}"
@@ -55,6 +59,13 @@ def findings(
         what_to_do = cure_of_damage(empty[0].column, empty[0].url)
         yield of_all(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", what_to_do)
     yield from _short(found)
+
+
+def _not_there(images: Sequence[Image]) -> Iterator[Finding]:
+    """Files that are listed in vain: only groups that need one of them fail."""
+    if images:
+        what_to_do = "put it there, or take it off the list"
+        yield of_all(rules.FILE_LISTED, images, "is not there, or empty", what_to_do)
 
 
 def _is_folder(images: Storage, url: str) -> bool:

@@ -118,7 +118,8 @@ def of_all(
     rule: rules.Rule, images: Sequence[Image], what: str, what_to_do: str
 ) -> Finding:
     """One finding for some images, with the first place."""
-    more = f" (and {len(images) - 1} files more)" if len(images) > 1 else ""
+    others = counted(len(images) - 1, "file")
+    more = f" (and {others} more)" if images[1:] else ""
     return rule.found(images[0].where, f"{images[0].url} {what}{more}", what_to_do)
 
 

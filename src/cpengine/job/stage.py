@@ -388,16 +388,21 @@ class Stager:
             url = f"{places[file.folder]}/{file.name}"
             where = sheet.table.where(first[file], file.column)
             again = f"{cure_of_damage(file.column, url)} ({where})"
-            if is_local(url):
-                return _there(url, f"{where}: {url}" if sheet.listed else url, again)
             to = self.folder / "images" / names[file.folder]
-            shared = sheet.is_shared(file)
-            return str(_there(self._bring(url, to, shared=shared), url, again))
+            shared, local = sheet.is_shared(file), is_local(url)
+            try:
+                path = url if local else str(self._bring(url, to, shared=shared))
+                return _there(path, url, again)
+            except InputError:
+                if not sheet.listed:
+                    raise
+                # CellProfiler alone knows which groups need it: theirs fail there.
+                return url if local else str(to / file.name)
 
         images = self.places.images
         at_once = max(map(images.at_once, places.values()), default=1)
         brought = dict(zip(files, each(bring, files, at_once), strict=True))
-        self._opened = list(filter(None, brought.values()))
+        self._opened = [path for path in brought.values() if os.path.exists(path)]
         if all(map(self.places.is_opened_as_named, places)):
             return {}
         return {n: [brought[file] for file in row] for n, row in rows.items()}

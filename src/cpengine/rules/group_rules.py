@@ -127,3 +127,11 @@ FILE_LIST = _rule(
     "Write whole paths or addresses, one a line, and name the groups by `job_file` or "
     '`groups = "layout"`.',
 )
+FILE_LISTED = _rule(
+    "file-listed",
+    _GROUPS,
+    "A list of files has some that are not there",
+    "Groups that need one of them fail; all others run.",
+    "Put the files there, or take them off the list.",
+    Severity.WARNING,
+)

@@ -1,5 +1,6 @@
 """Options of `aws s3 cp` as S3 takes them with each object that is written. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 _PARAMETERS: Mapping[str, str] = {
@@ -47,6 +48,13 @@ _ELSEWHERE: Mapping[str, str] = {
 }
 """Other keys of the same section."""
 
+_KMS = ("aws:kms", "aws:kms:dsse")
+_GRANTEE = re.compile(r"(id|uri|emailaddress)=.+")
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+")
+"""Of a header, which a key of metadata becomes a part of."""
+_MOST_METADATA = 2048
+"""Bytes. Source: "Working with object metadata" of Amazon S3's user guide."""
+
 Parameters = dict[str, str | dict[str, str]]
 
 
@@ -58,19 +66,30 @@ def parse(flags: str) -> Parameters:
     ValueError
         An option is unknown, has no such value, or cannot be followed.
     """
+    if not ("".join(flags.split()).isprintable() and flags.isascii()):
+        raise ValueError("S3 takes printable ASCII only: remove other characters")
     found: Parameters = {}
     for flag, values in _options(flags):
-        if flag == "--grants":
+        if flag == "--grants" and values:
             found |= dict(_grant(value) for value in values)
         elif flag in _PARAMETERS:
             found[_PARAMETERS[flag]] = _value(flag, values)
         elif flag in _ELSEWHERE:
             raise ValueError(f"{flag}: set {_ELSEWHERE[flag]} in the same section")
-        elif flag not in _NOTHING | _NOTHING_WITH_VALUE:
+        elif flag not in _NOTHING | _NOTHING_WITH_VALUE | {"--grants"}:
             raise ValueError(f"{flag}: files are not written so: leave it out")
-        elif len(values) != (flag in _NOTHING_WITH_VALUE):
+        elif flag == "--grants" or len(values) != (flag in _NOTHING_WITH_VALUE):
             raise ValueError(f"{flag}: write it as `aws s3 cp` takes it")
+    _expect_together(found)
     return found
+
+
+def _expect_together(found: Parameters) -> None:
+    """What S3 does not take with other options, or without."""
+    if "ACL" in found and set(_GRANTS.values()).intersection(found):
+        raise ValueError("--acl and --grants: S3 takes one of them: leave the other")
+    if "SSEKMSKeyId" in found and found.get("ServerSideEncryption") not in _KMS:
+        raise ValueError("--sse-kms-key-id: is for --sse aws:kms: give that, too")
 
 
 def _options(flags: str) -> Iterator[tuple[str, list[str]]]:
@@ -93,21 +112,35 @@ def _options(flags: str) -> Iterator[tuple[str, list[str]]]:
 def _value(flag: str, values: list[str]) -> str | dict[str, str]:
     if flag == "--sse" and not values:
         return "AES256"
-    if len(values) != 1:
+    if len(values) != 1 or not values[0]:
         raise ValueError(f"{flag}: give it one value")
     (value,) = values
     allowed = _ALLOWED.get(flag)
     if allowed and value not in allowed:
         raise ValueError(f"{flag} {value}: take one of {', '.join(sorted(allowed))}")
-    if flag == "--metadata":
-        return dict(_pair(flag, pair) for pair in value.split(","))
-    return value
+    return _metadata(value) if flag == "--metadata" else value
+
+
+def _metadata(value: str) -> dict[str, str]:
+    found = dict[str, str]()
+    for pair in value.split(","):
+        name, rest = _pair("--metadata", pair)
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"--metadata {name}: write letters, digits, - and _")
+        if name.lower() in map(str.lower, found):
+            raise ValueError(f"--metadata {name}: is there twice: leave one")
+        found[name] = rest
+    if sum(map(len, [*found, *found.values()])) > _MOST_METADATA:
+        raise ValueError(f"--metadata: S3 takes {_MOST_METADATA} bytes: write less")
+    return found
 
 
 def _grant(value: str) -> tuple[str, str]:
     permission, grantee = _pair("--grants", value)
     if permission not in _GRANTS:
         raise ValueError(f"--grants {value}: grant {', '.join(_GRANTS)}")
+    if not _GRANTEE.fullmatch(grantee):
+        raise ValueError(f"--grants {value}: write {permission}=id=ID, or uri=URI")
     return _GRANTS[permission], grantee
 
 
