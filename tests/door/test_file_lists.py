@@ -1,7 +1,5 @@
 """A list of files runs as plain `cellprofiler --file-list` runs it."""
 
-import json
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,46 +9,23 @@ from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import Hosts
 from cpengine.group_names import metadata_of
 from cpengine.job.run_job import run_job
-from cpengine.project import Project
 from cpengine.storage.roots import BUCKET
 from tests.door import running
-from tests.door.old_pipelines import window
-from tests.door.pipelines import written
+from tests.door.file_lists import GROUPS, LIST, PIPELINE, named, project_of
 from tests.door.running import STEP, Plain
+from tests.plain_runs import Cpengine
 from tests.real.compare import TIMES, differing, image_rows, without
+from tests.services.podman import IMAGE
+from tests.services.podman import images as container_images
 from tests.services.s3.bucket_server import S3Server
 from tests.services.s3.fixtures import bucket, s3, s3_server
 
 __all__ = ["bucket", "s3", "s3_server"]
 
 pytestmark = pytest.mark.cellprofiler
-LIST, PIPELINE, OUTPUT = "files.txt", "window.cppipe", "results"
 UNLIKE = (*TIMES, "ImageSet_")
 """What CellProfiler writes otherwise where images lie elsewhere: also their places,
 compressed."""
-GROUPS = [{"Metadata_Plate": p, "Metadata_Well": "A01"} for p in ("P2", "P1")]
-
-
-def project_of(
-    folder: Path, lines: Iterable[str], storage: str, ends: str = "\n"
-) -> Project:
-    """A project whose groups are in a job file of DCP, with its list of files."""
-    (folder / PIPELINE).write_text(written(window()))
-    (folder / LIST).write_bytes("".join(f"{line}{ends}" for line in lines).encode())
-    places = {"pipeline": PIPELINE, "data_file": LIST, "input": "in", "output": OUTPUT}
-    (folder / "job.json").write_text(json.dumps(places | {"groups": GROUPS}))
-    (folder / "cpengine.toml").write_text(
-        f'[project]\nname = "lists"\nbatch = "b"\n[storage]\nroot = "."\n{storage}'
-        f'[steps.{STEP}]\npipeline = "{PIPELINE}"\npipeline_path = "."\n'
-        f'data_file = "{LIST}"\ndata_path = "."\noutput = "{OUTPUT}"\n'
-        'output_structure = ""\ngroup = ["Metadata_Plate", "Metadata_Well"]\n'
-        'job_file = "job.json"\n'
-    )
-    return Project.load(folder)
-
-
-def named(images: Path) -> list[Path]:
-    return sorted((images / "named").iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +127,22 @@ def test_files_elsewhere_are_named_as_in_the_list(
     }
     assert without(row, UNLIKE) == without(there, UNLIKE)
     assert row["URL_DNA"] == f"{address}/named/P2_A01_s1_d.tif"
+
+
+def test_a_container_runs_a_list(
+    images: Path,
+    theirs: dict[str, Path],
+    cellprofiler: CellProfiler,
+    cpengine: Cpengine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("CPENGINE_HOME", str(tmp_path / "nothing"))
+    section = f'[cellprofiler]\nimage = "{IMAGE}"\nruntime = "podman"\n'
+    project = project_of(tmp_path, map(str, named(images)), section)
+    with container_images(cellprofiler):
+        ran = cpengine("run", STEP, "-C", tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    for job in project.plan(STEP, cellprofiler=cellprofiler.version).jobs:
+        ours = project.places.outputs.path(job.destination)
+        assert differing(ours, theirs[job.metadata]) == []

@@ -12,8 +12,12 @@ import pytest
 
 from cpengine.ledger.standing import JobState
 from cpengine.project import Project
+from tests.door import file_lists
+from tests.door.cases import write_images
+from tests.door.running import STEP
 from tests.executors.aws import plates
 from tests.plain_runs import MODULE, Cpengine
+from tests.real.compare import image_rows
 from tests.services.aws.agent import Agent
 from tests.services.aws.aws_server import AwsServer
 
@@ -61,6 +65,30 @@ def test_results_equal_those_of_the_local_executor_and_nothing_is_left(
     streams = logs.describe_log_streams(logGroupName="demo_Analysis")["logStreams"]
     names = {stream["logStreamName"] for stream in streams}
     assert "DemoPlate1/analysis/DemoPlate1-A01-1" in names
+
+
+def test_a_list_of_files_runs_there(
+    aws: AwsServer, agent: Agent, cpengine: Cpengine, tmp_path: Path
+) -> None:
+    plates.allow(aws)
+    aws.make(plates.BUCKET)
+    write_images(tmp_path)
+    aws.upload(plates.BUCKET, tmp_path / "named", "images/")
+    names = [path.name for path in file_lists.named(tmp_path)]
+    lines = [f"s3://{plates.BUCKET}/images/{name}" for name in names]
+    more = f'root = "s3://{plates.BUCKET}"\n{plates.SECTION}'
+    project = file_lists.project_of(tmp_path, lines, more)
+    for name in (file_lists.PIPELINE, file_lists.LIST):
+        aws.put(plates.BUCKET, name, (tmp_path / name).read_bytes())
+    ran = cpengine("run", STEP, "-C", tmp_path, "--on", "aws", "--yes")
+    assert ran.returncode == 0, ran.stderr
+    written = project.places.outputs.tree(file_lists.OUTPUT)
+    tables = [name for name in written if name.endswith("/Image.csv")]
+    assert len(tables) == len(file_lists.GROUPS)
+    for name in tables:
+        data = project.places.outputs.read(f"{file_lists.OUTPUT}/{name}")
+        for row in image_rows(data):
+            assert row["URL_DNA"].startswith(f"s3://{plates.BUCKET}/images/P")
 
 
 @pytest.mark.parametrize(("first", "then"), [("local", "aws"), ("aws", "local")])
