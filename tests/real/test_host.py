@@ -64,9 +64,17 @@ def machine(plates: Project) -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def by_host(machine: Machine, mixed: list[Job]) -> list[Outcome]:
-    """What came of the jobs, one after another in one process."""
+    """What came of the jobs, one after another in one process, at the first try."""
+    retried: list[Outcome] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, JobRetried):
+            retried.append(event.outcome)
+
     with InlineExecutor(machine) as executor:
-        return list(executor.run(mixed))
+        outcomes = list(executor.run(mixed, listen))
+    assert [(outcome.job.id, outcome.failure) for outcome in retried] == []
+    return outcomes
 
 
 @pytest.fixture(scope="module")
