@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from cpengine.model import Job
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.run.progress import views
-from cpengine.run.session import Backend, Steps
+from cpengine.run.session import Backend, StepResult, Steps
 from tests.door.cases import Built
 
 SERVER = Path(__file__).with_name("plain_server.py")
@@ -163,7 +164,9 @@ def run(project: Project, cellprofiler: CellProfiler, hosts: Hosts) -> list[Job]
     backend = Backend(
         "local", lambda: LocalExecutor(machine, workers=1), versions(cellprofiler)
     )
+    results: list[StepResult] = []
     with open(os.devnull, "w") as nowhere:
-        (result,) = steps.run(backend, views(Console(file=nowhere)))
+        deque(steps.run(backend, views(Console(file=nowhere)), results.append), 0)
+    (result,) = results
     assert not result.failed, list(map(str, result.causes))
     return list(project.plan(STEP, cellprofiler=version).jobs)

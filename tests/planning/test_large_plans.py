@@ -4,6 +4,7 @@ import gc
 import json
 import pickle
 import tracemalloc
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -160,7 +161,9 @@ class Instant(Executor):
 def ran(built: Built, executor: Executor) -> StepResult:
     steps = Steps(built.project(), ["analysis"], Part(), VERSION, max_failures=1000)
     backend = Backend("instant", lambda: executor, {})
-    (result,) = steps.run(backend, views(Console(quiet=True)))
+    results: list[StepResult] = []
+    deque(steps.run(backend, views(Console(quiet=True)), results.append), 0)
+    (result,) = results
     return result
 
 

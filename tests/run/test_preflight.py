@@ -250,6 +250,7 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "csv-outdated",
         "executor",
         "file-list",
+        "file-listed",
         "flagged-kept",
         "flagged-left-out",
         "input-failed",

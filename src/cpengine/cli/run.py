@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -241,16 +242,19 @@ def _run(
     backend = Backend(
         on, lambda: make(todo.project, machine, workers), versions(cellprofiler)
     )
-    results = []
+    results: list[StepResult] = []
     with machine, _notifier(todo.project, webhook) as notifier:
-        also = [notifier.listen] if notifier else []
-        for result in todo.run(backend, views(err, *also), _announce, _note):
+
+        def ended(result: StepResult) -> None:
             results.append(result)
             if notifier:
                 notifier.ended(result)
             if not quiet:
                 _show_result(result)
             _report(todo, result)
+
+        also = [notifier.listen] if notifier else []
+        deque(todo.run(backend, views(err, *also), ended, _announce, _note), 0)
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results

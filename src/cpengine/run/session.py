@@ -4,7 +4,7 @@ import contextlib
 import time
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -26,7 +26,7 @@ from cpengine.ledger.acceleration_use import (
 from cpengine.ledger.ledger import Ledger, step_ledger
 from cpengine.ledger.run_record import RunRecord
 from cpengine.ledger.standing import JobState, Standing, summary
-from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job
+from cpengine.model import CHECK_ALWAYS, CHECK_NEW, Job, Outcome
 from cpengine.planning.job_list import Lazy, ids
 from cpengine.planning.plan import Plan
 from cpengine.planning.planner import plan_step
@@ -293,15 +293,20 @@ class Steps:
         self,
         backend: Backend,
         watch: MakeView,
+        ended: Callable[[StepResult], None] = lambda result: None,
         announce: Callable[[Todo], None] = lambda todo: None,
         note: Note = lambda line: None,
-    ) -> Iterator[StepResult]:
-        """Run the steps in order; stop after a step with failed jobs.
+    ) -> Generator[Outcome]:
+        """Run the steps in order and give each job's outcome as it ends.
+
+        After a step with failed jobs no further one starts.
 
         Parameters
         ----------
+        ended
+            Gets what each step came to.
         announce
-            Is told of each step before it starts.
+            Gets each step before it starts.
         note
             Takes lines that say what is waited for.
 
@@ -321,14 +326,14 @@ class Steps:
                     self._check(todo)
                 announce(todo)
                 then = "".join(self.names[number + 1 : number + 2])
-                result = self._run_one(todo, backend, watch, then)
-                yield result
-                if result.failed:
+                result = yield from self._run_one(todo, backend, watch, then)
+                ended(result)
+                if result.failed or result.not_run:
                     return
 
     def _run_one(
         self, todo: Todo, backend: Backend, watch: MakeView, then: str
-    ) -> StepResult:
+    ) -> Generator[Outcome, None, StepResult]:
         plan, jobs = todo.plan, todo.jobs
         result = StepResult(
             step=plan.step.name,
@@ -363,7 +368,8 @@ class Steps:
             with running.recorded(record, run_ledger), view:
                 self._release_claims(todo, record.id, view)
                 jobs = numbered(jobs, run_ledger, self.exact_check)
-                running.follow(backend.executor, jobs, view, self.max_failures)
+                limit = self.max_failures
+                yield from running.follow(backend.executor, jobs, view, limit)
         return running.result()
 
     def refuse_shared(
@@ -445,8 +451,8 @@ class _RunningStep:
 
     def follow(
         self, executor: Executor, jobs: Sequence[Job], view: View, limit: int | None
-    ) -> None:
-        """Run the jobs to their end."""
+    ) -> Iterator[Outcome]:
+        """Run the jobs and give each one's outcome as it ends."""
         self._tally = Tally(limit)
         for outcome in executor.run(jobs, view.listen, max_failures=limit):
             self._tally.add(outcome)
@@ -455,7 +461,9 @@ class _RunningStep:
             if outcome.done:  # counted, not kept: there may be a million
                 self._image_sets += outcome.job.image_sets
                 self._files += len(outcome.files)
-        self.how = self._tally.stopped or "ended"
+            yield outcome
+        whole = self._tally.done + self._tally.failed == self._jobs
+        self.how = self._tally.stopped or ("ended" if whole else "stopped")
 
     @contextlib.contextmanager
     def recorded(self, record: RunRecord, ledger: Ledger) -> Iterator[None]:

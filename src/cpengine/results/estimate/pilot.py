@@ -1,5 +1,6 @@
 """Run a few jobs first, to measure what the others will take."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -82,8 +83,10 @@ def run(
         cellprofiler.version,
         wanted=frozenset(job.id for job in jobs),
     )
+    results: list[StepResult] = []
     with machine:
-        (result,) = few.run(backend, watch)
+        deque(few.run(backend, watch, results.append), 0)
+    (result,) = results
     ledger = step_ledger(project, todo.plan.step)
     names = [_marker(job, cellprofiler.version) for job in jobs]
     return Piloted(result, ledger.outcomes(names))
