@@ -136,8 +136,8 @@ def test_readme_starts_with_demo_and_test() -> None:
 
 def test_executors_have_assets_and_a_page_of_the_same_name() -> None:
     files = (ROOT / "src/cpengine/executors").glob("[!_.]*")
-    seam = {"base", "contract", "detach", "inline", "leftovers", "machine_spec"}
-    seam |= {"early_exits", "registry", "retry"}
+    seam = {"base", "contract", "detach", "entry", "inline", "machine_spec"}
+    seam |= {"early_exits", "registry", "retry", "room"}
     code = {path.stem for path in files} - seam
     assets = {path.name for path in (ROOT / "backends").iterdir() if path.is_dir()}
     assert code == assets

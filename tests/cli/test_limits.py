@@ -58,4 +58,4 @@ def test_one_machine_has_a_lower_limit(tmp_path: Path) -> None:
     project = build.project(tmp_path).project()
     machine = make_machine(project, stand_in(tmp_path, {}))
     with pytest.raises(ConfigError, match=f"^--workers {MOST_LOCAL + 1}: one machine"):
-        registry.maker("local")(project, machine, MOST_LOCAL + 1)
+        registry.entry("local").create(project, machine, MOST_LOCAL + 1)

@@ -10,7 +10,8 @@ import pytest
 from cpengine import __version__
 from cpengine.config import SlurmSection
 from cpengine.errors import ExecutorError, StorageError
-from cpengine.executors.detach import as_job, as_process, job_script, log_in
+from cpengine.executors.detach import as_process, log_in
+from cpengine.executors.slurm.driver_job import as_job, job_script
 
 GOLDEN = Path(__file__).parent / "golden"
 ARGUMENTS = ["run", "illum", "analysis", "--on", "slurm", "--well", "A 01"]

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import pytest
 
+from cpengine.executors.aws.entry import AwsEntry
 from cpengine.executors.aws.outbox import Sent
 from cpengine.executors.aws.queue import MessageCounts, Queue
 from cpengine.executors.aws.record import AwsRecord
-from cpengine.executors.registry import goes_on_alone
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
 from cpengine.storage.store import Storage
@@ -55,7 +55,7 @@ def test_a_damaged_record_is_named_with_what_takes_down_without_it(
     (line,) = caplog.messages
     assert line.startswith(f"{record}: is damaged (")
     assert "cpengine aws down" in line
-    assert goes_on_alone(storage, "ledger")  # who knows
+    assert AwsEntry("aws").goes_on_alone(Ledger(storage, "ledger"))  # who knows
 
 
 @pytest.mark.parametrize("kind", NEWER)

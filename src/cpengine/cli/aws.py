@@ -1,7 +1,6 @@
 """The phases of a run on AWS, each as a command: `cpengine aws ...`."""
 
 import contextlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,8 @@ from cpengine.cli.base import (
     Plates,
     Sites,
     Wells,
+    Yes,
+    agree,
     out,
     part_of,
     print_err,
@@ -25,9 +26,9 @@ from cpengine.cli.base import (
     version_or_none,
 )
 from cpengine.config.forms import MOST_WORKERS
-from cpengine.errors import ConfigError, ExecutorError, InputError, StorageError
+from cpengine.errors import ExecutorError, InputError, StorageError
 from cpengine.events import Event, Noted
-from cpengine.executors import registry
+from cpengine.executors.aws.entry import apps_of, fleet_file
 from cpengine.marker import Marker, MarkerState
 from cpengine.project import Project
 from cpengine.run.session import Steps, numbered
@@ -45,7 +46,6 @@ app = typer.Typer(
 )
 
 Step = Annotated[str, typer.Argument(help="The step.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it costs.")]
 
 
 @app.command()
@@ -54,7 +54,7 @@ def setup(step: Step, folder: Folder = Path()) -> None:
     from cpengine.executors.aws import setup as phase
 
     project = Project.load(folder)
-    apps = registry.aws_apps(project, project.cellprofiler().version)
+    apps = apps_of(project, project.cellprofiler().version)
     apps.check(step)
     step_app = apps.app(step)
     queue = phase.setup(step_app)
@@ -80,7 +80,7 @@ def submit(
 
     project = Project.load(folder)
     version = project.cellprofiler().version
-    apps = registry.aws_apps(project, version)
+    apps = apps_of(project, version)
     steps = Steps(project, [step], part_of(plate, well, site), version, force)
     todo = steps.plan(step)
     steps.refuse_shared([todo], "aws", lambda line: print_err(f"note: {line}"))
@@ -110,7 +110,7 @@ def import_(
     project = Project.load(folder)
     jobs = jobfile.read(file)
     version = project.cellprofiler().version
-    step_app = registry.aws_apps(project, version).app(step)
+    step_app = apps_of(project, version).app(step)
     sent = phase.send_foreign(step_app, jobs, project.plan(step, cellprofiler=version))
     print_out(
         f"{step_app.name}: sent {counted(len(jobs), 'job')}, {sent} of them as the "
@@ -145,7 +145,7 @@ def start(
     wanted = machines or step_app.settings.machines_for(jobs)
     apps.check(step, wanted)
     agree(phase.estimate(step_app, wanted), yes)
-    file = registry.fleet_file(project)
+    file = fleet_file(project)
     fleet = phase.start_machines(step_app, wanted, file)
     what = f"asked for {wanted} machines: fleet {fleet.id}"
     if fleet.asked_by:
@@ -298,24 +298,6 @@ def vars_of(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
-def agree(what: str, yes: bool) -> None:
-    """Ask before something costs.
-
-    Raises
-    ------
-    ConfigError
-        Nobody agrees; without a terminal only `--yes` does.
-    """
-    if yes:
-        print_err(what)
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError(f"{what}: not started: say --yes to start it")
-    print_err(what)
-    if not typer.confirm("Start it?"):
-        raise ConfigError("not started")
-
-
 def _show_state(project: Project, step: str, step_app: "App", as_json: bool) -> None:
     """Say how a run stands: its queue and machines, and what the ledger has."""
     from cpengine.executors.aws import dead_letters, fleet
@@ -389,4 +371,4 @@ def _apps(folder: Path) -> "ProjectApps":
 
 def _apps_of(project: Project) -> "ProjectApps":
     """For phases that send no jobs: CellProfiler need not be on this machine."""
-    return registry.aws_apps(project, version_or_none(project))
+    return apps_of(project, version_or_none(project))

@@ -76,8 +76,7 @@ Workers = Annotated[
         help="Jobs at a time. Default: from cores and memory.",
     ),
 ]
-
-
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it costs.")]
 Every = Annotated[
     float,
     typer.Option(min=1, max=86_400, help="Seconds between two looks."),
@@ -248,3 +247,21 @@ def version_or_none(project: Project) -> str:
         return project.cellprofiler().version
     except CellProfilerError:
         return ""
+
+
+def agree(what: str, yes: bool) -> None:
+    """Ask before something costs.
+
+    Raises
+    ------
+    ConfigError
+        Nobody agrees; without a terminal only `--yes` does.
+    """
+    if yes:
+        print_err(what)
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{what}: not started: say --yes to start it")
+    print_err(what)
+    if not typer.confirm("Start it?"):
+        raise ConfigError("not started")

@@ -100,7 +100,7 @@ def _executor(
     """What is wrong with the place where jobs would run."""
     jobs = {checked.step: len(checked.todo.jobs) for checked in found if checked.todo}
     try:
-        registry.check(project, on, jobs, version)
+        registry.entry(on).check(project, jobs, version)
     except CpengineError as error:
         return error.findings
     return ()

@@ -28,6 +28,7 @@ from cpengine.cli.base import (
 )
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError, InputError
+from cpengine.executors import registry
 from cpengine.project import Project
 from cpengine.results.estimate import Estimate, StepEstimate, Where, text
 from cpengine.results.estimate import estimate as estimate_steps
@@ -95,7 +96,7 @@ def _pilots(
         `cpengine run` would refuse the steps, too.
     """
     todo.plans()
-    workers = where.workers if where.on == "local" else None
+    workers = where.workers if registry.entry(where.on).on_this_machine else None
     done = []
     for name in todo.names:
         try:

@@ -10,13 +10,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cpengine.cli.aws import Yes
-from cpengine.cli.base import OK, SOME_FAILED, Every, Folder, print_err, print_out
+from cpengine.cli.base import (
+    OK,
+    SOME_FAILED,
+    Every,
+    Folder,
+    Yes,
+    print_err,
+    print_out,
+)
 from cpengine.cli.going_on import arguments_of
 from cpengine.cli.last_run import describe_run
 from cpengine.cli.status import steps_that_ran
 from cpengine.errors import ExecutorError, InputError
-from cpengine.executors import detach, leftovers, registry
+from cpengine.executors import detach, registry
+from cpengine.executors.entry import ExecutorEntry
 from cpengine.ledger import driver_sign, heartbeat, run_record
 from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.ledger import Ledger
@@ -52,10 +60,15 @@ class _LastRun:
 
     @property
     def goes_on_alone(self) -> bool:
-        """Whether its driver was killed, and machines on AWS go on."""
-        ledger = self.ledger
+        """Whether its driver was killed, and machines go on that need none."""
         is_killed = self.record["result"] == run_record.KILLED
-        return is_killed and registry.goes_on_alone(ledger.storage, ledger.folder)
+        executor = self.executor if is_killed else None
+        return executor is not None and executor.goes_on_alone(self.ledger)
+
+    @property
+    def executor(self) -> ExecutorEntry | None:
+        """What ran it, if that is known here."""
+        return registry.find(self.record["executor"])
 
     def watch(self) -> Sign | None:
         """The driver's sign; None if it is gone, or was silent for a minute."""
@@ -172,8 +185,8 @@ def cancel(folder: Folder = Path()) -> None:
         return
     if not run.is_own:
         raise ExecutorError(f"{_gone(run)}; the run is not yours: nothing is removed")
-    if run.record["executor"] == "aws":  # which goes on without a driver
-        for line in registry.take_down(project, run.step):
+    if (executor := run.executor) is not None:
+        for line in executor.take_down(project, run.step):
             print_err(f"note: {line}")
     _clear(project, run)
     print_out(f"{run.step}: its driver was gone already: what it left is removed")
@@ -269,7 +282,8 @@ def _clear(project: Project, run: _LastRun) -> None:
     key = driver_sign.key_of(run.ledger, run.id)
     sign = driver_sign.SIGN.look_up(run.ledger.storage, key)
     if isinstance(sign, Sign) and heartbeat.is_own(run.ledger, run.id):
-        for line in leftovers.clear(project, sign.traces):
+        executor = run.executor
+        for line in executor.clean_up(project, sign.traces) if executor else ():
             print_err(f"note: {line}")
     heartbeat.replace_silent(run.ledger, run.id)
     run_record.close(run.ledger, run.id)

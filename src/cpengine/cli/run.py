@@ -13,8 +13,6 @@ from rich.table import Table
 
 from cpengine import config
 from cpengine.cellprofiler.find import CellProfiler, find
-from cpengine.cli import aws
-from cpengine.cli.aws import Yes
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -25,6 +23,8 @@ from cpengine.cli.base import (
     Sites,
     Wells,
     Workers,
+    Yes,
+    agree,
     err,
     out,
     part_of,
@@ -168,40 +168,35 @@ def _one_choice(*choices: object) -> None:
 
 def _agree(todo: Steps, on: str, yes: bool) -> None:
     """Ask before machines cost, if any would be started."""
-    if on != "aws":
+    executor = registry.entry(on)
+    if not executor.is_paid:
         return
     jobs = {planned.plan.step.name: len(planned.jobs) for planned in todo.plans()}
     jobs = {step: count for step, count in jobs.items() if count}
     if jobs:
-        aws.agree(registry.costs(todo.project, jobs, todo.cellprofiler), yes)
+        agree(executor.price(todo.project, jobs, todo.cellprofiler), yes)
 
 
 def _detach(todo: Steps, on: str, webhook: str | None) -> None:
     # What is wrong is said at once, not in a log.
     todo.refuse_shared(todo.plans(), on, _note)
-    registry.maker(on)
-    project = todo.project
+    project, executor = todo.project, registry.entry(on)
     arguments = [
         argument for argument in hidden(sys.argv[1:]) if argument != "--detach"
     ]
     if webhook:  # where other users do not see it
         os.environ[notifying.ENVIRON] = webhook
-    if on == "aws" and "--yes" not in arguments:
+    if executor.is_paid and "--yes" not in arguments:
         arguments.append("--yes")  # it has been said here
-    log = detach.log_in(registry.folder_of(project, on))
-    settings = config.cluster(project.file, "slurm", project.folder)
-    assert isinstance(settings, config.SlurmSection)
-    if on == "slurm" and settings.driver == "job":
-        started = detach.as_job(detach.job_script(arguments, settings, log))
-    else:
-        started = detach.as_process(arguments, log)
+    log = detach.log_in(executor.folder(project))
+    started = executor.start_driver(project, arguments, log)
     print_out(f"{started} drives the run; it says how it goes in {log}")
     print_out("follow it with `cpengine attach`, end it with `cpengine cancel`")
 
 
 def _dry_run(todo: Steps, on: str, workers: int | None, as_json: bool) -> None:
     plans = todo.plans()
-    script = registry.job_script(todo.project, on)
+    script = registry.entry(on).job_script(todo.project)
     if as_json:
         print_json(
             [
@@ -236,11 +231,13 @@ def _run(
     *,
     quiet: bool = False,
 ) -> list[StepResult]:
-    make = registry.maker(on)
+    executor = registry.entry(on)
     machine = make_machine(todo.project, cellprofiler)
     sweep(machine.scratch)
     backend = Backend(
-        on, lambda: make(todo.project, machine, workers), versions(cellprofiler)
+        on,
+        lambda: executor.create(todo.project, machine, workers),
+        versions(cellprofiler),
     )
     results: list[StepResult] = []
     with machine, _notifier(todo.project, webhook) as notifier:

@@ -9,8 +9,9 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 
+from cpengine.config import executor_entries
 from cpengine.config.aws import AwsSection, DcpWorkerSection, MachinesSection
 from cpengine.config.executor_sections import (
     ClusterSection,
@@ -61,6 +62,7 @@ __all__ = [
     "StorageSection",
     "ThresholdSection",
     "cluster",
+    "executor_section",
     "load",
     "schema",
 ]
@@ -99,7 +101,8 @@ def load(path: Path) -> ProjectFile:
         It is missing, is not TOML, or holds a key or value that is not allowed.
     """
     missing = "make one with `cpengine init`, or point -C at the project's folder"
-    file = _checked(ProjectFile, path, _read(path, missing))
+    data = _read(path, missing)
+    file = _checked(_model_of(data), path, data)
     _check_plates(path, file)
     _check_steps(path, file)
     _check_rules(path, file)
@@ -108,6 +111,32 @@ def load(path: Path) -> ProjectFile:
             f"{path}: cellprofiler.image: cellprofiler.path is set, too: remove one"
         )
     return file
+
+
+def _model_of(data: dict[str, Any]) -> type[ProjectFile]:
+    """The model of a file, with the sections of other packages' executors in it."""
+    named = data.get("executors")
+    names = set(named) if isinstance(named, dict) else set()
+    models = executor_entries.sections(names - set(ExecutorsSection.model_fields))
+    if not models:
+        return ProjectFile
+    fields: dict[str, Any] = {name: (model, ...) for name, model in models.items()}
+    section = create_model("ExecutorsSection", __base__=ExecutorsSection, **fields)
+    return create_model("ProjectFile", __base__=ProjectFile, executors=(section, ...))
+
+
+def executor_section(file: ProjectFile, name: str, model: type[Section]) -> Section:
+    """The settings of an executor; its defaults where the file has no such section.
+
+    Raises
+    ------
+    ConfigError
+        There are none, and a key has no default.
+    """
+    own: Section | None = getattr(file.executors, name, None)
+    if own is None:
+        own = _checked(model, f"{FILE_NAME}: executors.{name}", {})
+    return own
 
 
 def cluster(file: ProjectFile, name: str, folder: Path) -> ClusterSection:
@@ -206,25 +235,25 @@ def _is_value(text: str) -> bool:
     return True
 
 
-def _checked(model: type[_Model], path: Path, data: dict[str, Any]) -> _Model:
+def _checked(model: type[_Model], place: Path | str, data: dict[str, Any]) -> _Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(_lines(model, path, error))) from error
+        raise ConfigError("\n".join(_lines(model, place, error))) from error
 
 
-def _lines(model: Any, path: Path, error: ValidationError) -> Iterator[str]:
+def _lines(model: Any, file: Path | str, error: ValidationError) -> Iterator[str]:
     """Give a line for each wrong key or value, however many forms it may take."""
     refused: dict[str, list[str]] = {}
     places = [_place(item["loc"]) for item in error.errors()]
     for place, item in zip(places, error.errors(), strict=True):
         if item["type"] == "extra_forbidden":
-            yield f"{path}: {place}: unknown key{_nearest(model, item['loc'])}"
+            yield f"{file}: {place}: unknown key{_nearest(model, item['loc'])}"
         elif item["type"] == "missing":
-            yield f"{path}: {place}: is missing: add it"
+            yield f"{file}: {place}: is missing: add it"
         elif not any(other.startswith(f"{place}.") for other in places):
             value = json.dumps(item["input"], default=str)
-            text = f"{path}: {place}: {value} is not allowed"
+            text = f"{file}: {place}: {value} is not allowed"
             refused.setdefault(text, []).append(_allowed(item))
     for text, allowed in refused.items():
         yield f"{text}: {', or '.join(allowed)}"

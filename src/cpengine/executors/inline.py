@@ -4,8 +4,11 @@ from threading import Event as Flag
 from threading import RLock
 
 from cpengine.executors.base import Executor
+from cpengine.executors.entry import ExecutorEntry
+from cpengine.executors.room import Room, RoomRequest
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
+from cpengine.planning.project import ResolvedProject
 
 
 class InlineExecutor(Executor):
@@ -42,3 +45,17 @@ class InlineExecutor(Executor):
         self._cancelled.set()
         with self._running:
             self._cancelled, self._ended = Flag(), []
+
+
+class InlineEntry(ExecutorEntry):
+    """One job after the other, in the driver itself."""
+
+    on_this_machine = True
+
+    def create(
+        self, project: ResolvedProject, machine: Machine, workers: int | None
+    ) -> InlineExecutor:
+        return InlineExecutor(machine)
+
+    def room(self, asked: RoomRequest) -> Room:
+        return Room(1, "one slot of this machine", None, 1)

@@ -9,13 +9,19 @@ from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Thread
 
+from cpengine.config import LocalSection
+from cpengine.config.forms import MOST_LOCAL
+from cpengine.errors import ConfigError
 from cpengine.events import Listener
 from cpengine.executors.base import Executor
+from cpengine.executors.entry import ExecutorEntry
+from cpengine.executors.room import Room, RoomRequest
 from cpengine.job.admission import MemoryRule, Slots
 from cpengine.job.run_job import Machine, run_job
 from cpengine.model import Job, Outcome
+from cpengine.planning.project import ResolvedProject
 from cpengine.system.capacity import MemoryLeft, lately, usable_cores
-from cpengine.wording import GB
+from cpengine.wording import GB, counted
 
 _SIGNALS_S = 1.0
 _CHECK_EVERY_S = 0.02
@@ -179,3 +185,32 @@ class LocalExecutor(Executor):
     def close(self) -> None:
         super().close()
         self.cancel()
+
+
+class LocalEntry(ExecutorEntry):
+    """Processes of this machine."""
+
+    Settings = LocalSection
+    on_this_machine = True
+
+    def create(
+        self, project: ResolvedProject, machine: Machine, workers: int | None
+    ) -> LocalExecutor:
+        settings = self.settings(project)
+        if workers and workers > MOST_LOCAL:
+            raise ConfigError(
+                f"--workers {workers}: one machine runs at most {MOST_LOCAL} jobs at a "
+                "time: give fewer"
+            )
+        return LocalExecutor(
+            machine, workers or settings.workers, memory_gb=settings.memory_gb
+        )
+
+    def room(self, asked: RoomRequest) -> Room:
+        settings = self.settings(asked.project)
+        left, expected = MemoryLeft.of_this_process(), int(settings.memory_gb * GB)
+        fits = asked.fits(MemoryRule.of(left, expected, admits=True))
+        fixed = asked.workers or settings.workers
+        slots = fixed or min(usable_cores(), fits)
+        where = f"{counted(slots, 'slot')} of this machine"
+        return Room(slots, where, fits, fixed or usable_cores())

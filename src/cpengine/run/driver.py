@@ -97,7 +97,7 @@ class Driver:
     def _ask_others(self) -> None:
         while not self._may_begin():
             time.sleep(_POLL_S)
-        refuse_on_aws(self._ledger, self._jobs, self._on)
+        refuse_elsewhere(self._ledger, self._jobs, self._on)
 
     def _may_begin(self) -> bool:
         """Whether no other run that checks may still get the jobs, or go first.
@@ -183,27 +183,25 @@ def refuse_shared(
         sign = driver_sign.watch(ledger, other, _waits(note))
         if sign is not None:
             raise _refused(ledger, shared, len(jobs), sign)
-    refuse_on_aws(ledger, jobs, on)
+    refuse_elsewhere(ledger, jobs, on)
 
 
-def refuse_on_aws(ledger: Ledger, jobs: Collection[str], on: str) -> None:
-    """Refuse jobs that machines on AWS have, which need no driver.
+def refuse_elsewhere(ledger: Ledger, jobs: Collection[str], on: str) -> None:
+    """Refuse jobs that machines have which need no driver.
 
     Raises
     ------
     ExecutorError
         They have some of them, and the run is not to go on there.
     """
-    if on == "aws" or not jobs:
-        return
-    since, sent = registry.jobs_on_aws(ledger)
-    if shared := sent.intersection(jobs):
-        step = _step(ledger)
-        raise ExecutorError(
-            f"{step}: {_some(len(shared), len(jobs))} with machines on AWS, since "
-            f"{since} ({driver_sign.ago(since)}): `cpengine aws monitor {step}` "
-            f"follows them, `cpengine aws down {step}` ends them"
-        )
+    for executor in registry.entries() if jobs else ():
+        found = executor.jobs_elsewhere(ledger) if executor.name != on else None
+        if found and (shared := found.ids.intersection(jobs)):
+            raise ExecutorError(
+                f"{_step(ledger)}: {_some(len(shared), len(jobs))} with "
+                f"{found.machines}, since {found.since} "
+                f"({driver_sign.ago(found.since)}): {found.cure}"
+            )
 
 
 def _with_shared(

@@ -8,18 +8,18 @@ from cpengine.cellprofiler import build_kernels, exact
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.host_accelerations import wanted
 from cpengine.cellprofiler.pool import why_hidden
+from cpengine.executors import registry
+from cpengine.executors.entry import ExecutorEntry
 from cpengine.planning.project import ResolvedProject
 from cpengine.rules import Finding
 
-_OURS = ("local", "inline")
-"""Executors whose jobs run on this machine."""
 _PLAIN = "set cellprofiler.exact to false if that is meant"
 
 
 def are_accelerated(project: ResolvedProject, on: str) -> bool:
     """Whether jobs there are to use accelerated modules."""
     names = wanted(project.file.cellprofiler.exact)
-    return bool(names) and not any(_settings(project, on))
+    return bool(names) and not any(_settings(project, registry.entry(on)))
 
 
 def plain_modules(
@@ -30,22 +30,23 @@ def plain_modules(
     Parameters
     ----------
     on
-        The executor.
+        The executor's name.
     cellprofiler
         This machine's, if there is one.
     """
     if not (names := wanted(project.file.cellprofiler.exact)):
         return
-    settings = list(_settings(project, on))
+    executor = registry.entry(on)
+    settings = list(_settings(project, executor))
     yield from settings
-    if settings or cellprofiler is None or on == "aws":  # workers there have their own
+    if settings or cellprofiler is None or executor.own_cellprofiler:
         return
     if not cellprofiler.python:
         place = " ".join(cellprofiler.command[-1:])
         yield rules.PLAIN_MODULES.found(
             place, f"has no host: {why_hidden(cellprofiler)}", _PLAIN
         )
-    elif on in _OURS and build_kernels.built() is None and (lost := _compiled(names)):
+    elif executor.on_this_machine and (lost := _not_compiled(names)):
         yield rules.PLAIN_MODULES.found(
             "cpengine's kernels",
             f"are not compiled on this machine: not accelerated: {', '.join(lost)}",
@@ -53,7 +54,7 @@ def plain_modules(
         )
 
 
-def _settings(project: ResolvedProject, on: str) -> Iterator[Finding]:
+def _settings(project: ResolvedProject, executor: ExecutorEntry) -> Iterator[Finding]:
     """The settings for which no job has a host."""
     if project.file.cellprofiler.jobs_per_process <= 1:
         yield rules.PLAIN_MODULES.found(
@@ -61,16 +62,13 @@ def _settings(project: ResolvedProject, on: str) -> Iterator[Finding]:
             "is 1: each job starts a CellProfiler of its own, with plain modules",
             f"raise it, or {_PLAIN}",
         )
-    if on == "aws" and project.file.executors.aws.worker == "dcp":
-        yield rules.PLAIN_MODULES.found(
-            "executors.aws.worker",
-            "is dcp, whose CellProfilers have plain modules",
-            f"take cpengine's worker, or {_PLAIN}",
-        )
+    yield from executor.plain_modules(project)
 
 
-def _compiled(names: Sequence[str]) -> list[str]:
-    """Those that nothing works of without kernels, as their files say."""
+def _not_compiled(names: Sequence[str]) -> list[str]:
+    """Those that need kernels, as their files say, where this machine has none."""
+    if build_kernels.built() is not None:
+        return []
     folder = Path(exact.__file__).parent
     return [
         name

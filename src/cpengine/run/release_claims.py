@@ -62,7 +62,7 @@ def release_claims(
         return 0
 
     def alone() -> bool:
-        others = registry.goes_on_alone(ledger.storage, ledger.folder)
+        others = any(each.goes_on_alone(ledger) for each in registry.entries())
         return not others and is_alone(ledger, run)
 
     return PastClaims(ledger, whole.jobs, places, refused).give_way(alone)

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cpengine.cli import app
-from cpengine.executors import registry
 from cpengine.executors.aws import client, down, launch, project_apps, setup
+from cpengine.executors.aws.entry import AwsEntry, apps_of
 from cpengine.project import Project
 from tests.executors.aws import plates
 from tests.plain_runs import small_plate
@@ -92,14 +92,15 @@ def test_a_refused_start_leaves_nothing_that_bills(
             continue
         _one_line(ran)
         assert not _bills(aws), operation
-        assert not registry.jobs_on_aws(ledger)[1], operation  # they run elsewhere
+        sent = AwsEntry("aws").jobs_elsewhere(ledger)
+        assert not (sent and sent.ids), operation  # they run elsewhere
     _ready(aws, phase, "down")
 
 
 def test_a_refused_monitor_says_that_machines_go_on_or_takes_them_down(
     aws: AwsServer, there: Project, phase: Phase
 ) -> None:
-    ours = registry.aws_apps(there, "4.2.8").app
+    ours = apps_of(there, "4.2.8").app
 
     def anew() -> None:
         """Start machines, without messages: there is nothing to wait for."""

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from cpengine.config import ProjectFile, SlurmSection
 from cpengine.errors import ConfigError
-from cpengine.executors.detach import as_job, job_script, log_in
+from cpengine.executors.detach import log_in
+from cpengine.executors.slurm.driver_job import as_job, job_script
 from cpengine.testing import jobs
 from tests.executors.slurm.watched import Watched
 from tests.services.slurm.cluster import Cluster, wait_until

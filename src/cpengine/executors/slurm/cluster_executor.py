@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from dask_jobqueue.core import Job as QueueJob
 from distributed import Client
 from distributed.deploy.spec import SpecCluster
 from distributed.security import Security
@@ -24,6 +23,7 @@ from cpengine.events import Noted
 from cpengine.executors.dask.dask_executor import DaskExecutor
 from cpengine.executors.dask.without_http import WORKER_CLASS, SchedulerWithoutHttp
 from cpengine.executors.slurm.fleet import WorkerFleet, needed
+from cpengine.executors.slurm.jobqueue import QueueJob
 from cpengine.executors.slurm.schedulers import QUEUES, BatchScheduler, seconds
 from cpengine.job.run_job import Machine
 from cpengine.model import Failure

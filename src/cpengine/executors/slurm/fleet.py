@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dask_jobqueue.core import Job as QueueJob
-
 from cpengine.errors import ExecutorError
 from cpengine.executors.early_exits import EarlyExits
 from cpengine.executors.slurm import schedulers
+from cpengine.executors.slurm.jobqueue import QueueJob
 from cpengine.executors.slurm.schedulers import (
     ALIVE,
     BatchScheduler,

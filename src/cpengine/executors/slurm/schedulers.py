@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from dask_jobqueue.core import Job as QueueJob
-from dask_jobqueue.htcondor import HTCondorJob
-from dask_jobqueue.lsf import LSFJob
-from dask_jobqueue.pbs import PBSJob
-from dask_jobqueue.sge import SGEJob
-from dask_jobqueue.slurm import SLURMJob
-
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.errors import ExecutorError
-from cpengine.executors.detach import NUMBER, directives, log_name
+from cpengine.executors.slurm.driver_job import NUMBER, directives, log_name
+from cpengine.executors.slurm.jobqueue import (
+    HTCondorJob,
+    LSFJob,
+    PBSJob,
+    QueueJob,
+    SGEJob,
+    SLURMJob,
+)
 from cpengine.wording import counted
 
 _ASK_S = 60.0

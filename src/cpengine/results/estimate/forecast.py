@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from cpengine.config.steps import BY_PLATE
 from cpengine.errors import InputError
+from cpengine.executors import registry
+from cpengine.executors.room import Room, RoomRequest
 from cpengine.ledger.ledger import step_ledger
 from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
@@ -13,7 +15,6 @@ from cpengine.plates import Part
 from cpengine.results.estimate import sample
 from cpengine.results.estimate.accelerated_times import of_mode
 from cpengine.results.estimate.model import Fit, Interval, Measured, fit, walls
-from cpengine.results.estimate.room import Room, RoomRequest, room
 from cpengine.results.estimate.step_estimate import (
     HOUR_S,
     Estimate,
@@ -158,7 +159,7 @@ def _known(
     learned = fit(
         list(map(Measured.of, measured.outcomes)), warm=_is_warm(steps.project)
     )
-    place = room(
+    place = registry.entry(where.on).room(
         RoomRequest(
             project=steps.project,
             step=left.step,
@@ -213,7 +214,8 @@ def _notes(
             f"too few jobs were measured to tell how they differ: +/- "
             f"{learned.spread:.0%} is a guess"
         )
-    if where.on not in ("local", "inline") or set(hosts) - {socket.gethostname()}:
+    on_this_machine = registry.entry(where.on).on_this_machine
+    if not on_this_machine or set(hosts) - {socket.gethostname()}:
         notes.append(
             f"measured on {', '.join(hosts)}: other machines take longer or less"
         )

@@ -72,9 +72,11 @@ def run(
     project, name = steps.project, todo.plan.step.name
     machine = make_machine(project, cellprofiler)
     sweep(machine.scratch)
-    make = registry.maker("local")
+    local = registry.entry("local")
     backend = Backend(
-        "local", lambda: make(project, machine, workers), versions(cellprofiler)
+        local.name,
+        lambda: local.create(project, machine, workers),
+        versions(cellprofiler),
     )
     few = _Few(
         project,

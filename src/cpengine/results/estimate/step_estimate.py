@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cpengine.executors.room import Room
 from cpengine.results.estimate.model import Fit, Interval
-from cpengine.results.estimate.room import Room
 
 HOUR_S = 3600.0
 

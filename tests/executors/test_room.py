@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cpengine.errors import ConfigError, ExecutorError
+from cpengine.executors import registry
+from cpengine.executors.room import Room, RoomRequest
 from cpengine.model import Outcome
-from cpengine.results.estimate.room import RoomRequest, room
 from cpengine.wording import GB
 from tests import build
 from tests.results.estimate.build import ANY
@@ -17,6 +18,10 @@ def asked(folder: Path, on: str, toml: str = "", **more: object) -> RoomRequest:
     project = build.project(folder / "project", toml=toml).project()
     plain = RoomRequest(project, "analysis", 1000, on, None, "", [])
     return replace(plain, **more)  # type: ignore[arg-type]  # fields by name
+
+
+def room(request: RoomRequest) -> Room:
+    return registry.entry(request.on).room(request)
 
 
 def peaks(*sizes_gb: float) -> list[Outcome]:
