@@ -2,7 +2,7 @@
 
 import pytest
 
-from cpengine.plates import place_of, row_name, smallest_shape, well_name
+from cpengine.plates import Part, place_of, row_name, smallest_shape, well_name
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_a_plate_is_the_smallest_usual_one_that_has_all_wells() -> None:
     assert smallest_shape([(0, 0), (1, 2)], least=96) == (8, 12)
     assert smallest_shape([(8, 0)]) == (16, 24)
     assert smallest_shape([(32, 0)]) is None
+
+
+def test_a_part_takes_any_iterable_or_a_name() -> None:
+    part = Part(plates=[1, "P2"], wells="A01", sites=(n for n in range(2)))
+    assert part == Part(frozenset({"1", "P2"}), frozenset({"A01"}), frozenset("01"))
+    assert Part(flagged=[("P1", "A01", "1")]).flagged == {("P1", "A01", "1")}

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from cpengine.planning.plan import Plan
     from cpengine.plates import Part
     from cpengine.project import Project
+    from cpengine.project.runs import Run
+    from cpengine.run.session import StepResult
 
     __version__: str
 
@@ -29,6 +31,8 @@ __all__ = [
     "Part",
     "Plan",
     "Project",
+    "Run",
+    "StepResult",
     "run_job",
 ]
 
@@ -45,6 +49,8 @@ _MODULES = {
     "Part": "plates",
     "Plan": "planning.plan",
     "Project": "project",
+    "Run": "project.runs",
+    "StepResult": "run.session",
     "run_job": "job.run_job",
 }
 
@@ -61,4 +67,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*__all__, "__version__"]

@@ -1,9 +1,10 @@
 """Plates, wells and sites: their columns, parts of a batch, where wells lie. Pure."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from string import ascii_uppercase
+from typing import TYPE_CHECKING
 
 PLATE, WELL, SITE = "Metadata_Plate", "Metadata_Well", "Metadata_Site"
 SITE_KEYS = (PLATE, WELL, SITE)
@@ -20,13 +21,31 @@ _NUMBERED = re.compile(r"r0*([1-9]\d?)c0*([1-9]\d?)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Which plates, wells and sites to take; an empty set takes all."""
+    """Which plates, wells and sites to take; an empty set takes all.
+
+    Each is given as any iterable, or as one name.
+    """
 
     plates: frozenset[str] = frozenset()
     wells: frozenset[str] = frozenset()
     sites: frozenset[str] = frozenset()
     flagged: frozenset[tuple[str, str, str]] = frozenset()
     """Sites (plate, well, site) to leave out where a job has no others."""
+
+    if TYPE_CHECKING:  # what is given need not be a set
+
+        def __init__(
+            self,
+            plates: Iterable[str | int] = (),
+            wells: Iterable[str] = (),
+            sites: Iterable[str | int] = (),
+            flagged: Iterable[tuple[str, str, str]] = (),
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        for name in ("plates", "wells", "sites"):
+            object.__setattr__(self, name, _names(getattr(self, name)))
+        object.__setattr__(self, "flagged", frozenset(self.flagged))
 
     @property
     def wanted(self) -> dict[str, frozenset[str]]:
@@ -43,6 +62,11 @@ class Part:
             )
         )
         return Part(plates, wells, sites, self.flagged)
+
+
+def _names(given: Iterable[object]) -> frozenset[str]:
+    """Names as text; a text is one name, and no iterable of letters."""
+    return frozenset([given] if isinstance(given, str) else map(str, given))
 
 
 def place_of(well: str) -> Place | None:

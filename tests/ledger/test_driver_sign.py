@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from cpengine.cli.last_run import describe_runs, driver_json
 from cpengine.ledger import driver_sign
 from cpengine.ledger.driver_sign import Sign, ago, watch
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
+from cpengine.project.last_run import describe_runs, driver_json
 from cpengine.storage.store import Storage
 from cpengine.system import namespace
 from cpengine.system.usage import is_later_process, process_began

@@ -23,7 +23,6 @@ from cpengine.cli.base import (
     print_err,
     print_json,
     print_out,
-    version_or_none,
 )
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ExecutorError, InputError, StorageError
@@ -371,4 +370,4 @@ def _apps(folder: Path) -> "ProjectApps":
 
 def _apps_of(project: Project) -> "ProjectApps":
     """For phases that send no jobs: CellProfiler need not be on this machine."""
-    return apps_of(project, version_or_none(project))
+    return apps_of(project, project.cellprofiler_version())

@@ -11,39 +11,21 @@ from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from rich.table import Table
 from typer.core import TyperGroup
 
 from cpengine.cli import stopped
 from cpengine.config.forms import MOST_WORKERS
-from cpengine.errors import CellProfilerError, ConfigError, CpengineError
+from cpengine.errors import ConfigError, CpengineError
 from cpengine.plates import Part
 from cpengine.project import Project
-from cpengine.wording import visible
+from cpengine.run.progress.terminal import Terminal
+from cpengine.text_table import TextTable
 
 OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MOST_LINES = 10
 _COMMAND = f"{__name__}.command"
 _MORE_MEMORY = "free some, take fewer plates or wells, or use a machine with more"
-
-
-class Terminal(Console):
-    """A console on which text from outside is text: no markup, no escape sequence."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, highlight=False, emoji=False, **options)
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterator[Segment]:
-        """Give what is to be written, of texts what may be shown."""
-        for segment in super().render(renderable, options):
-            yield (
-                segment
-                if segment.control
-                else segment._replace(text=visible(segment.text))
-            )
 
 
 out = Terminal(soft_wrap=True)
@@ -208,6 +190,23 @@ def print_out(line: str) -> None:
     out.print(line)
 
 
+def rich_table(table: TextTable) -> Table:
+    """A table as a terminal shows it, without the lines below it."""
+    shown = Table(title=table.title or None)
+    for number, name in enumerate(table.columns):
+        shown.add_column(name, justify="left" if number < table.words else "right")
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def print_table(table: TextTable) -> None:
+    """Print a table, and the lines below it."""
+    out.print(rich_table(table))
+    for line in table.lines:
+        print_out(line)
+
+
 def print_json(data: object) -> None:
     """Print a result as JSON."""
     typer.echo(json.dumps(data, indent=1, default=str))
@@ -239,14 +238,6 @@ def _split(values: Iterable[str] | None) -> list[str]:
     if values and not found:
         raise ConfigError("--plate, --well or --site is empty: name one, or leave it")
     return found
-
-
-def version_or_none(project: Project) -> str:
-    """The version of the project's CellProfiler; empty if there is none."""
-    try:
-        return project.cellprofiler().version
-    except CellProfilerError:
-        return ""
 
 
 def agree(what: str, yes: bool) -> None:

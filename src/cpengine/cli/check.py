@@ -10,8 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 from rich.text import Text
 
-from cpengine import rules
-from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cli.base import (
     BAD_INPUT,
     OK,
@@ -26,12 +24,10 @@ from cpengine.cli.base import (
     print_err,
     print_json,
 )
-from cpengine.errors import CellProfilerError, CpengineError
-from cpengine.executors import registry
 from cpengine.project import Project
+from cpengine.project.checks import describe_jobs
 from cpengine.rules import Finding, Severity
-from cpengine.run.plain_modules import plain_modules
-from cpengine.run.session import Checked, Steps, once
+from cpengine.run.session import Checked, once
 from cpengine.wording import counted
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
@@ -59,128 +55,57 @@ def check(
 ) -> None:
     """Look for all that would fail jobs, or spoil results unseen; start nothing."""
     project = Project.load(folder)
-    cellprofiler, missing = _cellprofiler(project)
-    version = cellprofiler.version if cellprofiler else ""
-    names = steps or _with_pipelines(project)
-    part = part_of(plate, well, site)
-    todo = Steps(project, names, part, version, program=cellprofiler)
-    missing += () if names else (_no_pipelines(project),)
-    if not as_json:
-        _show_findings(missing)
-    found = _check_each(todo, shown=not as_json)
-    place = _executor(project, on, found, version)
-    notes = plain_modules(project, on, cellprofiler)
-    place += tuple(project.softened(notes))
+    shown = _Shown(on_terminal=not as_json and err.is_terminal, quiet=as_json)
+    with shown.bar:
+        report = project.check(
+            *(steps or ()),
+            on=on,
+            part=part_of(plate, well, site),
+            found=shown.found,
+            begin=shown.begin,
+        )
     if as_json:
-        print_json(_json(found, (*missing, *place)))
+        print_json(report.to_json())
     else:
-        _show_findings(place)
-        if any(checked.findings for checked in found):
+        _show_findings(report.place[shown.above :])
+        if any(checked.findings for checked in report.steps):
             print_err("what each finding means: docs/how-to/troubleshooting.md")
-    place = (*missing, *place)
-    every = [*place, *(finding for checked in found for finding in checked.findings)]
-    wrong = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
-    bad = [finding for finding in every if finding.severity in wrong]
+    bad = [*report.errors, *(report.warnings if strict else ())]
     raise typer.Exit(BAD_INPUT if bad else OK)
 
 
-def _cellprofiler(
-    project: Project,
-) -> tuple[CellProfiler | None, tuple[Finding, ...]]:
-    """The project's CellProfiler, or why there is none."""
-    try:
-        return project.cellprofiler(), ()
-    except CellProfilerError as error:
-        return None, error.findings
+class _Shown:
+    """Prints what is found of each step as it comes, and how far the check is."""
 
-
-def _executor(
-    project: Project, on: str, found: Sequence[Checked], version: str
-) -> tuple[Finding, ...]:
-    """What is wrong with the place where jobs would run."""
-    jobs = {checked.step: len(checked.todo.jobs) for checked in found if checked.todo}
-    try:
-        registry.entry(on).check(project, jobs, version)
-    except CpengineError as error:
-        return error.findings
-    return ()
-
-
-def _with_pipelines(project: Project) -> list[str]:
-    """The steps of the project whose pipelines are there."""
-    workspace = project.places.workspace
-    there = {
-        name: project.step(name)
-        for name in project.step_names
-        if workspace.exists(project.step(name).pipeline)
-    }
-    return [
-        name
-        for name, step in there.items()
-        if name in project.file.steps or not name.endswith("_persite")
-    ]
-
-
-def _no_pipelines(project: Project) -> Finding:
-    """Where pipelines are expected, and how they are named."""
-    workspace, folder = project.places.workspace, project.layout.pipelines
-    keys = (project.step(name).pipeline for name in project.step_names)
-    expected = dict.fromkeys(key.removeprefix(f"{folder}/") for key in keys)
-    others = sorted(
-        name
-        for name in workspace.sizes(folder)
-        if name.endswith((".cppipe", ".cpproj", ".cp", ".json"))
-    )
-    return rules.PIPELINE_MISSING.found(
-        workspace.url(folder),
-        f"has no pipeline of a step (it has {', '.join(others) or 'none at all'})",
-        f"put those that you need there, named {', '.join(expected)}, or set "
-        "steps.NAME.pipeline",
-    )
-
-
-def _json(found: Sequence[Checked], place: Sequence[Finding]) -> dict[str, object]:
-    return {
-        "place": [finding.to_json() for finding in place],
-        "steps": [
-            {
-                "step": checked.step,
-                "jobs": len(checked.todo.plan.jobs) if checked.todo else None,
-                "left": len(checked.todo.jobs) if checked.todo else None,
-                "image_sets": checked.todo.plan.image_sets if checked.todo else None,
-                "writes": checked.writes,
-                "findings": [finding.to_json() for finding in checked.findings],
-            }
-            for checked in found
-        ],
-    }
-
-
-def _check_each(todo: Steps, *, shown: bool) -> list[Checked]:
-    """Check each step; as they come, print them and how far it is, if that is shown."""
-    found: list[Checked] = []
-    bar = Progress(
-        *(
+    def __init__(self, *, on_terminal: bool, quiet: bool) -> None:
+        self.above = 0
+        """How many findings of the place were printed before the steps."""
+        self._quiet = quiet
+        self._findings: list[tuple[Finding, ...]] = []
+        self.bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(24),
             MofNCompleteColumn(),
-        ),
-        Elapsed(),
-        console=err,
-        transient=True,
-        redirect_stdout=False,
-        disable=not (shown and err.is_terminal),
-    )
-    with bar:
-        task = bar.add_task("looking", total=len(todo.names))
-        for checked in todo.check_each():
-            found.append(checked)
-            if shown:
-                bar.stop()  # else the two would be written into each other
-                _show(checked, once(c.findings for c in found)[-1])
-                bar.start()
-            bar.advance(task)
-    return found
+            Elapsed(),
+            console=err,
+            transient=True,
+            redirect_stdout=False,
+            disable=not on_terminal,
+        )
+
+    def begin(self, steps: Sequence[str], findings: Sequence[Finding]) -> None:
+        if not self._quiet:
+            _show_findings(findings)
+            self.above = len(findings)
+        self.bar.add_task("looking", total=len(steps))
+
+    def found(self, checked: Checked) -> None:
+        self._findings.append(checked.findings)
+        if not self._quiet:
+            self.bar.stop()  # else the two would be written into each other
+            _show(checked, once(self._findings)[-1])
+            self.bar.start()
+        self.bar.advance(self.bar.task_ids[-1])
 
 
 def _show(checked: Checked, new: Sequence[Finding]) -> None:
@@ -189,18 +114,10 @@ def _show(checked: Checked, new: Sequence[Finding]) -> None:
     summary = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
     above = len(checked.findings) - len(new)
     summary += f", {above} of them above" if above else ""
-    out.print(f"{checked.step}: {_jobs(checked)}: {summary or 'nothing found'}")
+    out.print(f"{checked.step}: {describe_jobs(checked)}: {summary or 'nothing found'}")
     if checked.writes:
         out.print(Text(f"  writes: {', '.join(checked.writes)}"))
     _show_findings(new)
-
-
-def _jobs(checked: Checked) -> str:
-    if checked.todo is None:
-        return "no jobs can be made"
-    plan, left = checked.todo.plan, len(checked.todo.jobs)
-    jobs = f"{counted(len(plan.jobs), 'job')}, {counted(plan.image_sets, 'image set')}"
-    return jobs if left == len(plan.jobs) else f"{jobs}, {left} of them left"
 
 
 def _show_findings(findings: Sequence[Finding]) -> None:

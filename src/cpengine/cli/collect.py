@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
-from rich.table import Table
 
 from cpengine.cli.base import (
+    OK,
     SOME_FAILED,
     Folder,
     Json,
@@ -19,11 +18,9 @@ from cpengine.cli.base import (
     part_of,
     print_err,
     print_json,
-    version_or_none,
+    rich_table,
 )
-from cpengine.errors import InputError, StorageError
-from cpengine.extras import extra
-from cpengine.project import Project
+from cpengine.project import Project, made
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
@@ -44,31 +41,15 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Turn the CSVs of done jobs into Parquet tables, a plate at a time."""
-    with extra("collect"):
-        from cpengine.results.collect import done_jobs
-        from cpengine.results.collect.collector import Collector
-    project = Project.load(folder)
-    part, version = part_of(plate, None, None), version_or_none(project)
-    plates = [
-        p for name in steps for p in done_jobs.plates(project, name, part, version)
-    ]
-    collector = Collector(project.places.outputs, project.scratch, float32, force)
-    found, wrong = [], []
-    for plate_csvs in plates:
-        try:
-            found.append(_followed(collector, plate_csvs))
-        except (InputError, StorageError) as error:
-            wrong.append(f"{plate_csvs.step}: plate {plate_csvs.name}: {error}")
+    project, part = Project.load(folder), part_of(plate, None, None)
+    found = made.collect(project, steps, part, _followed, float32=float32, force=force)
     if as_json:
-        print_json(
-            {"plates": [collected.to_json() for collected in found], "errors": wrong}
-        )
-    elif found:
-        out.print(_picture(found))
-    for line in wrong:
+        print_json(found.to_json())
+    elif found.plates:
+        out.print(rich_table(found.table()))
+    for line in found.errors:
         print_err(f"error: {line}")
-    if wrong or any(collected.plate.left_out for collected in found):
-        raise typer.Exit(SOME_FAILED)
+    raise typer.Exit(OK if found.whole else SOME_FAILED)
 
 
 def _followed(collector: "Collector", plate: "PlateCsvs") -> "Collected":
@@ -92,22 +73,3 @@ def _followed(collector: "Collector", plate: "PlateCsvs") -> "Collected":
     if not found.made:
         print_err(f"{name}: made before from the same results (--force makes it again)")
     return found
-
-
-def _picture(found: list["Collected"]) -> Table:
-    table = Table("step", "plate")
-    for name in ("jobs", "images", "cells", "columns", "size", "seconds"):
-        table.add_column(name, justify="right")
-    for collected in found:
-        images, joined = collected.files.get("Image"), collected.files.get("")
-        table.add_row(
-            collected.plate.step,
-            collected.plate.name,
-            str(len(collected.plate.jobs)),
-            str(images.rows) if images else "-",
-            str(joined.rows) if joined else "-",
-            str(joined.columns) if joined else "-",
-            decimal(collected.bytes),
-            f"{collected.wall_s:.1f}" if collected.made else "-",
-        )
-    return table

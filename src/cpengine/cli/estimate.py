@@ -1,11 +1,9 @@
 """The command that says what a run will take: `estimate`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cli.base import (
@@ -24,15 +22,14 @@ from cpengine.cli.base import (
     print_err,
     print_json,
     print_out,
-    version_or_none,
+    rich_table,
 )
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError, InputError
 from cpengine.executors import registry
 from cpengine.project import Project
-from cpengine.results.estimate import Estimate, StepEstimate, Where, text
+from cpengine.results.estimate import Estimate, Where, text
 from cpengine.results.estimate import estimate as estimate_steps
-from cpengine.results.estimate.model import Interval
 from cpengine.results.estimate.pilot import Piloted
 from cpengine.results.estimate.pilot import run as run_pilot
 from cpengine.run.progress import views
@@ -69,7 +66,7 @@ def estimate(
         raise ConfigError("--pilot and --force: a pilot runs what is left: drop one")
     project = Project.load(folder)
     cellprofiler = project.cellprofiler() if pilot else None
-    version = cellprofiler.version if cellprofiler else version_or_none(project)
+    version = cellprofiler.version if cellprofiler else project.cellprofiler_version()
     part = part_of(plate, well, site)
     todo = Steps(project, steps, part, version, force, program=cellprofiler)
     where = Where(on, workers)
@@ -121,41 +118,10 @@ def _show_pilot(piloted: Piloted) -> None:
 
 
 def _show(found: Estimate) -> None:
-    table = Table("step", "jobs", "image sets", "a job", "wall (80 %)", "CPU", "memory")
-    paid = any(known.drawn_usd for known in found.known)
-    if paid:
-        table.add_column("dollars (80 %)")
-    for step in found.steps:
-        table.add_row(*_row(step, paid))
-    if len(found.steps) > 1 and (wall := found.wall_s):
-        cost = [text.dollars(found.usd)] if found.usd else []
-        blank = [""] * 3
-        table.add_row("all", *blank, text.between(wall), "", "", *cost)
-    out.print(table)
+    table = found.table()
+    out.print(rich_table(table))
     for step in found.steps:
         for line in text.describe(step):
             print_out(line)
     for step in found.unknown:
         print_err(text.why(step))
-
-
-def _row(step: StepEstimate, paid: bool) -> Sequence[str]:
-    counts = [_number(step.left), _number(step.image_sets)]
-    known = step.known
-    if known is None:
-        blank = "" if step.why else "-"
-        return [step.step, *counts, *[blank] * (5 if paid else 4)]
-    usd = known.drawn_usd
-    return [
-        step.step,
-        *counts,
-        text.a_job(known.fit),
-        text.between(known.wall_s),
-        text.rounded_time(known.cpu_s),
-        text.memory(known.fit),
-        *([text.dollars(Interval.of(usd)) if usd else ""] if paid else []),
-    ]
-
-
-def _number(count: int | None) -> str:
-    return "" if count is None else f"{count:,}"

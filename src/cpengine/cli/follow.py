@@ -20,8 +20,6 @@ from cpengine.cli.base import (
     print_out,
 )
 from cpengine.cli.going_on import arguments_of
-from cpengine.cli.last_run import describe_run
-from cpengine.cli.status import steps_that_ran
 from cpengine.errors import ExecutorError, InputError
 from cpengine.executors import detach, registry
 from cpengine.executors.entry import ExecutorEntry
@@ -29,6 +27,8 @@ from cpengine.ledger import driver_sign, heartbeat, run_record
 from cpengine.ledger.driver_sign import Sign
 from cpengine.ledger.ledger import Ledger
 from cpengine.project import Project
+from cpengine.project.last_run import describe_run
+from cpengine.project.status import steps_that_ran
 from cpengine.wording import counted, on_one_line
 
 _NEXT_S = 300.0

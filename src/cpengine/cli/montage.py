@@ -1,7 +1,8 @@
 """The command that looks at a whole plate: `montage`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -22,6 +23,9 @@ from cpengine.cli.base import (
 from cpengine.extras import extra
 from cpengine.project import Project
 from cpengine.wording import counted
+
+if TYPE_CHECKING:
+    from cpengine.project.made import Montages
 
 _MOST_LINES = 10
 
@@ -100,9 +104,7 @@ def montage(
         from cpengine.results import montage as montages
         from cpengine.results.montage import options as read
 
-    part = part_of(plate, well, None)
     options = montages.Options(
-        wells=part.wells,
         images=tuple(image or ()),
         channels=tuple(channel or ()),
         overlays=tuple(map(read.overlay, overlay or ())),
@@ -117,18 +119,17 @@ def montage(
         def tell(line: str) -> None:
             status.update(escape(line))
 
-        found = list(montages.make(project, step, part.plates, options, to, tell))
+        part = part_of(plate, well, None)
+        found = project.montage(step, part=part, options=options, to=to, tell=tell)
     if as_json:
-        print_json({"step": step, "plates": [_to_json(made) for made in found]})
+        print_json(found.to_json())
     else:
         _show(found)
-    raise typer.Exit(SOME_FAILED if _warned(found) else OK)
+    raise typer.Exit(SOME_FAILED if _warned(found.unreadable) else OK)
 
 
-def _warned(found: Any) -> bool:
+def _warned(wrong: Sequence[str]) -> bool:
     """Say which pictures cannot be read; whether there are any."""
-    wrong = [why for made in found for kind in made.kinds for why in kind.unreadable]
-    wrong = list(dict.fromkeys(wrong))
     for why in wrong[:_MOST_LINES]:
         print_err(f"warning: {why}")
     if len(wrong) > _MOST_LINES:
@@ -136,8 +137,8 @@ def _warned(found: Any) -> bool:
     return bool(wrong)
 
 
-def _show(found: Any) -> None:
-    for made in found:
+def _show(found: "Montages") -> None:
+    for made in found.plates:
         for kind in made.kinds:
             more = f", {kind.missing} missing" if kind.missing else ""
             if kind.unreadable:
@@ -145,11 +146,3 @@ def _show(found: Any) -> None:
             pictures = counted(kind.shown, "picture")
             print_out(f"{made.plate} {kind.name}: {pictures}{more} -> {kind.picture}")
         print_out(f"{made.plate}: {made.page}")
-
-
-def _to_json(made: Any) -> dict[str, Any]:
-    kinds = [
-        {name: getattr(kind, name) for name in kind.__dataclass_fields__}
-        for kind in made.kinds
-    ]
-    return {"plate": made.plate, "page": made.page, "kinds": kinds}

@@ -4,11 +4,11 @@ import os
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cpengine import config
 from cpengine.cli.base import (
@@ -23,7 +23,7 @@ from cpengine.cli.base import (
     print_err,
     print_json,
     print_out,
-    version_or_none,
+    rich_table,
 )
 from cpengine.cli.importing import Imported, Sources
 from cpengine.cli.new_project import prepare
@@ -144,7 +144,7 @@ def plan(
 ) -> None:
     """Show a step's jobs: counts a plate and the first of them."""
     project = Project.load(folder)
-    version = version_or_none(project)
+    version = project.cellprofiler_version()
     part = part_of(plate, well, site, project if exclude_flagged else None)
     steps = Steps(project, [step], part, version)
     todo = steps.plan(step)
@@ -185,13 +185,13 @@ def _show_plan(todo: Todo) -> None:
         for standing in todo.standings
         if standing.state is JobState.DONE
     )
-    table = Table("plate", title=f"{plan.step.name}: {counted(len(plan.jobs), 'job')}")
-    for column in ("jobs", "image sets", "done", "left"):
-        table.add_column(column, justify="right")
-    for plate, (jobs, image_sets) in plan.per_plate().items():
-        left = jobs - done[plate]
-        table.add_row(plate, *map(str, (jobs, image_sets, done[plate], left)))
-    out.print(table)
+    table = plan.table()
+    rows = [
+        (plate, jobs, image_sets, str(done[plate]), str(int(jobs) - done[plate]))
+        for plate, jobs, image_sets in table.rows
+    ]
+    columns = (*table.columns, "done", "left")
+    out.print(rich_table(replace(table, columns=columns, rows=rows)))
 
 
 def _explain(standings: Sequence[Standing]) -> None:

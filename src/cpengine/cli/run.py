@@ -2,9 +2,8 @@
 
 import os
 import sys
-from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,25 +32,18 @@ from cpengine.cli.base import (
     print_out,
 )
 from cpengine.config.forms import MOST_FAILURES
-from cpengine.errors import ConfigError, CpengineError
+from cpengine.errors import ConfigError
 from cpengine.executors import detach, registry
-from cpengine.job.machine import make_machine
-from cpengine.job.run_job import versions
 from cpengine.ledger.run_record import hidden
 from cpengine.ledger.standing import JobState
-from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.project import Project
+from cpengine.project.runs import Run, price_of
 from cpengine.results import estimate
 from cpengine.run import notify as notifying
-from cpengine.run.notify import Notifier
 from cpengine.run.progress import views
-from cpengine.run.session import EXACT_CHECK, Backend, StepResult, Steps, Todo
-from cpengine.system.scratch import sweep
+from cpengine.run.session import EXACT_CHECK, StepResult, Steps, Todo
 from cpengine.wording import counted
-
-_MOST_REPORTED = 20_000
-"""Jobs of a step whose page is made without being asked for: it opens each marker."""
 
 Unchecked = Annotated[
     bool,
@@ -168,13 +160,8 @@ def _one_choice(*choices: object) -> None:
 
 def _agree(todo: Steps, on: str, yes: bool) -> None:
     """Ask before machines cost, if any would be started."""
-    executor = registry.entry(on)
-    if not executor.is_paid:
-        return
-    jobs = {planned.plan.step.name: len(planned.jobs) for planned in todo.plans()}
-    jobs = {step: count for step, count in jobs.items() if count}
-    if jobs:
-        agree(executor.price(todo.project, jobs, todo.cellprofiler), yes)
+    if price := price_of(todo, on):
+        agree(price, yes)
 
 
 def _detach(todo: Steps, on: str, webhook: str | None) -> None:
@@ -231,30 +218,25 @@ def _run(
     *,
     quiet: bool = False,
 ) -> list[StepResult]:
-    executor = registry.entry(on)
-    machine = make_machine(todo.project, cellprofiler)
-    sweep(machine.scratch)
-    backend = Backend(
+    running = Run(
+        todo,
+        cellprofiler,
         on,
-        lambda: executor.create(todo.project, machine, workers),
-        versions(cellprofiler),
+        workers,
+        watch=partial(views, err),
+        webhook=webhook,
+        announce=_announce,
+        ended=_ignore if quiet else _show_result,
+        say=print_err,
     )
-    results: list[StepResult] = []
-    with machine, _notifier(todo.project, webhook) as notifier:
-
-        def ended(result: StepResult) -> None:
-            results.append(result)
-            if notifier:
-                notifier.ended(result)
-            if not quiet:
-                _show_result(result)
-            _report(todo, result)
-
-        also = [notifier.listen] if notifier else []
-        deque(todo.run(backend, views(err, *also), ended, _announce, _note), 0)
+    results = running.wait()
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
     return results
+
+
+def _ignore(result: StepResult) -> None:
+    """Print nothing of a step's result."""
 
 
 def _note(line: str) -> None:
@@ -274,34 +256,6 @@ def _again(planned: Todo) -> Iterator[str]:
             f"{counted(count, 'job')} of {len(planned.jobs)} {are} run again: {why} "
             "(--keep-stale keeps the results)"
         )
-
-
-def _report(todo: Steps, result: StepResult) -> None:
-    """Write the page of a step that has run; a run does not fail for it."""
-    if not result.done + result.failed:
-        return
-    if result.jobs > _MOST_REPORTED:
-        print_err(f"its report: cpengine report {result.step}")
-        return
-    from cpengine.results import report  # it has much to import
-
-    try:
-        page = report.write(todo.project, result.step, cellprofiler=todo.cellprofiler)
-    except CpengineError as error:
-        print_err(f"note: no report: {error}")
-    else:
-        print_err(f"its report: {page}")
-
-
-def _notifier(
-    project: ResolvedProject, webhook: str | None
-) -> AbstractContextManager[Notifier | None]:
-    """What tells a webhook, if there is one."""
-    if webhook is None:
-        return nullcontext()
-    named = project.file.project
-    about = f"{named.name}, {named.batch}"
-    return Notifier(webhook, about, _note)
 
 
 def _show_result(result: StepResult) -> None:

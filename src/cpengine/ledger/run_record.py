@@ -146,6 +146,7 @@ def begin(
     versions: Mapping[str, str],
     workspace: Storage,
     softened: Mapping[str, str],
+    command: str = "",
     then: str = "",
     blas_kernel: str | None = None,
 ) -> RunRecord:
@@ -155,13 +156,15 @@ def begin(
     ----------
     job
         One of its jobs; they have pipeline and plugins in common.
+    command
+        What does the same; this process's own if empty.
     """
     return RunRecord(
         id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
         step=job.step,
         user=user_name(),
         host=socket.gethostname(),
-        command=shlex.join([os.path.basename(sys.argv[0]), *hidden(sys.argv[1:])]),
+        command=command or _own_command(),
         cwd=os.getcwd(),
         executor=executor,
         versions=versions,
@@ -175,6 +178,10 @@ def begin(
         started=now(),
         blas_kernel=blas_kernel,
     )
+
+
+def _own_command() -> str:
+    return shlex.join([os.path.basename(sys.argv[0]), *hidden(sys.argv[1:])])
 
 
 def hidden(arguments: Sequence[str]) -> list[str]:

@@ -22,7 +22,8 @@ from cpengine.planning.job_list import JobList
 from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding
-from cpengine.wording import did_you_mean
+from cpengine.text_table import Tabular, TextTable
+from cpengine.wording import counted, did_you_mean
 
 EVERYTHING = Part()
 
@@ -47,7 +48,7 @@ class Derived(Mapping[str, Table]):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Tabular):
     """The jobs of one step, in order, and what it took to make them."""
 
     step: Step
@@ -68,6 +69,13 @@ class Plan:
     def image_sets(self) -> int:
         """How many image sets the jobs hold in all."""
         return sum(sum(file.image_sets) for file in self.jobs.files)
+
+    def table(self) -> TextTable:
+        """A row a plate."""
+        rows = [(plate, *map(str, n)) for plate, n in self.per_plate().items()]
+        title = f"{self.step.name}: {counted(len(self.jobs), 'job')}"
+        columns = ("plate", "jobs", "image sets")
+        return TextTable(columns, rows, title, lines=self.notes)
 
     def per_plate(self) -> dict[str, tuple[int, int]]:
         """(jobs, image sets) of each plate."""

@@ -210,6 +210,8 @@ class Steps:
     """So many of each step's first jobs run with accelerated modules and with plain
     ones, and are compared; so do the first on each further kind of processor. 0: none.
     """
+    command: str = ""
+    """What does the same, for the run's record; empty if it is this process's own."""
 
     def checked(self) -> list[Checked]:
         """Look at every step; nothing is raised for what is wrong."""
@@ -313,15 +315,34 @@ class Steps:
         Raises
         ------
         CpengineError
-            Something is wrong before a step starts; nothing of it was started.
+            Something is wrong before a step starts; nothing of it was started. It is
+            raised at once if it is wrong with what is known by now.
         """
         todo, *others = self.plans()
         self.refuse_shared(others, backend.name, note)
         findings = once([todo.findings, *(other.findings for other in others)])
         del others  # plans are large
+        return self._run_each(todo, findings, backend, watch, ended, announce)
+
+    def _run_each(
+        self,
+        todo: Todo,
+        findings: Sequence[tuple[Finding, ...]],
+        backend: Backend,
+        watch: MakeView,
+        ended: Callable[[StepResult], None],
+        announce: Callable[[Todo], None],
+    ) -> Generator[Outcome]:
+        """Run planned steps.
+
+        Parameters
+        ----------
+        todo
+            The first step's plan; the others are planned again when it has made files.
+        """
         with backend:
             for number, name in enumerate(self.names):
-                if number:  # again: the step before has made files
+                if number:
                     todo = replace(self.plan(name), findings=findings[number])
                     self._check(todo)
                 announce(todo)
@@ -401,6 +422,7 @@ class Steps:
             jobs[0],
             len(jobs),
             executor=backend.name,
+            command=self.command,
             versions=backend.versions,
             workspace=self.project.places.workspace,
             softened=self.project.file.check,

@@ -6,6 +6,7 @@ from typing import Any
 
 from cpengine.executors.room import Room
 from cpengine.results.estimate.model import Fit, Interval
+from cpengine.text_table import Tabular, TextTable
 
 HOUR_S = 3600.0
 
@@ -90,11 +91,17 @@ class StepEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Tabular):
     """Steps that run one after another."""
 
     on: str
     steps: Sequence[StepEstimate]
+
+    def table(self) -> TextTable:
+        """A row a step."""
+        from cpengine.results.estimate import summary  # which is made of this one
+
+        return summary.table(self)
 
     @property
     def known(self) -> list[Known]:

@@ -22,9 +22,11 @@ from cpengine.events import (
 )
 from cpengine.group_names import Group
 from cpengine.model import Job, Outcome
+from cpengine.run.progress import notebook
 from cpengine.run.progress.counts import Counts
 from cpengine.run.progress.failing import Failing
 from cpengine.run.progress.glyphs import ASCII, UNICODE
+from cpengine.run.progress.notebook import NotebookLive
 from cpengine.run.progress.picture import Scene, picture
 from cpengine.run.progress.plate_map import Plates
 from cpengine.run.progress.speed import Clock
@@ -64,7 +66,9 @@ class View:
     ) -> None:
         self.name = name
         self._console = console
-        self._is_terminal = console.is_interactive  # asking for it takes long
+        in_notebook = console.is_jupyter and not console.quiet
+        # Asking for it takes long.
+        self._is_terminal = in_notebook or console.is_interactive
         self._also = also
         self._clock = clock
         self._lock = threading.Lock()
@@ -81,12 +85,18 @@ class View:
             self._failing,
             ASCII if console.options.ascii_only else UNICODE,
         )
-        self._live = Live(
-            get_renderable=self._picture,
-            console=console,
-            refresh_per_second=_PICTURES_A_SECOND,
-            transient=True,
-        )
+        self._in_notebook: tuple[int, int] | None = None
+        self._live: Live | NotebookLive
+        if in_notebook:
+            self._in_notebook = (notebook.WIDTH, notebook.HEIGHT)
+            self._live = NotebookLive(self._picture)
+        else:
+            self._live = Live(
+                get_renderable=self._picture,
+                console=console,
+                refresh_per_second=_PICTURES_A_SECOND,
+                transient=True,
+            )
 
     def _planned(self, jobs: Sequence[Job], already: Iterable[Group]) -> Counts:
         image_sets = before = 0
@@ -197,7 +207,7 @@ class View:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _picture(self) -> RenderableType:
-        width, height = self._console.size
+        width, height = self._in_notebook or self._console.size
         with self._lock:  # a line less than there are, for what is typed
             return Lines(*picture(self._scene, width, height - 1))
 

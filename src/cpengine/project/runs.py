@@ -1,0 +1,228 @@
+"""A run as a whole: steps in order, on one executor, recorded and reported."""
+
+import logging
+import shlex
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Self
+
+from cpengine.cellprofiler.find import CellProfiler
+from cpengine.errors import ConfigError, CpengineError
+from cpengine.executors import registry
+from cpengine.job.machine import make_machine
+from cpengine.job.run_job import versions
+from cpengine.model import Outcome
+from cpengine.planning.project import ResolvedProject
+from cpengine.run.notify import Notifier
+from cpengine.run.progress import MakeView
+from cpengine.run.session import Backend, StepResult, Steps, Todo
+from cpengine.system.scratch import sweep
+from cpengine.text_table import Tabular, TextTable
+
+_MOST_REPORTED = 20_000
+"""Jobs of a step whose page is made without being asked for: it opens each marker."""
+_LOG = logging.getLogger(__name__)
+
+
+class Run(Tabular, Iterator[Outcome]):
+    """Steps under way: gives each job's outcome as it ends.
+
+    Jobs start when the first outcome is asked for, and run as long as it is iterated
+    over. Leaving it early (`break` out of a `with` block, `cancel`) ends the jobs under
+    way; what is done is recorded, and the next run does the rest.
+
+    Parameters
+    ----------
+    cellprofiler
+        This machine's.
+    on, workers
+        The executor, and jobs at a time there; its own choice if None.
+    watch
+        Makes what follows the jobs of a step; gets listeners.
+    webhook
+        Where to tell of ends and failures.
+    announce, ended
+        Get each step before it starts, and what it came to.
+    say
+        Takes lines that are worth knowing.
+
+    Raises
+    ------
+    CpengineError
+        Jobs would fail, another run has some of them, or the executor cannot be used;
+        nothing was started.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        cellprofiler: CellProfiler,
+        on: str,
+        workers: int | None = None,
+        *,
+        watch: Callable[..., MakeView],
+        webhook: str | None = None,
+        announce: Callable[[Todo], None] = lambda todo: None,
+        ended: Callable[[StepResult], None] = lambda result: None,
+        say: Callable[[str], None] = _LOG.info,
+    ) -> None:
+        self.results: list[StepResult] = []
+        """What each step came to that has ended."""
+        self.steps = steps
+        self._announce = announce
+        self._ended = ended
+        self._say = say
+        self._machine = make_machine(steps.project, cellprofiler)
+        sweep(self._machine.scratch)
+        executor, project = registry.entry(on), steps.project
+        self._backend = Backend(
+            on,
+            lambda: executor.create(project, self._machine, workers),
+            versions(cellprofiler),
+        )
+        self._outcomes = self._follow(watch, webhook)
+        next(self._outcomes)
+
+    def __next__(self) -> Outcome:
+        outcome = next(self._outcomes)
+        assert outcome is not None
+        return outcome
+
+    def wait(self) -> list[StepResult]:
+        """Run to the end; what each step came to."""
+        deque(self, 0)
+        return self.results
+
+    def cancel(self) -> None:
+        """End the jobs under way and start no others; also from another thread."""
+        try:
+            self._outcomes.close()
+        except ValueError:  # it is waiting for a job, in another thread
+            self._backend.executor.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.cancel()
+
+    def table(self) -> TextTable:
+        """A row a step that has ended."""
+        columns = ("step", "output", "jobs", "done before", "done", "failed", "not run")
+        rows = [
+            (
+                r.step,
+                r.output,
+                *map(str, (r.jobs, r.already, r.done, r.failed, r.not_run)),
+            )
+            for r in self.results
+        ]
+        lines = [
+            line
+            for result in self.results
+            for cause in result.causes
+            for line in (f"{result.step}: {cause}", f"what to do: {cause.cure}")
+        ]
+        return TextTable(columns, rows, words=2, lines=lines)
+
+    def _follow(
+        self, watch: Callable[..., MakeView], webhook: str | None
+    ) -> Generator[Outcome | None]:
+        """First nothing, when all is checked; then the outcomes."""
+        notifying = _notifier(self.steps.project, webhook, self._note)
+        with self._machine, notifying as notifier:
+            also = [notifier.listen] if notifier else []
+
+            def end(result: StepResult) -> None:
+                self.results.append(result)
+                if notifier:
+                    notifier.ended(result)
+                self._ended(result)
+                self._report(result)
+
+            outcomes = self.steps.run(
+                self._backend, watch(*also), end, self._announce, self._note
+            )
+            yield None
+            yield from outcomes
+
+    def _note(self, line: str) -> None:
+        self._say(f"note: {line}")
+
+    def _report(self, result: StepResult) -> None:
+        """Write the page of a step that has run; a run does not fail for it."""
+        if not result.done + result.failed:
+            return
+        if result.jobs > _MOST_REPORTED:
+            self._say(f"its report: cpengine report {result.step}")
+            return
+        from cpengine.results import report  # it has much to import
+
+        project, version = self.steps.project, self.steps.cellprofiler
+        try:
+            page = report.write(project, result.step, cellprofiler=version)
+        except CpengineError as error:
+            self._say(f"note: no report: {error}")
+        else:
+            self._say(f"its report: {page}")
+
+
+def _counts(result: StepResult) -> Iterable[int]:
+    return result.jobs, result.already, result.done, result.failed, result.not_run
+
+
+def _notifier(
+    project: ResolvedProject, webhook: str | None, note: Callable[[str], None]
+) -> AbstractContextManager[Notifier | None]:
+    """What tells a webhook, if there is one."""
+    if webhook is None:
+        return nullcontext()
+    named = project.file.project
+    return Notifier(webhook, f"{named.name}, {named.batch}", note)
+
+
+def expect_agreed(steps: Steps, on: str, yes: bool) -> None:
+    """Refuse an executor that is paid for, unless that is agreed.
+
+    Raises
+    ------
+    ConfigError
+        It is not; the line says what it costs at the most.
+    """
+    if not yes and (price := price_of(steps, on)):
+        raise ConfigError(f"{price}: not started: say yes=True to start it")
+
+
+def price_of(steps: Steps, on: str) -> str:
+    """What steps cost on an executor at the most; empty if nothing is paid."""
+    executor = registry.entry(on)
+    if not executor.is_paid:
+        return ""
+    jobs = {todo.plan.step.name: len(todo.jobs) for todo in steps.plans()}
+    jobs = {step: count for step, count in jobs.items() if count}
+    return executor.price(steps.project, jobs, steps.cellprofiler) if jobs else ""
+
+
+def command_of(steps: Steps, on: str, workers: int | None) -> str:
+    """The command that does the same, for the record of a run from Python."""
+    part = steps.part
+    chosen: dict[str, Iterable[object]] = {
+        "--on": [on],
+        "--plate": sorted(part.plates),
+        "--well": sorted(part.wells),
+        "--site": sorted(part.sites),
+        "--workers": filter(None, [workers]),
+        "--only": filter(None, [steps.only]),
+        "--max-failures": filter(None, [steps.max_failures]),
+    }
+    flags = {
+        "--force": steps.force,
+        "--keep-stale": steps.keep_stale,
+        "--unchecked": steps.unchecked,
+        "--exclude-flagged": part.flagged,
+    }
+    options = [f"{name}={v}" for name, values in chosen.items() for v in values]
+    options += [name for name, given in flags.items() if given]
+    folder = str(steps.project.folder)
+    return shlex.join(["cpengine", "run", "-C", folder, *options, *steps.names])
