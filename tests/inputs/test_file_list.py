@@ -43,6 +43,7 @@ def test_places_of_windows_are_whole() -> None:
         (b"/a.tif\n/b\0.tif", "files.txt: has a zero byte (byte 9), as UTF-16"),
         ("/a.tif\n".encode("utf-16-le"), "files.txt: has a zero byte (byte 1)"),
         (b"x" * 10**6, f"files.txt:1: {'x' * 80!r} is a relative place: write"),
+        (b"file://nas/a.tif", "files.txt:1: 'file://nas/a.tif' is of a host, where"),
         (b"PK\3\4xl/workbook", "files.txt: is an Excel workbook"),
     ],
 )

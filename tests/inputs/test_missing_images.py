@@ -163,3 +163,21 @@ def test_a_list_with_files_that_are_not_there_can_be_run(tmp_path: Path) -> None
     (tmp_path / "a.tif").unlink()
     found = list(image_checks.findings(places, listed, range(3)))
     assert {each.severity for each in found} == {Severity.ERROR}
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 10_000])
+def test_a_name_that_no_file_can_have_is_reported(tmp_path: Path, name: str) -> None:
+    storage = Storage(str(tmp_path))
+    places = Places(storage, storage, storage, (), ())
+    images = table(("FileName_OrigDNA", "PathName_OrigDNA"), (name, str(tmp_path)))
+    (found,) = image_checks.findings(places, images, range(1))
+    assert f"{name} is not there" in found.cause
+
+
+def test_nobody_is_told_to_remove_a_folder_of_images(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    storage = Storage(str(tmp_path))
+    places = Places(storage, storage, storage, (), ())
+    images = table(("FileName_OrigDNA", "PathName_OrigDNA"), ("images", str(tmp_path)))
+    (found,) = image_checks.findings(places, images, range(1))
+    assert found.cure == "name a file in it, or drop the row"

@@ -145,7 +145,7 @@ def attach(
     while not run.has_ended():
         sign = run.watch()
         if sign is not None:
-            print_err(f"{run.step}: {sign.progress or 'it goes on'}{_silence(sign)}")
+            print_err(f"{run.step}: {sign.progress or 'it goes on'}{sign.silence}")
         elif not _again(run).has_ended():  # else just now, in good order
             again.start(project, run)
         time.sleep(every)
@@ -158,16 +158,6 @@ def attach(
     raise typer.Exit(OK if _well(run) else SOME_FAILED)
 
 
-def _silence(sign: Sign) -> str:
-    """That a driver on this machine, whose process lives, says nothing."""
-    if not sign.is_near or sign.silent_s < driver_sign.SILENT_S:
-        return ""
-    return (
-        f" (no sign for {sign.silent_s:.0f} s: process {sign.pid} is stopped, or "
-        "cannot write)"
-    )
-
-
 def cancel(folder: Folder = Path()) -> None:
     """Stop a run, wherever it is: what is done is recorded, the rest is left."""
     project = Project.load(folder)
@@ -177,7 +167,7 @@ def cancel(folder: Folder = Path()) -> None:
     sign = run.watch()
     if sign is not None:
         heartbeat.ask_to_stop(run.ledger, run.id)
-        print_err(f"asked the driver on {sign.host} to stop")
+        print_err(f"asked the driver on {sign.host} to stop{sign.silence}")
         _wait_for_end(run, sign)
     run = _again(run)  # a driver takes its sign away after it has ended
     if run.has_ended() and not run.goes_on_alone:
@@ -228,7 +218,8 @@ def _newest(project: Project) -> _LastRun:
         raise InputError("nothing has run yet: run a step first")
     if len(near) > 1:
         others = counted(len(near) - 1, "other run")
-        print_err(f"note: {others} of this project go on, too: see `cpengine status`")
+        go = "goes" if len(near) == 2 else "go"
+        print_err(f"note: {others} of this project {go} on: see `cpengine status`")
     newest = _newest_of(near or runs or [run for run, _ in going_on])
     if near or not newest.has_ended():
         return newest

@@ -7,6 +7,7 @@ Source: `Pipeline.read_file_list` of `cellprofiler_core/pipeline/_pipeline.py` 4
 """
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from cpengine.wording import counted
 ENDING = ".txt"
 """By which Distributed-CellProfiler tells a list from a CSV."""
 _SHOWN = 80
+_HOST = re.compile(r"file://[^/]", re.IGNORECASE)
 _COLUMN = f"{URL}File"
 
 
@@ -71,6 +73,11 @@ def parse(data: bytes, path: str) -> FileList:
 def _relative(path: str, named: Sequence[tuple[str, int]]) -> Iterator[Finding]:
     """The first line that CellProfiler would look for where it happens to run."""
     wrong = [line for line in named if not is_whole(line[0])]
+    hosts = [line for line in named if _HOST.match(line[0])]
+    if hosts and not wrong:
+        place, number = hosts[0]
+        cause = f"{place[:_SHOWN]!r} is of a host, where CellProfiler takes files alone"
+        yield rules.FILE_LIST.found(f"{path}:{number}", cause, "write file:///...")
     if not wrong:
         return
     place, number = wrong[0]

@@ -1,5 +1,6 @@
 """Whether the images of a step are there, from one listing a folder."""
 
+import os.path
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,7 +11,12 @@ from cpengine import rules
 from cpengine.inputs import missing_images
 from cpengine.inputs.file_list import FileList
 from cpengine.inputs.loaddata import Table
-from cpengine.inputs.missing_images import Image, cure, cure_of_damage, of_all
+from cpengine.inputs.missing_images import (
+    Image,
+    cure_of_damage,
+    cure_of_folder,
+    of_all,
+)
 from cpengine.inputs.table_images import image_files
 from cpengine.rules import Finding
 from cpengine.storage.roots import Places
@@ -53,7 +59,7 @@ def findings(
         return
     yield from missing_images.findings(places, missing)
     if folders:
-        what_to_do = f"remove it, then {cure(folders[0])}"
+        what_to_do = cure_of_folder(folders[0])
         yield of_all(rules.IMAGE_MISSING, folders, "is a folder, no file", what_to_do)
     if empty:
         what_to_do = cure_of_damage(empty[0].column, empty[0].url)
@@ -70,7 +76,7 @@ def _not_there(images: Sequence[Image]) -> Iterator[Finding]:
 
 def _is_folder(images: Storage, url: str) -> bool:
     """Whether a folder lies where a file should be, be it still to be made."""
-    return images.is_local(url) and images.path(url).is_dir()
+    return images.is_local(url) and os.path.isdir(images.path(url))
 
 
 def _is_below(key: str, folders: Sequence[str]) -> bool:

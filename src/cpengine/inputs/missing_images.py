@@ -129,6 +129,13 @@ def cure(image: Image) -> str:
     return f"run the {step} step first" if step else _PUT
 
 
+def cure_of_folder(image: Image) -> str:
+    """What to do where a folder lies in the place of an image."""
+    step = _step_of(image.column, image.url)
+    made = f"remove it, then run the {step} step first"
+    return made if step else "name a file in it, or drop the row"
+
+
 def cure_of_damage(column: str, url: str) -> str:
     """What to do where a file holds no image, or not all of it."""
     step = _step_of(column, url)

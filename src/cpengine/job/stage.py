@@ -33,6 +33,7 @@ from cpengine.storage.filesystems import is_local
 from cpengine.storage.parallel import each
 from cpengine.storage.roots import Places
 
+_SHOWN = 80
 P = TypeVar("P", Path, str)
 
 
@@ -392,7 +393,9 @@ class Stager:
             shared, local = sheet.is_shared(file), is_local(url)
             try:
                 path = url if local else str(self._bring(url, to, shared=shared))
-                return _there(path, url, again)
+                return _there(
+                    path, url, again, f"put it there, or drop its row ({where})"
+                )
             except InputError:
                 if not sheet.listed:
                     raise
@@ -414,12 +417,20 @@ def _named_alike(folder: str) -> str:
     return (scheme or "file") + posixpath.normpath(f"/{names}")
 
 
-def _there(path: P, url: str = "", again: str = "put it there again") -> P:
+def _there(
+    path: P,
+    url: str = "",
+    again: str = "put it there again",
+    absent: str = "put it there",
+) -> P:
     """A path, if there is a file that holds something; else what to do."""
     try:
         size = os.stat(path).st_size
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{url or path}: is not there: put it there") from None
+        raise InputError(f"{url or path}: is not there: {absent}") from None
+    except (OSError, ValueError) as error:  # a name that no file can have
+        shown = f"{url or path}"[:_SHOWN]
+        raise InputError(f"{shown}: {error.args[-1]}: correct its name") from None
     if not size:
         raise InputError(f"{url or path}: is empty (0 bytes): {again}")
     return path

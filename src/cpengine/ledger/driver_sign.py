@@ -88,6 +88,16 @@ class Sign:
             return not self.has_died
         return self.silent_s <= SILENT_S
 
+    @property
+    def silence(self) -> str:
+        """That a driver on this machine, whose process lives, gives no sign."""
+        if not self.is_near or self.has_died or self.silent_s < SILENT_S:
+            return ""
+        return (
+            f" (no sign for {self.silent_s:.0f} s: process {self.pid} is stopped, or "
+            f"cannot write: `kill -CONT {self.pid}` lets a stopped one go on)"
+        )
+
     def __str__(self) -> str:
         """`ann's run on node7, since 2026-01-01T00:00:00+00:00 (4 min ago), 3/9 ...`"""
         whose = f"{self.user}'s run" if self.user else "a run"

@@ -34,7 +34,7 @@ def driver_json(sign: Sign) -> dict[str, Any]:
 
 def _describe_driver(sign: Sign) -> str:
     if sign.seems_alive:
-        return f"running: {sign}"
+        return f"running: {sign}{sign.silence}"
     return f"{sign}: {_age(sign)}: `cpengine attach` sees whether it goes on"
 
 
@@ -48,15 +48,19 @@ def _age(sign: Sign) -> str:
 
 def describe_run(run: dict[str, Any]) -> str:
     """A run's record in a line; one without an end is of a driver that is gone."""
-    counts = ", ".join(
-        f"{n} {name.replace('_', ' ')}" for name, n in run["counts"].items()
-    )
+    counts = ", ".join(map(_count, run["counts"].items()))
     begun = f"last run by {run['user']} on {run['host']} from {run['started']}"
     if not run["ended"]:
         killed = "was killed: `cpengine attach --go-on` goes on with it"
         return on_one_line(f"{begun} ({_ago(run['started'])}) {killed}")
     ended = f"until {run['ended']} ({_ago(run['ended'])}), {run['result']}"
     return on_one_line(f"{begun} {ended}" + (f": {counts}" if counts else ""))
+
+
+def _count(counted: tuple[str, int]) -> str:
+    name, number = counted
+    noun = name.replace("_", " ")
+    return f"{number} {noun.removesuffix('s') if number == 1 else noun}"
 
 
 def _ago(time: object) -> str:

@@ -319,7 +319,7 @@ class Steps:
             raised at once if it is wrong with what is known by now.
         """
         todo, *others = self.plans()
-        self.refuse_shared(others, backend.name, note)
+        self.refuse_shared([todo, *others], backend.name, note)
         findings = once([todo.findings, *(other.findings for other in others)])
         del others  # plans are large
         return self._run_each(todo, findings, backend, watch, ended, announce)

@@ -193,6 +193,11 @@ def test_only(script: str) -> None:
             "executors.slurm: SLURM did not answer in time: try again, or see sinfo"
         ) from error
     if ran.returncode:
+        if "configuration source" in ran.stderr:
+            raise ExecutorError(
+                "executors.slurm: SLURM's commands find no cluster (no slurm.conf, no "
+                "DNS entry): run on a machine of the cluster, or set SLURM_CONF"
+            )
         lines = ran.stderr.strip().splitlines() or ["no reason given"]
         raise ExecutorError(
             f"executors.slurm: SLURM would not take a worker's job ({lines[-1]}"

@@ -61,6 +61,8 @@ def describe(step: StepEstimate) -> Iterator[str]:
     """What stands behind the numbers of a step, a line each."""
     known = step.known
     if known is None:
+        if step.left == 0:
+            yield f"{step.step}: nothing is left to run: --force estimates it anew"
         return
     fit = known.fit
     start = f", CellProfiler's start {rounded_time(fit.start_s)}" if fit.start_s else ""
