@@ -137,7 +137,7 @@ def test_readme_starts_with_demo_and_test() -> None:
 def test_executors_have_assets_and_a_page_of_the_same_name() -> None:
     files = (ROOT / "src/cpengine/executors").glob("[!_.]*")
     seam = {"base", "contract", "detach", "entry", "inline", "machine_spec"}
-    seam |= {"early_exits", "registry", "retry", "room"}
+    seam |= {"early_exits", "exec_job", "registry", "retry", "room"}
     code = {path.stem for path in files} - seam
     assets = {path.name for path in (ROOT / "backends").iterdir() if path.is_dir()}
     assert code == assets

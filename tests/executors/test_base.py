@@ -4,6 +4,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,17 @@ def test_what_the_user_can_mend_ends_the_run_and_what_is_under_way() -> None:
     with pytest.raises(ExecutorError, match="no rights"):
         run(executor, "A", "B")
     assert executor.cancelled == 1
+
+
+def test_an_outcome_without_versions_gets_the_drivers(tmp_path: Path) -> None:
+    class Silent(ScriptedExecutor):
+        def wait(self, timeout_s: float | None) -> list[Outcome]:
+            known = {"worker": "7"}
+            return [replace(o, versions=known) for o in super().wait(timeout_s)]
+
+    executor = Silent({"B": [FailureKind.BAD_INPUT]})
+    executor.machine = machine(tmp_path, {})
+    outcomes, _ = run(executor, "A", "B")
+    version = executor.machine.cellprofiler.version
+    assert [o.versions["cellprofiler"] for o in outcomes] == [version] * 2
+    assert [o.versions["worker"] for o in outcomes] == ["7"] * 2

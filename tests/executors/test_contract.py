@@ -2,21 +2,15 @@
 
 import pytest
 
-from cpengine.executors.base import Executor
-from cpengine.executors.inline import InlineExecutor
-from cpengine.executors.local import LocalExecutor
-from cpengine.job.run_job import Machine
 from cpengine.testing import ExecutorContract
 
 
 class TestInline(ExecutorContract):
-    def make(self, machine: Machine) -> Executor:
-        return InlineExecutor(machine)
+    on = "inline"
 
 
 class TestLocal(ExecutorContract):
-    def make(self, machine: Machine) -> Executor:
-        return LocalExecutor(machine, 2)
+    on = "local"
 
 
 @pytest.mark.services

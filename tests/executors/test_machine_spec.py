@@ -40,7 +40,7 @@ def test_a_worker_of_the_site_gets_what_it_needs_and_nothing_else(
     file: ProjectFile, tmp_path: Path
 ) -> None:
     project = ResolvedProject(file, tmp_path)
-    spec = machine_spec.site_spec(project, "4.2.8", file.executors.slurm)
+    spec = machine_spec.site_spec(project, "4.2.8")
     assert SECRET not in spec
     assert json.loads(spec)["file"] == {
         "project": {"name": "proj", "batch": "B1"},

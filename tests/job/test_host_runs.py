@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cpengine.events import Event, PhaseBegun
+from cpengine.executors.contract import VERSION
 from cpengine.job import host_runs
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger import exact_marks
@@ -102,7 +103,7 @@ def test_an_outcome_with_a_check_is_itself_again_out_of_json(tmp_path: Path) -> 
         ran = run_job(_job("A", CHECK_ALWAYS), warm)
     again = Outcome.from_json(json.loads(json.dumps(ran.to_json())))
     assert again == ran
-    marker = Ledger(warm.places.outputs, "ledger").outcome(ran.job, "0")
+    marker = Ledger(warm.places.outputs, "ledger").outcome(ran.job, VERSION)
     assert marker is not None
     assert marker.check == ran.check
 
@@ -151,8 +152,10 @@ def test_a_difference_holds_for_the_pipeline_that_had_it(
         check = run_job(_job("A", CHECK_ALWAYS), warm).check
         assert check is not None
         bad = replace(check, differences=("Image.csv: has other bytes",))
-        marks.differed(ledger, _job("A"), "0", bad)
-        why = another(warm).marks.why_off(ledger, replace(_job("B"), **changed), "0")  # type: ignore[arg-type]  # only texts
+        marks.differed(ledger, _job("A"), VERSION, bad)
+        why = another(warm).marks.why_off(
+            ledger, replace(_job("B"), **changed), VERSION
+        )  # type: ignore[arg-type]  # only texts
     assert bool(why) != bool(used)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.executors.contract import VERSION
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState
@@ -17,7 +18,6 @@ from cpengine.storage import local_files
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 
-VERSION = "0"
 Files = dict[str, bytes]
 
 

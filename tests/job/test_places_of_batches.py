@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.executors.contract import VERSION
 from cpengine.job.run_job import Machine, run_job
 from cpengine.job.turns import Turn
 from cpengine.ledger.claims import Claims
@@ -18,7 +19,6 @@ from cpengine.storage.real_place import real_place
 from cpengine.storage.store import Storage
 from cpengine.testing import jobs, machine
 
-VERSION = "0"
 HOME = "projects/p/workspace/cpengine"
 
 

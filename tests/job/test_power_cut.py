@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cpengine.executors.contract import VERSION
 from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import marker_of
@@ -157,7 +158,7 @@ def test_nothing_is_asked_of_a_disk_for_other_storages(
     (tmp_path / "log").touch()
     ledger = Ledger(storage, job.ledger)
     put(job, ledger, tmp_path / "output", ["a"], tmp_path / "log")
-    ledger.record(Outcome(job, files={"a": 1}, versions={"cellprofiler": "0"}))
+    ledger.record(Outcome(job, files={"a": 1}, versions={"cellprofiler": VERSION}))
     assert not disk.synced
 
 
@@ -169,9 +170,9 @@ def test_a_job_whose_marker_is_empty_runs_again_and_leaves_it_whole(
     marker.write_bytes(b"")
     shutil.rmtree(tmp_path / job.output)
     ledger = Ledger(this_machine.places.outputs, job.ledger)
-    (standing,) = ledger.standings([job], "0")
+    (standing,) = ledger.standings([job], VERSION)
     assert run_job(standing.job, this_machine).done
     (marker,) = markers(tmp_path, job)
-    assert ledger.outcome(job, "0") is not None
+    assert ledger.outcome(job, VERSION) is not None
     assert ledger.damaged([job]) == []
     assert set(first.files) == {p.name for p in (tmp_path / "out/P1").iterdir()}

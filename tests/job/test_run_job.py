@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cpengine.events import Event, PhaseBegun
+from cpengine.executors.contract import VERSION
 from cpengine.executors.retry import next_try
 from cpengine.inputs import loaddata, pipeline
 from cpengine.job.run_job import Machine, run_job
@@ -196,7 +197,9 @@ def test_files_of_an_earlier_run_that_are_made_no_more_are_removed(
     run_job(job, this_machine)
     old.write_text("from the run before")
     ledger = Ledger(this_machine.places.outputs, job.ledger)
-    ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
+    ledger.record(
+        Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": VERSION})
+    )
     assert run_job(
         _again(replace(job, fingerprint="new"), this_machine), this_machine
     ).done
@@ -211,7 +214,9 @@ def test_they_are_removed_also_after_a_run_that_could_not_publish(
     build.write(old, "from the run before")
     build.write(in_the_way, "")
     ledger = Ledger(this_machine.places.outputs, job.ledger)
-    ledger.record(Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": "0"}))
+    ledger.record(
+        Outcome(job, files={"Old.csv": 1}, versions={"cellprofiler": VERSION})
+    )
     changed = _again(replace(job, fingerprint="new"), this_machine)
     failed = run_job(changed, this_machine)
     assert failed.failure is not None
@@ -225,7 +230,7 @@ def test_they_are_removed_also_after_a_run_that_could_not_publish(
     ).done
     assert not old.exists()
     assert list(this_machine.places.outputs.sizes(f"{job.ledger}/markers")) == [
-        "P1~new~0.done"
+        f"P1~new~{VERSION}.done"
     ]
 
 
@@ -235,7 +240,7 @@ def test_stale_markers_are_gone_after_a_new_run(
     run_job(job, this_machine)
     run_job(_again(replace(job, fingerprint="new"), this_machine), this_machine)
     names = this_machine.places.outputs.sizes(f"{job.ledger}/markers")
-    assert list(names) == [f"P1~new~0.{JobState.DONE}"]
+    assert list(names) == [f"P1~new~{VERSION}.{JobState.DONE}"]
 
 
 def test_a_file_of_another_job_in_a_shared_folder_is_never_replaced(
@@ -299,7 +304,7 @@ def killed(*places):
 
 os.replace = killed
 folder = Path(sys.argv[1])
-tool = CellProfiler((str(folder / "cellprofiler"),), "0", "stand-in")
+tool = CellProfiler((str(folder / "cellprofiler"),), "4.2.8.1", "stand-in")
 places = Places.single_root(Storage(str(folder)))
 cache = Cache.below(folder / "scratch", 1)
 run_job(jobs("P1")[0], Machine(places, tool, folder / "scratch", cache))
@@ -334,7 +339,7 @@ def test_two_copies_of_a_job_at_once_do_no_harm(
 def test_a_job_that_another_copy_has_done_meanwhile_publishes_nothing(
     this_machine: Machine, job: Job, tmp_path: Path
 ) -> None:
-    elsewhere = Outcome(job, files={"x": 1}, versions={"cellprofiler": "0"})
+    elsewhere = Outcome(job, files={"x": 1}, versions={"cellprofiler": VERSION})
 
     def listen(event: Event) -> None:
         if event == PhaseBegun(job, "publishing"):
@@ -346,7 +351,9 @@ def test_a_job_that_another_copy_has_done_meanwhile_publishes_nothing(
 
 def test_an_outcome_survives_the_ledger(this_machine: Machine, job: Job) -> None:
     outcome = run_job(job, this_machine)
-    assert Ledger(this_machine.places.outputs, job.ledger).outcome(job, "0") == outcome
+    assert (
+        Ledger(this_machine.places.outputs, job.ledger).outcome(job, VERSION) == outcome
+    )
     assert outcome.module_s == {"1 LoadData": 0.02}
     assert outcome.wall_s > 0
 

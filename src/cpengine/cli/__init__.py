@@ -14,6 +14,7 @@ from cpengine.cli import (
     check,
     collect,
     estimate,
+    exec_job,
     follow,
     montage,
     plan,
@@ -61,6 +62,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.command(name="exec-job", hidden=True)(exec_job.exec_job)
 app.add_typer(cellprofiler.app, name="cellprofiler")
 app.add_typer(aws.app, name="aws")
 

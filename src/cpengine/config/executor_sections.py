@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from cpengine.config.aws import AwsSection
 from cpengine.config.forms import (
@@ -153,7 +153,10 @@ class DaskSection(Section):
 
 
 class ExecutorsSection(Section):
-    """Settings of each executor."""
+    """Settings of each executor; those of other packages have sections, too."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": True})
+    """For editors, which cannot know these."""
 
     local: LocalSection = Field(LocalSection(), description="This machine.")
     slurm: SlurmSection = Field(SlurmSection(), description="A SLURM cluster.")

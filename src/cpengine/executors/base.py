@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from cpengine.errors import CpengineError, StorageError
 from cpengine.events import JobEnded, JobRetried, Listener, RunStopped, ignore, steady
@@ -19,12 +19,21 @@ from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.run_record import now
 from cpengine.model import Failure, FailureKind, Job, Outcome
 
+if TYPE_CHECKING:
+    from cpengine.executors.exec_job import ExecJob
+
 
 class Executor(ABC):
     """Runs jobs somewhere.
 
     A backend fills in `submit`, `wait`, `cancel` and `window`; the flow is here:
     how many jobs are under way, which failures are tried again, what is told.
+
+    Parameters
+    ----------
+    machine
+        The driver's own, where it is known: it has the ledger for what no worker
+        records, and the versions that outcomes name.
     """
 
     window: int
@@ -33,12 +42,11 @@ class Executor(ABC):
     """Seconds before a second try at a job whose storage or machine failed, or whose
     worker was lost; four times longer before each further one."""
     machine: Machine | None = None
-    """The driver's own, where it is known: it has the ledger for what it must record
-    itself."""
     _run: "_RunningJobs | None" = None
     """The one that is under way: a generator goes on as long as this is its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine | None = None) -> None:
+        self.machine = machine
         self.listen: Listener = ignore
         self.traces: Mapping[str, str] = {}
         """What would be left of it elsewhere if this process were killed."""
@@ -87,14 +95,34 @@ class Executor(ABC):
         started
             When, as an outcome has it.
         """
-        known = self.machine and versions(self.machine.cellprofiler)
-        outcome = Outcome(
-            job, failure, attempt, started=started or now(), versions=known or {}
+        outcome = self._with_versions(
+            Outcome(job, failure, attempt, started=started or now())
         )
         if self.machine and next_try(outcome, 0.0) is None:
             with contextlib.suppress(StorageError):
                 Ledger(self.machine.places.outputs, job.ledger).record(outcome)
         return outcome
+
+    def _with_versions(self, outcome: Outcome) -> Outcome:
+        """An outcome that names what ran it, also where its worker did not."""
+        if self.machine is None or "cellprofiler" in outcome.versions:
+            return outcome
+        known = versions(self.machine.cellprofiler) | dict(outcome.versions)
+        return replace(outcome, versions=known)
+
+    def outcome_of(self, attempt: "ExecJob") -> Outcome:
+        """What an attempt by `cpengine exec-job` came to, which has ended.
+
+        Lost, as by `lost`, if it wrote no outcome. Its files are removed.
+        """
+        job, number, started = attempt.job, attempt.attempt, attempt.started
+        try:
+            found = attempt.outcome()
+            return found or self.lost(job, number, attempt.failure(), started)
+        except Exception as error:
+            return self.failed_by(job, number, error, started)
+        finally:
+            attempt.remove()
 
     def failed_by(
         self, job: Job, attempt: int, error: BaseException, started: str = ""
@@ -136,7 +164,7 @@ class Executor(ABC):
         run = self._run = _RunningJobs(jobs)
         try:
             while run is self._run and run and not tally.stopped:
-                for outcome in self._turn(run):
+                for outcome in map(self._with_versions, self._turn(run)):
                     if run is not self._run:
                         return
                     run.under_way -= 1

@@ -1,7 +1,8 @@
 """For those who write executors: a stand-in CellProfiler and the suite to pass.
 
-Subclass `ExecutorContract`, give it an `executor` fixture, and pytest runs every
-promise of the seam against it. The stand-in misbehaves as told, by job and attempt.
+Subclass `ExecutorContract`, name the executor in `on`, and pytest runs every promise of
+the seam against what its entry makes. The stand-in misbehaves as told, by job and
+attempt.
 """
 
 import contextlib
@@ -18,9 +19,11 @@ from pathlib import Path
 
 import psutil
 
+from cpengine import config
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pool import PROGRAM, Hosts
 from cpengine.events import Event, JobRetried
+from cpengine.executors import registry
 from cpengine.executors.base import Executor
 from cpengine.executors.machine_spec import memory_rule
 from cpengine.job.admission import Slots
@@ -28,6 +31,7 @@ from cpengine.job.run_job import Machine, run_job
 from cpengine.ledger.ledger import Ledger
 from cpengine.ledger.standing import JobState, states
 from cpengine.model import FailureKind, Job, Outcome
+from cpengine.planning.project import ResolvedProject
 from cpengine.storage.cache import PREFIX as CACHE
 from cpengine.storage.cache import Cache
 from cpengine.storage.roots import Places
@@ -156,7 +160,7 @@ def serve():
 
 
 if sys.argv[1:] == ["--version"]:
-    print("4.2.8.1")
+    print("{version}")
 elif sys.argv[1] == "--log":
     serve()
 else:
@@ -164,6 +168,20 @@ else:
 '''
 
 
+VERSION = "4.2.8.1"
+"""What the stand-in says of itself."""
+_PROJECT = """\
+[project]
+name = "contract"
+batch = "B1"
+
+[storage]
+root = "."
+
+[cellprofiler]
+path = "{script}"
+jobs_per_process = 1
+"""
 GROUPS = ("P1", "P2", "P3", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 """The groups that the stand-in's data file has."""
 
@@ -185,7 +203,9 @@ def stand_in(folder: Path, faults: Mapping[str, Sequence[str]]) -> CellProfiler:
     """
     script = _script(folder)
     hosts = str(PROGRAM.parent)
-    script.write_text(_STAND_IN.format(python=sys.executable, hosts=hosts))
+    script.write_text(
+        _STAND_IN.format(python=sys.executable, hosts=hosts, version=VERSION)
+    )
     script.chmod(0o755)
     (folder / "any.cppipe").write_text("CellProfiler Pipeline:\n")
     (folder / "faults.json").write_text(json.dumps(faults))
@@ -199,7 +219,7 @@ def _script(folder: Path) -> Path:
 
 def _cellprofiler(folder: Path) -> CellProfiler:
     python = Path(sys.executable)
-    return CellProfiler((str(_script(folder)),), "0", "stand-in", python=python)
+    return CellProfiler((str(_script(folder)),), VERSION, "stand-in", python=python)
 
 
 def machine(
@@ -269,17 +289,41 @@ def jobs(*names: str, timeout_s: float | None = None) -> list[Job]:
 
 
 class ExecutorContract:
-    """What every executor promises. Give `make` and pytest does the rest."""
+    """What every executor promises. Give `on` or `make`, and pytest does the rest."""
 
+    on = ""
+    """The executor's name, of which `make` makes one as `cpengine run --on` does."""
+    workers: int | None = 2
+    """As `--workers`."""
     warm = False
     """Whether CellProfiler is kept running from job to job, so that all is promised of
     that, too."""
     ends_within_s = 10.0
     """So long it may take to end what is under way."""
 
+    def section(self, folder: Path) -> str:
+        """Lines of the executor's section of the project file.
+
+        Parameters
+        ----------
+        folder
+            The project's. Work in progress goes to `scratch` there: where that is not
+            empty in the end, something was left.
+        """
+        return ""
+
     def make(self, machine: Machine) -> Executor:
         """The executor under test."""
-        raise NotImplementedError
+        project = self.project(machine.scratch.parent)
+        return registry.entry(self.on).create(project, machine, self.workers)
+
+    def project(self, folder: Path) -> ResolvedProject:
+        """A project whose CellProfiler is the stand-in in that folder."""
+        text = _PROJECT.format(script=_script(folder))
+        if section := self.section(folder):
+            text += f"\n[executors.{self.on}]\n{section}"
+        (folder / config.FILE_NAME).write_text(text)
+        return ResolvedProject.load(folder)
 
     def machine(self, folder: Path, faults: Mapping[str, Sequence[str]]) -> Machine:
         """The machine that the executor is given."""
@@ -454,7 +498,7 @@ class ExecutorContract:
         assert standing.state is JobState.DONE
         published = (tmp_path / "out/A").iterdir()
         sizes = {path.name: path.stat().st_size for path in published}
-        marker = Ledger(machine.places.outputs, "ledger").outcome(jobs("A")[0], "0")
+        marker = Ledger(machine.places.outputs, "ledger").outcome(jobs("A")[0], VERSION)
         assert marker is not None
         assert sizes == marker.files
 

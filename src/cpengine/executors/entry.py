@@ -143,6 +143,10 @@ class ExecutorEntry(ABC):
         """Where its drivers and workers write what they say."""
         return project.folder.resolve() / detach.FOLDER
 
+    def run_folder(self, project: ResolvedProject, run: str) -> Path:
+        """The folder of one run, such as for its jobs' files and its workers' logs."""
+        return self.folder(project) / f"{self.name}-{run}"
+
     def start_driver(
         self, project: ResolvedProject, arguments: Sequence[str], log: Path
     ) -> str:

@@ -18,8 +18,7 @@ class InlineExecutor(Executor):
     machine: Machine
 
     def __init__(self, machine: Machine) -> None:
-        super().__init__()
-        self.machine = machine
+        super().__init__(machine)
         self._cancelled = Flag()
         self._running = RLock()
         self._ended: list[Outcome] = []

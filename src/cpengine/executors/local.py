@@ -135,14 +135,13 @@ class LocalExecutor(Executor):
         memory_gb: float = 2.0,
         memory_left: Callable[[], int] | None = None,
     ) -> None:
-        super().__init__()
         rule = MemoryRule.of(
             memory_left or lately(MemoryLeft.of_this_process()),
             expected=int(memory_gb * GB),
             admits=not workers,
         )
         self._slots = Slots(workers or usable_cores(), rule)
-        self.machine = replace(machine, slots=self._slots)
+        super().__init__(replace(machine, slots=self._slots))
         self._threads: _JobThreads | None = None
         self._fit_window("")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from cpengine.config import (
     CellProfilerSection,
-    ClusterSection,
-    DaskSection,
     ProjectFile,
     S3Section,
     StorageSection,
@@ -22,6 +22,7 @@ from cpengine.job.admission import MemoryRule, Slots
 from cpengine.job.machine import find_cellprofiler, make_machine
 from cpengine.job.run_job import Machine
 from cpengine.planning.project import ResolvedProject
+from cpengine.storage.own_files import reason
 from cpengine.system.capacity import MemoryLeft, lately
 from cpengine.system.scratch import sweep
 from cpengine.system.usage import sample
@@ -47,12 +48,17 @@ _REMOTE_FIELDS: Fields = _SITE_FIELDS | {
 }
 """The same of a worker whose credentials and CellProfiler are its own."""
 _LEAST_ROOM = GB
-_EXPECTED_GB = 2.0
+EXPECTED_GB = 2.0
 """What a job is expected to need until some have ended."""
 
 
 def site_spec(
-    project: ResolvedProject, cellprofiler: str, settings: ClusterSection | DaskSection
+    project: ResolvedProject,
+    cellprofiler: str,
+    *,
+    scratch: str | None = None,
+    memory_gb: float | None = None,
+    job_memory_gb: float = EXPECTED_GB,
 ) -> str:
     """What a worker of the same site must know of a project and of what it may use.
 
@@ -60,13 +66,19 @@ def site_spec(
     ----------
     cellprofiler
         The version of the driver's, which must be the worker's, too.
+    scratch
+        Its folder for work in progress; as `node_scratch` says if None.
+    memory_gb
+        What it may use with all its jobs; what is left on its machine if None.
+    job_memory_gb
+        What a job is expected to need until some have ended.
     """
     return _text(
         _selected(project.file, _SITE_FIELDS),
         cellprofiler,
-        settings.scratch,
-        settings.memory_gb,
-        settings.job_memory_gb,
+        scratch,
+        memory_gb,
+        job_memory_gb,
         project.folder.resolve(),
     )
 
@@ -86,7 +98,7 @@ def bucket_spec(
         What it may use with all its jobs.
     """
     fields = _selected(file, _REMOTE_FIELDS)
-    return _text(fields, cellprofiler, None, memory_gb, _EXPECTED_GB, Path("/"))
+    return _text(fields, cellprofiler, None, memory_gb, EXPECTED_GB, Path("/"))
 
 
 def _selected(file: ProjectFile, fields: Fields) -> dict[str, Any]:
@@ -132,13 +144,7 @@ def project_machine(spec: str, slots: int) -> Machine:
         root cannot be reached.
     """
     data = json.loads(spec)
-    scratch = node_scratch(data["scratch"])
-    data["file"].setdefault("executors", {}).setdefault("local", {})["scratch"] = (
-        scratch
-    )
-    project = ResolvedProject(
-        ProjectFile.model_validate(data["file"]), Path(data["folder"])
-    )
+    scratch, project = _selected_project(data)
     project.places.outputs.sizes(project.layout.load_data)  # can it be reached?
     cellprofiler = find_cellprofiler(project)
     if data["cellprofiler"] not in ("", cellprofiler.version):
@@ -149,6 +155,22 @@ def project_machine(spec: str, slots: int) -> Machine:
     sweep(Path(scratch))
     rule = memory_rule(data["memory"], data["job_memory"])
     return make_machine(project, cellprofiler, slots=Slots(slots, rule))
+
+
+def _selected_project(data: dict[str, Any]) -> tuple[str, ResolvedProject]:
+    """The scratch folder and the project of a spec, which may be another version's."""
+    try:
+        folder, section = Path(data["folder"]), data["file"]
+        scratch = node_scratch(data["scratch"])
+        file = ProjectFile.model_validate(
+            section | {"executors": {"local": {"scratch": scratch}}}
+        )
+    except (LookupError, TypeError, ValidationError) as error:
+        raise ConfigError(
+            f"what the driver tells of the project cannot be read ({reason(error)}): "
+            "use one version of cpengine on both"
+        ) from error
+    return scratch, ResolvedProject(file, folder)
 
 
 def memory_rule(allowed: int | None, expected: int) -> MemoryRule:

@@ -96,9 +96,9 @@ def _wait(pause_s: float, failures: int) -> float:
     return float(pause_s * 4 ** (failures - 1))
 
 
-def given_up(outcome: Outcome) -> Outcome:
-    """An outcome of a job that has lost its workers so often that it is not retried."""
-    return replace(outcome, job=replace(outcome.job, lost=LOST))
+def given_up(job: Job) -> Job:
+    """A job that has lost its workers so often that it is not tried again."""
+    return replace(job, lost=LOST)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """The `dask` executor keeps the contract, on a real Dask scheduler with workers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
@@ -24,14 +25,20 @@ def scheduler() -> Iterator[str]:
 
 
 class TestDask(ExecutorContract):
+    on = "dask"
+
     @pytest.fixture(autouse=True)
     def _use(self, scheduler: str) -> None:
         self.scheduler = scheduler
 
-    def make(self, machine: Machine) -> Executor:
-        client = Client(self.scheduler)
-        return DaskExecutor(client, machine, contract.MAKE, contract.describe(machine))
+    def section(self, folder: Path) -> str:
+        return f'address = "{self.scheduler}"\nscratch = "{folder}/scratch"\n'
 
 
 class TestDaskWithHosts(TestDask):
     warm = True
+
+    def make(self, machine: Machine) -> Executor:
+        """The executor, whose workers have the stand-in's hosts, too."""
+        client = Client(self.scheduler)
+        return DaskExecutor(client, machine, contract.MAKE, contract.describe(machine))

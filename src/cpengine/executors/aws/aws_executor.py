@@ -68,9 +68,8 @@ class AwsExecutor(Executor):
         fleet_file: Path | None = None,
         most: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(machine)
         self.window = _WINDOW
-        self.machine = machine
         self._app_of = app_of
         self._fleet_file = fleet_file
         self._most = most
@@ -115,11 +114,6 @@ class AwsExecutor(Executor):
     def cellprofiler(self) -> str:
         """The version that workers must have."""
         return self.machine.cellprofiler.version
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """What is known of what ran a job whose worker told nothing."""
-        return versions(self.machine.cellprofiler)
 
     def cancel(self) -> None:
         super().cancel()
@@ -256,7 +250,8 @@ class _StepRun:
         if self.app.settings.section.worker != "dcp":
             return
         rule = self.app.settings.done or DoneRule(1)
-        self._stock = self._stock or Stock(self._ledger, rule, self._run.versions)
+        known = versions(self._run.machine.cellprofiler)
+        self._stock = self._stock or Stock(self._ledger, rule, known)
         drained = self._monitor is not None and self._monitor.empty_checks > 0
         jobs = [sent_job.job for sent_job in self._under_way.values()]
         for outcome in self._stock.outcomes(jobs, drained=drained):
@@ -299,8 +294,5 @@ class _StepRun:
             self._fail(sent_job, Failure(FailureKind.NO_OUTPUT, why), sent_job.attempt)
 
     def _fail(self, sent_job: _SentJob, failure: Failure, attempt: int) -> None:
-        """End a job of which no worker will tell, in the ledger, too."""
-        failed = Outcome(sent_job.job, failure, attempt, versions=self._run.versions)
-        outcome = given_up(failed)
-        self._ledger.record(outcome)
-        self._end(outcome)
+        """End a job of which no worker will tell, and which is not tried again."""
+        self._end(self._run.lost(given_up(sent_job.job), attempt, failure))

@@ -105,11 +105,10 @@ class DaskExecutor(Executor):
         ends_workers: bool = False,
         run: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__(machine)
         self.name = f"cpengine-{run or secrets.token_hex(3)}"
         self.window = 1
         self._client = client
-        self.machine = machine
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._under_way: dict[int, _SubmittedTask] = {}

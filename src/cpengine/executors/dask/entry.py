@@ -37,8 +37,14 @@ class DaskEntry(ExecutorEntry):
                 f"executors.dask.address: {address} does not answer: start the "
                 f"scheduler, or name another ({error})"
             ) from error
-        version, settings = machine.cellprofiler.version, self.settings(project)
-        spec = machine_spec.site_spec(project, version, settings)
+        settings = self.settings(project)
+        spec = machine_spec.site_spec(
+            project,
+            machine.cellprofiler.version,
+            scratch=settings.scratch,
+            memory_gb=settings.memory_gb,
+            job_memory_gb=settings.job_memory_gb,
+        )
         return DaskExecutor(client, machine, machine_spec.MAKE, spec)
 
     def check(

@@ -46,12 +46,19 @@ class ClusterEntry(ExecutorEntry):
             most = math.ceil(workers / settings.cores)
             settings = settings.model_copy(update={"workers": most})
         run = secrets.token_hex(3)
+        spec = machine_spec.site_spec(
+            project,
+            machine.cellprofiler.version,
+            scratch=settings.scratch,
+            memory_gb=settings.memory_gb,
+            job_memory_gb=settings.job_memory_gb,
+        )
         return ClusterExecutor(
             self.name,
             settings,
             machine,
             machine_spec.MAKE,
-            machine_spec.site_spec(project, machine.cellprofiler.version, settings),
+            spec,
             folder=self.run_folder(project, run),
             ahead=_ahead(project, settings),
             run=run,
@@ -103,10 +110,6 @@ class ClusterEntry(ExecutorEntry):
     def folder(self, project: ResolvedProject) -> Path:
         chosen = self.settings(project).folder or detach.FOLDER
         return project.folder.resolve() / Path(os.path.expanduser(chosen))
-
-    def run_folder(self, project: ResolvedProject, run: str) -> Path:
-        """The folder of one run: its keys, and its workers' logs."""
-        return self.folder(project) / f"{self.name}-{run}"
 
     def clean_up(
         self, project: ResolvedProject, traces: Mapping[str, str]
