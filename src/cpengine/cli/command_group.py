@@ -1,0 +1,84 @@
+"""Groups of commands, and commands that are imported when they are called.
+
+What is imported to list commands is what each start of the program takes: typer alone.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from cpengine.system.early_signals import ending_at_once
+
+_COMMAND = f"{__name__}.command"
+
+
+class Group(TyperGroup):
+    """Keeps the words of the command that is called, where all groups see them."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.meta[_COMMAND] = f"{ctx.meta.get(_COMMAND, '')} {name}".strip()
+        return name, command, rest
+
+
+class Commands(Group):
+    """Turns what a user can mend into lines and an exit code."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with ending_at_once():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with ending_at_once():
+            from cpengine.cli.user_errors import in_lines  # rich is slow to import
+        with in_lines(lambda: ctx.meta.get(_COMMAND, "")):
+            return super().invoke(ctx)
+
+
+class ImportedCommand(TyperCommand):
+    """A command, or a group of them, whose module is imported when it is called.
+
+    Parameters
+    ----------
+    place
+        The module below `cpengine.cli`, and in it a function, or `app` for a group
+        that is called as the module is.
+    help
+        The first paragraph of what it says of itself.
+    """
+
+    def __init__(self, place: str, help: str) -> None:
+        self._module, _, self._attribute = place.rpartition(".")
+        is_group = self._attribute == "app"
+        super().__init__(self._module if is_group else self._attribute, help=help)
+
+    @cached_property
+    def imported(self) -> Any:
+        """The command itself."""
+        module = import_module(f"cpengine.cli.{self._module}")
+        found = getattr(module, self._attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
+        app = typer.Typer(add_completion=False)
+        app.command(self.name)(found)
+        return typer.main.get_command(app)
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with ending_at_once():
+            return self.imported.make_context(*args, **extra)
+
+
+class ImportedCommands(Commands):
+    """A group whose commands are all imported when they are called."""
+
+    places: Mapping[str, str] = {}
+    """Where each is, and the first paragraph of its help."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for place, help in self.places.items():
+            self.add_command(ImportedCommand(place, help))
