@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cpengine.cli.command_group import Command as Command
 from cpengine.cli.command_group import Group as Group
 from cpengine.cli.exit_codes import BAD_INPUT as BAD_INPUT
 from cpengine.cli.exit_codes import OK as OK

@@ -3,9 +3,11 @@
 What is imported to list commands is what each start of the program takes: typer alone.
 """
 
+import gc
 from collections.abc import Mapping
 from functools import cached_property
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -16,7 +18,24 @@ from cpengine.system.early_signals import ending_at_once
 _COMMAND = f"{__name__}.command"
 
 
-class Group(TyperGroup):
+class _PlainTypes:
+    """Has no words of Python in the help: no `<bool>` of flags, no `<list[str]>`."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        found: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # a mixin
+        for parameter in found:
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+            elif getattr(parameter, "multiple", False):
+                parameter.metavar = "<str>"
+        return found
+
+
+class Command(_PlainTypes, TyperCommand):
+    """A command as all of ours are."""
+
+
+class Group(_PlainTypes, TyperGroup):
     """Keeps the words of the command that is called, where all groups see them."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -39,7 +58,7 @@ class Commands(Group):
             return super().invoke(ctx)
 
 
-class ImportedCommand(TyperCommand):
+class ImportedCommand(Command):
     """A command, or a group of them, whose module is imported when it is called.
 
     Parameters
@@ -59,17 +78,25 @@ class ImportedCommand(TyperCommand):
     @cached_property
     def imported(self) -> Any:
         """The command itself."""
-        module = import_module(f"cpengine.cli.{self._module}")
-        found = getattr(module, self._attribute)
+        found = getattr(_imported(f"cpengine.cli.{self._module}"), self._attribute)
         if isinstance(found, typer.Typer):
             return typer.main.get_group(found)
         app = typer.Typer(add_completion=False)
-        app.command(self.name)(found)
+        app.command(self.name, cls=Command)(found)
         return typer.main.get_command(app)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with ending_at_once():
             return self.imported.make_context(*args, **extra)
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module, without looking for garbage among all that stays."""
+    gc.disable()
+    try:
+        return import_module(name)
+    finally:
+        gc.enable()
 
 
 class ImportedCommands(Commands):
