@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from cpengine.cli import project_folder
 from cpengine.cli.command_group import Command as Command
 from cpengine.cli.command_group import Group as Group
 from cpengine.cli.exit_codes import BAD_INPUT as BAD_INPUT
@@ -25,7 +26,15 @@ from cpengine.project import Project
 from cpengine.text_table import TextTable
 
 Folder = Annotated[
-    Path, typer.Option("-C", "--project", help="The project's folder, or its file.")
+    Path,
+    typer.Option(
+        "-C",
+        "--project",
+        callback=project_folder.of_option,
+        help="The project's folder, or its file. Default: this folder, or the nearest "
+        "above with a cpengine.toml.",
+        show_default=False,
+    ),
 ]
 Plates = Annotated[
     list[str] | None, typer.Option("--plate", help="Take these plates (a,b or again).")
