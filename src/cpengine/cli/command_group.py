@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cpengine.cli.exit_codes import BAD_INPUT
 from cpengine.system.early_signals import ending_at_once
 
 _COMMAND = f"{__name__}.command"
@@ -32,7 +33,20 @@ class _PlainTypes:
 
 
 class Command(_PlainTypes, TyperCommand):
-    """A command as all of ours are."""
+    """A command that shows the steps or jobs there are, if it is called without."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            missing = getattr(error.param, "name", "")
+            is_missing = type(error).__name__ == "MissingParameter"
+            if not is_missing or missing not in ("step", "steps", "job"):
+                raise
+            from cpengine.cli import choices  # it has much to import
+
+            choices.show(missing, ctx)
+            raise typer.Exit(BAD_INPUT) from error
 
 
 class Group(_PlainTypes, TyperGroup):

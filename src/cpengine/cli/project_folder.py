@@ -12,30 +12,30 @@ from cpengine.errors import ConfigError
 
 
 def of_option(context: typer.Context, folder: Path) -> Path:
-    """The project's folder: as it is named, or else the nearest with a project file.
+    """The project's folder: as it is named, or the nearest. Raises as `nearest`."""
+    source = context.get_parameter_source("folder")
+    is_named = source is not None and source.name != "DEFAULT"
+    return folder if is_named else nearest(folder)
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it, with a project file; if none has, itself.
 
     Raises
     ------
     ConfigError
         A folder above has a project file that somebody else has put there.
     """
-    source = context.get_parameter_source("folder")
-    is_named = source is not None and source.name != "DEFAULT"
-    return folder if is_named or os.path.lexists(folder / FILE_NAME) else _above(folder)
-
-
-def _above(folder: Path) -> Path:
-    """The nearest folder above that has a project file; if none has, the folder."""
+    if os.path.lexists(folder / FILE_NAME):
+        return folder
     try:
         parents = folder.absolute().parents
     except FileNotFoundError:  # the working folder is gone
         return folder
-    for parent in parents:
-        file = parent / FILE_NAME
-        if os.path.lexists(file):
-            _check_owner(file)
-            return parent
-    return folder
+    above = next((p for p in parents if os.path.lexists(p / FILE_NAME)), None)
+    if above:
+        _check_owner(above / FILE_NAME)
+    return above or folder
 
 
 def _check_owner(file: Path) -> None:
