@@ -197,7 +197,7 @@ def cli_page() -> str:
 def _commands(path: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield path, command
     for name, child in getattr(command, "commands", {}).items():
-        yield from _commands(f"{path} {name}", child)
+        yield from _commands(f"{path} {name}", getattr(child, "imported", child))
 
 
 def _command(path: str, command: Any) -> Iterator[str]:

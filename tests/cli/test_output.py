@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cpengine.cli.base import Commands
+from cpengine.cli.command_group import Commands
 from tests import build
 from tests.build import Built
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from cpengine.cli.base import Terminal
 from cpengine.config.forms import Name, Value
 from cpengine.group_names import UNFIT
 from cpengine.model import FailureKind
 from cpengine.run.progress import View
+from cpengine.system.terminal import Terminal
 from cpengine.wording import visible
 from tests import build
 from tests.build import Built, change
@@ -165,6 +165,5 @@ def test_nothing_is_printed_past_the_two_consoles() -> None:
         for line in path.read_text().splitlines()
         if printing.search(line) and "visible(" not in line
     }
-    assert lines == {
-        "cli/base.py: typer.echo(json.dumps(data, indent=1, default=str))",  # is ASCII
-    }
+    json_is_ascii = "typer.echo(json.dumps(data, indent=1, default=str))"
+    assert lines == {f"cli/printing.py: {json_is_ascii}"}

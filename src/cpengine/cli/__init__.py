@@ -7,64 +7,65 @@ from typing import Annotated
 
 import typer
 
-from cpengine import __version__
-from cpengine.cli import (
-    aws,
-    cellprofiler,
-    check,
-    collect,
-    estimate,
-    exec_job,
-    follow,
-    montage,
-    plan,
-    qc,
-    report,
-    run,
-    status,
-    worker,
-)
-from cpengine.cli.base import (
-    BAD_INPUT,
-    INTERRUPTED,
-    OK,
-    SOME_FAILED,
-    Commands,
-    is_full,
-    out,
-)
+from cpengine.cli.command_group import ImportedCommands
+from cpengine.cli.exit_codes import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
 
 __all__ = ["BAD_INPUT", "INTERRUPTED", "OK", "SOME_FAILED", "app", "main"]
 
+COMMANDS = {
+    "plan.init": (
+        "Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."
+    ),
+    "check.check": (
+        "Look for all that would fail jobs, or spoil results unseen; start nothing."
+    ),
+    "plan.plan": "Show a step's jobs: counts a plate and the first of them.",
+    "estimate.estimate": (
+        "Say what steps will take: jobs, hours, memory and, on AWS, dollars."
+    ),
+    "run.run": "Run steps in sequence; what is done already is not done again.",
+    "follow.attach": "Follow a run until it ends, from anywhere that sees the outputs.",
+    "follow.cancel": (
+        "Stop a run, wherever it is: what is done is recorded, the rest is left."
+    ),
+    "status.status": "Show what is done, failed, stale and left, by the ledger.",
+    "status.logs": "Print CellProfiler's log of a job's last attempt.",
+    "report.report": (
+        "Make a page a step: plates, times, memory, failures, from the ledger."
+    ),
+    "qc.qc": (
+        "Flag blurred, saturated and other bad images, and write tables and a page."
+    ),
+    "montage.montage": "Stitch a picture of each plate, and a page to zoom into it.",
+    "collect.collect": (
+        "Turn the CSVs of done jobs into Parquet tables, a plate at a time."
+    ),
+    "run.demo": "Make a synthetic Cell Painting plate and run it through CellProfiler.",
+    "worker.worker": (
+        "Run the jobs of an SQS queue; told all by its environment. For containers."
+    ),
+    "exec_job.exec_job": "",
+    "cellprofiler.app": "Find or install CellProfiler.",
+    "aws.app": (
+        "Distributed-CellProfiler's phases on AWS, one by one. `run --on aws` does "
+        "them all."
+    ),
+}
+"""Where commands are below `cpengine.cli`, and the first line of their help; those
+without are for programs."""
+
+
+class _CpengineCommands(ImportedCommands):
+    places = COMMANDS
+
+
 app = typer.Typer(
-    cls=Commands,
+    cls=_CpengineCommands,
     help="Run CellProfiler on whole plates: one plan, any machine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-COMMANDS = (
-    plan.init,
-    check.check,
-    plan.plan,
-    estimate.estimate,
-    run.run,
-    follow.attach,
-    follow.cancel,
-    status.status,
-    status.logs,
-    report.report,
-    qc.qc,
-    montage.montage,
-    collect.collect,
-    run.demo,
-    worker.worker,
-)
-for command in COMMANDS:
-    app.command()(command)
-app.command(name="exec-job", hidden=True)(exec_job.exec_job)
-app.add_typer(cellprofiler.app, name="cellprofiler")
-app.add_typer(aws.app, name="aws")
 
 
 def main() -> None:
@@ -75,6 +76,8 @@ def main() -> None:
     try:
         app()
     except OSError as error:
+        from cpengine.cli.user_errors import is_full  # rich is slow to import
+
         if not is_full(error):
             raise
         sys.exit(BAD_INPUT)
@@ -86,7 +89,10 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"cpengine {__version__}")
+        from cpengine import __version__
+        from cpengine.cli.printing import print_out  # rich is slow to import
+
+        print_out(f"cpengine {__version__}")
         raise typer.Exit
 
 

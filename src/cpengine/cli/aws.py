@@ -10,6 +10,7 @@ from rich.table import Table
 
 from cpengine.cli.base import (
     SOME_FAILED,
+    Command,
     Folder,
     Group,
     Json,
@@ -47,7 +48,7 @@ app = typer.Typer(
 Step = Annotated[str, typer.Argument(help="The step.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def setup(step: Step, folder: Folder = Path()) -> None:
     """Make queues, log groups, cluster, task definition and service; or change them."""
     from cpengine.executors.aws import setup as phase
@@ -63,7 +64,7 @@ def setup(step: Step, folder: Folder = Path()) -> None:
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def submit(
     step: Step,
     folder: Folder = Path(),
@@ -94,7 +95,7 @@ def submit(
     print_out(f"{step_app.name}: sent {len(new)} of {len(todo.jobs)} jobs{already}")
 
 
-@app.command(name="import")
+@app.command(name="import", cls=Command)
 def import_(
     step: Step,
     file: Annotated[
@@ -117,7 +118,7 @@ def import_(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def start(
     step: Step,
     folder: Folder = Path(),
@@ -154,7 +155,7 @@ def start(
     print_out(f"{step_app.name}: wrote {path}")
 
 
-@app.command()
+@app.command(cls=Command)
 def monitor(
     step: Step,
     folder: Folder = Path(),
@@ -233,7 +234,7 @@ _MOST_READ = 2000
 """So many markers tell enough of a step."""
 
 
-@app.command()
+@app.command(cls=Command)
 def suggest(step: Step, folder: Folder = Path(), as_json: Json = False) -> None:
     """Suggest machines for a step, by what its jobs took in earlier runs anywhere."""
     from cpengine.executors.aws import suggest as phase
@@ -258,13 +259,13 @@ def suggest(step: Step, folder: Folder = Path(), as_json: Json = False) -> None:
     print_out(f"memory_mb = {found.memory_mb}")
 
 
-@app.command()
+@app.command(cls=Command)
 def down(step: Step, folder: Folder = Path()) -> None:
     """Take down all that a step's run has made; again, until nothing is left."""
     _take_down(_apps(folder).app(step, to_end=True), step)
 
 
-@app.command()
+@app.command(cls=Command)
 def audit(
     folder: Folder = Path(),
     everything: Annotated[

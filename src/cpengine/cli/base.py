@@ -1,38 +1,40 @@
-"""What all commands share: options, consoles, and errors as lines with an exit code."""
+"""What all commands share: options, the part that they name, and what they print."""
 
-import contextlib
-import errno
-import json
-import logging
-import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
-from typer.core import TyperGroup
 
-from cpengine.cli import stopped
+from cpengine.cli import project_folder
+from cpengine.cli.command_group import Command as Command
+from cpengine.cli.command_group import Group as Group
+from cpengine.cli.exit_codes import BAD_INPUT as BAD_INPUT
+from cpengine.cli.exit_codes import OK as OK
+from cpengine.cli.exit_codes import SOME_FAILED as SOME_FAILED
+from cpengine.cli.printing import err as err
+from cpengine.cli.printing import out as out
+from cpengine.cli.printing import print_err as print_err
+from cpengine.cli.printing import print_json as print_json
+from cpengine.cli.printing import print_out as print_out
 from cpengine.config.forms import MOST_WORKERS
-from cpengine.errors import ConfigError, CpengineError
+from cpengine.errors import ConfigError
 from cpengine.plates import Part
 from cpengine.project import Project
-from cpengine.run.progress.terminal import Terminal
 from cpengine.text_table import TextTable
 
-OK, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-_MOST_LINES = 10
-_COMMAND = f"{__name__}.command"
-_MORE_MEMORY = "free some, take fewer plates or wells, or use a machine with more"
-
-
-out = Terminal(soft_wrap=True)
-err = Terminal(stderr=True)
-
 Folder = Annotated[
-    Path, typer.Option("-C", "--project", help="The project's folder, or its file.")
+    Path,
+    typer.Option(
+        "-C",
+        "--project",
+        callback=project_folder.of_option,
+        help="The project's folder, or its file. Default: this folder, or the nearest "
+        "above with a cpengine.toml.",
+        show_default=False,
+    ),
 ]
 Plates = Annotated[
     list[str] | None, typer.Option("--plate", help="Take these plates (a,b or again).")
@@ -65,131 +67,6 @@ Every = Annotated[
 ]
 
 
-class _Warnings(logging.Handler):
-    """Prints what the library warns of: each line once, and of many the first."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._lines: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = record.getMessage()
-        if line not in self._lines:
-            self._lines.add(line)
-            if len(self._lines) <= _MOST_LINES:
-                print_err(f"warning: {line}")
-
-    def close(self) -> None:
-        super().close()
-        if len(self._lines) > _MOST_LINES:
-            print_err(f"warning: and {len(self._lines) - _MOST_LINES} more")
-
-
-@contextlib.contextmanager
-def _warnings() -> Iterator[None]:
-    """While a command runs, what the library warns of is printed."""
-    logger, handler = logging.getLogger("cpengine"), _Warnings()
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
-
-
-class Group(TyperGroup):
-    """Keeps the words of the command that is called, where all groups see them."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name, command, rest = super().resolve_command(ctx, args)
-        ctx.meta[_COMMAND] = f"{ctx.meta.get(_COMMAND, '')} {name}".strip()
-        return name, command, rest
-
-
-class Commands(Group):
-    """Turns what a user can mend into lines and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            with _warnings():
-                return super().invoke(ctx)
-        except CpengineError as error:
-            _complain(str(error).split("\n"))
-            raise typer.Exit(BAD_INPUT) from error
-        except MemoryError as error:
-            what = f"there is not enough memory{_in_brackets(error)}"
-            print_err(f"error: {what}: {_MORE_MEMORY}")
-            raise typer.Exit(BAD_INPUT) from error
-        except (KeyboardInterrupt, RuntimeError) as error:
-            if not _by_interrupt(error):
-                raise
-            print_err(stopped.line(ctx.meta.get(_COMMAND, "")))
-            raise typer.Exit(INTERRUPTED) from error
-
-
-def _in_brackets(error: BaseException) -> str:
-    """What an error says, in brackets; empty if that is nothing."""
-    return f" ({error})" if str(error) else ""
-
-
-def _by_interrupt(error: BaseException) -> bool:
-    """Whether Ctrl-C is behind it; out of an import it may come as another exception.
-
-    Python before 3.12 makes one of all that is raised while a class is made.
-    """
-    return isinstance(error, KeyboardInterrupt) or isinstance(
-        error.__cause__, KeyboardInterrupt
-    )
-
-
-def _complain(lines: list[str]) -> None:
-    for line in lines[:_MOST_LINES]:
-        print_err(f"error: {line}")
-    if len(lines) > _MOST_LINES:
-        print_err(f"error: and {len(lines) - _MOST_LINES} more")
-
-
-def is_full(error: OSError) -> bool:
-    """Whether the output or a disk takes no more; it is said in a line."""
-    lost = error.filename is None and _is_lost(sys.stdout)
-    if not lost and error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return False
-    place = "standard output" if lost else error.filename or "a disk"
-    reason = error.strerror or error
-    try:
-        print_err(f"error: {place}: cannot be written ({reason}): free space there")
-    except OSError:  # it is stderr, or that too
-        _drop(sys.stderr)
-    return True
-
-
-def _is_lost(stream: IO[str]) -> bool:
-    """Whether a stream takes not even the end of a line; it is dropped then."""
-    try:
-        stream.write("\n")
-        stream.flush()
-    except OSError:
-        _drop(stream)
-        return True
-    return False
-
-
-def _drop(stream: IO[str]) -> None:
-    """Lead what is still to be written nowhere: Python would try again at its end."""
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
-
-
-def print_err(line: str) -> None:
-    """Say something on stderr, as it stands."""
-    err.print(line, soft_wrap=True)
-
-
-def print_out(line: str) -> None:
-    """Print a result, as it stands."""
-    out.print(line)
-
-
 def rich_table(table: TextTable) -> Table:
     """A table as a terminal shows it, without the lines below it."""
     shown = Table(title=table.title or None)
@@ -205,11 +82,6 @@ def print_table(table: TextTable) -> None:
     out.print(rich_table(table))
     for line in table.lines:
         print_out(line)
-
-
-def print_json(data: object) -> None:
-    """Print a result as JSON."""
-    typer.echo(json.dumps(data, indent=1, default=str))
 
 
 def part_of(

@@ -11,6 +11,7 @@ from cpengine.cellprofiler import build_kernels
 from cpengine.cellprofiler.find import CellProfiler, Wanted, candidates, find
 from cpengine.cellprofiler.install import install as install_cellprofiler
 from cpengine.cli.base import (
+    Command,
     Folder,
     Group,
     Json,
@@ -25,7 +26,7 @@ from cpengine.project import Project
 app = typer.Typer(cls=Group, help="Find or install CellProfiler.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def install(
     version: Annotated[str, typer.Option(help="Which CellProfiler.")] = "4.2.8.1",
     if_missing: Annotated[
@@ -51,7 +52,7 @@ def _found() -> CellProfiler | None:
         return None
 
 
-@app.command()
+@app.command(cls=Command)
 def show(folder: Folder = Path(), as_json: Json = False) -> None:
     """Show which CellProfiler is used, and why."""
     wanted = _wanted(folder)

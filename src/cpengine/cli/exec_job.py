@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cpengine.cli.base import OK, SOME_FAILED
+from cpengine.cli.exit_codes import OK, SOME_FAILED
 
 
 def exec_job(

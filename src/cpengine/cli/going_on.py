@@ -42,6 +42,7 @@ def arguments_of(command: str, folder: Path) -> list[str]:
         _, name, *words = shlex.split(str(command))  # None would be standard input
         if name != "run" or "--help" in words:
             raise ValueError(name)
+        words = ["-C", str(folder), *words]  # else it is looked for
         given = typer.main.get_command(_APP).make_context(name, words, color=False)
     except Exception as error:  # typer gives no name to what it raises
         raise InputError(

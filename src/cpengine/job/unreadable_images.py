@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import join
 
-import numpy as np
-
 from cpengine.inputs.missing_images import cure_of_damage
 from cpengine.inputs.table_images import image_files
 from cpengine.job.stage import Staged
@@ -84,6 +82,8 @@ def _unreadable(message: str, images: Iterator[_Opened]) -> _Opened | None:
 def _is_broken_array(path: str) -> bool:
     if Path(path).suffix.lower() != ".npy":
         return False
+    import numpy as np  # slow to import, and jobs that succeed need none
+
     with suppress(OSError):
         try:
             np.load(path, mmap_mode="r", allow_pickle=False)

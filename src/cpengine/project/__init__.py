@@ -119,8 +119,8 @@ class Project(ResolvedProject):
         from cpengine.project.runs import Run, command_of, expect_agreed
         from cpengine.run import notify as notifying
         from cpengine.run.progress import views
-        from cpengine.run.progress.terminal import for_people
         from cpengine.run.session import EXACT_CHECK, Steps
+        from cpengine.system.terminal import for_people
 
         if sum(map(bool, (force, keep_stale, only))) > 1:
             raise ConfigError("force, keep_stale and only: each chooses jobs: give one")

@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cpengine.cli.base import Commands
 from cpengine.cli.collect import collect
+from cpengine.cli.command_group import Commands
 from cpengine.executors import contract
 from tests import build
 from tests.results.collect.screen import Screen, compartments

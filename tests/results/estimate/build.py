@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.testing import CliRunner, Result
 
-from cpengine.cli.base import Commands
+from cpengine.cli.command_group import Commands
 from cpengine.cli.estimate import estimate
 from cpengine.model import Job
 from cpengine.results.estimate.model import Measured

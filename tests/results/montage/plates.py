@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import cpengine
-from cpengine.cli.base import Commands
+from cpengine.cli.command_group import Commands
 from cpengine.cli.montage import montage
 from cpengine.project import Project
 from tests import build

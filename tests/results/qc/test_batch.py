@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cpengine.cli.base import Commands
+from cpengine.cli.command_group import Commands
 from cpengine.cli.qc import qc as command
 from cpengine.config.qc import QcSection
 from cpengine.errors import ConfigError, InputError

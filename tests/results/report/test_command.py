@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from cpengine.cli import report as command
-from cpengine.cli.base import Commands
+from cpengine.cli.command_group import Commands
 from cpengine.project import Project
 from tests import build
 from tests.results.report.made import Size, project

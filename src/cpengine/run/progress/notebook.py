@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from cpengine.run.progress.terminal import Terminal
+from cpengine.system.terminal import Terminal
 
 WIDTH, HEIGHT = 100, 40
 """Characters and lines, as a cell's output shows without scrolling."""
