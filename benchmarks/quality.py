@@ -6,12 +6,14 @@ plates with so many sites each, of which one is degraded; those of 384 are the p
 themselves. The built-in thresholds judge them. Counted are images of one channel.
 Then come the same batches without the bounds: however few sites are scored, and
 deviations count however small they are; and plates alone that are scored, however few
-sites they have.
+sites they have. Last come plates alone of which most sites are empty or dim; the second
+column is without the bound on contrast.
 
     .venv/bin/python -m benchmarks.quality [--save]
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -21,8 +23,15 @@ from unittest.mock import patch
 
 from benchmarks.common import RESULTS, header, scratch
 from cpengine.config.qc import QcSection, ThresholdSection
-from cpengine.results.qc import numbers
-from tests.results.qc.degraded import DEGRADATIONS, Count, Images, Measured
+from cpengine.results.qc import flags, numbers
+from tests.results.qc.degraded import (
+    DEGRADATIONS,
+    MIXTURES,
+    Count,
+    Images,
+    Measured,
+    Mixture,
+)
 
 PLATES, WELLS, DEGRADED = 4, 96, 6
 SITES = (3, 4, 9, 16, 384)
@@ -55,7 +64,8 @@ def main() -> None:
         command = [sys.executable, "-m", "cpengine", "run", "qc", "-C", images.folder]
         workers = ["--workers", str(os.cpu_count() or 1)]
         subprocess.run([*command, *workers], check=True, stdout=subprocess.DEVNULL)
-        lines += table(images.measured(), sizes)
+        measured = images.measured()
+        lines += [*table(measured, sizes), *mixed(measured)]
     print(*lines, sep="\n")
     if given.save:
         (RESULTS / "quality.txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
@@ -84,6 +94,24 @@ def table(measured: Measured, sizes: tuple[int, ...]) -> Iterator[str]:
     yield _row("  deviations as they count", _sharp(measured, QcSection(score_sites=1)))
     with _unbound():
         yield _row("  deviations of any size", _sharp(measured, UNBOUND))
+
+
+def mixed(measured: Measured) -> Iterator[str]:
+    """What is falsely flagged of plates of which most sites are empty or dim."""
+    yield ""
+    yield "falsely flagged, of the sharp images of a plate of which"
+    for mixture in MIXTURES:
+        shares = [_share(measured, mixture)]
+        with patch.object(flags, "CONTRAST", math.inf):
+            shares.append(_share(measured, mixture))
+        yield _row(f"  {mixture}", shares)
+
+
+def _share(measured: Measured, mixture: Mixture) -> str:
+    count = Count()
+    for batch in mixture.batches(measured, BATCHES):
+        count.add(batch, QcSection())
+    return f"{100 * count.falsely / count.sound:.1f} %" if count.falsely else "none"
 
 
 @contextmanager

@@ -199,6 +199,38 @@ class Measured:
         return Batch(SiteMeasures(tuple(keys), values), frozenset(bad))
 
 
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Plates of which most sites are degraded in one way, and the others sharp."""
+
+    way: str
+    degraded: int
+    sites: int
+
+    def __str__(self) -> str:
+        return f"{self.degraded} of {self.sites} sites {self.way}"
+
+    def batches(self, measured: "Measured", count: int) -> Iterator[Batch]:
+        """Draw plates, at random, always the same."""
+        rng = np.random.default_rng(0)
+        worse = list(measured.degraded[self.way].values())
+        sound, *_ = measured.sound.values()
+        for _ in range(count):
+            sharp = rng.choice(sound, self.sites, replace=False)
+            rows = [*rng.choice(worse, self.degraded), *sharp[self.degraded :]]
+            values = {name: v[rows] for name, v in measured.sites.values.items()}
+            keys = [SiteKey("P1", f"A{number:02}", "1") for number in range(self.sites)]
+            degraded = frozenset(keys[: self.degraded])
+            yield Batch(SiteMeasures(tuple(keys), values), degraded)
+
+
+MIXTURES = [
+    Mixture(way, degraded, sites)
+    for way in ("without cells", "a tenth as bright")
+    for degraded, sites in ((6, 9), (9, 16), (13, 16))
+]
+
+
 @dataclass
 class Count:
     """How many images, of one channel each, were flagged."""

@@ -4,16 +4,17 @@ import pytest
 
 from cpengine.config.qc import QcSection
 from tests.plain_runs import Cpengine
-from tests.results.qc.degraded import Count, Images, Measured
+from tests.results.qc.degraded import Count, Images, Measured, Mixture
 
 pytestmark = pytest.mark.cellprofiler
 
 PLATES = 4
 SHARP = "half as bright"
-BLURRED, SATURATED, BLACK = (
+BLURRED, SATURATED, BLACK, EMPTY = (
     "out of focus by 3 px",
     "1 % of pixels saturated",
     "black",
+    "without cells",
 )
 
 
@@ -21,7 +22,7 @@ BLURRED, SATURATED, BLACK = (
 def measured(tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine) -> Measured:
     """Four plates of twelve sites, one of each degraded in each way."""
     folder = tmp_path_factory.mktemp("degraded") / "demo"
-    ways = (SHARP, BLURRED, SATURATED, BLACK)
+    ways = (SHARP, BLURRED, SATURATED, BLACK, EMPTY)
     images = Images(folder, PLATES, wells=3, degraded=1, ways=ways)
     images.write()
     ran = cpengine("run", "qc", "-C", folder, "--workers", "2")
@@ -62,3 +63,14 @@ def test_images_out_of_focus_are_flagged_where_there_are_enough_to_compare(
     found = counted(measured, BLURRED, sites)
     assert found.caught == found.degraded
     assert found.falsely == 0
+
+
+@pytest.mark.parametrize(("empty", "sites"), [(6, 9), (9, 12), (2, 12)])
+def test_no_sharp_image_is_flagged_among_empty_ones(
+    empty: int, sites: int, measured: Measured
+) -> None:
+    found = Count()
+    for batch in Mixture(EMPTY, empty, sites).batches(measured, 60):
+        found.add(batch, QcSection())
+    assert found.falsely == 0
+    assert found.caught == 0

@@ -1,7 +1,9 @@
 """Which sites are flagged, and in which words."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from cpengine.config.qc import QcSection, ThresholdSection
@@ -162,3 +164,15 @@ def test_reasons_are_the_same_for_all_channels(
     measure: str, threshold: ThresholdSection, reason: str
 ) -> None:
     assert {flag.reason for flag in of(threshold, [0.0], measure=measure)} == {reason}
+
+
+@pytest.mark.parametrize(("contrast", "flagged"), [(3.1, []), (2.9, ["P1-A01-31"])])
+def test_what_has_far_more_contrast_than_most_is_not_blurred(
+    contrast: float, flagged: list[str]
+) -> None:
+    """As an image of cells among empty ones, whose noise has a high slope."""
+    found = sites_of(SLOPE, [*sound(30), -6.0])
+    focus = np.array([*[1.0] * 30, contrast])
+    values = {**found.values, SLOPE.replace("PowerLogLogSlope", "FocusScore"): focus}
+    sites = replace(found, values=values)
+    assert names(flags(sites, {SLOPE: LOW}, QcSection())) == flagged

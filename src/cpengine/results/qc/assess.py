@@ -10,7 +10,7 @@ import numpy as np
 
 from cpengine.config.qc import QcSection, ThresholdSection
 from cpengine.results.qc.controls import Controls
-from cpengine.results.qc.flags import Flag, compared, flags
+from cpengine.results.qc.flags import CONTRAST, Flag, compared, flags, spared
 from cpengine.results.qc.images import SiteKey, SiteMeasures
 from cpengine.results.qc.numbers import Variation, mean, variation
 from cpengine.results.qc.thresholds import chosen
@@ -137,6 +137,7 @@ def assess(
             *_small(sites, settings),
             *_without_value(sites, thresholds),
             *_flat(sites, relative, settings),
+            *_mostly_empty(sites, relative, settings),
             *_absent_controls(sites, controls),
         ],
     )
@@ -152,6 +153,24 @@ def _cvs(sites: SiteMeasures, controls: Controls) -> Iterator[Cv]:
                 some = np.array([m for well, m in means.items() if well in members])
                 if found := variation(some):
                     yield Cv(plate, control, measure, found)
+
+
+def _mostly_empty(
+    sites: SiteMeasures, relative: Mapping[str, ThresholdSection], settings: QcSection
+) -> Iterator[str]:
+    """Where most images have no contrast to speak of, so that blur cannot be told."""
+    for measure, limits in relative.items():
+        number = sum(
+            spared(sites, limits, comparison)
+            for comparison in compared(sites, measure, limits, settings)
+        )
+        if number:
+            have = "has" if number == 1 else "have"
+            yield (
+                f"{measure}: {counted(number, 'image')} past the limit {have} more than "
+                f"{CONTRAST:g} times the contrast of most others, which are empty or "
+                "dim: not flagged, for blur cannot be told among these"
+            )
 
 
 def _unscored(sites: SiteMeasures, score_sites: int) -> dict[str, str]:

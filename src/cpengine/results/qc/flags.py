@@ -13,6 +13,12 @@ from cpengine.results.qc.images import Array, SiteKey, SiteMeasures
 from cpengine.results.qc.names import ImageMeasure, Side
 from cpengine.results.qc.numbers import Centre, centre, scores
 
+CONTRAST = 3.0
+"""So many times the median of FocusScore (variance by mean) is no contrast that a
+blurred image has among sharp ones: the highest of sharp ones is 1.5 times theirs
+(`benchmarks/results/quality.txt`)."""
+_SLOPE = "PowerLogLogSlope"
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -125,7 +131,8 @@ def _of(
     """Flag each row once: where both are passed, a relative limit is told."""
     out: dict[int, Limit] = {}
     for limit, rows in _past(comparison, limits):
-        out.update(dict.fromkeys(rows, limit))
+        spared = rich_in_contrast(sites, comparison) if limit.mad else frozenset()
+        out.update(dict.fromkeys(set(rows) - spared, limit))
     for number, limit in sorted(out.items()):
         score = float(comparison.scores[number])
         yield Flag(
@@ -137,6 +144,30 @@ def _of(
             limit=limit,
             compared_with=comparison.compared_with,
         )
+
+
+def spared(sites: SiteMeasures, limits: ThresholdSection, comparison: Compared) -> int:
+    """How many rows of a plate are past a limit, and not flagged for their contrast."""
+    rich = rich_in_contrast(sites, comparison)
+    past = _past(comparison, limits) if rich else ()
+    return sum(len(rich.intersection(rows)) for limit, rows in past if limit.mad)
+
+
+def rich_in_contrast(sites: SiteMeasures, comparison: Compared) -> frozenset[int]:
+    """The rows of a plate, from 0, that are not blurred however low their slope is.
+
+    Where most images are empty or dim, and so nothing but noise, one with cells has
+    less fine detail among them than noise has. But blur takes contrast away.
+    """
+    category, feature, channel = ImageMeasure.parse(comparison.measure)
+    contrast = sites.values.get(f"{category}_FocusScore_{channel}")
+    if feature != _SLOPE or contrast is None:
+        return frozenset()
+    mine = contrast[comparison.rows]
+    about = centre(contrast if comparison.compared_with == "batch" else mine)
+    if about is None:
+        return frozenset()
+    return frozenset(np.flatnonzero(mine > CONTRAST * about.median).tolist())
 
 
 def _past(
