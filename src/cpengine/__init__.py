@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cpengine.planning.plan import Plan
     from cpengine.plates import Part
     from cpengine.project import Project
-    from cpengine.project.runs import Run
+    from cpengine.project.whole_run import Run
     from cpengine.run.session import StepResult
 
     __version__: str
@@ -49,7 +49,7 @@ _MODULES = {
     "Part": "plates",
     "Plan": "planning.plan",
     "Project": "project",
-    "Run": "project.runs",
+    "Run": "project.whole_run",
     "StepResult": "run.session",
     "run_job": "job.run_job",
 }

@@ -174,7 +174,7 @@ def test_a_name_that_no_file_can_have_is_reported(tmp_path: Path, name: str) -> 
     assert f"{name} is not there" in found.cause
 
 
-def test_nobody_is_told_to_remove_a_folder_of_images(tmp_path: Path) -> None:
+def test_no_cure_removes_a_folder_of_images(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     storage = Storage(str(tmp_path))
     places = Places(storage, storage, storage, (), ())

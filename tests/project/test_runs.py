@@ -14,7 +14,7 @@ from cpengine import Part, Project
 from cpengine.cli.going_on import arguments_of
 from cpengine.errors import ConfigError, CpengineError, ExecutorError
 from cpengine.ledger import run_record
-from cpengine.project.runs import command_of
+from cpengine.project.whole_run import command_of
 from cpengine.run.session import Steps
 from tests.plain_runs import Cpengine, small_plate
 

@@ -63,7 +63,7 @@ def prepared(group, sheets, state, accelerations):
     argv = ["-c", "-r", "-p", pipeline, "-o", output, "-i", output, "-g", named]
     argv += ["--data-file", data_file, "-t", folder]
     request = {"folder": folder, "environ": {}, "argv": argv, "exact": []}
-    run = host.Run(request, Listener(), sheets, accelerations)
+    run = host.MainRun(request, Listener(), sheets, accelerations)
     original, host.Pipeline.group = host.Pipeline.group, stop
     try:
         run()

@@ -368,7 +368,7 @@ class Failures(logging.Handler):
             self._tell(record.getMessage(), next(iter(named), None), error)
 
 
-class Run:
+class MainRun:
     """One request: CellProfiler's `main`, with us looking on."""
 
     def __init__(
@@ -572,7 +572,7 @@ def main() -> None:
         state.reset()
         _forget_peak()
         channel.tell("start")
-        cpu_s, run = _cpu_s(), Run(request, channel, sheets, accelerations)
+        cpu_s, run = _cpu_s(), MainRun(request, channel, sheets, accelerations)
         code = run()
         os.chdir("/")
         channel.print_to(options.log)

@@ -25,7 +25,7 @@ from cpengine.cli.base import (
     print_json,
 )
 from cpengine.project import Project
-from cpengine.project.checks import describe_jobs
+from cpengine.project.check_report import describe_jobs
 from cpengine.rules import Finding, Severity
 from cpengine.run.session import Checked, once
 from cpengine.wording import counted

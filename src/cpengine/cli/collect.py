@@ -20,7 +20,7 @@ from cpengine.cli.base import (
     print_json,
     rich_table,
 )
-from cpengine.project import Project, made
+from cpengine.project import Project, results
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def collect(
 ) -> None:
     """Turn the CSVs of done jobs into Parquet tables, a plate at a time."""
     project, part = Project.load(folder), part_of(plate, None, None)
-    found = made.collect(project, steps, part, _followed, float32=float32, force=force)
+    found = results.collect(
+        project, steps, part, _followed, float32=float32, force=force
+    )
     if as_json:
         print_json(found.to_json())
     elif found.plates:

@@ -43,9 +43,9 @@ class Command(_PlainTypes, TyperCommand):
             is_missing = type(error).__name__ == "MissingParameter"
             if not is_missing or missing not in ("step", "steps", "job"):
                 raise
-            from cpengine.cli import choices  # it has much to import
+            from cpengine.cli import missing_argument  # it has much to import
 
-            choices.show(missing, ctx)
+            missing_argument.show(missing, ctx)
             raise typer.Exit(BAD_INPUT) from error
 
 

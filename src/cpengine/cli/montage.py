@@ -25,7 +25,7 @@ from cpengine.project import Project
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
-    from cpengine.project.made import Montages
+    from cpengine.project.results import Montages
 
 _MOST_LINES = 10
 

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from cpengine import config
-from cpengine.cellprofiler.find import CellProfiler, find
+from cpengine.cellprofiler.find import find
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -32,13 +32,11 @@ from cpengine.cli.base import (
     print_out,
 )
 from cpengine.config.forms import MOST_FAILURES
-from cpengine.errors import ConfigError
 from cpengine.executors import detach, registry
 from cpengine.ledger.run_record import hidden
-from cpengine.ledger.standing import JobState
 from cpengine.plates import Part
 from cpengine.project import Project
-from cpengine.project.runs import Run, price_of
+from cpengine.project.whole_run import JobChoice, Run, price_of
 from cpengine.results import estimate
 from cpengine.run import notify as notifying
 from cpengine.run.progress import views
@@ -121,22 +119,10 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run steps in sequence; what is done already is not done again."""
-    _one_choice(force, keep_stale, only)
     project = Project.load(folder)
-    cellprofiler = project.cellprofiler()
-    todo = Steps(
-        project,
-        steps,
-        part_of(plate, well, site, project if exclude_flagged else None),
-        cellprofiler.version,
-        force=force,
-        keep_stale=keep_stale,
-        only=JobState(only) if only else None,
-        max_failures=max_failures or project.file.run.max_failures,
-        program=cellprofiler,
-        unchecked=unchecked,
-        exact_check=exact_check,
-    )
+    choice = JobChoice(force, keep_stale, only, max_failures, unchecked, exact_check)
+    part = part_of(plate, well, site, project if exclude_flagged else None)
+    todo = choice.steps(project, steps, part)
     if dry_run:
         _dry_run(todo, on, workers, as_json)
         return
@@ -145,17 +131,10 @@ def run(
     if detach:
         _detach(todo, on, webhook)
         return
-    results = _run(todo, cellprofiler, on, workers, webhook, quiet=as_json)
+    results = _run(todo, on, workers, webhook, quiet=as_json)
     if as_json:
         print_json([result.to_json() for result in results])
     raise typer.Exit(SOME_FAILED if any(r.failed for r in results) else OK)
-
-
-def _one_choice(*choices: object) -> None:
-    if sum(map(bool, choices)) > 1:
-        raise ConfigError(
-            "--force, --keep-stale and --only: each chooses jobs: give one of them"
-        )
 
 
 def _agree(todo: Steps, on: str, yes: bool) -> None:
@@ -211,7 +190,6 @@ def _dry_run(todo: Steps, on: str, workers: int | None, as_json: bool) -> None:
 
 def _run(
     todo: Steps,
-    cellprofiler: CellProfiler,
     on: str,
     workers: int | None,
     webhook: str | None = None,
@@ -220,7 +198,6 @@ def _run(
 ) -> list[StepResult]:
     running = Run(
         todo,
-        cellprofiler,
         on,
         workers,
         watch=partial(views, err),
@@ -325,8 +302,9 @@ def demo(
     project = Project.load(folder)
     names = ["zproj", "qc", "illum", "assaydev", "analysis"]
     steps = names if all_steps else ["illum", "analysis"]
-    todo = Steps(project, steps, Part(), cellprofiler.version)
-    results = _run(todo, cellprofiler, "local", workers)
+    version = cellprofiler.version
+    todo = Steps(project, steps, Part(), version, program=cellprofiler)
+    results = _run(todo, "local", workers)
     if any(result.failed for result in results):
         raise typer.Exit(SOME_FAILED)
     _show_cells(demo_plate.cells_per_well(project))

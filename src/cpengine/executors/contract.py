@@ -106,7 +106,7 @@ def run(argv, tell, exact=(), active=None, **seen):
     return 255 if failed else 0
 
 
-class Run:
+class MainRun:
     """Stands for CellProfiler's `main` in the host."""
 
     status = ""
@@ -154,7 +154,7 @@ def serve():
     sys.path.append({hosts!r})
     import host
 
-    host.boot, host.Run, host.State = lambda plugins, temp: None, Run, State
+    host.boot, host.MainRun, host.State = lambda plugins, temp: None, MainRun, State
     host.load_accelerations = lambda kernels, active: Accelerations(active)
     host.main()
 

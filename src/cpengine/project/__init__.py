@@ -1,21 +1,17 @@
 """The public project: what the command line does, in a call each."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.config.steps import Step
-from cpengine.errors import CellProfilerError, ConfigError
+from cpengine.errors import CellProfilerError
 from cpengine.job.admission import Slots
 from cpengine.job.machine import find_cellprofiler, make_machine
 from cpengine.job.run_job import Machine
 from cpengine.ledger.ledger import Ledger, step_ledger
-from cpengine.ledger.standing import JobState
 from cpengine.model import Job
 from cpengine.planning import step_tables
 from cpengine.planning.plan import EVERYTHING, Plan
@@ -25,10 +21,10 @@ from cpengine.plates import Part
 from cpengine.rules import Finding
 
 if TYPE_CHECKING:
-    from cpengine.project.checks import CheckReport
-    from cpengine.project.made import Collection, Montages, QualityReport, Reports
-    from cpengine.project.runs import Run
+    from cpengine.project.check_report import CheckReport
+    from cpengine.project.results import Collection, Montages, QualityReport, Reports
     from cpengine.project.status import Status, StatusPoll
+    from cpengine.project.whole_run import Run
     from cpengine.results.estimate import Estimate
     from cpengine.results.montage import Options
     from cpengine.run.session import Checked
@@ -74,9 +70,9 @@ class Project(ResolvedProject):
         on
             The executor: whether it can be used, too.
         found, begin
-            See `project.checks.CheckRequest.run`.
+            See `project.check_report.CheckRequest.run`.
         """
-        from cpengine.project.checks import CheckRequest
+        from cpengine.project.check_report import CheckRequest
 
         return CheckRequest(self, steps, part, on).run(found, begin)
 
@@ -103,8 +99,6 @@ class Project(ResolvedProject):
 
         Parameters
         ----------
-        workers
-            Jobs at a time; from cores and memory if None.
         yes
             It may cost what it costs, on an executor that is paid for.
         progress
@@ -116,41 +110,14 @@ class Project(ResolvedProject):
         CpengineError
             Something is wrong before the first job starts; nothing was started.
         """
-        from cpengine.project.runs import Run, command_of, expect_agreed
-        from cpengine.run import notify as notifying
-        from cpengine.run.progress import views
-        from cpengine.run.session import EXACT_CHECK, Steps
-        from cpengine.system.terminal import for_people
+        from cpengine.project import whole_run
 
-        if sum(map(bool, (force, keep_stale, only))) > 1:
-            raise ConfigError("force, keep_stale and only: each chooses jobs: give one")
-        cellprofiler = self.cellprofiler()
-        todo = Steps(
-            self,
-            steps,
-            part,
-            cellprofiler.version,
-            force=force,
-            keep_stale=keep_stale,
-            only=JobState(only) if only else None,
-            max_failures=max_failures or self.file.run.max_failures,
-            program=cellprofiler,
-            unchecked=unchecked,
-            exact_check=EXACT_CHECK if exact_check is None else exact_check,
+        chosen = whole_run.JobChoice(
+            force, keep_stale, only, max_failures, unchecked, exact_check
         )
-        todo = replace(todo, command=command_of(todo, on, workers))
-        expect_agreed(todo, on, yes)
-        webhook = notifying.wanted(notify, os.environ, self.file.run.notify)
-        console = for_people(progress)
-        return Run(
-            todo,
-            cellprofiler,
-            on,
-            workers,
-            watch=partial(views, console),
-            webhook=webhook,
-            say=partial(console.print, soft_wrap=True),
-        )
+        todo = chosen.steps(self, steps, part)
+        target = whole_run.Target(on, workers, yes)
+        return whole_run.start(todo, target, notify=notify, progress=progress)
 
     def status(
         self,
@@ -214,10 +181,10 @@ class Project(ResolvedProject):
         float32: bool = False,
         force: bool = False,
     ) -> "Collection":
-        """Turn the CSVs of done jobs into Parquet tables; see `made.collect`."""
-        from cpengine.project import made
+        """Turn the CSVs of done jobs into Parquet tables; see `results.collect`."""
+        from cpengine.project import results
 
-        return made.collect(self, steps, part, float32=float32, force=force)
+        return results.collect(self, steps, part, float32=float32, force=force)
 
     def qc(
         self, step: str | None = None, *, part: Part = EVERYTHING
@@ -229,9 +196,9 @@ class Project(ResolvedProject):
         step
             The step that measured; qc or qc_persite if None.
         """
-        from cpengine.project import made
+        from cpengine.project import results
 
-        return made.judge(self, step, part)
+        return results.judge(self, step, part)
 
     def montage(
         self,
@@ -249,9 +216,9 @@ class Project(ResolvedProject):
         to
             A folder to write to; montage/ in the project's workspace if None.
         """
-        from cpengine.project import made
+        from cpengine.project import results
 
-        return made.montage(self, step, part, options, to, tell)
+        return results.montage(self, step, part, options, to, tell)
 
     def report(
         self, *steps: str, part: Part = EVERYTHING, to: Path | None = None
@@ -265,9 +232,9 @@ class Project(ResolvedProject):
         to
             The local file that the page is for; beside the outputs if None.
         """
-        from cpengine.project import made
+        from cpengine.project import results
 
-        return made.report(self, steps, part, to)
+        return results.report(self, steps, part, to)
 
     def ledger(self, step: Step) -> Ledger:
         """The step's ledger."""

@@ -14,7 +14,7 @@ from tests.executors.slurm.watched import Watched
 from tests.services.slurm.cluster import Cluster, wait_until
 
 NAMES = ["my run", "100%jobs %x", 'it\'s "mine"', "#1 -p nowhere", "$HOME `id`"]
-SMALL = SlurmSection(directives=["--mem=100M"])
+SMALL = SlurmSection(directives=["--mem=100M"], skip_directives=["--mem"])
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ import pytest
 from distributed.security import Security
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
+from cpengine.errors import ConfigError
 from cpengine.executors.slurm import schedulers
 from cpengine.executors.slurm.schedulers import (
     QueueJob,
@@ -86,6 +87,27 @@ def test_the_job_script_of_slurm_with_all_keys(tmp_path: Path) -> None:
         security=keys,
     )
     assert _script(job, tmp_path) == (GOLDEN / "slurm-all-keys.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--mem=1G", "would be in the script twice: set memory_gb, or name --mem in"),
+        ("-t 01:00:00", "would be in the script twice: set walltime"),
+        ("--qos=high", "would be in the script twice: set qos"),
+        ("#SBATCH --constraint=avx2", "is no option: write it as '--constraint=avx2'"),
+    ],
+)
+def test_an_option_is_given_once(line: str, said: str, tmp_path: Path) -> None:
+    settings = SlurmSection(directives=[line])
+    with pytest.raises(ConfigError, match=f"executors.slurm.directives: .*{said}"):
+        workers_of(tmp_path, settings).job("cpengine-abc123-1")
+
+
+def test_an_option_in_place_of_one_that_is_left_out_is_taken(tmp_path: Path) -> None:
+    settings = SlurmSection(directives=["--mem=1G"], skip_directives=["--mem"])
+    script = workers_of(tmp_path, settings).job("cpengine-abc123-1").job_script()
+    assert script.count("--mem") == 1
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
-from cpengine.errors import ExecutorError
+from cpengine.errors import ConfigError, ExecutorError
 from cpengine.executors.slurm.driver_job import NUMBER, directives, log_name
 from cpengine.executors.slurm.jobqueue import (
     HTCondorJob,
@@ -264,6 +264,7 @@ class _Slurm(WorkerCommand, SLURMJob):
 
 def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
     assert isinstance(settings, SlurmSection)
+    _expect_once(settings)
     requeue = "--requeue" if settings.requeue else "--no-requeue"
     skipped = any(skip in requeue for skip in settings.skip_directives)
     return {
@@ -278,6 +279,38 @@ def _slurm(settings: ClusterSection, excluded: Sequence[str]) -> dict[str, Any]:
             "--exclude": ",".join(excluded),
         },
     }
+
+
+_SET_BY = {
+    **dict.fromkeys(("-t", "--time"), "walltime"),
+    **dict.fromkeys(("-c", "--cpus-per-task"), "cores"),
+    **dict.fromkeys(("-p", "--partition"), "partition"),
+    **dict.fromkeys(("-A", "--account"), "account"),
+    **dict.fromkeys(("-q", "--qos"), "qos"),
+    "--mem": "memory_gb",
+}
+"""The settings that options of sbatch are written for."""
+
+
+def _expect_once(settings: SlurmSection) -> None:
+    """Refuse directives that say again, and otherwise, what settings say.
+
+    Raises
+    ------
+    ConfigError
+        There is one, or one that is no option.
+    """
+    for line in settings.directives:
+        option = re.split(r"[=\s]", line, maxsplit=1)[0]
+        key = _SET_BY.get(option)
+        place = f"executors.slurm.directives: {line!r}"
+        if not option.startswith("-"):
+            raise ConfigError(f"{place}: is no option: write it as '--constraint=avx2'")
+        if key and not any(skip in option for skip in settings.skip_directives):
+            raise ConfigError(
+                f"{place}: would be in the script twice: set {key}, or name {option} "
+                "in skip_directives, too"
+            )
 
 
 def _megabytes(settings: ClusterSection) -> int:

@@ -167,9 +167,9 @@ def _mostly_empty(
         if number:
             have = "has" if number == 1 else "have"
             yield (
-                f"{measure}: {counted(number, 'image')} past the limit {have} more than "
-                f"{CONTRAST:g} times the contrast of most others, which are empty or "
-                "dim: not flagged, for blur cannot be told among these"
+                f"{measure}: {counted(number, 'image')} past the limit {have} more "
+                f"than {CONTRAST:g} times the contrast of most others, which are empty "
+                "or dim: not flagged, for blur cannot be told among these"
             )
 
 

@@ -1,23 +1,29 @@
 """A run as a whole: steps in order, on one executor, recorded and reported."""
 
 import logging
+import os
 import shlex
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
-from cpengine.cellprofiler.find import CellProfiler
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import registry
-from cpengine.job.machine import make_machine
+from cpengine.job.machine import find_cellprofiler, make_machine
 from cpengine.job.run_job import versions
+from cpengine.ledger.standing import JobState
 from cpengine.model import Outcome
 from cpengine.planning.project import ResolvedProject
+from cpengine.plates import Part
+from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
-from cpengine.run.progress import MakeView
-from cpengine.run.session import Backend, StepResult, Steps, Todo
+from cpengine.run.progress import MakeView, views
+from cpengine.run.session import EXACT_CHECK, Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
+from cpengine.system.terminal import for_people
 from cpengine.text_table import Tabular, TextTable
 
 _MOST_REPORTED = 20_000
@@ -34,8 +40,8 @@ class Run(Tabular, Iterator[Outcome]):
 
     Parameters
     ----------
-    cellprofiler
-        This machine's.
+    steps
+        With the program that is to run them.
     on, workers
         The executor, and jobs at a time there; its own choice if None.
     watch
@@ -57,7 +63,6 @@ class Run(Tabular, Iterator[Outcome]):
     def __init__(
         self,
         steps: Steps,
-        cellprofiler: CellProfiler,
         on: str,
         workers: int | None = None,
         *,
@@ -73,6 +78,7 @@ class Run(Tabular, Iterator[Outcome]):
         self._announce = announce
         self._ended = ended
         self._say = say
+        cellprofiler = steps.program or find_cellprofiler(steps.project)
         self._machine = make_machine(steps.project, cellprofiler)
         sweep(self._machine.scratch)
         executor, project = registry.entry(on), steps.project
@@ -180,6 +186,78 @@ def _notifier(
         return nullcontext()
     named = project.file.project
     return Notifier(webhook, f"{named.name}, {named.batch}", note)
+
+
+@dataclass(frozen=True, slots=True)
+class JobChoice:
+    """Which jobs of steps run, and how: options of `run`."""
+
+    force: bool = False
+    keep_stale: bool = False
+    only: str | None = None
+    max_failures: int | None = None
+    unchecked: bool = False
+    exact_check: int | None = None
+
+    def steps(
+        self, project: ResolvedProject, names: Sequence[str], part: Part
+    ) -> Steps:
+        """The steps to run.
+
+        Raises
+        ------
+        CellProfilerError
+            There is none.
+        ConfigError
+            Two options choose jobs.
+        """
+        if sum(map(bool, (self.force, self.keep_stale, self.only))) > 1:
+            raise ConfigError(
+                "force, keep-stale and only: each chooses jobs: give one of them"
+            )
+        cellprofiler = find_cellprofiler(project)
+        check = EXACT_CHECK if self.exact_check is None else self.exact_check
+        return Steps(
+            project,
+            names,
+            part,
+            cellprofiler.version,
+            force=self.force,
+            keep_stale=self.keep_stale,
+            only=JobState(self.only) if self.only else None,
+            max_failures=self.max_failures or project.file.run.max_failures,
+            program=cellprofiler,
+            unchecked=self.unchecked,
+            exact_check=check,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where steps run."""
+
+    on: str = "local"
+    workers: int | None = None
+    yes: bool = False
+    """Whether it may cost."""
+
+
+def start(
+    steps: Steps, target: Target, *, notify: str | None, progress: bool | None
+) -> Run:
+    """A run from Python; see `Project.run`."""
+    expect_agreed(steps, target.on, target.yes)
+    setting = steps.project.file.run.notify
+    webhook = notifying.wanted(notify, os.environ, setting)
+    console = for_people(progress)
+    return Run(
+        replace(steps, command=command_of(steps, target.on, target.workers)),
+        target.on,
+        target.workers,
+        watch=partial(views, console),
+        webhook=webhook,
+        say=partial(console.print, soft_wrap=True),
+    )
 
 
 def expect_agreed(steps: Steps, on: str, yes: bool) -> None:

@@ -11,7 +11,7 @@ from cpengine.errors import InputError
 from cpengine.ledger.ledger import Ledger
 from cpengine.marker import Marker, MarkerState
 from cpengine.project import Project
-from cpengine.project.checks import with_pipelines
+from cpengine.project.check_report import with_pipelines
 from cpengine.text_table import TextTable
 from cpengine.wording import on_one_line
 
