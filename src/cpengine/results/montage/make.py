@@ -9,7 +9,7 @@ from typing import Any
 from cpengine.errors import writing
 from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject
-from cpengine.plates import Part, Place
+from cpengine.plates import Part, Place, plate_shape
 from cpengine.results.montage import choice, page, sources, stack
 from cpengine.results.montage.draw import Ink, SiteState
 from cpengine.results.montage.facts import FACTS, NAME
@@ -23,7 +23,6 @@ from cpengine.storage.keys import folder_name
 from cpengine.storage.store import Storage
 from cpengine.system import scratch
 
-_FORMATS = {96: (range(8), range(12)), 384: (range(16), range(24))}
 _ALL = Options()
 
 Tell = Callable[[str], None]
@@ -124,12 +123,15 @@ class _PlateMontage:
         pictures = sources.pictures(self.project, self.plate, self.options)
         layers = (layer for picture in pictures for layer in picture.layers)
         choice.check_contrast(self.options, {layer.source.name for layer in layers})
-        whole = _FORMATS.get(self.project.file.plate.format or 0, ())
-        grid = grid_of(wells, layout, () if self.options.wells else whole)
+        grid = grid_of(wells, layout, None if self.options.wells else self._shape())
         places = {shown: (place(shown[0]), number) for shown, number in sites.items()}
         with scratch.folder(self.project.scratch, "montage") as folder:
             kinds = [self._kind(p, grid, places, folder) for p in pictures]
         return Made(self.plate.sites.plate, self._page(), tuple(kinds))
+
+    def _shape(self) -> Place | None:
+        places = list(map(place, self.plate.sites.wells))
+        return plate_shape(places, self.project.file.plate.format)
 
     def _kind(
         self,

@@ -11,7 +11,7 @@ from cpengine.ledger.ledger import step_ledger
 from cpengine.ledger.standing import JobState
 from cpengine.planning.plan import EVERYTHING, plate_of
 from cpengine.planning.project import ResolvedProject
-from cpengine.plates import PLATE, Part
+from cpengine.plates import PLATE, WELL, Part
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls
@@ -88,7 +88,20 @@ def judge(
     found = assess.assess(step, sites, settings, _controls(project, sites, settings))
     by_plate = all(plate_of(j) and not j.whole_table for j in todo.plan.jobs)
     judged = dict.fromkeys(map(plate_of, todo.plan.jobs)) if by_plate else found.plates
-    return replace(found.with_notes(notes), judged=tuple(judged))
+    return replace(
+        found.with_notes(notes),
+        judged=tuple(judged),
+        planned=_wells(todo),
+        plate_format=project.file.plate.format,
+    )
+
+
+def _wells(todo: Todo) -> dict[str, set[str]]:
+    """The wells of each plate of a plan, as far as its jobs are of wells."""
+    found: dict[str, set[str]] = {}
+    for values in map(dict, todo.plan.jobs.groups):
+        found.setdefault(values.get(PLATE, ""), set()).add(values.get(WELL, ""))
+    return found
 
 
 def _rows(
@@ -178,7 +191,7 @@ def write(project: ResolvedProject, found: Assessment) -> Written:
         for plate in found.plates
     )
     layout = project.layout
-    html = page.render(found, layout.project, layout.batch)
+    html = page.page(found, layout.project, layout.batch)
     return Written(
         tables=plates,
         cv=put(_key(project, found.step, _CV), tables.cv(found)),

@@ -9,7 +9,7 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.plates import Part
 from cpengine.results.report import facts, model, page
 from cpengine.results.report.facts import Facts
-from cpengine.results.report.links import Links
+from cpengine.results.html.links import Links
 from cpengine.storage.store import Storage
 
 __all__ = ["Report", "key", "make", "write"]
