@@ -12,8 +12,8 @@ from cpengine.group_names import Group
 from cpengine.job import image_measures
 from cpengine.ledger.standing import JobState
 from cpengine.plates import PLATE, WELL, Place, place_of, plate_shape
-from cpengine.results.report.facts import Facts, Ran
 from cpengine.results.html.numbers import Spread
+from cpengine.results.report.facts import Facts, Ran
 
 _STATES = (
     JobState.FAILED,
