@@ -44,7 +44,7 @@ function brief(number, unit) {
   if (large >= 1e4) return `${Math.round(number / 1e3)}k`;
   if (large >= 100 || number === 0 || (unit && Number.isInteger(number))) return String(Math.round(number));
   if (BY_UNIT[unit]) return number.toFixed(1);
-  return large < 1e-4 ? number.toExponential(0) : number.toPrecision(large < 0.1 ? 2 : 3);
+  return large < 1e-3 ? number.toExponential(0) : number.toPrecision(large < 0.1 ? 2 : 3);
 }
 
 const cellUnit = (unit) => ({ bytes: "MB", count: "", "": "no unit" })[unit] ?? unit;
@@ -94,6 +94,9 @@ function fillMeasures(select, measures, first = {}) {
 }
 
 // --- heatmap --------------------------------------------------------------------------
+
+/** The ends of the colours: the 2nd and 98th percentile, or all if these are one. */
+const ends = ({ low, high, least, most }) => (low < high ? [low, high] : [least, most]);
 
 /** Colour a well's cell by its value, between two ends; hatched if there is none. */
 function paintValue(cell, value, [low, high], unit, mark = "") {

@@ -330,6 +330,8 @@ function choose(name) {
   byId("info").dataset.site = "?";
   keep(had && find(had.well, had.site));
   list();
+  const [across, down] = size();
+  byId("view").style.setProperty("--shape", down / across);
   if (fitted || String(before) !== String(size())) fit();
 }
 

@@ -19,11 +19,6 @@ _BEFORE = ("zproj", "illum")
 """Steps whose results later ones read."""
 _THEN = {"zproj": "illum", "illum": "analysis"}
 """The step that mostly comes next."""
-_MADE_ANEW = {
-    JobState.STALE: "done, but something has changed since",
-    JobState.MISSING: "done, but their results are gone",
-    JobState.LEFT: "have not run",
-}
 
 
 class Need(NamedTuple):
@@ -55,16 +50,23 @@ def needs(steps: Mapping[str, StepRecords]) -> list[Need]:
 def _of_jobs(step: str, known: JobsRecord | None) -> Iterator[Need]:
     if not known:
         return
-    if failed := known.states[JobState.FAILED]:
+    states = known.states
+    if failed := states[JobState.FAILED]:
         kinds = ", ".join(f"{f.jobs} {f.kind}" for f in known.failures)
-        what = f"{counted(failed, 'job')} failed" + (f": {kinds}" if kinds else "")
+        what = f"{counted(failed, 'job')} failed" + (f" ({kinds})" if kinds else "")
         yield Need(step, what, f"cpengine run {step} --only failed", wrong=True)
-    for state, why in _MADE_ANEW.items():
-        if number := known.states[state]:
-            changed = ", ".join(known.stale) if state is JobState.STALE else ""
-            only = "" if state is JobState.LEFT else f" --only {state}"
-            what = f"{counted(number, 'job')} {state}: {changed or why}"
-            yield Need(step, what, f"cpengine run {step}{only}")
+    if stale := states[JobState.STALE]:
+        changed = ", ".join(known.stale) or "something has changed since"
+        yield Need(step, f"{counted(stale, 'job')} stale: {changed}", _run(step))
+    if missing := states[JobState.MISSING]:
+        what = f"{counted(missing, 'job')} missing: the results are gone"
+        yield Need(step, what, f"cpengine run {step} --only missing")
+    if left := states[JobState.LEFT]:
+        yield Need(step, f"{counted(left, 'job')} left to run", _run(step))
+
+
+def _run(step: str) -> str:
+    return f"cpengine run {step}"
 
 
 def _outdated(steps: Mapping[str, StepRecords]) -> Iterator[Need]:
@@ -127,4 +129,4 @@ def _not_begun(steps: Mapping[str, StepRecords]) -> Iterator[Need]:
     """The step that comes after those that have run."""
     ran = [step for step in _THEN if step in steps]
     if ran and (then := _THEN[ran[-1]]) not in steps:
-        yield Need(then, "has not been run yet", f"cpengine run {then}")
+        yield Need(then, "has not been run yet", _run(then))

@@ -68,12 +68,13 @@ def _batch(
     project: ResolvedProject, batch: str, known: Mapping[str, StepRecords], links: Links
 ) -> dict[str, Any]:
     steps = {step: known[step] for step in sorted(known, key=_place_in(project))}
-    found = needs(steps)
     plates = _plates(steps)
+    rows = [_step(project, batch, step, steps[step], links) for step in steps]
     return {
         "name": batch,
-        "needs": found,
-        "steps": [_step(project, batch, step, steps[step], links) for step in steps],
+        "needs": needs(steps),
+        "steps": rows,
+        "reports": {row["name"]: row["report"] for row in rows},
         "plates": [
             {"name": plate, "cells": _cells(project, batch, plate, steps, links)}
             for plate in plates[:MOST_PLATES]

@@ -22,21 +22,21 @@
     const all = lists.flat().filter((v) => v !== null).sort((a, b) => a - b);
     if (!all.length) return null;
     const at = (part) => all[Math.round(part * (all.length - 1))];
-    return [at(0.02), at(0.98)];
+    return ends({ low: at(0.02), high: at(0.98), least: all[0], most: all.at(-1) });
   }
 
   function draw() {
     const { plate, number } = chosen();
     const measure = measures[number];
-    const ends = span((range.value === "batch" ? plates : [plate]).map((p) => p.values[number]));
+    const between = span((range.value === "batch" ? plates : [plate]).map((p) => p.values[number]));
     pinned = null;
     showPlate($("#wells"), chooser.value);
-    plate.cells.forEach((well) => paint(well, number, ends));
+    plate.cells.forEach((well) => paint(well, number, between));
     const why = measure.limits.includes("deviations") && plate.unscored;
     $("#limits").textContent = measure.limits
       ? `Flagged: ${measure.limits}.${why ? ` Of this plate there are ${why}.` : ""}`
       : "No threshold.";
-    legend(ends, plate, number);
+    legend(between, plate, number);
     panel.replaceChildren(make("p", { class: "muted" }, "Point at a well, or go to one with Tab and the arrow keys, to see its sites."));
     panel.classList.add("hint");
     variation(plate);
@@ -45,7 +45,7 @@
 
   const flagsOf = (well) => well.plate.flags.filter((flag) => flag[0] === well.name);
 
-  function paint(well, number, ends) {
+  function paint(well, number, between) {
     const { cell, plate } = well;
     const value = plate.values[number][well.n];
     const flags = flagsOf(well);
@@ -53,22 +53,23 @@
     const { unit } = measures[number];
     cell.className = flags.length ? "flagged" : "";
     cell.classList.toggle("marked", mine);
-    paintValue(cell, value, ends || [0, 0], unit);
+    paintValue(cell, value, between || [0, 0], unit);
     const note = flags.length ? `, ${mine ? "flagged" : "flagged by another measure"}` : "";
     cell.setAttribute("aria-label", `${well.name}: ${shown(value, unit)}${note}`);
   }
 
-  function legend(ends, plate, number) {
+  function legend(between, plate, number) {
     const { unit } = measures[number];
     const box = $("#legend");
-    if (!ends) {
+    if (!between) {
       box.replaceChildren(make("span", {}, "No values."));
       return;
     }
     const inCells = cellUnit(unit);
-    box.replaceChildren(ramp(ends, unit),
+    box.replaceChildren(ramp(between, unit),
       key("flagged marked", "! flagged by this measure"),
       key("flagged", "flagged by another one"),
+      ...($("td.unknown", tables[chooser.value]) ? [key("unknown", "no result")] : []),
       make("span", { class: "muted" }, `Means of a well’s sites; the colours span the 2nd to the 98th percentile.${inCells ? ` In the wells: ${inCells}.` : ""}`));
     const others = plate.wells.map((well, n) => [well, n]).filter(([well]) => well.at < 0);
     if (others.length) {

@@ -76,7 +76,7 @@ def _rules(found: Assessment) -> Iterator[ThresholdRow]:
     """The thresholds, each with all measures of its kind that it holds for."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for measure, limits in found.thresholds.items():
-        key = (_kind(measure), limits_in_words(limits))
+        key = (_kind(measure), _limits(measure, limits))
         kinds.setdefault(key, []).append(measure)
     for (kind, words), measures in kinds.items():
         channels = [ImageMeasure.parse(measure).channel for measure in measures]
@@ -85,18 +85,23 @@ def _rules(found: Assessment) -> Iterator[ThresholdRow]:
         yield ThresholdRow(kind + of, words, len(flagged))
 
 
-def limits_in_words(limits: ThresholdSection) -> str:
-    """What flags a site, as a phrase."""
+def limits_in_words(limits: ThresholdSection, unit: str = "") -> str:
+    """What flags a site, as a phrase; fixed limits with their unit."""
     phrases = (
         (limits.low_mad, "more than {:g} robust deviations below the median"),
         (limits.high_mad, "more than {:g} robust deviations above the median"),
-        (limits.min, "below {:g}"),
-        (limits.max, "above {:g}"),
+        (limits.min, f"below {{:g}} {unit}".rstrip()),
+        (limits.max, f"above {{:g}} {unit}".rstrip()),
     )
     words = [text.format(value) for value, text in phrases if value is not None]
     least = limits.least_deviation if limits.relative else None
     floor = f" (a deviation is at least {least:g})" if least else ""
     return (", or ".join(words) or "never") + floor
+
+
+def _limits(name: str, limits: ThresholdSection) -> str:
+    unit = label_of(name).unit
+    return limits_in_words(limits, "" if unit == "count" else unit)
 
 
 def _data(found: Assessment) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def _measure(name: str, thresholds: Mapping[str, ThresholdSection]) -> dict[str,
     limits = thresholds.get(name)
     return label_of(name)._asdict() | {
         "name": name,
-        "limits": limits_in_words(limits) if limits else "",
+        "limits": _limits(name, limits) if limits else "",
     }
 
 
@@ -172,9 +177,12 @@ def _cells(found: Assessment, plate: str) -> list[list[str | None]]:
     rows, columns = found.shape_of(plate) or (0, 0)
     cells: list[str | None] = [None] * (rows * columns)
     flagged = {key.well for key in found.flagged(plate)}
+    shown = dict.fromkeys(found.planned.get(plate, ()), "unknown")
     for well in found.sites.wells_of[plate]:
+        shown[well] = "flagged" if well in flagged else "passed"
+    for well, state in shown.items():
         if (at := _at(well, (rows, columns) if rows else None)) >= 0:
-            cells[at] = "flagged" if well in flagged else "passed"
+            cells[at] = state
     return [cells[row * columns : (row + 1) * columns] for row in range(rows)]
 
 

@@ -89,10 +89,9 @@
     function paintMeasure(well) {
       const { cell } = well;
       const value = measure.wells[well.at];
-      const { low, high } = measure.spread;
       cell.className = cell === pinned ? "pinned" : "";
       cell.classList.toggle("failed", STATES[well.state] === "failed");
-      paintValue(cell, value, [low, high], measure.unit);
+      paintValue(cell, value, ends(measure.spread), measure.unit);
       const text = value === null ? "no value" : shown(value, measure.unit);
       cell.setAttribute("aria-label", `${well.name}: ${text}, ${summaryOf(well)}`);
     }
@@ -103,13 +102,14 @@
         box.replaceChildren(...STATES.map((state) => key(state, state === "failed" ? "failed ×" : state)));
         return;
       }
-      const { low, median, high, least, most } = measure.spread;
+      const { median, least, most } = measure.spread;
       const say = (number) => shown(number, measure.unit);
       const how = { sum: "sum over a well’s image sets", mean: "mean over a well’s jobs", largest: "largest of a well’s jobs" };
       const unit = cellUnit(measure.unit);
       box.replaceChildren(
-        ramp([low, high], measure.unit),
+        ramp(ends(measure.spread), measure.unit),
         key("failed", "× has failed jobs"),
+        ...(measure.wells.includes(null) ? [key("unknown", "no value")] : []),
         make("span", { class: "muted" },
           `${how[measure.how]}; median ${say(median)}, from ${say(least)} to ${say(most)}; ` +
           `the colours span the 2nd to the 98th percentile of wells.${unit ? ` In the wells: ${unit}.` : ""}`),
