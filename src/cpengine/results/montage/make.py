@@ -22,7 +22,7 @@ from cpengine.results.montage.sources import Picture, PlateImages, Source
 from cpengine.results.montage.stack import Stack
 from cpengine.results.montage.writing import Montage, Writer
 from cpengine.results.overview.step_records import MontageRecord, keep
-from cpengine.results.places import montage_folder
+from cpengine.results.page_keys import montage_folder
 from cpengine.storage.keys import folder_name
 from cpengine.storage.store import Storage
 from cpengine.system import scratch

@@ -10,7 +10,7 @@ from pathlib import Path
 from cpengine.planning.project import ResolvedProject
 from cpengine.results.html.links import Links, PageLink
 from cpengine.results.overview import page, step_records
-from cpengine.results.places import (
+from cpengine.results.page_keys import (
     QUALITY_STEPS,
     project_key,
     quality_key,
@@ -31,8 +31,8 @@ def write(project: ResolvedProject) -> str:
     own = found.get(project.layout.batch, {})
     known = _pages(
         project,
-        (step for step, records in own.items() if records.jobs),
-        (step for step, records in own.items() if records.quality),
+        (step for step, known in own.items() if known.jobs and known.jobs.has_report),
+        (step for step, known in own.items() if known.quality),
     )
     links = Links(outputs, key)
     text = page.html(project, found, links, _links(links, known, key))
@@ -56,11 +56,10 @@ def links_from(
     outputs, layout = project.places.outputs, project.layout
     names = outputs.sizes(layout.workspace("report", layout.batch))
 
-    def steps(kind: str) -> Iterable[str]:
-        end = f".{kind}.json"
+    def steps(end: str) -> Iterable[str]:
         return (name.removesuffix(end) for name in names if name.endswith(end))
 
-    known = _pages(project, steps("jobs"), steps("quality"))
+    known = _pages(project, steps(".html"), steps(".quality.json"))
     key = str(place) if isinstance(place, str) else ""
     if key:
         known.setdefault(key, label)

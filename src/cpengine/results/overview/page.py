@@ -15,7 +15,7 @@ from cpengine.results.overview.step_records import (
     JobsRecord,
     StepRecords,
 )
-from cpengine.results.places import montage_key, quality_key, report_key
+from cpengine.results.page_keys import montage_key, quality_key, report_key
 from cpengine.storage.keys import folder_name
 
 MOST_PLATES = 500

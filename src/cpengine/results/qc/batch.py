@@ -14,7 +14,7 @@ from cpengine.planning.project import ResolvedProject
 from cpengine.plates import PLATE, WELL, Part
 from cpengine.results import overview
 from cpengine.results.overview.step_records import QualityRecord, keep
-from cpengine.results.places import QUALITY_STEPS, quality_folder, quality_key
+from cpengine.results.page_keys import QUALITY_STEPS, quality_folder, quality_key
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls

@@ -14,7 +14,7 @@ from cpengine.plates import PLATE, Part
 from cpengine.results import overview
 from cpengine.results.html.links import Links
 from cpengine.results.overview.step_records import FailedJobs, JobsRecord, keep, utc
-from cpengine.results.places import report_key
+from cpengine.results.page_keys import report_key
 from cpengine.results.report import facts, model, page
 from cpengine.results.report.facts import Facts
 from cpengine.run.session import Steps
@@ -94,7 +94,8 @@ def write_states(project: ResolvedProject, step: str, cellprofiler: str = "") ->
         counts = plates.setdefault(dict(group).get(PLATE, ""), Counter())
         counts[standing.state.value] += 1
     stale = _stale(standing.verdict for standing in todo.standings)
-    keep(project, step, JobsRecord(plates, now(), stale=stale, has_report=False))
+    counted = {plate: dict(counts) for plate, counts in plates.items()}
+    keep(project, step, JobsRecord(counted, now(), stale=stale, has_report=False))
     overview.write(project)
 
 
