@@ -248,10 +248,7 @@ class Reports(Tabular):
 
     def table(self) -> TextTable:
         """A row a step."""
-        rows = [
-            (report.facts.step.name, report.address)
-            for report in self.steps
-        ]
+        rows = [(report.facts.step.name, report.address) for report in self.steps]
         return TextTable(("step", "page"), rows, words=2, lines=self.notes)
 
 

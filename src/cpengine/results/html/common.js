@@ -44,7 +44,7 @@ function brief(number, unit) {
   if (large >= 1e4) return `${Math.round(number / 1e3)}k`;
   if (large >= 100 || number === 0 || (unit && Number.isInteger(number))) return String(Math.round(number));
   if (BY_UNIT[unit]) return number.toFixed(1);
-  return large < 1e-3 ? number.toExponential(0) : number.toPrecision(large < 0.1 ? 2 : 3);
+  return large < 1e-2 ? number.toExponential(0) : number.toPrecision(large < 0.1 ? 2 : 3);
 }
 
 const cellUnit = (unit) => ({ bytes: "MB", count: "", "": "no unit" })[unit] ?? unit;
@@ -113,10 +113,12 @@ function paintValue(cell, value, [low, high], unit, mark = "") {
 function ramp([low, high], unit) {
   if (high <= low) return make("span", { class: "key" }, `${shown(low, unit)} everywhere`);
   const stops = STOPS.map((rgb) => `rgb(${rgb})`).join(",");
-  const ends = [`≤ ${shown(low, unit)}`, shown((low + high) / 2, unit), `≥ ${shown(high, unit)}`];
+  const at = (number) => (BY_UNIT[unit] ? shown(number, unit) : digits(number));
+  const ticks = [`≤ ${at(low)}`, at((low + high) / 2), `≥ ${at(high)}`];
   return make("span", { class: "ramp" },
     make("i", { style: `background:linear-gradient(90deg,${stops})` }),
-    make("span", {}, ...ends.map((text) => make("span", {}, text))));
+    make("span", {}, ...ticks.map((text) => make("span", {}, text))),
+    BY_UNIT[unit] ? null : make("span", { class: "unit" }, unit || "no unit"));
 }
 
 /** Show numbers in the cells that have room for them, now and when that changes. */

@@ -70,7 +70,7 @@
       key("flagged marked", "! flagged by this measure"),
       key("flagged", "flagged by another one"),
       ...($("td.unknown", tables[chooser.value]) ? [key("unknown", "no result")] : []),
-      make("span", { class: "muted" }, `Means of a well’s sites; the colours span the 2nd to the 98th percentile.${inCells ? ` In the wells: ${inCells}.` : ""}`));
+      make("span", { class: "muted" }, `Means of a well’s sites; the colours span the 2nd to the 98th percentile.${inCells ? ` Numbers in wells: ${inCells}.` : ""}`));
     const others = plate.wells.map((well, n) => [well, n]).filter(([well]) => well.at < 0);
     if (others.length) {
       const text = others.map(([well, n]) => `${well.name}: ${shown(plate.values[number][n], unit)}`).join(", ");

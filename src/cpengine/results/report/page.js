@@ -112,7 +112,7 @@
         ...(measure.wells.includes(null) ? [key("unknown", "no value")] : []),
         make("span", { class: "muted" },
           `${how[measure.how]}; median ${say(median)}, from ${say(least)} to ${say(most)}; ` +
-          `the colours span the 2nd to the 98th percentile of wells.${unit ? ` In the wells: ${unit}.` : ""}`),
+          `the colours span the 2nd to the 98th percentile of wells.${unit ? ` Numbers in wells: ${unit}.` : ""}`),
       );
     }
 
