@@ -17,7 +17,8 @@ CHAOS_LOG ?= chaos.log
 # `load` would hand out many ahead).
 TEST_WORKERS ?= 3
 
-.PHONY: demo test fast chaos setup lint types shape bench exact-all wheel docs constraints clean
+.PHONY: demo test fast chaos setup lint types shape bench exact-all wheel docs screenshots \
+  constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
@@ -80,6 +81,10 @@ wheel: .venv/ready     ## the wheel of a release, with kernels compiled for x86-
 
 docs: .venv/ready      ## make the reference pages that repeat the code
 	$(BIN)/python docs/generate.py
+
+screenshots: setup     ## make the pictures of pages in docs/images, from a demo plate
+	@sh tests/packages.sh
+	$(BIN)/python -m tests.results.html.demo_pages docs/images
 
 constraints: $(UV)     ## compile constraints.txt from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal \

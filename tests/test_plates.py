@@ -2,7 +2,7 @@
 
 import pytest
 
-from cpengine.plates import Part, place_of, row_name, smallest_shape, well_name
+from cpengine.plates import Part, place_of, plate_shape, row_name, well_name
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,17 @@ def test_rows_beyond_z_have_two_letters() -> None:
     assert [row_name(row) for row in (0, 15, 25, 26, 31)] == ["A", "P", "Z", "AA", "AF"]
 
 
-def test_a_plate_is_the_smallest_usual_one_that_has_all_wells() -> None:
-    assert smallest_shape([(0, 0), (1, 2)]) == (2, 3)
-    assert smallest_shape([(0, 0), (1, 2)], least=96) == (8, 12)
-    assert smallest_shape([(8, 0)]) == (16, 24)
-    assert smallest_shape([(32, 0)]) is None
+def test_a_plate_is_the_smallest_standard_one_that_has_all_wells() -> None:
+    assert plate_shape([(0, 0), (1, 2)]) == (2, 3)
+    assert plate_shape([(2, 0)]) == (3, 4)
+    assert plate_shape([(5, 7)]) == (6, 8)
+    assert plate_shape([(8, 0)]) == (16, 24)
+    assert plate_shape([(32, 0)]) is None
+
+
+def test_a_plate_of_a_known_format_has_all_of_its_rows_and_columns() -> None:
+    assert plate_shape([(0, 0)], 384) == (16, 24)
+    assert plate_shape([(8, 0)], 96) == (16, 24)
 
 
 def test_a_part_takes_any_iterable_or_a_name() -> None:

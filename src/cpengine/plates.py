@@ -12,8 +12,16 @@ SITE_KEYS = (PLATE, WELL, SITE)
 
 Place = tuple[int, int]
 """The row and the column of a well, both from 0."""
-SHAPES = {6: (2, 3), 24: (4, 6), 96: (8, 12), 384: (16, 24), 1536: (32, 48)}
-"""Rows and columns of the usual plates by their number of wells, smallest first."""
+SHAPES = {
+    6: (2, 3),
+    12: (3, 4),
+    24: (4, 6),
+    48: (6, 8),
+    96: (8, 12),
+    384: (16, 24),
+    1536: (32, 48),
+}
+"""Rows and columns of the standard plates by their number of wells, smallest first."""
 
 _WELL = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*([1-9]\d?)")
 _NUMBERED = re.compile(r"r0*([1-9]\d?)c0*([1-9]\d?)", re.IGNORECASE)
@@ -96,15 +104,20 @@ def well_name(place: Place) -> str:
     return f"{row_name(row)}{column + 1:02}"
 
 
-def smallest_shape(places: Collection[Place], least: int = 6) -> Place | None:
-    """Rows and columns of the smallest usual plate that has these wells.
+def plate_shape(places: Collection[Place], wells: int | None = None) -> Place | None:
+    """Rows and columns of a plate, as every page and picture draws it.
+
+    They are those of the plate's format, or else of the smallest standard plate that
+    has all of these wells.
 
     Parameters
     ----------
-    least
-        How many wells it has at the least. None is returned if no plate is so large.
+    wells
+        The format that the project file names, if it does. It counts as long as no
+        well lies outside of it. None is returned if no standard plate is so large.
     """
-    for wells, (rows, columns) in SHAPES.items():
-        if wells >= least and all(r < rows and c < columns for r, c in places):
+    named = [SHAPES[wells]] if wells else []
+    for rows, columns in (*named, *SHAPES.values()):
+        if all(r < rows and c < columns for r, c in places):
             return rows, columns
     return None

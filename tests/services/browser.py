@@ -30,11 +30,12 @@ _OWN = ("chrome", "about:", "data:")
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> WebDriver:
     """A headless Chromium for all tests: it takes seconds to start."""
-    return running("chromium", lambda: _chromium(tmp_path_factory.mktemp("chromium")))
+    return running("chromium", lambda: headless(tmp_path_factory.mktemp("chromium")))
 
 
 @contextmanager
-def _chromium(folder: Path) -> Iterator[WebDriver]:
+def headless(folder: Path) -> Iterator[WebDriver]:
+    """A Chromium that keeps what it must in a folder."""
     driver, program = (_path_of(name) for name in ("chromedriver", "chromium"))
     options = webdriver.ChromeOptions()
     options.binary_location = program
@@ -80,7 +81,12 @@ def resize(browser: WebDriver, width: int, height: int) -> None:
 
 def dark(browser: WebDriver) -> None:
     """Let the page think that the user likes it dark."""
-    feature = {"name": "prefers-color-scheme", "value": "dark"}
+    color_scheme(browser, "dark")
+
+
+def color_scheme(browser: WebDriver, scheme: str) -> None:
+    """Let the page think that the user likes it `light` or `dark`."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
 
 

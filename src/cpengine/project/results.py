@@ -1,7 +1,7 @@
 """What is made of published files, as values: tables, montages, reports, quality."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,25 @@ def collect(
             found.append(follow(collector, plate))
         except (InputError, StorageError) as error:
             wrong.append(f"{plate.step}: plate {plate.name}: {error}")
+    wrong += _note_tables(project, found)
     return Collection(found, wrong)
+
+
+def _note_tables(project: "Project", found: "Sequence[Collected]") -> Iterator[str]:
+    """Have the project's page say which tables there are; a line where it cannot."""
+    from cpengine.results import overview
+    from cpengine.results.overview.step_records import CollectedJobs, keep_collected
+
+    steps: dict[str, dict[str, CollectedJobs]] = {}
+    for plate in (collected.plate for collected in found):
+        jobs = CollectedJobs(len(plate.jobs), dict(plate.left_out))
+        steps.setdefault(plate.step, {})[plate.name] = jobs
+    try:
+        for step, plates in steps.items():
+            keep_collected(project, step, plates)
+        overview.write(project)
+    except StorageError as error:  # the tables are there all the same
+        yield f"no page of the project: {error}"
 
 
 @dataclass(frozen=True)
@@ -230,10 +248,7 @@ class Reports(Tabular):
 
     def table(self) -> TextTable:
         """A row a step."""
-        rows = [
-            (report.facts.step.name, str(report.outputs.url(f"{report.to}")))
-            for report in self.steps
-        ]
+        rows = [(report.facts.step.name, report.address) for report in self.steps]
         return TextTable(("step", "page"), rows, words=2, lines=self.notes)
 
 

@@ -157,21 +157,26 @@ class Run(Tabular, Iterator[Outcome]):
         self._say(f"note: {line}")
 
     def _report(self, result: StepResult) -> None:
-        """Write the page of a step that has run; a run does not fail for it."""
-        if not result.done + result.failed:
-            return
-        if result.jobs > _MOST_REPORTED:
-            self._say(f"its report: cpengine report {result.step}")
-            return
-        from cpengine.results import report  # it has much to import
-
-        project, version = self.steps.project, self.steps.cellprofiler
+        """Write the pages of a step and the project; a run does not fail for them."""
         try:
-            page = report.write(project, result.step, cellprofiler=version)
+            for line in self._pages(result):
+                self._say(line)
         except CpengineError as error:
             self._say(f"note: no report: {error}")
+
+    def _pages(self, result: StepResult) -> Iterator[str]:
+        """Write what there is to write after a step; a line for its report."""
+        from cpengine.results import overview, report  # they have much to import
+
+        project, version = self.steps.project, self.steps.cellprofiler
+        if not result.done + result.failed:
+            overview.write(project)
+        elif result.jobs > _MOST_REPORTED:
+            report.write_states(project, result.step, version)
+            yield f"its report: cpengine report {result.step}"
         else:
-            self._say(f"its report: {page}")
+            page = report.write(project, result.step, cellprofiler=version)
+            yield f"its report: {page}"
 
 
 def _counts(result: StepResult) -> Iterable[int]:

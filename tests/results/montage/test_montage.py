@@ -70,7 +70,7 @@ def dim_and_bright(built: Built, channel: str = "DNA") -> None:
 def test_each_well_s_picture_is_in_its_row_and_column(built: Built) -> None:
     montage = made(built)
     assert montage.facts["rows"] == ["A", "B", "C"]
-    assert montage.facts["columns"] == [1, 2, 3]
+    assert montage.facts["columns"] == [1, 2, 3, 4]
     pitch = [montage.facts["gap"] + size for size in montage.facts["well"]]
     for well in WELLS:
         assert near(montage.middle(well), colour(well)), well
@@ -406,7 +406,7 @@ def test_a_smaller_montage_leaves_no_tiles_of_a_larger_one(tmp_path: Path) -> No
     built = project(tmp_path, WELLS)
     publish(built, WELLS, size=(500, 400))
     before = made(built).folder / "tiles"
-    assert len(list(before.iterdir())) == 3
+    assert len(list(before.iterdir())) == 4
     montage = made(built, "--tile-size", "50")
     left = {file for file in before.rglob("*.jpg")}
     assert len(left) == len(montage.facts["levels"]) == 1

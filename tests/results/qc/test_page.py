@@ -15,7 +15,7 @@ from selenium.webdriver.support.select import Select
 from cpengine.config.qc import QcSection
 from cpengine.results.qc.assess import Assessment, assess
 from cpengine.results.qc.images import SiteKey, SiteMeasures, parse
-from cpengine.results.qc.page import limits_in_words, render
+from cpengine.results.qc.page import limits_in_words, page
 from cpengine.results.qc.thresholds import BUILT_IN
 from tests.results.qc import made
 from tests.results.qc.made import MAXIMAL, MEAN, SLOPE
@@ -54,24 +54,25 @@ class Text(HTMLParser):
             self.words += data.split()
 
 
-def text_of(page: str) -> str:
+def text_of(html: str) -> str:
     parser = Text()
-    parser.feed(page)
+    parser.feed(html)
     return " ".join(parser.words)
 
 
-def embedded(page: str) -> dict[str, object]:
-    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
+def embedded(html: str) -> dict[str, object]:
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', html)
     assert match
     data: dict[str, object] = json.loads(match[1])
     return data
 
 
 def test_what_matters_is_there_without_a_script() -> None:
-    text = text_of(render(found(), "proj", "B1"))
-    assert "proj, B1, measured by qc : 1 of 48 sites flagged on 2 plates." in text
-    assert "P2 24 1 4.2 1 blurred" in text
-    assert "P2 A02 2 2.0 OrigDNA blurred: PowerLogLogSlope -2.6 is " in text
+    text = text_of(page(found(), "proj", "B1"))
+    assert "Measured by qc : 1 of 48 sites flagged on 2 plates." in text
+    assert "P2 24 1 4.2 % 1 blurred" in text
+    assert "P2 A02 2 2.0 \N{MULTIPLICATION SIGN} limit OrigDNA blurred: " in text
+    assert "PowerLogLogSlope -2.6 is " in text
     assert "more than 4 robust deviations below the median" in text
 
 
@@ -80,10 +81,10 @@ def test_why_there_are_no_scores_is_given() -> None:
     sites = SiteMeasures.of(
         parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
     )
-    page = render(assess("qc", sites, QcSection(), {}), "proj", "B1")
+    html = page(assess("qc", sites, QcSection(), {}), "proj", "B1")
     why = "only 4 sites: not scored against each other"
-    assert f"P1 4 0 0.0 {why} 1 plate with fewer than 8 sites" in text_of(page)
-    assert embedded(page)["plates"][0]["unscored"] == why  # type: ignore[index] # JSON
+    assert f"P1 4 0 0 % {why} 1 plate with fewer than 8 sites" in text_of(html)
+    assert embedded(html)["plates"][0]["unscored"] == why  # type: ignore[index] # JSON
 
 
 def test_a_batch_without_flags_says_so() -> None:
@@ -91,17 +92,17 @@ def test_a_batch_without_flags_says_so() -> None:
     sites = SiteMeasures.of(
         parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
     )
-    page = render(assess("qc", sites, QcSection(), {}), "proj", "B1")
-    assert "No site is out of its limits." in text_of(page)
+    html = page(assess("qc", sites, QcSection(), {}), "proj", "B1")
+    assert "No site is out of its limits." in text_of(html)
 
 
 def test_wells_have_the_means_of_their_sites() -> None:
     assessment = found()
-    data = embedded(render(assessment, "proj", "B1"))
+    data = embedded(page(assessment, "proj", "B1"))
     names = [measure["name"] for measure in data["measures"]]  # type: ignore[attr-defined] # JSON
     (first, _) = data["plates"]  # type: ignore[misc] # JSON
-    assert first["shape"] == [8, 12]
-    assert first["wells"][0] == ["A01", 1, 1, 2]
+    assert first["columns"] == 6
+    assert first["wells"][6] == {"name": "B01", "at": 6, "sets": 2}
     assert first["values"][names.index(MEAN)][:2] == [0.105, 0.125]
     cells = first["cv"]["measures"][MEAN]
     assert cells["negcon"] == [pytest.approx(12.3, abs=0.01), 2]
@@ -115,23 +116,23 @@ def test_measures_that_never_change_are_left_out_unless_they_can_flag() -> None:
     sites = SiteMeasures.of(
         parse(made.image_csv(rows), "Image.csv", ["ImageQuality_*"])
     )
-    data = embedded(render(assess("qc", sites, QcSection(), {}), "proj", "B1"))
+    data = embedded(page(assess("qc", sites, QcSection(), {}), "proj", "B1"))
     names = [measure["name"] for measure in data["measures"]]  # type: ignore[attr-defined] # JSON
     assert names == [MAXIMAL, SLOPE, MEAN]
 
 
 def test_names_cannot_end_the_script_or_make_elements() -> None:
-    page = render(found((ODD,)), "<i>proj</i>", "B1")
-    assert ODD not in page
-    assert "<i>proj" not in page
-    assert embedded(page)["plates"][0]["name"] == ODD  # type: ignore[index] # JSON
-    assert ODD in text_of(page)
+    html = page(found((ODD,)), "<i>proj</i>", "B1")
+    assert ODD not in html
+    assert "<i>proj" not in html
+    assert embedded(html)["plates"][0]["name"] == ODD  # type: ignore[index] # JSON
+    assert ODD in text_of(html)
 
 
 def test_the_page_needs_nothing_else() -> None:
-    page = render(found(), "proj", "B1")
-    assert not re.search(r'(src|href)="(https?:)?//', page)
-    assert set(re.findall(r'href="([^"#]+)"', page)) == {
+    html = page(found(), "proj", "B1")
+    assert not re.search(r'(src|href)="(https?:)?//', html)
+    assert set(re.findall(r'href="([^"#]+)"', html)) == {
         "data:,",
         "flagged_sites.csv",
         "cv.csv",
@@ -158,44 +159,54 @@ def test_limits_are_given_in_words() -> None:
 def opened(browser: WebDriver, tmp_path: Path) -> WebDriver:
     """The page of two plates, from a file."""
     path = tmp_path / "quality.html"
-    path.write_text(render(found(), "proj", "B1"), encoding="utf-8")
+    path.write_text(page(found(), "proj", "B1"), encoding="utf-8")
     browser.get(address(path))
     return browser
 
 
 def well(opened: WebDriver, name: str) -> str:
     cells = opened.find_elements(By.CSS_SELECTOR, f'td[aria-label^="{name}:"]')
-    return cells[0].get_attribute("aria-label") or ""
+    (cell,) = (cell for cell in cells if cell.is_displayed())
+    return cell.get_attribute("aria-label") or ""
+
+
+def chosen(opened: WebDriver, name: str) -> str:
+    select = Select(opened.find_element(By.ID, name))
+    return str(select.first_selected_option.text)
 
 
 def test_the_worst_measure_is_shown_first(opened: WebDriver) -> None:
-    caption = opened.find_element(By.CSS_SELECTOR, "#map caption")
-    assert caption.get_attribute("textContent") == f"{SLOPE} on plate P2, by well"
-    assert well(opened, "A02") == "A02: -2.30, flagged"
-    assert opened.find_element(By.CSS_SELECTOR, "#legend").text.startswith("-2.")
+    assert chosen(opened, "show") == "PowerLogLogSlope OrigDNA"
+    assert chosen(opened, "plate") == "P2"
+    assert opened.find_element(By.CSS_SELECTOR, "#plate-1 caption").is_displayed()
+    assert not opened.find_element(By.ID, "plate-0").is_displayed()
+    assert well(opened, "A02") == "A02: -2.3, flagged"
+    assert opened.find_element(By.CSS_SELECTOR, "#legend").text.startswith("≤ -2.")
 
 
 def test_plate_and_measure_can_be_chosen(opened: WebDriver) -> None:
-    Select(opened.find_element(By.ID, "measure")).select_by_visible_text(
+    Select(opened.find_element(By.ID, "show")).select_by_visible_text(
         "MeanIntensity OrigDNA"
     )
-    assert well(opened, "A02") == "A02: 0.365, flagged by another measure"
+    assert well(opened, "A02") == "A02: 0.365 of full scale, flagged by another measure"
     Select(opened.find_element(By.ID, "plate")).select_by_visible_text("P1")
-    assert well(opened, "A02") == "A02: 0.125"
+    assert well(opened, "A02") == "A02: 0.125 of full scale"
     Select(opened.find_element(By.ID, "range")).select_by_value("batch")
-    assert "0.565 or more" in opened.find_element(By.ID, "legend").text
-    row = opened.find_element(By.XPATH, f'//table[@id="cv"]//tr[th="{MEAN}"]')
-    assert row.text == f"{MEAN} 12.3 % (2) 33.5 % (12)"
+    assert "≥ 0.565" in opened.find_element(By.ID, "legend").text
+    row = opened.find_element(By.XPATH, f'//table[@id="variation"]//tr[th="{MEAN}"]')
+    assert row.text == f"{MEAN} 12.3 % (2 wells) 33.5 % (12 wells)"
 
 
 def test_arrow_keys_go_from_well_to_well_and_tell_why(opened: WebDriver) -> None:
-    opened.find_element(By.CSS_SELECTOR, 'td[data-well="0"]').click()
-    opened.execute_script("document.querySelector('td[data-well]').focus()")
+    opened.execute_script("document.querySelector('#plate-1 tbody td').focus()")
     ActionChains(opened).send_keys(Keys.ARROW_RIGHT).perform()
     text = opened.find_element(By.ID, "well").text
-    assert text.startswith("A02: -2.30 (mean of 2 image sets)\nsite 2: OrigDNA blurred")
+    assert text.startswith(
+        "P2 · A02\nPowerLogLogSlope OrigDNA: -2.3 (mean of 2 image sets)\n"
+        "site 2: OrigDNA blurred"
+    )
     ActionChains(opened).send_keys(Keys.ARROW_DOWN, Keys.ARROW_LEFT).perform()
-    assert opened.find_element(By.ID, "well").text.startswith("B01: ")
+    assert opened.find_element(By.ID, "well").text.startswith("P2 · B01")
 
 
 def test_the_list_can_be_cut_to_the_chosen_plate(opened: WebDriver) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cpengine.errors import ConfigError, InputError
@@ -162,21 +162,21 @@ class Grid:
             pixels = max(1, min(pixels - 1, pixels * LARGEST // max(grid.size)))
 
 
-def grid_of(wells: Iterable[str], sites: SiteGrid, whole: Sequence[range] = ()) -> Grid:
+def grid_of(wells: Iterable[str], sites: SiteGrid, shape: Place | None = None) -> Grid:
     """The grid that wells need.
 
     Parameters
     ----------
-    whole
-        Rows and columns of the plate's format; those from the first to the last well
-        if it is not known, or if a well is outside it.
+    shape
+        Rows and columns of the plate, all of which are shown; those from the first to
+        the last well, if None.
     """
+    if shape:
+        return Grid(range(shape[0]), range(shape[1]), sites)
     places = [place(well) for well in wells]
     rows, columns = (
         range(min(values), max(values) + 1) for values in zip(*places, strict=True)
     )
-    if whole and rows.stop <= whole[0].stop and columns.stop <= whole[1].stop:
-        rows, columns = whole
     return Grid(rows, columns, sites)
 
 

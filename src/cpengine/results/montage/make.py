@@ -9,7 +9,9 @@ from typing import Any
 from cpengine.errors import writing
 from cpengine.planning.planner import plan_step
 from cpengine.planning.project import ResolvedProject
-from cpengine.plates import Part, Place
+from cpengine.plates import Part, Place, plate_shape
+from cpengine.results import overview
+from cpengine.results.html.links import PageLink
 from cpengine.results.montage import choice, page, sources, stack
 from cpengine.results.montage.draw import Ink, SiteState
 from cpengine.results.montage.facts import FACTS, NAME
@@ -19,11 +21,12 @@ from cpengine.results.montage.options import Options
 from cpengine.results.montage.sources import Picture, PlateImages, Source
 from cpengine.results.montage.stack import Stack
 from cpengine.results.montage.writing import Montage, Writer
+from cpengine.results.overview.step_records import MontageRecord, keep
+from cpengine.results.page_keys import montage_folder
 from cpengine.storage.keys import folder_name
 from cpengine.storage.store import Storage
 from cpengine.system import scratch
 
-_FORMATS = {96: (range(8), range(12)), 384: (range(16), range(24))}
 _ALL = Options()
 
 Tell = Callable[[str], None]
@@ -56,8 +59,7 @@ class Made:
 
 def folder_of(project: ResolvedProject, step: str, plate: str) -> str:
     """The key of the folder of a plate's montages, in the project's outputs."""
-    layout, name = project.layout, folder_name(plate)
-    return layout.workspace("montage", layout.batch, step, name)
+    return montage_folder(project, step, folder_name(plate))
 
 
 def make(
@@ -99,6 +101,15 @@ def make(
             )
         writer.storage.check_writable(writer.folder)
         yield _PlateMontage(project, step, plate, options, writer, tell).make()
+    if to is None:
+        _keep(project, step)
+
+
+def _keep(project: ResolvedProject, step: str) -> None:
+    """Have the project's page lead to the montages that there are of a step."""
+    outputs, folder = project.places.outputs, montage_folder(project, step, "")
+    keep(project, step, MontageRecord(outputs.folders(folder.rstrip("/"))))
+    overview.write(project)
 
 
 @dataclass
@@ -124,12 +135,15 @@ class _PlateMontage:
         pictures = sources.pictures(self.project, self.plate, self.options)
         layers = (layer for picture in pictures for layer in picture.layers)
         choice.check_contrast(self.options, {layer.source.name for layer in layers})
-        whole = _FORMATS.get(self.project.file.plate.format or 0, ())
-        grid = grid_of(wells, layout, () if self.options.wells else whole)
+        grid = grid_of(wells, layout, None if self.options.wells else self._shape())
         places = {shown: (place(shown[0]), number) for shown, number in sites.items()}
         with scratch.folder(self.project.scratch, "montage") as folder:
             kinds = [self._kind(p, grid, places, folder) for p in pictures]
         return Made(self.plate.sites.plate, self._page(), tuple(kinds))
+
+    def _shape(self) -> Place | None:
+        places = list(map(place, self.plate.sites.wells))
+        return plate_shape(places, self.project.file.plate.format)
 
     def _kind(
         self,
@@ -185,8 +199,16 @@ class _PlateMontage:
         keys = [f"{folder}/{name}/{NAME}" for name in names]
         found = FACTS.read_each(storage, keys)
         found.sort(key=_is_raw)
-        storage.write(f"{folder}/index.html", page.page(found).encode())
-        return storage.url(f"{folder}/index.html")
+        key = f"{folder}/index.html"
+        storage.write(key, page.page(found, self._links(key)).encode())
+        return storage.url(key)
+
+    def _links(self, key: str) -> list[PageLink]:
+        """Links to the project's pages; none from a folder elsewhere."""
+        if self.writer.storage is not self.project.places.outputs:
+            return []
+        label = f"{self.plate.sites.plate} montage"
+        return overview.links_from(self.project, key, label)
 
 
 def _is_raw(facts: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Judge a batch: its flags and how its controls vary. Pure."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from cpengine.config.qc import QcSection, ThresholdSection
+from cpengine.plates import Place, place_of, plate_shape
 from cpengine.results.qc.controls import Controls
 from cpengine.results.qc.flags import CONTRAST, Flag, compared, flags, spared
 from cpengine.results.qc.images import SiteKey, SiteMeasures
@@ -46,6 +47,10 @@ class Assessment:
     """By plate, why no robust deviations are counted there."""
     judged: Sequence[str] = ()
     """The plates that were read for it; of others their tables were."""
+    planned: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """By plate, the wells that the step has, also those of which nothing is known."""
+    plate_format: int | None = None
+    """How many wells a plate has, if the project file tells."""
     notes: Sequence[str] = ()
     """What limits the judgement, a line each."""
 
@@ -61,6 +66,11 @@ class Assessment:
         for flag in self.flags:
             found.setdefault(flag.key, []).append(flag)
         return found
+
+    def shape_of(self, plate: str) -> Place | None:
+        """Rows and columns of a plate; None if it cannot be drawn."""
+        wells = {*self.sites.wells_of[plate], *self.planned.get(plate, ())}
+        return plate_shape(list(filter(None, map(place_of, wells))), self.plate_format)
 
     def count(self, plate: str) -> int:
         """How many sites of a plate there are."""

@@ -11,7 +11,10 @@ from cpengine.ledger.ledger import step_ledger
 from cpengine.ledger.standing import JobState
 from cpengine.planning.plan import EVERYTHING, plate_of
 from cpengine.planning.project import ResolvedProject
-from cpengine.plates import PLATE, Part
+from cpengine.plates import PLATE, WELL, Part
+from cpengine.results import overview
+from cpengine.results.overview.step_records import QualityRecord, keep
+from cpengine.results.page_keys import QUALITY_STEPS, quality_folder, quality_key
 from cpengine.results.qc import assess, controls, images, page, tables
 from cpengine.results.qc.assess import Assessment
 from cpengine.results.qc.controls import Controls
@@ -20,9 +23,7 @@ from cpengine.run.session import Steps, Todo
 from cpengine.storage.keys import folder_name
 from cpengine.wording import counted
 
-DEFAULT_STEPS = ("qc", "qc_persite")
-"""The steps that are there to measure quality; of one batch only one of them is run."""
-_FLAGGED, _CV, _PAGE = "flagged_sites.csv", "cv.csv", "quality.html"
+_FLAGGED, _CV = "flagged_sites.csv", "cv.csv"
 
 
 def settings_of(project: ResolvedProject) -> QcSection:
@@ -40,11 +41,11 @@ def default_step(project: ResolvedProject) -> str:
     """
     outputs, place = project.places.outputs, project.layout.ledger("")
     there = outputs.folders(place)
-    for name in DEFAULT_STEPS:
+    for name in QUALITY_STEPS:
         if name in there:
             return name
     raise InputError(
-        f"{outputs.url(place).rstrip('/')}: neither {' nor '.join(DEFAULT_STEPS)} has "
+        f"{outputs.url(place).rstrip('/')}: neither {' nor '.join(QUALITY_STEPS)} has "
         "run: run `cpengine run qc`, or name another step that has"
     )
 
@@ -88,7 +89,20 @@ def judge(
     found = assess.assess(step, sites, settings, _controls(project, sites, settings))
     by_plate = all(plate_of(j) and not j.whole_table for j in todo.plan.jobs)
     judged = dict.fromkeys(map(plate_of, todo.plan.jobs)) if by_plate else found.plates
-    return replace(found.with_notes(notes), judged=tuple(judged))
+    return replace(
+        found.with_notes(notes),
+        judged=tuple(judged),
+        planned=_wells(todo),
+        plate_format=project.file.plate.format,
+    )
+
+
+def _wells(todo: Todo) -> dict[str, set[str]]:
+    """The wells of each plate of a plan, as far as its jobs are of wells."""
+    found: dict[str, set[str]] = {}
+    for values in map(dict, todo.plan.jobs.groups):
+        found.setdefault(values.get(PLATE, ""), set()).add(values.get(WELL, ""))
+    return found
 
 
 def _rows(
@@ -177,14 +191,23 @@ def write(project: ResolvedProject, found: Assessment) -> Written:
         put(_table_key(project, found.step, plate), tables.image_quality(found, plate))
         for plate in found.plates
     )
-    layout = project.layout
-    html = page.render(found, layout.project, layout.batch)
-    return Written(
+    written = Written(
         tables=plates,
         cv=put(_key(project, found.step, _CV), tables.cv(found)),
-        page=put(_key(project, found.step, _PAGE), html),
+        page=put(quality_key(project, found.step), _page(project, found)),
         flagged=put(_key(project, found.step, _FLAGGED), tables.flagged_sites(found)),
     )
+    sites = sum(map(found.count, found.plates))
+    record = QualityRecord(sites, len(found.by_site), found.plates)
+    keep(project, found.step, record)
+    overview.write(project)
+    return written
+
+
+def _page(project: ResolvedProject, found: Assessment) -> str:
+    key, layout = quality_key(project, found.step), project.layout
+    pages = overview.links_from(project, key, "Image quality")
+    return page.page(found, layout.project, layout.batch, pages)
 
 
 def flagged(project: ResolvedProject) -> frozenset[SiteKey]:
@@ -209,9 +232,8 @@ def flagged(project: ResolvedProject) -> frozenset[SiteKey]:
 
 
 def _key(project: ResolvedProject, step: str, *parts: str) -> str:
-    """A key of what is written; other steps than those for quality have a folder."""
-    folder = () if step in DEFAULT_STEPS else (step,)
-    return project.layout.workspace("qc", project.layout.batch, *folder, *parts)
+    """A key of what is written."""
+    return "/".join((quality_folder(project, step), *parts))
 
 
 def _table_key(project: ResolvedProject, step: str, plate: str) -> str:

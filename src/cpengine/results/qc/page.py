@@ -1,23 +1,23 @@
 """The page of a batch: heatmaps, flagged sites, variation; one file, no network."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from cpengine.config.qc import ThresholdSection
-from cpengine.plates import Place, place_of, smallest_shape
+from cpengine.plates import Place, place_of
+from cpengine.results.html.links import PageLink
+from cpengine.results.html.measures import label_of
+from cpengine.results.html.render import render
 from cpengine.results.qc.assess import ALL_WELLS, Assessment
 from cpengine.results.qc.flags import Flag
 from cpengine.results.qc.images import SiteKey
 from cpengine.results.qc.names import ImageMeasure
 from cpengine.results.qc.numbers import mean
-from cpengine.wording import counted
 
 _MOST_SITES = 1000
 """So many flagged sites are listed; the table of all of them is beside the page."""
@@ -42,27 +42,30 @@ class ThresholdRow:
     """Sites."""
 
 
-def render(found: Assessment, project: str, batch: str) -> str:
-    """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cpengine.results.qc"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["counted"] = counted
+def page(
+    found: Assessment, project: str, batch: str, pages: Sequence[PageLink] = ()
+) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    pages
+        The project's other pages.
+    """
     sites = [ListedSite(key, f[0], _whys(f)) for key, f in found.by_site.items()]
-    return environment.get_template("quality.html").render(
-        found=found,
-        project=project,
-        batch=batch,
-        total=sum(map(found.count, found.plates)),
-        sites=sites[:_MOST_SITES],
-        more=max(0, len(sites) - _MOST_SITES),
-        rules=list(_rules(found)),
-        data=_embedded(_data(found)),
-    )
+    values = {
+        "found": found,
+        "project": project,
+        "batch": batch,
+        "pages": pages,
+        "total": sum(map(found.count, found.plates)),
+        "sites": sites[:_MOST_SITES],
+        "more": max(0, len(sites) - _MOST_SITES),
+        "rules": list(_rules(found)),
+        "cells": [_cells(found, plate) for plate in found.plates],
+        "data": _data(found),
+    }
+    return render("qc/page.html", values)
 
 
 def _whys(flags: Sequence[Flag]) -> list[str]:
@@ -73,7 +76,7 @@ def _rules(found: Assessment) -> Iterator[ThresholdRow]:
     """The thresholds, each with all measures of its kind that it holds for."""
     kinds: dict[tuple[str, str], list[str]] = {}
     for measure, limits in found.thresholds.items():
-        key = (_kind(measure), limits_in_words(limits))
+        key = (_kind(measure), _limits(measure, limits))
         kinds.setdefault(key, []).append(measure)
     for (kind, words), measures in kinds.items():
         channels = [ImageMeasure.parse(measure).channel for measure in measures]
@@ -82,13 +85,13 @@ def _rules(found: Assessment) -> Iterator[ThresholdRow]:
         yield ThresholdRow(kind + of, words, len(flagged))
 
 
-def limits_in_words(limits: ThresholdSection) -> str:
-    """What flags a site, as a phrase."""
+def limits_in_words(limits: ThresholdSection, unit: str = "") -> str:
+    """What flags a site, as a phrase; fixed limits with their unit."""
     phrases = (
         (limits.low_mad, "more than {:g} robust deviations below the median"),
         (limits.high_mad, "more than {:g} robust deviations above the median"),
-        (limits.min, "below {:g}"),
-        (limits.max, "above {:g}"),
+        (limits.min, f"below {{:g}} {unit}".rstrip()),
+        (limits.max, f"above {{:g}} {unit}".rstrip()),
     )
     words = [text.format(value) for value, text in phrases if value is not None]
     least = limits.least_deviation if limits.relative else None
@@ -96,10 +99,9 @@ def limits_in_words(limits: ThresholdSection) -> str:
     return (", or ".join(words) or "never") + floor
 
 
-def _embedded(data: object) -> str:
-    """JSON that cannot end the script element that holds it."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c")
+def _limits(name: str, limits: ThresholdSection) -> str:
+    unit = label_of(name).unit
+    return limits_in_words(limits, "" if unit == "count" else unit)
 
 
 def _data(found: Assessment) -> dict[str, Any]:
@@ -117,13 +119,10 @@ def _data(found: Assessment) -> dict[str, Any]:
 
 
 def _measure(name: str, thresholds: Mapping[str, ThresholdSection]) -> dict[str, str]:
-    parts = ImageMeasure.parse(name)
     limits = thresholds.get(name)
-    return {
+    return label_of(name)._asdict() | {
         "name": name,
-        "group": _kind(name),
-        "label": parts.channel or parts.feature,
-        "limits": limits_in_words(limits) if limits else "",
+        "limits": _limits(name, limits) if limits else "",
     }
 
 
@@ -145,13 +144,13 @@ def _kind(name: str) -> str:
 
 def _plate(found: Assessment, plate: str, measures: Sequence[str]) -> dict[str, Any]:
     wells = found.sites.wells_of[plate]
-    places = [place_of(well) for well in wells]
+    shape = found.shape_of(plate)
     return {
         "name": plate,
-        "shape": _shape([place for place in places if place]),
+        "columns": shape[1] if shape else 0,
         "wells": [
-            [well, *_cell(place), len(rows)]
-            for (well, rows), place in zip(wells.items(), places, strict=True)
+            {"name": well, "at": _at(well, shape), "sets": len(rows)}
+            for well, rows in wells.items()
         ],
         "values": [
             [_number(mean(found.sites.values[m][rows])) for rows in wells.values()]
@@ -167,15 +166,24 @@ def _plate(found: Assessment, plate: str, measures: Sequence[str]) -> dict[str, 
     }
 
 
-def _cell(place: Place | None) -> tuple[int, int]:
-    """A well's row and column as the page has them: from 1, 0 if they are not known."""
-    return (place[0] + 1, place[1] + 1) if place else (0, 0)
+def _at(well: str, shape: Place | None) -> int:
+    """Where a well is, row by row; -1 if that is not known, or cannot be drawn."""
+    place = place_of(well)
+    return place[0] * shape[1] + place[1] if shape and place else -1
 
 
-def _shape(places: Sequence[Place]) -> Place:
-    """Rows and columns of the smallest usual plate that has all these wells."""
-    rows, columns = (max((place[i] for place in places), default=-1) for i in (0, 1))
-    return smallest_shape(places, least=96) or (rows + 1, columns + 1)
+def _cells(found: Assessment, plate: str) -> list[list[str | None]]:
+    """What each place of a plate shows without a script, row by row."""
+    rows, columns = found.shape_of(plate) or (0, 0)
+    cells: list[str | None] = [None] * (rows * columns)
+    flagged = {key.well for key in found.flagged(plate)}
+    shown = dict.fromkeys(found.planned.get(plate, ()), "unknown")
+    for well in found.sites.wells_of[plate]:
+        shown[well] = "flagged" if well in flagged else "passed"
+    for well, state in shown.items():
+        if (at := _at(well, (rows, columns) if rows else None)) >= 0:
+            cells[at] = state
+    return [cells[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
 def _cv(found: Assessment, plate: str) -> dict[str, Any]:

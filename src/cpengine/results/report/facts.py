@@ -107,6 +107,8 @@ class Facts:
     verdicts: Sequence[Verdict]
     runs: Sequence[Mapping[str, Any]]
     """The records of all runs, oldest first."""
+    plate_format: int | None = None
+    """How many wells a plate has, if the project file tells."""
     sign: Sign | None = None
     """What the driver of the last run says, if it seems to live."""
     ran: list[Ran] = field(default_factory=list)
@@ -187,6 +189,7 @@ def gather(
         image_sets=[n for file in jobs.files for n in file.image_sets],
         verdicts=[standing.verdict for standing in todo.standings],
         runs=run_record.all_runs(ledger),
+        plate_format=project.file.plate.format,
     )
     _read(facts, ledger, todo.standings)
     facts.columns = list(_uneven(facts.headers, ledger.storage))

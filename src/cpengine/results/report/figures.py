@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cpengine.ledger.standing import JobState
+from cpengine.results.html.numbers import Spread
 from cpengine.results.report import timeline
 from cpengine.results.report.facts import PHASES, Facts, Ran
-from cpengine.results.report.numbers import Spread
 from cpengine.results.report.timeline import Axis
 from cpengine.results.report.well_states import ReportedPlate
 from cpengine.wording import GB, MB

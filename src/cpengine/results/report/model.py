@@ -12,10 +12,10 @@ from cpengine.group_names import id_of
 from cpengine.ledger.standing import JobState
 from cpengine.model import Outcome
 from cpengine.planning.plan import options_of
+from cpengine.results.html.links import Links
+from cpengine.results.html.numbers import short
 from cpengine.results.report import figures
 from cpengine.results.report.facts import PHASES, Facts
-from cpengine.results.report.links import Links
-from cpengine.results.report.numbers import short
 from cpengine.results.report.timeline import Axis, Lanes
 from cpengine.results.report.well_states import (
     ReportedPlate,

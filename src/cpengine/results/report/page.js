@@ -1,56 +1,6 @@
-"use strict";
 (() => {
   const { jobs, plates, measures, axis, links } = JSON.parse(document.getElementById("data").textContent);
-  const $ = (selector, root = document) => root.querySelector(selector);
   const STATES = jobs.states;
-
-  // --- numbers, as numbers.py writes them -------------------------------------------
-
-  const grouped = (number, digits = 0) =>
-    number.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-
-  function duration(seconds) {
-    if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-    const whole = Math.round(seconds);
-    if (whole < 60) return `${whole} s`;
-    const two = (number) => String(number).padStart(2, "0");
-    if (whole < 3600) return whole % 60 ? `${Math.floor(whole / 60)} min ${two(whole % 60)} s` : `${whole / 60} min`;
-    const minutes = Math.round(seconds / 60);
-    if (minutes < 2880) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-    const hours = Math.round(seconds / 3600);
-    return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-  }
-
-  const digits = (number) => {
-    if (number === 0) return "0";
-    if (Math.abs(number) >= 1000) return grouped(number);
-    return Math.abs(number) < 1e-4 ? number.toExponential(1) : String(Number(number.toPrecision(3)));
-  };
-  const MB = 1024 ** 2;
-  const size = (bytes) => (bytes >= 1023.5 * MB ? `${digits(bytes / 1024 / MB)} GB` : `${Math.round(bytes / MB)} MB`);
-  const count = (number) => (Number.isInteger(number) ? grouped(number) : digits(number));
-  const BY_UNIT = { s: duration, bytes: size, count };
-  const shown = (number, unit) => (number === null ? "–" : (BY_UNIT[unit] || digits)(number));
-
-  /** A number short enough for a cell. */
-  function brief(number, unit) {
-    if (unit === "bytes") number /= MB;
-    const size = Math.abs(number);
-    if (size >= 1e6) return `${(number / 1e6).toPrecision(2)}M`;
-    if (size >= 1e4) return `${Math.round(number / 1e3)}k`;
-    if (size >= 100 || number === 0 || (unit && Number.isInteger(number))) return String(Math.round(number));
-    if (unit) return number.toFixed(1);
-    return size < 1e-4 ? number.toExponential(0) : number.toPrecision(size < 0.1 ? 2 : 3);
-  }
-
-  // --- small help with the document -------------------------------------------------
-
-  function make(name, attributes = {}, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children.filter((child) => child !== null));
-    return made;
-  }
 
   const quoted = (path) => path.split("/").map(encodeURIComponent).join("/");
 
@@ -65,40 +15,17 @@
     return jobs.keys.reduce((path, key, at) => path.split(key).join(values[at]), links.structure);
   }
 
-  // --- colours: viridis, in nine stops ------------------------------------------------
-
-  const STOPS = ["440154", "472d7b", "3b528b", "2c728e", "21918c", "28ae80", "5ec962", "addc30", "fde725"].map(
-    (hex) => [0, 2, 4].map((at) => parseInt(hex.slice(at, at + 2), 16)),
-  );
-
-  function colour(part) {
-    const at = Math.min(Math.max(part, 0), 1) * (STOPS.length - 1);
-    const below = Math.min(Math.floor(at), STOPS.length - 2);
-    return STOPS[below].map((value, n) => Math.round(value + (STOPS[below + 1][n] - value) * (at - below)));
-  }
-
-  /** Black or white: what reads better on a colour, by WCAG's luminance. */
-  function ink(rgb) {
-    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 3294.6 : ((v / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
-  }
-
   // --- plates -------------------------------------------------------------------------
 
   const form = $("form.tools");
   const wells = [];
   if (form) {
-    const firsts = [];
     let next = 0;
     plates.forEach((plate, at) => {
-      const cells = document.querySelectorAll(`#plate-${at} tbody td`);
-      plate.wells.forEach((well, n) => {
-        const cell = cells[plate.at[n]];
-        cell.dataset.well = wells.length;
-        wells.push({ plate, name: well, cell, place: plate.at[n], state: plate.state[n], first: next, jobs: plate.jobs[n] });
+      wellsOf($(`#plate-${at}`), plate.wells, plate.at).forEach((well, n) => {
+        wells.push({ ...well, at: wells.length, plate, state: plate.state[n], first: next, jobs: plate.jobs[n] });
         next += plate.jobs[n];
       });
-      firsts.push(plate.first);
     });
     plateMap();
   }
@@ -124,196 +51,100 @@
     let measure = null;
     let pinned = null;
 
-    fillShow(show);
+    fillMeasures(show, measures, { Jobs: [["", "State"]] });
     if (chooser) {
-      chooser.append(make("option", { value: "" }, "all"), ...plates.map((p, at) => make("option", { value: at }, p.name)));
-      chooser.addEventListener("change", choosePlate);
+      fillPlates(chooser, plates.map((plate) => plate.name), ["all"]);
+      chooser.addEventListener("change", () => showPlate($("#wells"), chooser.value));
     }
     form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
     show.addEventListener("change", paint);
-    document.querySelectorAll(".plate").forEach(makeGrid);
+    const tables = document.querySelectorAll(".plate");
+    tables.forEach((table, at) => {
+      const own = wells.filter((well) => well.plate === plates[at]);
+      walk(table, own, plates[at].columns, { point, pin });
+    });
     map.classList.add("open");
     panel.classList.add("hint");
     panel.hidden = false;
     panel.append(make("p", { class: "muted" }, "Point at a well, or go to one with Tab and the arrow keys, to see its jobs and values."));
-    new ResizeObserver(roomy).observe($("#wells"));
+    watchRoom(tables);
     paint();
-
-    function fillShow(select) {
-      const groups = new Map([["Jobs", [["", "State"]]]]);
-      measures.forEach((entry, at) => {
-        const [kind, label] = kindOf(entry.name);
-        if (!groups.has(kind)) groups.set(kind, []);
-        groups.get(kind).push([at, label]);
-      });
-      for (const [kind, options] of groups) {
-        select.append(make("optgroup", { label: kind }, ...options.map(([value, label]) => make("option", { value }, label))));
-      }
-    }
-
-    function kindOf(column) {
-      const quality = /^ImageQuality_([A-Za-z]+)_(.*)$/.exec(column);
-      if (quality) return [quality[1], `${quality[1]} ${quality[2]}`];
-      if (column.startsWith("Count_")) return ["Counts", column.slice(6)];
-      if (column === "ModuleErrors") return ["Counts", "Image sets with module errors"];
-      return ["Jobs", column];
-    }
-
-    function choosePlate() {
-      const wanted = chooser.value;
-      document.querySelectorAll(".wells figure").forEach((figure, at) => {
-        figure.hidden = wanted !== "" && wanted !== String(at);
-      });
-      $("#wells").classList.toggle("many", wanted === "");
-      roomy();
-    }
-
-    /** Show numbers in the cells that have room for them. */
-    function roomy() {
-      document.querySelectorAll(".plate").forEach((table) => {
-        const cell = $("tbody td", table);
-        table.classList.toggle("roomy", cell.clientWidth >= 30);
-      });
-    }
 
     function paint() {
       measure = show.value === "" ? null : measures[show.value];
-      wells.forEach(measure ? paintValue : paintState);
+      wells.forEach(measure ? paintMeasure : paintState);
       legend();
       if (panel.dataset.well) describe(wells[panel.dataset.well]);
     }
 
     function paintState(well) {
       const { cell } = well;
-      cell.className = STATES[well.state] + (cell.classList.contains("pinned") ? " pinned" : "");
+      cell.className = STATES[well.state] + (cell === pinned ? " pinned" : "");
       cell.removeAttribute("style");
       cell.textContent = STATES[well.state];
       cell.setAttribute("aria-label", `${well.name}: ${summaryOf(well)}`);
     }
 
-    function paintValue(well, at) {
+    function paintMeasure(well) {
       const { cell } = well;
-      const value = measure.wells[at];
-      const failed = STATES[well.state] === "failed";
-      const pinnedClass = cell.classList.contains("pinned") ? " pinned" : "";
-      cell.className = `number${value === null ? " unknown" : ""}${failed ? " failed" : ""}${pinnedClass}`;
-      if (value === null) {
-        cell.removeAttribute("style");
-        cell.textContent = "";
-      } else {
-        const { low, high } = measure.spread;
-        const rgb = colour(high > low ? (value - low) / (high - low) : 0.5);
-        cell.style.cssText = `background:rgb(${rgb});color:${ink(rgb)}`;
-        cell.textContent = brief(value, measure.unit);
-      }
+      const value = measure.wells[well.at];
+      cell.className = cell === pinned ? "pinned" : "";
+      cell.classList.toggle("failed", STATES[well.state] === "failed");
+      paintValue(cell, value, ends(measure.spread), measure.unit);
       const text = value === null ? "no value" : shown(value, measure.unit);
       cell.setAttribute("aria-label", `${well.name}: ${text}, ${summaryOf(well)}`);
     }
 
     function legend() {
       const box = $("#legend");
-      const key = (kind, text) => make("span", { class: "key" }, make("i", { class: kind }), text);
       if (!measure) {
         box.replaceChildren(...STATES.map((state) => key(state, state === "failed" ? "failed ×" : state)));
         return;
       }
-      const { low, median, high, least, most } = measure.spread;
+      const { median, least, most } = measure.spread;
       const say = (number) => shown(number, measure.unit);
-      const stops = STOPS.map((rgb) => `rgb(${rgb})`).join(",");
-      const middle = (low + high) / 2;
-      const ramp = make("span", { class: "ramp" });
-      ramp.append(make("i", { style: `background:linear-gradient(90deg,${stops})` }));
-      ramp.append(make("span", {}, ...[low, middle, high].map((v, at) =>
-        make("b", { style: "font-weight:400" }, ["≤ ", "", "≥ "][at] + say(v)))));
       const how = { sum: "sum over a well’s image sets", mean: "mean over a well’s jobs", largest: "largest of a well’s jobs" };
-      const unit = measure.unit === "bytes" ? " Cells: MB." : "";
+      const unit = cellUnit(measure.unit);
       box.replaceChildren(
-        high > low ? ramp : make("span", { class: "key" }, `${say(low)} everywhere`),
-        make("span", { class: "key" }, make("i", { class: "failed" }), "× has failed jobs"),
+        ramp(ends(measure.spread), measure.unit),
+        key("failed", "× has failed jobs"),
+        ...(measure.wells.includes(null) ? [key("unknown", "no value")] : []),
         make("span", { class: "muted" },
           `${how[measure.how]}; median ${say(median)}, from ${say(least)} to ${say(most)}; ` +
-          `the colours span 2 to 98 % of wells.${unit}`),
+          `the colours span the 2nd to the 98th percentile of wells.${unit ? ` Numbers in wells: ${unit}.` : ""}`),
       );
     }
 
-    // One stop for the tab key a plate; arrow keys go from well to well.
-    function makeGrid(table, at) {
-      table.setAttribute("role", "grid");
-      const own = wells.filter((well) => well.plate === plates[at]);
-      own.forEach((well, n) => well.cell.setAttribute("tabindex", n ? -1 : 0));
-      table.addEventListener("keydown", (event) => moved(event, own, plates[at].columns));
-      table.addEventListener("focusin", (event) => point(event.target, own));
-      table.addEventListener("mouseover", (event) => pinned === null && point(event.target));
-      table.addEventListener("click", (event) => pin(event.target));
+    function point(well, byKey) {
+      if (pinned === null || byKey) describe(well);
     }
 
-    function point(cell, own) {
-      const well = wells[cell.dataset.well];
-      if (!well) return;
-      if (own) own.forEach((other) => other.cell.setAttribute("tabindex", other === well ? 0 : -1));
-      if (pinned === null || own) describe(well);
-    }
-
-    function pin(cell) {
-      if (!wells[cell.dataset.well]) return;
-      const same = pinned === cell;
+    function pin(well) {
+      const same = pinned === well.cell;
       if (pinned) pinned.classList.remove("pinned");
-      pinned = same ? null : cell;
-      if (!same) cell.classList.add("pinned");
-      describe(wells[cell.dataset.well]);
-    }
-
-    function moved(event, own, columns) {
-      const current = wells[event.target.dataset.well];
-      if (!current || event.altKey || event.metaKey) return;
-      if (event.key === "Enter" || event.key === " ") {
-        event.preventDefault();
-        pin(event.target);
-        return;
-      }
-      const to = target(event, own, current, columns);
-      if (!to) return;
-      event.preventDefault();
-      to.cell.focus();
-    }
-
-    /** The well that a key leads to: the next one in its direction. */
-    function target(event, own, current, columns) {
-      const row = (well) => Math.floor(well.place / columns);
-      const column = (well) => well.place % columns;
-      const inRow = own.filter((well) => row(well) === row(current));
-      const inColumn = own.filter((well) => column(well) === column(current));
-      const last = (some) => some[some.length - 1];
-      switch (event.key) {
-        case "ArrowRight": return inRow.find((well) => well.place > current.place);
-        case "ArrowLeft": return last(inRow.filter((well) => well.place < current.place));
-        case "ArrowDown": return inColumn.find((well) => well.place > current.place);
-        case "ArrowUp": return last(inColumn.filter((well) => well.place < current.place));
-        case "Home": return event.ctrlKey ? own[0] : inRow[0];
-        case "End": return last(event.ctrlKey ? own : inRow);
-        default: return undefined;
-      }
+      pinned = same ? null : well.cell;
+      if (!same) well.cell.classList.add("pinned");
+      describe(well);
     }
 
     // --- the chosen well ---
 
     function describe(well) {
-      const at = wells.indexOf(well);
-      panel.dataset.well = at;
+      panel.dataset.well = well.at;
       panel.classList.remove("hint");
       panel.replaceChildren(
         make("h3", {}, [well.plate.name, well.name].filter(Boolean).join(" · ")),
         make("p", {}, summaryOf(well)),
         jobTable(well),
-        values(at),
-        make("p", { class: "muted" }, pinned ? "Enter, or a click, lets it go." : "Enter, or a click, keeps it here."),
+        values(well.at),
+        make("p", { class: "muted" }, pinned ? "Enter or a click releases it." : "Enter or a click pins it."),
       );
     }
 
     function jobTable(well) {
       const per = measure && jobs.measures[measure.name];
-      const label = per ? kindOf(measure.name)[1] : "";
+      const label = per ? measure.label : "";
       const heads = ["Site", "State", "Time", "Memory", ...(per ? [label.length > 10 ? "Value" : label] : []), ""];
       const body = make("tbody");
       for (let job = well.first; job < well.first + well.jobs; job++) {
@@ -343,11 +174,11 @@
     function values(at) {
       const rows = measures.filter((entry) => entry.wells[at] !== null).map((entry) =>
         make("tr", { class: entry === measure ? "chosen" : "" },
-          make("th", { scope: "row" }, kindOf(entry.name)[1]),
+          make("th", { scope: "row" }, entry.label),
           make("td", {}, shown(entry.wells[at], entry.unit)),
           make("td", { class: "muted" }, shown(entry.spread.median, entry.unit))));
       if (!rows.length) return null;
-      const head = ["Measure", "Here", "Median"].map((text) => make("th", { scope: "col" }, text));
+      const head = ["Measure", "This well", "Median"].map((text) => make("th", { scope: "col" }, text));
       return make("div", { class: "values", tabindex: "0", role: "region", "aria-label": "Values" },
         make("table", { class: "list" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
     }

@@ -1,26 +1,18 @@
 """The page of a step: one HTML file with all that it needs inside."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from cpengine import wording
 from cpengine.job.image_measures import COUNT
-from cpengine.plates import row_name
+from cpengine.results.html.links import PageLink
+from cpengine.results.html.measures import MeasureLabel, label_of
+from cpengine.results.html.render import render, time_text
 from cpengine.results.report import model as models
-from cpengine.results.report import numbers, timeline
+from cpengine.results.report import timeline
 from cpengine.results.report.facts import Facts
 from cpengine.results.report.timeline import Axis, Lanes
 
-_FOLDER = Path(__file__).parent
-_PARTS = ("jobs", "plates", "measures", "axis", "links")
-"""What the script on the page needs of the model."""
+_PARTS = ("jobs", "plates", "axis", "links")
 _LANE_PX = ((4, 26), (12, 16), (40, 10))
 _SHORT_S = 600
 _MOST_MARKS = 300
@@ -29,66 +21,48 @@ _MOST_COLUMNS = 6
 _MOST_NAMED = 200
 
 
-def html(facts: Facts, model: Mapping[str, Any]) -> str:
-    """The page of what `model.of` made of the facts."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    environment.filters |= {
-        "count": numbers.count,
-        "counted": partial(wording.counted, thousands=","),
-        "duration": wording.duration,
-        "size": numbers.size,
-        "percent": numbers.percent,
-        "value": numbers.value,
-        "shown": _shown,
-        "span": _span,
-        "time": _time,
-        "quoted": quote,
-        "row_name": row_name,
-    }
-    return environment.get_template("page.html").render(
-        model,
-        style=_text("page.css"),
-        script=_text("page.js"),
-        data={name: model[name] for name in _PARTS},
-        ids=models.ids(dict(model)),
-        cells=[_cells(plate) for plate in model["plates"]],
-        chart=_chart(facts),
-        rows=_rows(model),
-        most_named=_MOST_NAMED,
+def html(facts: Facts, model: Mapping[str, Any], pages: Sequence[PageLink] = ()) -> str:
+    """The page of what `model.of` made of the facts.
+
+    Parameters
+    ----------
+    pages
+        The project's other pages.
+    """
+    labels = {m["name"]: label_of(m["name"], m["unit"]) for m in model["measures"]}
+    return render(
+        "report/page.html",
+        {
+            **model,
+            "pages": pages,
+            "span": _span(model["summary"]),
+            "units": {name: label.unit for name, label in labels.items()},
+            "data": _data(model, labels),
+            "ids": models.ids(dict(model)),
+            "cells": [_cells(plate) for plate in model["plates"]],
+            "chart": _chart(facts),
+            "rows": _rows(model),
+            "most_named": _MOST_NAMED,
+        },
     )
 
 
-def _text(name: str) -> Markup:
-    # Our own files, to be put into the page as they are.
-    return Markup((_FOLDER / name).read_text(encoding="utf-8"))
-
-
-def _shown(number: float | None, unit: str) -> str:
-    """A measure's value with its unit."""
-    if number is None:
-        return "\N{EN DASH}"
-    by_unit = {"s": wording.duration, "bytes": numbers.size, "count": numbers.count}
-    return by_unit.get(unit, numbers.value)(number)
-
-
-def _time(seconds: float, pattern: str = "%-d %b %Y, %H:%M") -> str:
-    """A time in UTC, as text."""
-    return datetime.fromtimestamp(seconds, UTC).strftime(pattern)
+def _data(
+    model: Mapping[str, Any], labels: Mapping[str, MeasureLabel]
+) -> dict[str, Any]:
+    """What the script on the page needs of the model."""
+    measures = [m | labels[m["name"]]._asdict() for m in model["measures"]]
+    return {name: model[name] for name in _PARTS} | {"measures": measures}
 
 
 def _span(summary: Mapping[str, Any]) -> str:
-    """From when to when, in UTC; the day once if it is one."""
+    """From when to when, in UTC, the day once if it is one; empty if nothing ran."""
+    if summary["first"] is None:
+        return ""
     short = summary["last"] - summary["first"] < _SHORT_S
     clock = "%H:%M:%S" if short else "%H:%M"
     first, last = (
-        _time(summary[name], f"%-d %b %Y, {clock}") for name in ("first", "last")
+        time_text(summary[name], f"%-d %b %Y, {clock}") for name in ("first", "last")
     )
     day, _, time = last.partition(", ")
     return f"{first} to {time if first.startswith(day) else last}"

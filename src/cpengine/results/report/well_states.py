@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from cpengine.group_names import Group
 from cpengine.job import image_measures
 from cpengine.ledger.standing import JobState
-from cpengine.plates import PLATE, WELL, Place, place_of, smallest_shape
+from cpengine.plates import PLATE, WELL, Place, place_of, plate_shape
+from cpengine.results.html.numbers import Spread
 from cpengine.results.report.facts import Facts, Ran
-from cpengine.results.report.numbers import Spread
 
 _STATES = (
     JobState.FAILED,
@@ -86,7 +86,7 @@ def _plate(name: str, found: dict[str, list[int]], facts: Facts) -> ReportedPlat
     ]
     places = [well.at for well in wells if well.at]
     drawn = len(set(places)) == len(wells)
-    shape = smallest_shape(places) if drawn else None
+    shape = plate_shape(places, facts.plate_format) if drawn else None
     if shape:
         wells.sort(key=lambda well: well.at or (0, 0))
     return ReportedPlate(name, wells, shape)

@@ -4,9 +4,18 @@ import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from cpengine.storage.store import Storage
+
+
+class PageLink(NamedTuple):
+    """A page in the row of links that each page begins with."""
+
+    label: str
+    href: str
+    current: bool = False
 
 
 @dataclass(frozen=True, slots=True)

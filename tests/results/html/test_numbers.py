@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from cpengine.results.report import numbers
-from cpengine.results.report.numbers import Spread
+from cpengine.results.html import numbers
+from cpengine.results.html.numbers import Spread
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
 
 const byId = (id) => document.getElementById(id);
 const kinds = JSON.parse(byId("data").textContent).kinds;
-const canvas = byId("plate");
+const canvas = byId("canvas");
 const pen = canvas.getContext("2d");
 const MOST_SCALE = 8;
 const MOST_TILES = 400;
@@ -263,14 +263,14 @@ function legend() {
     const short = (value) => Number(value.toPrecision(4)).toString();
     entry.append(
       swatch,
-      `${channel.name} ${short(channel.low)} to ${short(channel.high)} `,
+      `${channel.name} ${short(channel.low)} to ${short(channel.high)} grey levels `,
     );
     return entry;
   });
 }
 
 function list() {
-  const body = byId("wells");
+  const body = byId("sites");
   if (!byId("list").open || body.dataset.kind === kind.kind) return;
   body.dataset.kind = kind.kind;
   body.replaceChildren(...kind.sites.map(listed));
@@ -330,6 +330,8 @@ function choose(name) {
   byId("info").dataset.site = "?";
   keep(had && find(had.well, had.site));
   list();
+  const [across, down] = size();
+  byId("view").style.setProperty("--shape", down / across);
   if (fitted || String(before) !== String(size())) fit();
 }
 
