@@ -230,7 +230,7 @@ class Reports(Tabular):
 
     steps: "Sequence[Report]"
     notes: Sequence[str] = ()
-    """Why steps have no page, a line each."""
+    """Why steps have no page, and what tells only of some jobs: a line each."""
 
     def write(self) -> list[str]:
         """Write the pages, over earlier ones; give their paths or addresses.
@@ -274,6 +274,7 @@ def report(
             made.append(
                 reports.make(project, name, part=part, cellprofiler=version, to=to)
             )
+            notes += [f"{name}: {some}" for some in made[-1].facts.columns]
         except (InputError, StorageError) as error:
             if len(names) == 1:
                 raise

@@ -14,7 +14,7 @@ from tests.executors.slurm.watched import Watched
 from tests.services.slurm.cluster import Cluster, wait_until
 
 NAMES = ["my run", "100%jobs %x", 'it\'s "mine"', "#1 -p nowhere", "$HOME `id`"]
-SMALL = SlurmSection(directives=["--mem=100M"], skip_directives=["--mem"])
+SMALL = SlurmSection(memory_gb=0.1)
 
 
 @pytest.mark.parametrize("name", NAMES)

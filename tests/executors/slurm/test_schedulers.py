@@ -104,12 +104,6 @@ def test_an_option_is_given_once(line: str, said: str, tmp_path: Path) -> None:
         workers_of(tmp_path, settings).job("cpengine-abc123-1")
 
 
-def test_an_option_in_place_of_one_that_is_left_out_is_taken(tmp_path: Path) -> None:
-    settings = SlurmSection(directives=["--mem=1G"], skip_directives=["--mem"])
-    script = workers_of(tmp_path, settings).job("cpengine-abc123-1").job_script()
-    assert script.count("--mem") == 1
-
-
 @pytest.mark.parametrize(
     ("golden", "settings"),
     [
