@@ -76,7 +76,7 @@ def test_what_a_change_would_leave_the_same_is_not_trusted(
     assert entry.is_settled(100.0) == settled
 
 
-def test_a_file_that_changes_while_it_is_looked_at_is_an_error(
+def test_a_file_that_changes_just_now_is_an_error(
     storage: Storage,
 ) -> None:
     """Its digest is known, what was parsed is not: both must be of the same bytes."""

@@ -39,7 +39,7 @@ class InputFile(NamedTuple, Generic[T]):
     parse: Callable[[], T]
 
 
-class _Parsed(NamedTuple):
+class _Remembered(NamedTuple):
     value: Any
     size: int
     used: float
@@ -58,7 +58,7 @@ class ParsedFiles:
     most: int = _MOST
     _contents: dict[str, tuple[Entry, str]] = field(default_factory=dict)
     """What each file held, and when."""
-    _values: OrderedDict[Hashable, _Parsed] = field(default_factory=OrderedDict)
+    _values: OrderedDict[Hashable, _Remembered] = field(default_factory=OrderedDict)
     """What was parsed; what was used last is last."""
     _size: int = 0
     _lock: RLock = field(default_factory=RLock)
@@ -132,7 +132,7 @@ class ParsedFiles:
                     return value
                 value = _compact(value)
                 self._size += size
-            self._values[name] = _Parsed(value, size, time.monotonic())
+            self._values[name] = _Remembered(value, size, time.monotonic())
             return value
 
     def _has_room(self, size: int) -> bool:
