@@ -54,10 +54,10 @@ class Plan(Tabular):
 
     step: Step
     jobs: JobList
-    pipeline: Pipeline
-    pipeline_text: str
+    pipeline: Pipeline = field(repr=False)
+    pipeline_text: str = field(repr=False)
     """What the pipeline was read from."""
-    table: Callable[[str], Table] = field(compare=False, repr=False)
+    read_table: Callable[[str], Table] = field(compare=False, repr=False)
     """Gives the image sets of a data file, as they were when the plan was made."""
     derived: Mapping[str, Table] = field(default_factory=dict)
     """CSVs that are missing or outdated, and can be made, by key."""

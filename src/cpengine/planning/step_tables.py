@@ -52,7 +52,7 @@ def image_sets(plan: Plan, jobs: Sequence[Job]) -> Iterator[tuple[Table, list[in
     wanted = {job.group for job in jobs}
     whole = {job.data_file for job in jobs if job.whole_table}
     for data_file, base in dict.fromkeys((j.data_file, j.image_base) for j in jobs):
-        table = replace(plan.table(data_file), base=base or "")
+        table = replace(plan.read_table(data_file), base=base or "")
         if data_file in whole or plan.step.source == "list":
             yield table, list(range(len(table.rows)))
             continue
