@@ -121,7 +121,8 @@ def test_derived_csv_is_written_as_it_was_planned(built: Built) -> None:
     (key,) = project.write_derived(plan)
     path = built.root / key
     assert path == built.csv
-    assert parse(path.read_text(), str(path)) == plan.derived[key]
+    written, planned = parse(path.read_text(), str(path)), plan.derived[key]
+    assert (written.header, written.rows) == (planned.header, planned.rows)
 
 
 def test_plan_is_the_same_once_the_derived_csv_is_written(built: Built) -> None:

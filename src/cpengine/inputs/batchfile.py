@@ -6,6 +6,7 @@ file names the columns it came to.
 Source: `cellprofiler_core/utilities/hdf5_dict.py` 4.2.8, the layout of measurements.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from cpengine import rules
-from cpengine.errors import InputError
+from cpengine.errors import InputError, StorageError
 from cpengine.inputs import pipeline
 from cpengine.inputs.file_kind import HEAD_BYTES, expect_batch_file
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.parsed_files import PARSED
 from cpengine.inputs.table_images import FILE, IMAGE_PREFIXES, URL
+from cpengine.storage import local_files
+from cpengine.storage.entry import Entry
 
 if TYPE_CHECKING:
     import h5py
@@ -82,6 +86,26 @@ def read(path: Path, shown: str = "") -> BatchFile:
             f"{shown}: is damaged or not a batch file ({_first_line(error)}): "
             "write it again with CreateBatchFiles"
         ) from error
+
+
+def read_once(path: Path, shown: str, entry: Entry | None = None) -> BatchFile:
+    """What `read` gives of a file, or gave before of one with the same content.
+
+    Parameters
+    ----------
+    entry
+        What a listing says of it now, if that is known.
+    """
+    content = PARSED.content(shown, entry)
+    if not content:
+        try:
+            with local_files.opened(str(path)) as data:
+                content = hashlib.file_digest(data, "sha256").hexdigest()
+        except (OSError, StorageError):  # which `read` tells
+            return read(path, shown)
+        PARSED.note(shown, entry, content)
+    size = path.stat().st_size
+    return PARSED.once((read, content, shown), size, lambda: read(path, shown))
 
 
 def _first_line(error: Exception) -> str:

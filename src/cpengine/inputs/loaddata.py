@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import add
+from typing import Self
 
 from cpengine import rules
 from cpengine.errors import InputError
@@ -24,7 +25,7 @@ from cpengine.inputs.table_images import (
 )
 from cpengine.plates import WELL
 from cpengine.rules import Finding
-from cpengine.storage.store import Storage, as_text
+from cpengine.storage.store import as_text
 
 MARK = "\ufeff"
 """The byte order mark, which LoadData takes for a part of the first column's name."""
@@ -110,6 +111,14 @@ class Table:
         images, objects = image_columns(self.header)
         return [*images.values(), *objects.values()]
 
+    def interned(self) -> Self:
+        """The table with equal texts held once: folders and plates are in every row."""
+        known: dict[str, str] = {}
+        intern = known.setdefault
+        return replace(
+            self, rows=tuple([tuple(map(intern, row, row)) for row in self.rows])
+        )
+
     def to_csv(self) -> str:
         """The table as a CSV that LoadData reads the same."""
         text = io.StringIO()
@@ -123,10 +132,9 @@ def decode(data: bytes, path: str) -> str:
     return as_text(data, path)
 
 
-def read(storage: Storage, key: str) -> Table:
-    """Read a CSV. Raises InputError if it is not there, or as `parse`."""
-    shown = storage.url(key)
-    return parse(decode(storage.read(key), shown), shown)
+def parse_bytes(data: bytes, path: str) -> Table:
+    """Read a CSV's bytes. Raises as `decode` and `parse`."""
+    return parse(decode(data, path), path)
 
 
 def parse(text: str, path: str) -> Table:

@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby, starmap
 
 from cpengine import rules
@@ -216,6 +217,7 @@ def _unescape(data: bytes) -> str:
     return _NO_ESCAPE.sub(rb"\1\\", data).decode("unicode_escape")
 
 
+@lru_cache(maxsize=16)  # steps, checks and jobs of a run ask for the same few
 def parse(text: str, path: str) -> Pipeline:
     """Read a pipeline's text, `.cppipe` or JSON.
 

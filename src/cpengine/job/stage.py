@@ -4,7 +4,7 @@ import os
 import posixpath
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from threading import Event as Flag
 from threading import Lock
@@ -15,6 +15,7 @@ from cpengine.inputs import batchfile, file_list, loaddata, pipeline, plugins
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.missing_images import cure_of_damage
 from cpengine.inputs.named_files import named_files, read_named_files
+from cpengine.inputs.parsed_files import PARSED
 from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.table_images import (
     IMAGE_PREFIXES,
@@ -35,6 +36,9 @@ from cpengine.storage.roots import Places
 
 _SHOWN = 80
 P = TypeVar("P", Path, str)
+
+_reading = Lock()
+"""Jobs that begin at the same time have their files read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +172,16 @@ class Stager:
         at_once = self.places.workspace.at_once(job.data_file)
         pipe, data = each(self._shared_file, shared, at_once)
         input_folder = self.places.workspace.url(job.input)
-        read = _read(pipe, data, job, input_folder)
+        url = self.places.workspace.url
+        files = (
+            _LocalFile.of(pipe, url(job.pipeline)),
+            _LocalFile.of(data, url(job.data_file)),
+        )
+        read = _read(*files, job, input_folder)
         # Where images are in the input folder, too, they are fetched one by one.
         has_images = f"{read.sheet.table.base}/".startswith(f"{input_folder}/")
-        wanted = _file_names(read.text) if has_images else None
-        rules = self._tree(job.input, "rules", _rule_files(read.text), wanted)
+        wanted = read.pipe.file_names if has_images else None
+        rules = self._tree(job.input, "rules", read.rule_files, wanted)
         code = self._plugins() if job.plugins else None
         self._pipe, self._named_files = read.pipe, read_named_files(read.pipe)
         self._check_unchanged(read, rules, code)
@@ -291,9 +300,9 @@ class Stager:
                 f"{job.id}: was planned by another version of cpengine (fingerprint "
                 f"{job.fingerprint}): install the same version here and there"
             )
-        used = _rules(read.text, rules)
+        used = read.rules(rules)
         if code:
-            used |= _code(read.text, plugins.Code.below(code))
+            used |= _code(read.pipe, plugins.Code.below(code))
         parts = self._changed(read, used | self._named_files)
         # Where it was planned, files that are named by their paths need not be.
         if not parts or not self._changed(read, used):
@@ -445,6 +454,20 @@ class _Read:
     pipe: Pipeline
     sheet: GroupedTable
 
+    @cached_property
+    def rule_files(self) -> tuple[str, ...]:
+        """The rules files that the pipeline reads."""
+        return tuple({file for _, file in self.pipe.rule_files()})
+
+    def rules(self, folder: Path | None) -> dict[str, bytes]:
+        """What they hold; one that is missing is empty."""
+        found = {}
+        for name in self.rule_files:
+            path = folder / name if folder else None
+            there = path is not None and os.path.isfile(path)
+            found[f"rules/{name}"] = path.read_bytes() if path and there else b""
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class _LocalFile:
@@ -461,13 +484,12 @@ class _LocalFile:
         return cls(stamp, path, shown)
 
 
-def _read(pipe: Path, data: Path, job: Job, input_folder: str) -> _Read:
-    keys = tuple(key for key, _ in job.group)
-    sources = (_LocalFile.of(pipe, job.pipeline), _LocalFile.of(data, job.data_file))
+def _read(pipe: _LocalFile, data: _LocalFile, job: Job, input_folder: str) -> _Read:
+    keys = () if job.whole_table else tuple(key for key, _ in job.group)
+    with _reading:
+        read = _read_once(pipe, data, keys, job.image_base, input_folder)
     if job.whole_table:
-        read = _read_once(*sources, (), job.image_base, input_folder)
         return replace(read, sheet=GroupedTable.whole_of(read.sheet.table, job.group))
-    read = _read_once(*sources, keys, job.image_base, input_folder)
     if read.sheet.listed:
         return replace(read, sheet=GroupedTable.of_list(read.sheet.table, [job.group]))
     return read
@@ -484,55 +506,28 @@ def _read_once(
     """Read and group a data file once for all jobs that it lists."""
     table: Table
     if data.path.suffix == ".h5":
-        batch = batchfile.read(data.path)
+        batch = batchfile.read_once(data.path, data.shown)
         text, table, pipeline_keys = batch.pipeline, batch.table, batch.grouping_keys
         parsed = pipeline.parse(text, data.shown)
     else:
         text = pipeline.decode(pipe.path.read_bytes(), pipe.shown)
         parsed = pipeline.parse(text, pipe.shown)
         if file_list.is_file_list(data.shown, parsed):
-            table = file_list.parse(data.path.read_bytes(), data.shown)
-            return _Read(text, parsed, GroupedTable.of_list(_slim(table), ()))
-        lines = loaddata.decode(data.path.read_bytes(), data.shown)
-        table = loaddata.parse(lines, data.shown)
+            table = PARSED.parse(data.path.read_bytes(), data.shown, file_list.parse)
+            return _Read(text, parsed, GroupedTable.of_list(table.interned(), ()))
+        content = data.path.read_bytes()
+        table = PARSED.parse(content, data.shown, loaddata.parse_bytes)
         pipeline_keys = parsed.grouping_keys
         if image_base is None:
             image_base = parsed.image_base(input_folder)
-    slim = replace(_slim(table), base=image_base or "")
+    table = replace(table.interned(), base=image_base or "")
     if not keys:
-        return _Read(text, parsed, GroupedTable.whole_of(slim, ()))
-    return _Read(text, parsed, GroupedTable.of(slim, keys, pipeline_keys))
-
-
-def _slim(table: Table) -> Table:
-    """The table with equal texts kept once: folders and plates stand in every row."""
-    known: dict[str, str] = {}
-    rows = (tuple(known.setdefault(text, text) for text in row) for row in table.rows)
-    return replace(table, rows=tuple(rows))
-
-
-def _rules(text: str, folder: Path | None) -> dict[str, bytes]:
-    """The rules files that a pipeline reads; one that is missing is empty."""
-    found = {}
-    for name in _rule_files(text):
-        path = folder / name if folder else None
-        there = path is not None and os.path.isfile(path)
-        found[f"rules/{name}"] = path.read_bytes() if path and there else b""
-    return found
+        return _Read(text, parsed, GroupedTable.whole_of(table, ()))
+    return _Read(text, parsed, GroupedTable.of(table, keys, pipeline_keys))
 
 
 @lru_cache(maxsize=8)
-def _file_names(text: str) -> frozenset[str]:
-    return frozenset(pipeline.parse(text, "").file_names)
-
-
-@lru_cache(maxsize=8)
-def _rule_files(text: str) -> tuple[str, ...]:
-    return tuple({file for _, file in pipeline.parse(text, "").rule_files()})
-
-
-@lru_cache(maxsize=8)
-def _code(text: str, code: plugins.Code) -> dict[str, bytes]:
+def _code(pipe: Pipeline, code: plugins.Code) -> dict[str, bytes]:
     """The files of a plugins folder that a pipeline runs, looked up once."""
-    modules = [module.name for module in pipeline.parse(text, "").enabled]
+    modules = [module.name for module in pipe.enabled]
     return plugins.used(modules, code.names, code.read)

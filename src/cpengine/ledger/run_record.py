@@ -5,7 +5,6 @@ leaves a record without an end.
 """
 
 import getpass
-import hashlib
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from cpengine.errors import StorageError
 from cpengine.ledger.acceleration_use import NOTHING_USED, AccelerationUse
 from cpengine.ledger.ledger import Ledger
 from cpengine.model import Job
+from cpengine.planning.step_pipeline import read_sha256
 from cpengine.storage.own_files import OwnFile, of_form
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
@@ -170,7 +170,7 @@ def begin(
         versions=versions,
         machine=machine(),
         pipeline=job.pipeline,
-        pipeline_sha256=hashlib.sha256(workspace.read(job.pipeline)).hexdigest(),
+        pipeline_sha256=read_sha256(workspace, job.pipeline),
         plugins=job.plugins,
         jobs=jobs,
         softened=softened,

@@ -17,10 +17,12 @@ from cpengine.config.steps import LOAD_DATA, MADE_OF, WITH_ILLUM
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
+from cpengine.inputs.parsed_files import PARSED, InputFile
 from cpengine.inputs.table_comparison import TableComparison
 from cpengine.inputs.table_images import FILE
 from cpengine.planning.derive import (
     channels,
+    channels_with_functions,
     illum_name,
     misnamed,
     plates,
@@ -28,18 +30,21 @@ from cpengine.planning.derive import (
     with_illum,
 )
 from cpengine.planning.project import ResolvedProject
+from cpengine.planning.step_pipeline import local_entry
 from cpengine.planning.table_origins import (
     How,
     Origin,
     TableOrigins,
     digest_of,
     place_of,
+    short,
 )
 from cpengine.planning.table_places import TablePlaces
 from cpengine.rules import Finding, Rule
 from cpengine.storage.entry import Entry
 from cpengine.storage.store import Storage
 
+_TableFile = InputFile[Table]
 _REMOVE = "remove it to have it made again"
 
 
@@ -62,13 +67,6 @@ class CurrentTable(NamedTuple):
         return not self.content
 
 
-class _TableSource(NamedTuple):
-    """What a table is or could be made of."""
-
-    digest: str
-    read: Callable[[], Table]
-
-
 @dataclass(frozen=True)
 class Deriver:
     """Reads a plate's CSVs, or derives them from those that are there."""
@@ -80,6 +78,8 @@ class Deriver:
     origins: TableOrigins
     listed: dict[str, Mapping[str, Entry]] = field(default_factory=dict)
     """The files of folders that were listed."""
+    results: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """The same of folders with results of steps."""
 
     @classmethod
     def of(cls, project: ResolvedProject) -> Self:
@@ -104,18 +104,28 @@ class Deriver:
         InputError
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
-        data = self.workspace.read_if_there(key)
-        if data is None:
+        file = self._file(key)
+        if file is None:
             return self._derived(key, self._source(key))
-        content = digest_of(data)
-        made_of = self._made_of(key, content)
+        made_of = self._made_of(key, file.content)
         source = self._source(key) if made_of else None
-        if source and source.digest not in made_of:
+        if source and source.content not in made_of:
             return self._derived(key, source)
-        table = self._parse(key, data)
-        if self._is_outdated(key, table, content, made=bool(source)):
+        table = file.parse()
+        if self._is_outdated(key, table, file.content, made=bool(source)):
             return self._derived(key, source or self._source(key))
-        return CurrentTable(table, content)
+        return CurrentTable(table, file.content)
+
+    def _file(self, key: str) -> _TableFile | None:
+        """A table that is there: read if it is not known as the listing has it."""
+        folder, name = posixpath.split(key)
+        is_listed = folder in self.listed or name in MADE_OF
+        files = self._listing(folder) if is_listed else {}
+        if files and name not in files:  # without any, the folder may hide its files
+            return None
+        entry = files.get(name) or local_entry(self.workspace, key)
+        file = PARSED.file(self.workspace, key, entry, loaddata.parse_bytes)
+        return file and file._replace(content=short(file.content))
 
     def _is_outdated(self, key: str, table: Table, content: str, *, made: bool) -> bool:
         """Whether a table of cpengine's names other folders or fewer than it would now.
@@ -146,6 +156,7 @@ class Deriver:
         origin = Origin(place_of(key), digest_of(data), current.source, How.MADE)
         self.origins.keep(origin, key)  # first: without it the table were the user's
         self.workspace.write(key, data, durable=True)
+        PARSED.written(self.workspace, key, data, loaddata.parse_bytes)
         return True
 
     def taken(
@@ -161,12 +172,10 @@ class Deriver:
         source = self._source(key)
         if source is None:
             return None
-        origin = Origin(place_of(key), current.content, source.digest, How.TAKEN)
+        origin = Origin(place_of(key), current.content, source.content, How.TAKEN)
         return origin, list(self._doubts(key, current.table, source))
 
-    def _doubts(
-        self, key: str, table: Table, source: _TableSource
-    ) -> Iterator[Finding]:
+    def _doubts(self, key: str, table: Table, source: _TableFile) -> Iterator[Finding]:
         try:
             basis = self._basis(key, source)
         except InputError:  # it does not matter to those who have the table
@@ -174,7 +183,7 @@ class Deriver:
         differs = TableComparison(table, basis, self.places.places.comparable)
         sites, values = differs.other_sites(), differs.other_values()
         known = {origin.source for origin in self.origins.of(key)}
-        if known and source.digest not in known:
+        if known and source.content not in known:
             if wrong := sites or differs.lacking_image() or values:
                 cause = f"{wrong}, which has changed since this table was last used"
                 yield rules.CSV_OUTDATED.found(
@@ -203,10 +212,6 @@ class Deriver:
                 )
                 return
 
-    def _parse(self, key: str, data: bytes) -> Table:
-        shown = self.workspace.url(key)
-        return loaddata.parse(loaddata.decode(data, shown), shown)
-
     def _made_of(self, key: str, content: str) -> Collection[str]:
         """Of what cpengine has made a table; not asked where that is gone."""
         return self.origins.made_of(key, content) if self._beside(key) else ()
@@ -227,7 +232,7 @@ class Deriver:
             self.listed[folder] = self.workspace.entries(folder)
         return self.listed[folder]
 
-    def _source(self, key: str) -> _TableSource | None:
+    def _source(self, key: str) -> _TableFile | None:
         """What a table is or could be made of, if that is there."""
         found = self._beside(key)
         if not found:
@@ -236,26 +241,40 @@ class Deriver:
         names = MADE_OF[name]
         place = posixpath.join(folder, names[0])
         if found == [names[0]]:
-            data = self.workspace.read(place)
-            return _TableSource(digest_of(data), partial(self._parse, place, data))
+            return self._file(place)
         current = self.current(place)  # which may be made itself
         content = current.content or digest_of(current.table.to_csv().encode())
-        return _TableSource(content, lambda: current.table)
+        return InputFile(content, lambda: current.table)
 
-    def _derived(self, key: str, source: _TableSource | None) -> CurrentTable:
+    def _derived(self, key: str, source: _TableFile | None) -> CurrentTable:
         if source is None:
             raise InputError(self._missing(key))
         table = self._basis(key, source)
         if posixpath.basename(key) == WITH_ILLUM:
-            table = self._with_illum(table)
-        return CurrentTable(table, source=source.digest)
+            table = self._with_illum(table, source)
+        return CurrentTable(table, source=source.content)
 
-    def _basis(self, key: str, source: _TableSource) -> Table:
+    def _basis(self, key: str, source: _TableFile) -> Table:
         """The sites and images of which a table is to be."""
-        table = source.read()
+        table = source.parse()
         if posixpath.basename(key) == WITH_ILLUM:
             return table
-        return projected(table, partial(self.places.as_in, table, "zproj"))
+        folder = partial(self.places.as_in, table, "zproj")
+        return self._made("zproj", source, lambda: projected(table, folder))
+
+    def _made(
+        self,
+        step: str,
+        source: _TableFile,
+        make: Callable[[], Table],
+        added: Sequence[str] = (),
+    ) -> Table:
+        """A table with results of a step, made once of the same source and results."""
+        table, place = source.parse(), self.places.results_of(step)
+        about = self.outputs.root, place, tuple(added)
+        name = step, table.path, source.content, about
+        text_size = len(table.rows) * sum(map(len, table.rows[0]))
+        return PARSED.once(name, text_size, make)
 
     def _missing(self, key: str) -> Finding:
         folder, name = posixpath.split(key)
@@ -269,10 +288,12 @@ class Deriver:
             "put the plate's CSV there, or set the step's data_file",
         )
 
-    def _with_illum(self, base: Table) -> Table:
+    def _with_illum(self, base: Table, source: _TableFile) -> Table:
         present = self._functions(base)
         raise_any(misnamed(base, present, self._functions_url))
-        return with_illum(base, partial(self.places.as_in, base, "illum"), present)
+        folder = partial(self.places.as_in, base, "illum")
+        make = partial(with_illum, base, folder, present)
+        return self._made("illum", source, make, channels_with_functions(base, present))
 
     def _lacks_functions(self, key: str, table: Table) -> bool:
         """Whether functions have appeared since a table of them was made."""
@@ -292,9 +313,14 @@ class Deriver:
     def _functions(self, table: Table) -> dict[str, Mapping[str, int]]:
         """The files beside the illumination functions of each plate."""
         return {
-            plate: self.outputs.sizes(self.places.key("illum", plate))
+            plate: self._results(self.places.key("illum", plate))
             for plate in set(plates(table)) - {""}
         }
+
+    def _results(self, folder: str) -> Mapping[str, int]:
+        if folder not in self.results:
+            self.results[folder] = self.outputs.sizes(folder)
+        return self.results[folder]
 
     def _functions_url(self, plate: str) -> str:
         return self.outputs.url(self.places.key("illum", plate))

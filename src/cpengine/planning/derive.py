@@ -6,6 +6,7 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from cpengine import rules
 from cpengine.errors import InputError
@@ -61,6 +62,19 @@ def illum_name(plate: str, channel: str) -> str:
     return f"{plate}_Illum{channel}.npy"
 
 
+def channels_with_functions(
+    table: Table, present: Mapping[str, Collection[str]] | None
+) -> list[str]:
+    """The channels that get columns of functions; `present` as for `with_illum`."""
+    files = set().union(*(present or {}).values())
+    known = {*plates(table)}
+    return [
+        channel
+        for channel in channels(table).values()
+        if not files or files & {illum_name(plate, channel) for plate in known}
+    ]
+
+
 def with_illum(
     table: Table,
     folder: Callable[[str], str],
@@ -79,14 +93,12 @@ def with_illum(
         By plate the files that exist; channels of which no plate has one get no
         columns. Without any file or if None, all get them.
     """
-    of_row = plates(table)
-    files = set().union(*(present or {}).values())
+    of_row, folder = plates(table), cache(folder)
     added: dict[str, list[str]] = {}
-    for channel in channels(table).values():
+    for channel in channels_with_functions(table, present):
         names = {plate: illum_name(plate, channel) for plate in set(of_row)}
-        if not files or files & set(names.values()):
-            added[f"{FILE}Illum{channel}"] = [p and names[p] for p in of_row]
-            added[f"{PATH}Illum{channel}"] = [p and folder(p) for p in of_row]
+        added[f"{FILE}Illum{channel}"] = [p and names[p] for p in of_row]
+        added[f"{PATH}Illum{channel}"] = [p and folder(p) for p in of_row]
     columns = added.values()
     return replace(
         table,
@@ -110,7 +122,7 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
         No column numbers the planes, or one holds something else.
     """
     raise_any(missing_keys(table, SITE_KEYS))
-    of_row = plates(table)
+    of_row, folder = plates(table), cache(folder)
     planes = [name for name in table.header if PLANE.fullmatch(name)]
     if len(planes) != 1:
         raise InputError(

@@ -16,6 +16,7 @@ from cpengine.config.steps import Step
 from cpengine.errors import InputError
 from cpengine.group_names import Group, as_written, check_ids, without_case
 from cpengine.inputs.loaddata import Table
+from cpengine.inputs.pipeline import Pipeline
 from cpengine.model import Job
 from cpengine.output_structure import check_places, fault_of
 from cpengine.planning.job_list import JobList
@@ -53,6 +54,11 @@ class Plan(Tabular):
 
     step: Step
     jobs: JobList
+    pipeline: Pipeline = field(repr=False)
+    pipeline_text: str = field(repr=False)
+    """What the pipeline was read from."""
+    read_table: Callable[[str], Table] = field(compare=False, repr=False)
+    """Gives the image sets of a data file, as they were when the plan was made."""
     derived: Mapping[str, Table] = field(default_factory=dict)
     """CSVs that are missing or outdated, and can be made, by key."""
     findings: tuple[Finding, ...] = ()

@@ -37,7 +37,8 @@ from cpengine.planning.plan import (
 from cpengine.planning.plate_tables import PlateTables
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.step_inputs import NONE_BEFORE, Before, StepInputReader
-from cpengine.planning.step_pipeline import read_batch_file, read_file_list
+from cpengine.planning.step_pipeline import read_batch_file, read_file_list, read_text
+from cpengine.planning.step_tables import table_reader
 from cpengine.planning.table_origins import Origin
 from cpengine.plates import PLATE, SITE_KEYS, Part
 from cpengine.rules import Finding, Severity
@@ -105,6 +106,8 @@ class Planner:
         """The keys of CSVs of the user's that could be made, by origin."""
         self.broken = False
         """Whether a file is such that no jobs can be made of it."""
+        self.pipeline: tuple[Pipeline, str] | None = None
+        """The pipeline and its text, once it is read."""
         self.code: dict[str, bytes] | None = None
         """Files that the pipeline runs or reads, once they are read."""
         self.deriver = Deriver.of(project)
@@ -146,11 +149,11 @@ class Planner:
             raise
         check_dcp_done(self.step, jobs[0])
         data_files = {file[0].data_file for file in files}
-        derived = Derived(
-            [key for key in self.derived if key in data_files],
-            self.deriver.table,
-        )
-        return Plan(self.step, jobs, derived, tuple(self.found), self.taken)
+        assert self.pipeline is not None, "jobs were made of it"
+        read = table_reader(self.project, self.step, self.deriver)
+        derived = Derived([key for key in self.derived if key in data_files], read)
+        found = tuple(self.found)
+        return Plan(self.step, jobs, *self.pipeline, read, derived, found, self.taken)
 
     def _check_names(self, groups: Sequence[Group]) -> None:
         ignoring = self.project.places.outputs.ignores_case
@@ -283,8 +286,8 @@ class Planner:
     def _pipeline(self) -> tuple[Pipeline, str]:
         key = self.step.pipeline
         workspace = self.project.places.workspace
-        data = workspace.read_if_there(key)
-        if data is None:
+        text = read_text(workspace, key)
+        if text is None:
             beside = workspace.sizes(posixpath.dirname(key))
             names = (n for n in beside if n.endswith((".cppipe", ".json")))
             there = ", ".join(sorted(names))
@@ -295,8 +298,8 @@ class Planner:
                     f"put it there, or set steps.{self.step.name}.pipeline",
                 )
             )
-        text = pipeline.decode(data, workspace.url(key))
-        return pipeline.parse(text, workspace.url(key)), text
+        self.pipeline = pipeline.parse(text, workspace.url(key)), text
+        return self.pipeline
 
     def _groups(self, sheet: GroupedTable) -> list[Group]:
         if sheet.listed:
@@ -329,6 +332,7 @@ class Planner:
             places = self.project.places
             raise_any(table_checks.unlike_named(file.table, places.is_opened_as_named))
         pipe = pipeline.parse(file.pipeline, file.table.path)
+        self.pipeline = pipe, file.pipeline
         self._take(pipeline_checks.newer(pipe, self.cellprofiler))
         sheet = self._sheet(key, file.table, file.grouping_keys)
         if sheet.whole:

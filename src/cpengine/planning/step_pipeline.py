@@ -4,8 +4,11 @@ from cpengine.errors import InputError
 from cpengine.inputs import batchfile, file_list, pipeline
 from cpengine.inputs.batchfile import BatchFile
 from cpengine.inputs.file_list import FileList
+from cpengine.inputs.parsed_files import PARSED, sha256
 from cpengine.planning.fingerprint import PipelineParts
 from cpengine.planning.project import ResolvedProject
+from cpengine.storage.entry import Entry
+from cpengine.storage.store import Storage
 from cpengine.system import scratch
 
 
@@ -29,10 +32,26 @@ def _text(project: ResolvedProject, name: str) -> tuple[str, str] | None:
         return file.pipeline, file.table.path
     workspace = project.places.workspace
     for key in project.pipeline_keys(name):
-        if data := workspace.read_if_there(key):
-            url = workspace.url(key)
-            return pipeline.decode(data, url), url
+        if text := read_text(workspace, key):
+            return text, workspace.url(key)
     return None
+
+
+def read_text(workspace: Storage, key: str) -> str | None:
+    """The text of a pipeline; None if it is not there. Raises as `pipeline.decode`."""
+    file = PARSED.file(workspace, key, local_entry(workspace, key), pipeline.decode)
+    return file and file.parse()
+
+
+def local_entry(storage: Storage, key: str) -> Entry | None:
+    """What is seen of a local file; elsewhere to ask takes as long as to read it."""
+    return storage.entry(key) if storage.is_local(key) else None
+
+
+def read_sha256(workspace: Storage, key: str) -> str:
+    """The SHA-256 of a pipeline or batch file. Raises InputError if there is none."""
+    seen = PARSED.content(workspace.url(key), local_entry(workspace, key))
+    return seen or sha256(workspace.read(key))
 
 
 def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
@@ -45,11 +64,12 @@ def read_batch_file(project: ResolvedProject, key: str) -> BatchFile:
     """
     workspace = project.places.workspace
     if workspace.is_local(key):
-        return batchfile.read(workspace.path(key))
+        entry = workspace.entry(key)
+        return batchfile.read_once(workspace.path(key), workspace.url(key), entry)
     with scratch.folder(project.scratch, "batch") as folder:
         copy = folder / "Batch_data.h5"
         project.cache.fetch(workspace, key, copy)
-        return batchfile.read(copy, workspace.url(key))
+        return batchfile.read_once(copy, workspace.url(key))
 
 
 def read_file_list(project: ResolvedProject, key: str) -> FileList:
@@ -61,4 +81,7 @@ def read_file_list(project: ResolvedProject, key: str) -> FileList:
         It is missing, or as `file_list.parse`.
     """
     workspace = project.places.workspace
-    return file_list.parse(workspace.read(key), workspace.url(key))
+    file = PARSED.file(workspace, key, local_entry(workspace, key), file_list.parse)
+    if file is None:
+        raise InputError(f"{workspace.url(key)}: is not there: put it there")
+    return file.parse()

@@ -1,7 +1,8 @@
 """The image sets of a step's files, and the files that are made for it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from cpengine.config.steps import Step
 from cpengine.inputs import image_checks, loaddata
@@ -30,22 +31,28 @@ def read_table(
     InputError
         The file is missing and cannot be derived, or it is wrong.
     """
-    if step.source == "batch":
-        return read_batch_file(project, data_file).table
-    if step.source == "list":
-        return read_file_list(project, data_file)
-    table = Deriver.of(project).table(data_file)
+    table = table_reader(project, step, Deriver.of(project))(data_file)
     return replace(table, base=image_base or "")
 
 
-def image_sets(
-    project: ResolvedProject, plan: Plan, jobs: Sequence[Job]
-) -> Iterator[tuple[Table, list[int]]]:
+def table_reader(
+    project: ResolvedProject, step: Step, deriver: Deriver
+) -> Callable[[str], Table]:
+    """What gives the image sets of a step's data file. It raises as `read_table`."""
+    match step.source:
+        case "batch":
+            return lambda key: read_batch_file(project, key).table
+        case "list":
+            return partial(read_file_list, project)
+    return deriver.table
+
+
+def image_sets(plan: Plan, jobs: Sequence[Job]) -> Iterator[tuple[Table, list[int]]]:
     """Give each data file's table, with the rows of these jobs, from 0."""
     wanted = {job.group for job in jobs}
     whole = {job.data_file for job in jobs if job.whole_table}
     for data_file, base in dict.fromkeys((j.data_file, j.image_base) for j in jobs):
-        table = replace(_planned(project, plan, data_file), base=base or "")
+        table = replace(plan.read_table(data_file), base=base or "")
         if data_file in whole or plan.step.source == "list":
             yield table, list(range(len(table.rows)))
             continue
@@ -54,16 +61,6 @@ def image_sets(
             table,
             sorted(row for group in wanted & set(found) for row in found[group]),
         )
-
-
-def _planned(project: ResolvedProject, plan: Plan, data_file: str) -> Table:
-    """A table as the plan has it, so that nothing is asked again about where from."""
-    if plan.step.source == "batch":
-        return read_batch_file(project, data_file).table
-    if plan.step.source == "list":
-        return read_file_list(project, data_file)
-    derived = plan.derived.get(data_file)
-    return derived or loaddata.read(project.places.workspace, data_file)
 
 
 def check_images(project: ResolvedProject, plan: Plan, jobs: Sequence[Job]) -> None:
@@ -76,7 +73,7 @@ def check_images(project: ResolvedProject, plan: Plan, jobs: Sequence[Job]) -> N
     """
     loaddata.raise_any(
         finding
-        for table, rows in image_sets(project, plan, jobs)
+        for table, rows in image_sets(plan, jobs)
         for finding in project.softened(
             image_checks.findings(project.places, table, rows)
         )

@@ -58,7 +58,12 @@ class Origin(NamedTuple):
 
 def digest_of(data: bytes) -> str:
     """What tells a content from others."""
-    return hashlib.sha256(data).hexdigest()[:_DIGITS]
+    return short(hashlib.sha256(data).hexdigest())
+
+
+def short(sha256: str) -> str:
+    """The same, of a content's SHA-256."""
+    return sha256[:_DIGITS]
 
 
 def place_of(key: str) -> str:

@@ -8,15 +8,13 @@ from cpengine import rules
 from cpengine.cellprofiler.objections import LoadedPipeline
 from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
 from cpengine.errors import CpengineError
-from cpengine.inputs import image_checks, pipeline, pipeline_checks, table_checks
+from cpengine.inputs import image_checks, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
-from cpengine.inputs.pipeline import Pipeline
 from cpengine.inputs.pipeline_writes import fixed_names, writes
 from cpengine.model import Job
 from cpengine.planning.plan import Plan
 from cpengine.planning.project import ResolvedProject
 from cpengine.planning.shared_names import clashes
-from cpengine.planning.step_pipeline import read_batch_file
 from cpengine.planning.step_tables import image_sets
 from cpengine.rules import Finding
 from cpengine.run.shared_output import others
@@ -66,39 +64,27 @@ class Check:
         found = dict.fromkeys(plan.findings)
         files: list[str] = []
         try:
-            pipe, text = self._pipeline(plan)
-            files = writes(pipe)
-            beyond = self._beyond_the_plan(plan, jobs, pipe, text)
+            files = writes(plan.pipeline)
+            beyond = self._beyond_the_plan(plan, jobs)
             for finding in self.project.softened(beyond):
                 found[finding] = None
         except CpengineError as error:
             found |= dict.fromkeys(error.findings)
         return Seen(tuple(found), tuple(files))
 
-    def _beyond_the_plan(
-        self, plan: Plan, jobs: Sequence[Job], pipe: Pipeline, text: str
-    ) -> Iterator[Finding]:
+    def _beyond_the_plan(self, plan: Plan, jobs: Sequence[Job]) -> Iterator[Finding]:
         """What was not looked at in making the plan."""
-        yield from clashes(plan.step, plan.jobs.groups, fixed_names(pipe))
+        yield from clashes(plan.step, plan.jobs.groups, fixed_names(plan.pipeline))
         has_tables = plan.step.source not in ("batch", "list")
-        sheets = list(image_sets(self.project, plan, jobs))
+        sheets = list(image_sets(plan, jobs))
         for table, rows in sheets:
             if has_tables:
                 yield from table_checks.doubts(table)
             yield from self._images(table, rows)
-        yield from self._modules(plan, pipe, text, sheets)
+        yield from self._modules(plan, sheets)
         yield from unwritable(self.project, plan, jobs)
         yield from others(self.project, plan, jobs)
         yield from self._room()
-
-    def _pipeline(self, plan: Plan) -> tuple[Pipeline, str]:
-        workspace = self.project.places.workspace
-        key = plan.step.pipeline
-        if plan.step.source == "batch":
-            text = read_batch_file(self.project, key).pipeline
-        else:
-            text = pipeline.decode(workspace.read(key), workspace.url(key))
-        return pipeline.parse(text, workspace.url(key)), text
 
     def _images(self, table: Table, rows: Sequence[int]) -> Iterator[Finding]:
         """What is wrong with images, but for those that are yet to be made."""
@@ -107,11 +93,9 @@ class Check:
         made = list(map(places.key, outputs))
         yield from image_checks.findings(places, table, rows, made)
 
-    def _modules(
-        self, plan: Plan, pipe: Pipeline, text: str, sheets: Sheets
-    ) -> Iterator[Finding]:
+    def _modules(self, plan: Plan, sheets: Sheets) -> Iterator[Finding]:
         """What is wrong with rules files, plugins and settings."""
-        workspace, step = self.project.places.workspace, plan.step
+        workspace, step, pipe = self.project.places.workspace, plan.step, plan.pipeline
         rules_there = workspace.tree(step.input) if any(pipe.rule_files()) else {}
         shown = workspace.url(step.input)
         yield from pipeline_checks.missing_rule_files(pipe, rules_there, shown)
@@ -120,7 +104,12 @@ class Check:
         if sheets:
             table, _ = sheets[0]
             asked = LoadRequest(
-                text, pipe.path, table, step.input, step.plugins, pipe.file_names
+                plan.pipeline_text,
+                pipe.path,
+                table,
+                step.input,
+                step.plugins,
+                pipe.file_names,
             )
             if answer := self.prober.ask(asked):
                 if step.source in ("batch", "list"):  # what its images are, it knows

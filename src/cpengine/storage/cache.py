@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ _PART = ".part"
 _PIECE = 2**20
 _names: dict[tuple[Path, tuple[int, ...]], str] = {}
 """The entries of local files that this process has copied, by folder and stamp."""
+_copying = threading.Lock()
+"""Jobs that begin at the same time have a file read once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,10 @@ class Cache:
         Each content is there once. Raises ConfigError as `fetch`, and OSError.
         """
         private.make(self.folder)
-        known = _names.get((self.folder, _stamp(source)), "")
-        if not (known and self._given_again(known, to)):
-            self._copy(source, to)
+        with _copying:
+            known = _names.get((self.folder, _stamp(source)), "")
+            if not (known and self._given_again(known, to)):
+                self._copy(source, to)
 
     def _given_again(self, name: str, to: Path) -> bool:
         entry = self.folder / name

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+_COARSE_S = 2.0
+"""So far apart are the times that the coarsest file systems tell apart."""
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified")
 
 
@@ -23,6 +25,12 @@ class Entry(NamedTuple):
     """When a local file was put there or changed, which nobody can set back: what is
     copied or moved into its place with its size and time differs in this. 0 elsewhere.
     """
+
+    def is_settled(self, now: float) -> bool:
+        """Whether a file that is changed from now on will have another entry."""
+        if self.version != f"{self.time}:{self.size}":  # a digest, by the store
+            return True
+        return self.time > 0 and max(self.time, self.placed) < now - _COARSE_S
 
     @classmethod
     def read(cls, info: Mapping[str, Any]) -> "Entry":
