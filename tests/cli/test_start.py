@@ -20,7 +20,7 @@ sys.argv = ["cpengine", *sys.argv[1:]]
 try:
     main()
 finally:
-    print(*sys.modules, file=sys.stderr)
+    print(*sys.modules)
 """
 HEAVY = {
     *("boto3", "botocore", "dask", "distributed", "h5py", "jinja2", "numpy", "PIL"),
@@ -40,7 +40,7 @@ def imported(*argv: object, **environ: str) -> set[str]:
         text=True,
         check=False,
     )
-    return set(ended.stderr.splitlines()[-1].split())
+    return set(ended.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
