@@ -20,6 +20,9 @@ COMMANDS = {
     "check.check": (
         "Look for all that would fail jobs, or spoil results unseen; start nothing."
     ),
+    "explain.explain": (
+        "Say what a rule of the check means: what one would see, and what to do."
+    ),
     "plan.plan": "Show a step's jobs: counts a plate and the first of them.",
     "estimate.estimate": (
         "Say what steps will take: jobs, hours, memory and, on AWS, dollars."

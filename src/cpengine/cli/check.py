@@ -74,8 +74,9 @@ def check(
         print_json(report.to_json())
     else:
         _show_findings(report.place[shown.above :])
-        if any(checked.findings for checked in report.steps):
-            print_err("what each finding means: docs/how-to/troubleshooting.md")
+        if report.findings:
+            rule = report.findings[-1].rule.name
+            print_err(f"what a finding means: cpengine explain RULE, such as {rule}")
     bad = [*report.errors, *(report.warnings if strict else ())]
     raise typer.Exit(BAD_INPUT if bad else OK)
 

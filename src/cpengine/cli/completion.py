@@ -96,4 +96,11 @@ def executors(incomplete: str) -> list[str]:
     return []
 
 
+def rules(incomplete: str) -> list[str]:
+    """Complete the name of a rule of the check."""
+    from cpengine.rules import RULES
+
+    return [name for name in RULES if name.startswith(incomplete)]
+
+
 steps, plates, jobs = map(_completing, (_steps, _plates, _jobs))

@@ -10,6 +10,7 @@ _WHOLE = "files that were written are whole; do it again for the rest"
 STOPPED: Mapping[str, str] = {
     "init": "do it again",
     "check": _UNCHANGED,
+    "explain": _UNCHANGED,
     "plan": _UNCHANGED,
     "estimate": "nothing was changed; jobs of a pilot that are done are recorded",
     "run": _RECORDED,
