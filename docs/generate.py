@@ -56,7 +56,8 @@ TROUBLESHOOTING = """\
 
 {made}
 
-`cpengine check` looks for all of this, and `cpengine run` does so before it starts
+`cpengine check` looks for all of this (and `cpengine explain RULE` says what a rule is in
+the terminal), and `cpengine run` does so before it starts
 anything. Each finding has the name of its rule, which stands here with what you would
 have seen, had it run. Errors stop a run, unless it is given `--unchecked`; warnings do
 not. `cpengine check --strict` takes warnings for errors, `--json` is for programs, and

@@ -24,6 +24,7 @@ STOPPED: Mapping[str, str] = {
     "collect": _WHOLE,
     "demo": _RECORDED,
     "worker": "messages that it had come back by themselves",
+    "exec-job": "the job was not done; it can be run again",
     "cellprofiler install": "do it again",
     "cellprofiler show": _UNCHANGED,
     "aws setup": "what was made is written down; do it again, or `cpengine aws down`",
