@@ -28,7 +28,7 @@ def test_without_a_step_the_steps_are_shown(built: Built, command: str) -> None:
     assert any(line.startswith("other steps: zproj, qc") for line in lines)
 
 
-def test_the_steps_that_have_run_are_listed(built: Built) -> None:
+def test_steps_that_have_run_are_marked(built: Built) -> None:
     call("run", "analysis", "-C", built.root)
     lines = call("run", "-C", built.root).stderr.splitlines()
     shown = next(line for line in lines if "analysis.cppipe" in line)
@@ -44,7 +44,7 @@ def test_the_steps_are_those_of_the_project_that_is_found(
     assert "analysis.cppipe" in result.stderr
 
 
-def test_without_a_project_that_is_what_it_says(
+def test_without_a_project_the_error_is_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,7 +53,7 @@ def test_without_a_project_that_is_what_it_says(
     assert result.stderr.startswith("error: cpengine.toml: is not there: make one")
 
 
-def test_another_wrong_argument_is_reported_as_before(built: Built) -> None:
+def test_another_wrong_argument_is_an_error_as_before(built: Built) -> None:
     result = call("run", "--workers", "many", "-C", built.root)
     assert result.exit_code == 2
     assert "'--workers'" in result.stderr

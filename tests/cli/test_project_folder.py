@@ -121,7 +121,7 @@ def test_a_working_folder_that_is_gone_is_no_traceback(
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
 
 
-def test_to_go_on_with_a_run_no_other_project_is_taken(
+def test_to_go_on_with_a_run_no_other_project_is_searched(
     built: Built, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from cpengine.cli.going_on import arguments_of

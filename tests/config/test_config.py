@@ -279,7 +279,7 @@ def test_each_wrong_rule_is_a_line_with_its_nearest(path: Path) -> None:
     text = f'{GOOD}[check]\ngroup-differs = "off"\nq = "off"\ninput = "off"\n'
     assert refusal(path, text) == [
         "check.group-differs: is no rule: did you mean grouping-differs?",
-        "check.q: is no rule: see docs/how-to/troubleshooting.md",
+        "check.q: is no rule: `cpengine explain` lists them",
         "check.input: guards against wrong or mixed results and cannot be set: remove "
         "the line",
     ]

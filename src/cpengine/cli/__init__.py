@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cpengine.cli import completion
 from cpengine.cli.command_group import ImportedCommands
 from cpengine.cli.exit_codes import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
 
@@ -18,6 +19,9 @@ COMMANDS = {
     ),
     "check.check": (
         "Look for all that would fail jobs, or spoil results unseen; start nothing."
+    ),
+    "explain.explain": (
+        "Say what a rule of the check means: what one would see, and what to do."
     ),
     "plan.plan": "Show a step's jobs: counts a plate and the first of them.",
     "estimate.estimate": (
@@ -63,13 +67,13 @@ app = typer.Typer(
     cls=_CpengineCommands,
     help="Run CellProfiler on whole plates: one plan, any machine.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
 def main() -> None:
     """Run the command line; SIGTERM stops it as Ctrl-C does."""
+    completion.silence()
     signal.signal(signal.SIGTERM, _interrupt)
     if isinstance(sys.stdout, TextIOWrapper):  # stderr is so already
         sys.stdout.reconfigure(errors="backslashreplace")  # a plate named é, and ASCII

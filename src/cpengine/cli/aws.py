@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     SOME_FAILED,
     Command,
@@ -45,7 +46,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Step = Annotated[str, typer.Argument(help="The step.")]
+Step = Annotated[str, typer.Argument(help="The step.", autocompletion=completion.steps)]
 
 
 @app.command(cls=Command)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cpengine.cli import project_folder
+from cpengine.cli import completion, project_folder
 from cpengine.cli.command_group import Command as Command
 from cpengine.cli.command_group import Group as Group
 from cpengine.cli.exit_codes import BAD_INPUT as BAD_INPUT
@@ -37,7 +37,12 @@ Folder = Annotated[
     ),
 ]
 Plates = Annotated[
-    list[str] | None, typer.Option("--plate", help="Take these plates (a,b or again).")
+    list[str] | None,
+    typer.Option(
+        "--plate",
+        autocompletion=completion.plates,
+        help="Take these plates (a,b or again).",
+    ),
 ]
 Wells = Annotated[
     list[str] | None, typer.Option("--well", help="Take these wells (a,b or again).")

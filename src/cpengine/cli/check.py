@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 from rich.text import Text
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     BAD_INPUT,
     OK,
@@ -37,13 +38,18 @@ def check(
     steps: Annotated[
         list[str] | None,
         typer.Argument(
+            autocompletion=completion.steps,
             help="Steps, in order. Default: those that have a pipeline.",
             show_default=False,
         ),
     ] = None,
     folder: Folder = Path(),
     on: Annotated[
-        str, typer.Option(help="Executor: look whether it can be used, too.")
+        str,
+        typer.Option(
+            autocompletion=completion.executors,
+            help="Executor: look whether it can be used, too.",
+        ),
     ] = "local",
     plate: Plates = None,
     well: Wells = None,
@@ -68,8 +74,9 @@ def check(
         print_json(report.to_json())
     else:
         _show_findings(report.place[shown.above :])
-        if any(checked.findings for checked in report.steps):
-            print_err("what each finding means: docs/how-to/troubleshooting.md")
+        if report.findings:
+            rule = report.findings[-1].rule.name
+            print_err(f"what a finding means: cpengine explain RULE, such as {rule}")
     bad = [*report.errors, *(report.warnings if strict else ())]
     raise typer.Exit(BAD_INPUT if bad else OK)
 

@@ -7,6 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
 
 
 def collect(
-    steps: Annotated[list[str], typer.Argument(help="Steps whose CSVs to take.")],
+    steps: Annotated[
+        list[str],
+        typer.Argument(
+            autocompletion=completion.steps, help="Steps whose CSVs to take."
+        ),
+    ],
     folder: Folder = Path(),
     plate: Plates = None,
     float32: Annotated[

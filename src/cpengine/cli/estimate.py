@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cpengine.cellprofiler.find import CellProfiler
+from cpengine.cli import completion
 from cpengine.cli.base import (
     BAD_INPUT,
     OK,
@@ -38,10 +39,17 @@ from cpengine.wording import counted
 
 
 def estimate(
-    steps: Annotated[list[str], typer.Argument(help="Steps, in order.")],
+    steps: Annotated[
+        list[str],
+        typer.Argument(autocompletion=completion.steps, help="Steps, in order."),
+    ],
     folder: Folder = Path(),
     on: Annotated[
-        str, typer.Option(help="Executor: local, slurm, pbs, lsf, sge, aws...")
+        str,
+        typer.Option(
+            autocompletion=completion.executors,
+            help="Executor: local, slurm, pbs, lsf, sge, aws...",
+        ),
     ] = "local",
     workers: Workers = None,
     pilot: Annotated[

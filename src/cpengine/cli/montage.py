@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -85,7 +86,9 @@ To = Annotated[
 
 
 def montage(
-    step: Annotated[str, typer.Argument(help="The step.")],
+    step: Annotated[
+        str, typer.Argument(autocompletion=completion.steps, help="The step.")
+    ],
     folder: Folder = Path(),
     plate: Plates = None,
     well: Wells = None,

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cpengine import config
+from cpengine.cli import completion
 from cpengine.cli.base import (
     ExcludeFlagged,
     Folder,
@@ -120,7 +121,9 @@ def _check_text(text: str, imported: Imported) -> None:
 
 
 def plan(
-    step: Annotated[str, typer.Argument(help="The step.")],
+    step: Annotated[
+        str, typer.Argument(autocompletion=completion.steps, help="The step.")
+    ],
     folder: Folder = Path(),
     plate: Plates = None,
     well: Wells = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     Folder,
     Json,
@@ -26,6 +27,7 @@ def qc(
     step: Annotated[
         str | None,
         typer.Argument(
+            autocompletion=completion.steps,
             help="The step that measured. Default: qc or qc_persite.",
             show_default=False,
         ),

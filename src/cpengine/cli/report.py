@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     Folder,
     Json,
@@ -24,7 +25,11 @@ from cpengine.project import Project
 def report(
     steps: Annotated[
         list[str] | None,
-        typer.Argument(help="Steps. Default: those that have run.", show_default=False),
+        typer.Argument(
+            autocompletion=completion.steps,
+            help="Steps. Default: those that have run.",
+            show_default=False,
+        ),
     ] = None,
     folder: Folder = Path(),
     plate: Plates = None,

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cpengine import config
 from cpengine.cellprofiler.find import find
+from cpengine.cli import completion
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -57,7 +58,11 @@ Notify = Annotated[
     ),
 ]
 On = Annotated[
-    str, typer.Option(help="Executor: local, slurm, pbs, lsf, sge, htcondor, dask...")
+    str,
+    typer.Option(
+        autocompletion=completion.executors,
+        help="Executor: local, slurm, pbs, lsf, sge, htcondor, dask...",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Run what is done, too.")]
 KeepStale = Annotated[
@@ -98,7 +103,10 @@ Detach = Annotated[
 
 
 def run(
-    steps: Annotated[list[str], typer.Argument(help="Steps, in order.")],
+    steps: Annotated[
+        list[str],
+        typer.Argument(autocompletion=completion.steps, help="Steps, in order."),
+    ],
     folder: Folder = Path(),
     on: On = "local",
     plate: Plates = None,

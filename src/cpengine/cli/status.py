@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from cpengine.cli import completion
 from cpengine.cli.base import (
     OK,
     SOME_FAILED,
@@ -39,7 +40,11 @@ from cpengine.wording import counted, visible
 def status(
     steps: Annotated[
         list[str] | None,
-        typer.Argument(help="Steps. Default: those that have run.", show_default=False),
+        typer.Argument(
+            autocompletion=completion.steps,
+            help="Steps. Default: those that have run.",
+            show_default=False,
+        ),
     ] = None,
     folder: Folder = Path(),
     plate: Plates = None,
@@ -123,8 +128,15 @@ def _show(found: Status) -> None:
 
 
 def logs(
-    step: Annotated[str, typer.Argument(help="The step.")],
-    job: Annotated[str, typer.Argument(help="The job's id, such as P1-A01-1.")],
+    step: Annotated[
+        str, typer.Argument(autocompletion=completion.steps, help="The step.")
+    ],
+    job: Annotated[
+        str,
+        typer.Argument(
+            help="The job's id, such as P1-A01-1.", autocompletion=completion.jobs
+        ),
+    ],
     folder: Folder = Path(),
 ) -> None:
     """Print CellProfiler's log of a job's last attempt."""

@@ -10,6 +10,7 @@ _WHOLE = "files that were written are whole; do it again for the rest"
 STOPPED: Mapping[str, str] = {
     "init": "do it again",
     "check": _UNCHANGED,
+    "explain": _UNCHANGED,
     "plan": _UNCHANGED,
     "estimate": "nothing was changed; jobs of a pilot that are done are recorded",
     "run": _RECORDED,
@@ -23,6 +24,7 @@ STOPPED: Mapping[str, str] = {
     "collect": _WHOLE,
     "demo": _RECORDED,
     "worker": "messages that it had come back by themselves",
+    "exec-job": "the job was not done; it can be run again",
     "cellprofiler install": "do it again",
     "cellprofiler show": _UNCHANGED,
     "aws setup": "what was made is written down; do it again, or `cpengine aws down`",

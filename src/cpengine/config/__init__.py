@@ -338,7 +338,7 @@ def _check_rules(path: Path, file: ProjectFile) -> None:
     lines = []
     for name in file.check:
         if name not in RULES:
-            hint = did_you_mean(name, RULES) or "see docs/how-to/troubleshooting.md"
+            hint = did_you_mean(name, RULES) or "`cpengine explain` lists them"
             lines.append(f"{path}: check.{name}: is no rule: {hint}")
         elif RULES[name].guards:
             lines.append(
