@@ -90,7 +90,7 @@ def test_the_job_script_of_slurm_with_all_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "why"),
     [
         ("--mem=1G", "would be in the script twice: set memory_gb, or name --mem in"),
         ("-t 01:00:00", "would be in the script twice: set walltime"),
@@ -98,9 +98,9 @@ def test_the_job_script_of_slurm_with_all_keys(tmp_path: Path) -> None:
         ("#SBATCH --constraint=avx2", "is no option: write it as '--constraint=avx2'"),
     ],
 )
-def test_an_option_is_given_once(line: str, said: str, tmp_path: Path) -> None:
+def test_an_option_is_given_once(line: str, why: str, tmp_path: Path) -> None:
     settings = SlurmSection(directives=[line])
-    with pytest.raises(ConfigError, match=f"executors.slurm.directives: .*{said}"):
+    with pytest.raises(ConfigError, match=f"executors.slurm.directives: .*{why}"):
         workers_of(tmp_path, settings).job("cpengine-abc123-1")
 
 
