@@ -59,9 +59,9 @@ TROUBLESHOOTING = """\
 `cpengine check` looks for all of this, and `cpengine run` does so before it starts
 anything; `cpengine explain RULE` says in the terminal what a rule is. Each finding has
 the name of its rule, which stands here with what you would have seen, had it run.
-Errors stop a run, unless it is given `--unchecked`; warnings do not. `cpengine check --strict`
-takes warnings for errors, `--json` is for programs, and `--on slurm` and the like also
-ask whether that place would take the jobs.
+Errors stop a run, unless it is given `--unchecked`; warnings do not. `cpengine check
+--strict` takes warnings for errors, `--json` is for programs, and `--on slurm` and the
+like also ask whether that place would take the jobs.
 
 A rule that is wrong about your pipeline can be set to warn, or left out:
 
