@@ -110,16 +110,20 @@ class JobLogs:
                 self._put(stream, some)
 
     def _put(self, stream: _Stream, lines: list[tuple[int, str]]) -> None:
-        named = {"logGroupName": self._group, "logStreamName": stream.name}
         if not stream.made:
             try:
-                self._aws.call("logs", "create_log_stream", **named)
+                self._aws.logs.create_log_stream(
+                    logGroupName=self._group, logStreamName=stream.name
+                )
             except AwsError as error:
                 if error.code != _THERE:
                     raise
             stream.made = True
-        events = [{"timestamp": when, "message": line} for when, line in lines]
-        self._aws.call("logs", "put_log_events", logEvents=events, **named)
+        self._aws.logs.put_log_events(
+            logGroupName=self._group,
+            logStreamName=stream.name,
+            logEvents=[{"timestamp": when, "message": line} for when, line in lines],
+        )
 
 
 def _portions(

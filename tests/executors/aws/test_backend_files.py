@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
+from inspect import get_annotations
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from cpengine.cellprofiler import install
 from cpengine.config import AwsSection
 from cpengine.dcp.fleet import read
 from cpengine.executors.aws import fleet, task_definition
+from cpengine.executors.aws.client import Aws
 from cpengine.executors.aws.settings import Settings, settle
 from tests.services.aws.aws_server import AwsServer
 
@@ -27,6 +29,7 @@ CLIENT = sorted((ROOT / "src/cpengine/executors/aws").glob("*.py"))
 WORKER = sorted((ROOT / "src/cpengine/worker").glob("*.py"))
 JSON = sorted(FILES.rglob("*.json"))
 DOCKERFILE = FILES / "worker/Dockerfile"
+CLIENTS = {name for name, kind in get_annotations(Aws).items() if "_Client[" in kind}
 MOST_CHARACTERS = 6144  # of a managed policy, blanks not counted
 PLACEHOLDERS = {
     "BUCKET": "lab-plates",
@@ -140,33 +143,23 @@ class Code:
         """What the calls in these functions need."""
         return {
             right
-            for module, function in functions
-            for service, operation in self._calls(module, function)
+            for _, function in functions
+            for service, operation in _calls(function)
             for right in _rights(service, operation)
         }
 
-    def _calls(self, module: str, function: ast.AST) -> Iterator[tuple[str, str]]:
-        """Services and operations; one that is not written there may be any named."""
-        for node in ast.walk(function):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("call", "each")
-                and len(node.args) > 1
-            ):
-                service, operation = map(_text, node.args[:2])
-                known = _operations(service)
-                if operation in known:
-                    yield service, operation
-                    continue
-                assert not operation, f"{service} has no {operation}"
-                texts = map(_text, ast.walk(self.modules[module]))
-                yield from ((service, text) for text in texts if text in known)
 
-
-def _text(node: ast.AST) -> str:
-    value = node.value if isinstance(node, ast.Constant) else ""
-    return value if isinstance(value, str) else ""
+def _calls(function: ast.AST) -> Iterator[tuple[str, str]]:
+    """Services and operations: `aws.sqs.list_queues()`, or a paginator of that name."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            client, operation = node.func.value, node.func.attr
+            name = getattr(client, "attr", "") or getattr(client, "id", "")
+            if name not in CLIENTS:
+                continue
+            if operation == "get_paginator":
+                operation = ast.literal_eval(node.args[0])
+            yield name.replace("_", "-"), operation
 
 
 @cache

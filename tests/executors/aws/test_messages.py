@@ -85,8 +85,11 @@ class _Account:
         self.sender = sender
         self.sent: list[list[str]] = []
 
-    def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-        assert (service, operation) == ("sqs", "send_message_batch")
+    @property
+    def sqs(self) -> "_Account":
+        return self
+
+    def send_message_batch(self, **arguments: Any) -> dict[str, Any]:
         entries = arguments["Entries"]
         assert len(entries) <= 10
         assert sum(len(e["MessageBody"].encode()) for e in entries) <= MOST_BYTES

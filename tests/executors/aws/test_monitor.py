@@ -220,17 +220,12 @@ def test_logs_that_are_not_in_the_bucket_stay(
     bucket = "nowhere" if refused == "no bucket" else "lab-logs"
     settings = replace(watch.app.settings, buckets={"AWS_BUCKET": bucket})
     app = replace(watch.app, settings=settings)
-    call = app.aws.call
-
-    def failing(service: str, operation: str, /, **named: Any) -> Any:
-        if refused == "FAILED" and operation == "describe_export_tasks":
-            return {"exportTasks": [{"status": {"code": "FAILED"}}]}
-        return call(service, operation, **named)
-
+    failed = {"exportTasks": [{"status": {"code": "FAILED"}}]}
     if refused.endswith(("Task", "Tasks")):
         aws.faults({"operation": refused, "kind": "denied"})
     with monkeypatch.context() as patch:
-        patch.setattr(app.aws, "call", failing)
+        if refused == "FAILED":
+            patch.setattr(app.aws.logs, "describe_export_tasks", lambda **_: failed)
         with pytest.raises(AwsError) as caught:
             down.down(app, wait_s=0)
     assert len(str(caught.value).splitlines()) == 1

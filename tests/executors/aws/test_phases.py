@@ -270,9 +270,9 @@ def test_a_log_group_whose_maker_was_killed_expires_all_the_same(
     app = apps.app(this_machine, aws=account)
     for name in app.settings.log_groups:
         app.record.note("log group", name)
-        account.call("logs", "create_log_group", logGroupName=name)
+        account.logs.create_log_group(logGroupName=name)
     setup.setup(apps.app(this_machine, aws=account))
-    groups = account.call("logs", "describe_log_groups")["logGroups"]
+    groups = account.logs.describe_log_groups()["logGroups"]
     days = app.settings.section.log_days
     assert [group["retentionInDays"] for group in groups] == [days] * len(groups)
     down.down(apps.app(this_machine, aws=account), wait_s=0)

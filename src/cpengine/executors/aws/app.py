@@ -2,11 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cpengine.executors.aws.client import Aws, AwsError
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import AwsRecord
 from cpengine.executors.aws.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import TagTypeDef as Ec2Tag
+    from types_boto3_ecs.type_defs import ServiceTypeDef
+    from types_boto3_ecs.type_defs import TagTypeDef as EcsTag
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,12 @@ class App:
         return self.settings.tags(self.record.owner)
 
     @property
-    def pairs(self) -> list[dict[str, str]]:
+    def pairs(self) -> "list[EcsTag]":
         """The tags as ECS takes them."""
         return [{"key": key, "value": value} for key, value in self.tags.items()]
 
     @property
-    def capital_pairs(self) -> list[dict[str, str]]:
+    def capital_pairs(self) -> "list[Ec2Tag]":
         """The tags as EC2, CloudWatch and others take them."""
         return [{"Key": key, "Value": value} for key, value in self.tags.items()]
 
@@ -49,12 +55,10 @@ class App:
             )
         return found
 
-    def service(self) -> Mapping[str, object] | None:
+    def service(self) -> "ServiceTypeDef | None":
         """The ECS service as it stands; None if there is none."""
         try:
-            found = self.aws.call(
-                "ecs",
-                "describe_services",
+            found = self.aws.ecs.describe_services(
                 cluster=self.record.cluster,
                 services=[self.settings.service],
             )["services"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from cpengine.executors.aws import fleet
-from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.client import Aws, AwsError, items
 from cpengine.executors.aws.queue import Queue
 
 TAG = "cpengine:app"
@@ -68,13 +68,16 @@ def _fleets(aws: Aws) -> Iterator[Leftover]:
 
 
 def _instances(aws: Aws) -> Iterator[Leftover]:
-    reservations = aws.each(
-        "ec2",
-        "describe_instances",
-        "Reservations",
-        Filters=[
-            {"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]}
-        ],
+    reservations = items(
+        aws.ec2.get_paginator("describe_instances").paginate(
+            Filters=[
+                {
+                    "Name": "instance-state-name",
+                    "Values": ["pending", "running", "stopped"],
+                }
+            ]
+        ),
+        lambda page: page.get("Reservations", ()),
     )
     for reservation in reservations:
         for instance in reservation["Instances"]:
@@ -85,7 +88,10 @@ def _instances(aws: Aws) -> Iterator[Leftover]:
 
 
 def _templates(aws: Aws) -> Iterator[Leftover]:
-    for template in aws.each("ec2", "describe_launch_templates", "LaunchTemplates"):
+    for template in items(
+        aws.ec2.get_paginator("describe_launch_templates").paginate(),
+        lambda page: page.get("LaunchTemplates", ()),
+    ):
         tags = {tag["Key"]: tag["Value"] for tag in template.get("Tags", ())}
         yield Leftover(
             "launch template", template["LaunchTemplateName"], tags.get(TAG, "")
@@ -93,19 +99,28 @@ def _templates(aws: Aws) -> Iterator[Leftover]:
 
 
 def _clusters(aws: Aws) -> Iterator[Leftover]:
-    for arn in aws.each("ecs", "list_clusters", "clusterArns"):
+    for arn in _cluster_arns(aws):
         yield Leftover("cluster", arn.rpartition("/")[2], _ecs_tag(aws, arn))
 
 
+def _cluster_arns(aws: Aws) -> Iterator[str]:
+    pages = aws.ecs.get_paginator("list_clusters").paginate()
+    return items(pages, lambda page: page.get("clusterArns", ()))
+
+
 def _services(aws: Aws) -> Iterator[Leftover]:
-    for cluster in list(aws.each("ecs", "list_clusters", "clusterArns")):
-        for arn in aws.each("ecs", "list_services", "serviceArns", cluster=cluster):
+    for cluster in list(_cluster_arns(aws)):
+        for arn in items(
+            aws.ecs.get_paginator("list_services").paginate(cluster=cluster),
+            lambda page: page.get("serviceArns", ()),
+        ):
             yield Leftover("service", arn.rpartition("/")[2], _ecs_tag(aws, arn))
 
 
 def _tasks(aws: Aws) -> Iterator[Leftover]:
-    listed = aws.each(
-        "ecs", "list_task_definitions", "taskDefinitionArns", status="ACTIVE"
+    listed = items(
+        aws.ecs.get_paginator("list_task_definitions").paginate(status="ACTIVE"),
+        lambda page: page.get("taskDefinitionArns", ()),
     )
     for arn in listed:
         family = arn.rpartition("/")[2].rpartition(":")[0]
@@ -113,13 +128,16 @@ def _tasks(aws: Aws) -> Iterator[Leftover]:
 
 
 def _ecs_tag(aws: Aws, arn: str) -> str:
-    found = aws.call("ecs", "list_tags_for_resource", resourceArn=arn)
+    found = aws.ecs.list_tags_for_resource(resourceArn=arn)
     tags = {tag["key"]: tag["value"] for tag in found.get("tags", ())}
-    return str(tags.get(TAG, ""))
+    return tags.get(TAG, "")
 
 
 def _queues(aws: Aws) -> Iterator[Leftover]:
-    for url in aws.each("sqs", "list_queues", "QueueUrls"):
+    for url in items(
+        aws.sqs.get_paginator("list_queues").paginate(),
+        lambda page: page.get("QueueUrls", ()),
+    ):
         queue = Queue(aws, url)
         try:
             tags = queue.tags()
@@ -129,18 +147,27 @@ def _queues(aws: Aws) -> Iterator[Leftover]:
 
 
 def _log_groups(aws: Aws) -> Iterator[Leftover]:
-    for group in aws.each("logs", "describe_log_groups", "logGroups"):
+    for group in items(
+        aws.logs.get_paginator("describe_log_groups").paginate(),
+        lambda page: page.get("logGroups", ()),
+    ):
         arn = group.get("logGroupArn") or group["arn"].removesuffix(":*")
-        tags = aws.call("logs", "list_tags_for_resource", resourceArn=arn)["tags"]
+        tags = aws.logs.list_tags_for_resource(resourceArn=arn)["tags"]
         yield Leftover("log group", group["logGroupName"], tags.get(TAG, ""))
 
 
 def _alarms(aws: Aws) -> Iterator[Leftover]:
-    for alarm in aws.each("cloudwatch", "describe_alarms", "MetricAlarms"):
+    for alarm in items(
+        aws.cloudwatch.get_paginator("describe_alarms").paginate(),
+        lambda page: page.get("MetricAlarms", ()),
+    ):
         name = alarm["AlarmName"]
         yield Leftover("alarm", name, "")
 
 
 def _dashboards(aws: Aws) -> Iterator[Leftover]:
-    for dashboard in aws.each("cloudwatch", "list_dashboards", "DashboardEntries"):
+    for dashboard in items(
+        aws.cloudwatch.get_paginator("list_dashboards").paginate(),
+        lambda page: page.get("DashboardEntries", ()),
+    ):
         yield Leftover("dashboard", dashboard["DashboardName"], "")

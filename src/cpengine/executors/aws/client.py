@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -23,9 +24,28 @@ from botocore.exceptions import (
 
 from cpengine.errors import ExecutorError
 
+if TYPE_CHECKING:
+    from botocore.client import ClientMeta
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_ec2 import EC2Client
+    from types_boto3_ecs import ECSClient
+    from types_boto3_iam import IAMClient
+    from types_boto3_logs import CloudWatchLogsClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_service_quotas import ServiceQuotasClient
+    from types_boto3_sqs import SQSClient
+    from types_boto3_ssm import SSMClient
+    from types_boto3_sts import STSClient
+
+Page = TypeVar("Page")
 T = TypeVar("T")
 
-_CONNECTIONS = 32
+_CONFIG = Config(
+    retries={"mode": "standard", "max_attempts": 5},
+    connect_timeout=10,
+    read_timeout=60,
+    max_pool_connections=32,
+)
 _JUST_ENDED_S = 90.0
 """SQS takes a queue's name again after 60 s."""
 _AGAIN_S = 5.0
@@ -78,11 +98,40 @@ class AwsError(ExecutorError):
         """Whether the same call may work later."""
 
 
+class _Translated:
+    """A base of boto3's clients whose calls raise AwsError."""
+
+    meta: "ClientMeta"
+
+    def _make_api_call(self, operation: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return super()._make_api_call(operation, arguments)  # type: ignore[misc]
+        except (ClientError, BotoCoreError) as error:
+            service = self.meta.service_model.service_name
+            raise _error_of(service, xform_name(operation), error) from error
+
+
+def _translate(base_classes: list[type], **_: object) -> None:
+    base_classes.insert(0, _Translated)
+
+
+class _Client(Generic[T]):
+    """An attribute of Aws: the client of the service that has its name."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._service = name.replace("_", "-")
+
+    def __get__(self, aws: "Aws", owner: type) -> T:
+        client: T = aws.client(self._service)
+        return client
+
+
 class Aws:
     """An account and a region, as one set of credentials sees them.
 
-    Clients are shared between threads. botocore itself tries again, with pauses, what
-    AWS answers with throttling or an error of its own.
+    Its attributes are boto3's clients; what their calls raise is an AwsError. Clients
+    are shared between threads. botocore itself tries again, with pauses, what AWS
+    answers with throttling or an error of its own.
 
     Raises
     ------
@@ -90,9 +139,21 @@ class Aws:
         There is no such profile.
     """
 
+    cloudwatch: "_Client[CloudWatchClient]" = _Client()
+    ec2: "_Client[EC2Client]" = _Client()
+    ecs: "_Client[ECSClient]" = _Client()
+    iam: "_Client[IAMClient]" = _Client()
+    logs: "_Client[CloudWatchLogsClient]" = _Client()
+    s3: "_Client[S3Client]" = _Client()
+    service_quotas: "_Client[ServiceQuotasClient]" = _Client()
+    sqs: "_Client[SQSClient]" = _Client()
+    ssm: "_Client[SSMClient]" = _Client()
+    sts: "_Client[STSClient]" = _Client()
+
     def __init__(self, region: str | None = None, profile: str | None = None) -> None:
         try:
             self._session = boto3.Session(profile_name=profile, region_name=region)
+            self._session.events.register("creating-client-class", _translate)
         except BotoCoreError as error:
             raise _error_of("the profile", "", error) from error
         self._profile = profile
@@ -106,7 +167,7 @@ class Aws:
     @cached_property
     def account(self) -> str:
         """The number of the account. Raises AwsError if AWS does not tell."""
-        return str(self.call("sts", "get_caller_identity")["Account"])
+        return str(self.sts.get_caller_identity()["Account"])
 
     @property
     def region(self) -> str:
@@ -119,47 +180,24 @@ class Aws:
         return name
 
     def client(self, service: str) -> Any:
-        """The client of a service, for what has no name as a call."""
+        """The client of a service by boto3's name; made once, when it is asked for."""
+        make: Any = self._session.client
         with self._lock:  # making clients is not safe for threads
             if service not in self._clients:
                 try:
-                    self._clients[service] = self._session.client(
-                        service,
-                        config=Config(
-                            retries={"mode": "standard", "max_attempts": 5},
-                            connect_timeout=10,
-                            read_timeout=60,
-                            max_pool_connections=_CONNECTIONS,
-                        ),
-                    )
+                    self._clients[service] = make(service, config=_CONFIG)
                 except (BotoCoreError, ValueError) as error:
                     raise _error_of(service, "", error) from error
             return self._clients[service]
 
-    def call(self, service: str, operation: str, /, **arguments: Any) -> Any:
-        """Call an operation, named as boto3 does, and give its answer.
 
-        Raises
-        ------
-        AwsError
-            It failed, after botocore's own tries.
-        """
-        method = getattr(self.client(service), operation)
-        try:
-            return method(**arguments)
-        except (ClientError, BotoCoreError) as error:
-            raise _error_of(service, operation, error) from error
-
-    def each(
-        self, service: str, operation: str, key: str, /, **arguments: Any
-    ) -> Iterator[Any]:
-        """The items that all pages of a listing have under a key."""
-        pages = self.client(service).get_paginator(operation).paginate(**arguments)
-        try:
-            for page in pages:
-                yield from page.get(key, ())
-        except (ClientError, BotoCoreError) as error:
-            raise _error_of(service, operation, error) from error
+def items(pages: Iterable[Page], of: Callable[[Page], Iterable[T]]) -> Iterator[T]:
+    """What the pages of a listing have, page after page."""
+    try:
+        for page in pages:
+            yield from of(page)
+    except BotoCoreError as error:  # pages without an end
+        raise _error_of("a listing", "", error) from error
 
 
 def patiently(do: Callable[[], T], codes: frozenset[str]) -> T:

@@ -1,19 +1,23 @@
 """Containers that end at once, again and again, while their machines cost."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cpengine.errors import StorageError
 from cpengine.events import Listener, Noted
 from cpengine.executors.aws.app import App
-from cpengine.executors.aws.client import AwsError
+from cpengine.executors.aws.client import AwsError, items
 from cpengine.executors.aws.fleet import Fleet
 from cpengine.executors.aws.queue import MessageCounts
 from cpengine.executors.early_exits import EarlyExits
 from cpengine.ledger.ledger import Ledger
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.literals import DesiredStatusType
+    from types_boto3_ecs.type_defs import ContainerTypeDef, TaskTypeDef
 
 _AT_ONCE = 100
 """So many tasks AWS describes in a call."""
@@ -94,27 +98,27 @@ class ContainerWatch:
                 self._markers = self._marked()
                 self.listen(Noted(f"{self.app.name}: {note}"))
 
-    def _ended(self) -> list[Mapping[str, Any]]:
+    def _ended(self) -> "list[TaskTypeDef]":
         """The tasks that have ended since the last look."""
         fresh = [arn for arn in self._listed("STOPPED") if arn not in self._known]
         some = fresh[:_AT_ONCE]
         if not some:
             return []
-        found: list[Mapping[str, Any]] = self.app.aws.call(
-            "ecs", "describe_tasks", cluster=self.app.record.cluster, tasks=some
+        found = self.app.aws.ecs.describe_tasks(
+            cluster=self.app.record.cluster, tasks=some
         )["tasks"]
         self._known.update(some)
         return found
 
-    def _listed(self, status: str) -> list[str]:
+    def _listed(self, status: "DesiredStatusType") -> list[str]:
         return list(
-            self.app.aws.each(
-                "ecs",
-                "list_tasks",
-                "taskArns",
-                cluster=self.app.record.cluster,
-                serviceName=self.app.settings.service,
-                desiredStatus=status,
+            items(
+                self.app.aws.ecs.get_paginator("list_tasks").paginate(
+                    cluster=self.app.record.cluster,
+                    serviceName=self.app.settings.service,
+                    desiredStatus=status,
+                ),
+                lambda page: page.get("taskArns", ()),
             )
         )
 
@@ -143,14 +147,14 @@ class ContainerWatch:
         return frozenset(name for names in ledger.markers().values() for name in names)
 
 
-def _counts(task: Mapping[str, Any], since: datetime | None) -> bool:
+def _counts(task: "TaskTypeDef", since: datetime | None) -> bool:
     """Whether a task ended by itself, and is of this run."""
     made = task.get("createdAt")
     late = since is None or made is None or made >= since
     return late and task.get("stopCode") not in _ORDERED
 
 
-def why(app: App, task: Mapping[str, Any]) -> str:
+def why(app: App, task: "TaskTypeDef") -> str:
     """Why a task ended, in one line with the cure."""
     container = (task.get("containers") or [{}])[0]
     stopped = task.get("stoppedReason", "")
@@ -173,14 +177,12 @@ def _cure(app: App, text: str) -> str:
 
 
 def _last_lines(
-    app: App, task: Mapping[str, Any], container: Mapping[str, Any]
+    app: App, task: "TaskTypeDef", container: "ContainerTypeDef"
 ) -> list[str]:
     """The last that a container has said; nothing if that cannot be read."""
     number = task["taskArn"].rpartition("/")[2]
     try:
-        found = app.aws.call(
-            "logs",
-            "get_log_events",
+        found = app.aws.logs.get_log_events(
             logGroupName=app.settings.log_groups[1],
             logStreamName=f"{app.name}/{container.get('name', app.name)}/{number}",
             limit=_LAST_LINES,

@@ -21,9 +21,7 @@ _JOBS = {
 
 def put_alarm(aws: Aws, app: str, instance: str) -> None:
     """End a machine whose CPU stays below 1 % for 15 minutes; its fleet replaces it."""
-    aws.call(
-        "cloudwatch",
-        "put_metric_alarm",
+    aws.cloudwatch.put_metric_alarm(
         AlarmName=f"{app}_{instance}",
         AlarmDescription=f"cpengine: an idle machine of {app}",
         AlarmActions=[f"arn:aws:automate:{aws.region}:ec2:terminate"],
@@ -49,9 +47,7 @@ def put_dashboard(app: App, fleet: str = "") -> None:
     app.record.note("dashboard", app.name)
     widgets = [*_of_fleet(fleet, app.aws.region), *_widgets(app)]
     body = json.dumps({"widgets": list(_placed(widgets))})
-    app.aws.call(
-        "cloudwatch", "put_dashboard", DashboardName=app.name, DashboardBody=body
-    )
+    app.aws.cloudwatch.put_dashboard(DashboardName=app.name, DashboardBody=body)
 
 
 def _of_fleet(fleet: str, region: str) -> Iterator[dict[str, Any]]:

@@ -6,12 +6,11 @@ Every part can be done again, and goes on where one before it has failed.
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from cpengine.errors import StorageError
 from cpengine.executors.aws import fleet
 from cpengine.executors.aws.app import App
-from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.client import Aws, AwsError, items
 from cpengine.executors.aws.fleet_claim import give_up
 from cpengine.executors.aws.queue import Queue
 from cpengine.executors.aws.record import AwsRecord
@@ -115,9 +114,7 @@ def _end_tasks(app: App, wait_s: float) -> None:
 def _no_tasks(app: App) -> None:
     """Have ECS end all containers, and start none again."""
     with _unless_gone():
-        app.aws.call(
-            "ecs",
-            "update_service",
+        app.aws.ecs.update_service(
             cluster=app.record.cluster,
             service=app.settings.service,
             desiredCount=0,
@@ -128,7 +125,7 @@ def _wait_for_tasks(app: App, wait_s: float) -> None:
     """Wait until containers have ended, so that no job is cut off."""
     until = time.monotonic() + wait_s
     while time.monotonic() < until:
-        service: Any = app.service()
+        service = app.service()
         if service is None or not service["runningCount"] + service["pendingCount"]:
             return
         time.sleep(_CHECK_EVERY_S)
@@ -152,23 +149,26 @@ def _end_machines(app: App) -> None:
 def _no_templates(app: App) -> None:
     for name in _templates(app):
         with _unless_gone():
-            app.aws.call("ec2", "delete_launch_template", LaunchTemplateName=name)
+            app.aws.ec2.delete_launch_template(LaunchTemplateName=name)
 
 
 def _templates(app: App) -> set[str]:
-    tagged = app.aws.each(
-        "ec2",
-        "describe_launch_templates",
-        "LaunchTemplates",
-        Filters=[{"Name": "tag:cpengine:app", "Values": [app.name]}],
+    tagged = items(
+        app.aws.ec2.get_paginator("describe_launch_templates").paginate(
+            Filters=[{"Name": "tag:cpengine:app", "Values": [app.name]}]
+        ),
+        lambda page: page.get("LaunchTemplates", ()),
     )
     return {template["LaunchTemplateName"] for template in tagged}
 
 
 def alarms(aws: Aws, app: str) -> list[str]:
     """The alarms on an app's machines."""
-    found = aws.each(
-        "cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=f"{app}_i-"
+    found = items(
+        aws.cloudwatch.get_paginator("describe_alarms").paginate(
+            AlarmNamePrefix=f"{app}_i-"
+        ),
+        lambda page: page.get("MetricAlarms", ()),
     )
     return [alarm["AlarmName"] for alarm in found]
 
@@ -177,12 +177,12 @@ def _no_alarms(app: App) -> None:
     names = alarms(app.aws, app.name)
     for start in range(0, len(names), 100):
         some = names[start : start + 100]
-        app.aws.call("cloudwatch", "delete_alarms", AlarmNames=some)
+        app.aws.cloudwatch.delete_alarms(AlarmNames=some)
 
 
 def _no_dashboard(app: App) -> None:
     with _unless_gone():
-        app.aws.call("cloudwatch", "delete_dashboards", DashboardNames=[app.name])
+        app.aws.cloudwatch.delete_dashboards(DashboardNames=[app.name])
 
 
 def _export_logs(app: App, saved: set[str]) -> None:
@@ -200,9 +200,7 @@ def _export(app: App, group: str, saved: set[str]) -> None:
     if not bucket:
         return
     with _unless_gone():
-        made = app.aws.call(
-            "logs",
-            "create_export_task",
+        made = app.aws.logs.create_export_task(
             logGroupName=group,
             fromTime=0,
             to=int(time.time() * 1000),
@@ -218,7 +216,7 @@ def _wait_for_export(app: App, group: str, task: str) -> None:
     until = time.monotonic() + _EXPORT_S
     code = "RUNNING"
     while code in _EXPORTING and time.monotonic() < until:
-        found = app.aws.call("logs", "describe_export_tasks", taskId=task)
+        found = app.aws.logs.describe_export_tasks(taskId=task)
         code = found["exportTasks"][0]["status"]["code"]
         time.sleep(_CHECK_EVERY_S if code in _EXPORTING else 0)
     if code != "COMPLETED":
@@ -231,9 +229,7 @@ def _wait_for_export(app: App, group: str, task: str) -> None:
 
 def _no_service(app: App) -> None:
     with _unless_gone():
-        app.aws.call(
-            "ecs",
-            "delete_service",
+        app.aws.ecs.delete_service(
             cluster=app.record.cluster,
             service=app.settings.service,
             force=True,
@@ -241,32 +237,29 @@ def _no_service(app: App) -> None:
 
 
 def _no_task_definitions(app: App) -> None:
-    found = app.aws.each(
-        "ecs",
-        "list_task_definitions",
-        "taskDefinitionArns",
-        familyPrefix=app.settings.task,
-        status="ACTIVE",
+    found = items(
+        app.aws.ecs.get_paginator("list_task_definitions").paginate(
+            familyPrefix=app.settings.task, status="ACTIVE"
+        ),
+        lambda page: page.get("taskDefinitionArns", ()),
     )
     for arn in list(found):
         family = arn.rpartition("/")[2].rpartition(":")[0]
         if family == app.settings.task:  # a prefix may be another's name, too
-            app.aws.call("ecs", "deregister_task_definition", taskDefinition=arn)
+            app.aws.ecs.deregister_task_definition(taskDefinition=arn)
 
 
 def _no_cluster(app: App) -> None:
     """Remove the cluster if cpengine has made it and nothing uses it any more."""
     name = app.record.cluster
-    found = app.aws.call("ecs", "describe_clusters", clusters=[name], include=["TAGS"])[
-        "clusters"
-    ]
+    found = app.aws.ecs.describe_clusters(clusters=[name], include=["TAGS"])["clusters"]
     if not found or name == "default":
         return
     used = ("activeServicesCount", "runningTasksCount", "pendingTasksCount")
     ours = any(tag["key"] == "cpengine:app" for tag in found[0].get("tags", ()))
     if ours and not any(found[0].get(count, 0) for count in used):
         try:
-            app.aws.call("ecs", "delete_cluster", cluster=name)
+            app.aws.ecs.delete_cluster(cluster=name)
         except AwsError as error:  # machines that end are in it for a while
             if error.code not in _GONE and not error.code.startswith("ClusterContains"):
                 raise
@@ -304,10 +297,10 @@ def _no_logs(app: App, saved: set[str]) -> list[str]:
             remaining.append(f"log group {name}: kept, for it is not in the bucket")
         else:
             with _unless_gone():
-                app.aws.call("logs", "delete_log_group", logGroupName=name)
+                app.aws.logs.delete_log_group(logGroupName=name)
     return remaining
 
 
 def _has_logs(app: App, name: str) -> bool:
-    found = app.aws.call("logs", "describe_log_groups", logGroupNamePrefix=name)
+    found = app.aws.logs.describe_log_groups(logGroupNamePrefix=name)
     return any(group["logGroupName"] == name for group in found["logGroups"])

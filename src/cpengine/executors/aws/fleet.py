@@ -10,12 +10,26 @@ from datetime import UTC, datetime, timedelta
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cpengine.dcp.fleet import read
 from cpengine.executors.aws.app import App
-from cpengine.executors.aws.client import Aws, AwsError
+from cpengine.executors.aws.client import Aws, AwsError, items
 from cpengine.executors.aws.fleet_claim import FleetClaim
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import (
+        CreateFleetRequestTypeDef,
+        FleetDataTypeDef,
+        FleetLaunchTemplateOverridesRequestTypeDef,
+        LaunchTemplateInstanceNetworkInterfaceSpecificationRequestTypeDef,
+        RequestLaunchTemplateDataTypeDef,
+        SpotFleetRequestConfigDataOutputTypeDef,
+        SpotFleetRequestConfigDataTypeDef,
+        SpotFleetRequestConfigTypeDef,
+    )
+
+    Entry = FleetDataTypeDef | SpotFleetRequestConfigTypeDef
 
 AMI = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 """Where Amazon keeps the name of its newest image for ECS."""
@@ -49,28 +63,24 @@ class Fleet:
 
     def machines(self) -> list[str]:
         """The ids of its machines that run."""
-        if self.spot:
-            found = self.aws.call(
-                "ec2", "describe_spot_fleet_instances", SpotFleetRequestId=self.id
-            )
-        else:
-            found = self.aws.call("ec2", "describe_fleet_instances", FleetId=self.id)
+        ec2 = self.aws.ec2
+        found = (
+            ec2.describe_spot_fleet_instances(SpotFleetRequestId=self.id)
+            if self.spot
+            else ec2.describe_fleet_instances(FleetId=self.id)
+        )
         return [instance["InstanceId"] for instance in found.get("ActiveInstances", ())]
 
     def shrink(self, machines: int) -> None:
         """Replace lost machines only up to so many; end none."""
         if self.spot:
-            self.aws.call(
-                "ec2",
-                "modify_spot_fleet_request",
+            self.aws.ec2.modify_spot_fleet_request(
                 SpotFleetRequestId=self.id,
                 TargetCapacity=machines,
                 ExcessCapacityTerminationPolicy="noTermination",
             )
         else:
-            self.aws.call(
-                "ec2",
-                "modify_fleet",
+            self.aws.ec2.modify_fleet(
                 FleetId=self.id,
                 TargetCapacitySpecification={"TotalTargetCapacity": machines},
                 ExcessCapacityTerminationPolicy="no-termination",
@@ -79,48 +89,58 @@ class Fleet:
     def cancel(self) -> None:
         """End it and its machines. Raises AwsError if AWS does not do so."""
         if self.spot:
-            done = self.aws.call(
-                "ec2",
-                "cancel_spot_fleet_requests",
+            done = self.aws.ec2.cancel_spot_fleet_requests(
                 SpotFleetRequestIds=[self.id],
                 TerminateInstances=True,
             )
-            failed = done.get("UnsuccessfulFleetRequests")
+            codes: list[str] = [
+                failed["Error"]["Code"]
+                for failed in done.get("UnsuccessfulFleetRequests", ())
+            ]
         else:
-            done = self.aws.call(
-                "ec2", "delete_fleets", FleetIds=[self.id], TerminateInstances=True
+            ended = self.aws.ec2.delete_fleets(
+                FleetIds=[self.id], TerminateInstances=True
             )
-            failed = done.get("UnsuccessfulFleetDeletions")
-        code = failed[0]["Error"]["Code"] if failed else ""
-        if code and not code.endswith(("DoesNotExist", "State")):  # ended already
-            raise AwsError(
-                f"fleet {self.id}: AWS does not end it ({code}): end it again"
-            )
+            codes = [
+                unended["Error"]["Code"]
+                for unended in ended.get("UnsuccessfulFleetDeletions", ())
+            ]
+        for code in codes:
+            if not code.endswith(("DoesNotExist", "State")):  # ended already
+                raise AwsError(
+                    f"fleet {self.id}: AWS does not end it ({code}): end it again"
+                )
 
 
 def fleets(aws: Aws) -> Iterator[Fleet]:
     """All fleets of the account and region that can still start machines."""
-    requests = aws.each(
-        "ec2", "describe_spot_fleet_requests", "SpotFleetRequestConfigs"
+    requests = items(
+        aws.ec2.get_paginator("describe_spot_fleet_requests").paginate(),
+        lambda page: page.get("SpotFleetRequestConfigs", ()),
     )
     for config in requests:
         if config["SpotFleetRequestState"] in _ALIVE:
-            asked = config["SpotFleetRequestConfig"]
-            target = asked["TargetCapacity"] if _is_maintained(asked) else None
+            details = config["SpotFleetRequestConfig"]
+            target = details["TargetCapacity"] if _is_maintained(details) else None
             yield _fleet(aws, config["SpotFleetRequestId"], config, target)
-    for fleet in aws.each("ec2", "describe_fleets", "Fleets"):
+    for fleet in items(
+        aws.ec2.get_paginator("describe_fleets").paginate(),
+        lambda page: page.get("Fleets", ()),
+    ):
         if fleet["FleetState"] in _ALIVE:
             asked = fleet["TargetCapacitySpecification"]["TotalTargetCapacity"]
             target = asked if _is_maintained(fleet) else None
             yield _fleet(aws, fleet["FleetId"], fleet, target)
 
 
-def _fleet(aws: Aws, name: str, entry: Mapping[str, Any], target: int | None) -> Fleet:
+def _fleet(aws: Aws, name: str, entry: "Entry", target: int | None) -> Fleet:
     return Fleet(aws, name, _tags(entry), target, entry.get("CreateTime"))
 
 
-def _is_maintained(entry: Mapping[str, Any]) -> bool:
-    return bool(entry.get("Type", "maintain") == "maintain")
+def _is_maintained(
+    entry: "FleetDataTypeDef | SpotFleetRequestConfigDataOutputTypeDef",
+) -> bool:
+    return entry.get("Type", "maintain") == "maintain"
 
 
 def of_app(app: App) -> list[Fleet]:
@@ -130,7 +150,7 @@ def of_app(app: App) -> list[Fleet]:
     ]
 
 
-def _tags(entry: Mapping[str, Any]) -> dict[str, str]:
+def _tags(entry: "Entry") -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
 
 
@@ -168,14 +188,11 @@ def request(app: App, machines: int, file: Path | None) -> Fleet:
 def _request(app: App, machines: int, file: Path | None, token: str) -> Fleet:
     app.record.note("fleet to be", token)
     if file is not None:
-        made = app.aws.call(
-            "ec2",
-            "request_spot_fleet",
-            SpotFleetRequestConfig=from_file(app, machines, read(file)),
+        made = app.aws.ec2.request_spot_fleet(
+            SpotFleetRequestConfig=from_file(app, machines, read(file))
         )["SpotFleetRequestId"]
     else:
-        made = app.aws.call("ec2", "create_fleet", **generated(app, machines))
-        made = made["FleetId"]
+        made = app.aws.ec2.create_fleet(**generated(app, machines))["FleetId"]
     app.record.note("fleet", made)
     return Fleet(app.aws, made, app.tags)
 
@@ -188,7 +205,9 @@ def _shown(app: App) -> Fleet | None:
     return found[0] if found else None
 
 
-def from_file(app: App, machines: int, data: Mapping[str, Any]) -> dict[str, Any]:
+def from_file(
+    app: App, machines: int, data: Mapping[str, Any]
+) -> "SpotFleetRequestConfigDataTypeDef":
     """The user's request with what the run sets: numbers, times, types, tags."""
     settings, now = app.settings, datetime.now(UTC)
     made = copy.deepcopy(dict(data))
@@ -215,20 +234,20 @@ def from_file(app: App, machines: int, data: Mapping[str, Any]) -> dict[str, Any
         for interface in spec.get("NetworkInterfaces", ()):
             if not settings.section.public_ip:
                 interface["AssociatePublicIpAddress"] = False
-    return made
+    return cast("SpotFleetRequestConfigDataTypeDef", made)  # AWS checks the user's
 
 
-def generated(app: App, machines: int) -> dict[str, Any]:
+def generated(app: App, machines: int) -> "CreateFleetRequestTypeDef":
     """An EC2 fleet of spot machines by a launch template, which is made here."""
     settings, section = app.settings, app.settings.section
     template = launch_template(app)
-    overrides: list[dict[str, str]] = [
+    overrides: list[FleetLaunchTemplateOverridesRequestTypeDef] = [
         {"InstanceType": kind, "MaxPrice": f"{settings.machine_price:.4f}"}
         for kind in settings.machine_types
     ]
     if section.subnets:
         overrides = [
-            override | {"SubnetId": subnet}
+            {**override, "SubnetId": subnet}
             for override in overrides
             for subnet in section.subnets
         ]
@@ -260,9 +279,7 @@ def launch_template(app: App) -> str:
     name = f"{app.name}-{secrets.token_hex(3)}"
     app.record.note("launch template", name)
     try:
-        app.aws.call(
-            "ec2",
-            "create_launch_template",
+        app.aws.ec2.create_launch_template(
             LaunchTemplateName=name,
             LaunchTemplateData=_machine(app),
             TagSpecifications=[
@@ -275,21 +292,21 @@ def launch_template(app: App) -> str:
     return name
 
 
-def _machine(app: App) -> dict[str, Any]:
+def _machine(app: App) -> "RequestLaunchTemplateDataTypeDef":
     section = app.settings.section
     profile = section.instance_profile
-    image = section.ami or app.aws.call("ssm", "get_parameter", Name=AMI)
-    interface: dict[str, Any] = {
+    image = section.ami or app.aws.ssm.get_parameter(Name=AMI)["Parameter"]["Value"]
+    interface: LaunchTemplateInstanceNetworkInterfaceSpecificationRequestTypeDef = {
         "DeviceIndex": 0,
         "AssociatePublicIpAddress": section.public_ip,
     }
     if section.security_groups:
         interface["Groups"] = section.security_groups
-    made: dict[str, Any] = {
-        "ImageId": image if isinstance(image, str) else image["Parameter"]["Value"],
-        "IamInstanceProfile": {
-            "Arn" if profile.startswith("arn:") else "Name": profile
-        },
+    made: RequestLaunchTemplateDataTypeDef = {
+        "ImageId": image,
+        "IamInstanceProfile": (
+            {"Arn": profile} if profile.startswith("arn:") else {"Name": profile}
+        ),
         "UserData": user_data(app),
         "BlockDeviceMappings": [
             {

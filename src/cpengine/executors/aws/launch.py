@@ -55,9 +55,7 @@ def start_machines(app: App, machines: int, file: Path | None) -> Fleet:
 
 def _containers(app: App, count: int) -> None:
     """Have ECS run so many containers, as soon as there are machines."""
-    app.aws.call(
-        "ecs",
-        "update_service",
+    app.aws.ecs.update_service(
         cluster=app.settings.cluster,
         service=app.settings.service,
         desiredCount=count,

@@ -5,16 +5,33 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cpengine.executors.aws.client import Aws, AwsError, patiently
 from cpengine.executors.aws.messages import MOST_BYTES
 from cpengine.storage.parallel import each
 
+if TYPE_CHECKING:
+    from types_boto3_sqs.literals import QueueAttributeNameType
+    from types_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
 RETENTION_S = 14 * 24 * 3600
 """Seconds that SQS keeps a message at the most."""
+DEAD_LETTERS: "Mapping[QueueAttributeNameType, str]" = {
+    "MessageRetentionPeriod": str(RETENTION_S)
+}
+"""The attributes of a queue for dead letters."""
 ABSENT = frozenset({"QueueDoesNotExist", "NonExistentQueue"})
 _JUST_ENDED = frozenset({"QueueDeletedRecently"})
+_COUNTS: "tuple[QueueAttributeNameType, ...]" = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 _BATCH = 10
 _AT_ONCE = 8
 _TRIES = 5
@@ -61,9 +78,7 @@ class Queue:
     def find(cls, aws: Aws, name: str) -> "Queue | None":
         """The queue of exactly that name, if there is one."""
         try:
-            return cls(
-                aws, aws.call("sqs", "get_queue_url", QueueName=name)["QueueUrl"]
-            )
+            return cls(aws, aws.sqs.get_queue_url(QueueName=name)["QueueUrl"])
         except AwsError as error:
             if error.code in ABSENT:
                 return None
@@ -74,27 +89,20 @@ class Queue:
         """Its name."""
         return self.url.rpartition("/")[2]
 
-    def attributes(self) -> dict[str, str]:
+    def attributes(self) -> "Mapping[QueueAttributeNameType, str]":
         """All that SQS says of it."""
-        found: dict[str, str] = self.aws.call(
-            "sqs", "get_queue_attributes", QueueUrl=self.url, AttributeNames=["All"]
+        return self.aws.sqs.get_queue_attributes(
+            QueueUrl=self.url, AttributeNames=["All"]
         )["Attributes"]
-        return found
 
     def tags(self) -> dict[str, str]:
         """Its tags."""
-        found: dict[str, str] = self.aws.call(
-            "sqs", "list_queue_tags", QueueUrl=self.url
-        ).get("Tags", {})
-        return found
+        return self.aws.sqs.list_queue_tags(QueueUrl=self.url).get("Tags", {})
 
     def counts(self) -> MessageCounts:
         """About how many messages it has."""
         got = self.attributes()
-        kinds = ("", "NotVisible", "Delayed")
-        return MessageCounts(
-            *(int(got.get(f"ApproximateNumberOfMessages{kind}", 0)) for kind in kinds)
-        )
+        return MessageCounts(*(int(got.get(kind, 0)) for kind in _COUNTS))
 
     def dead_letters(self) -> "Queue | None":
         """The queue for messages that it gives up; None if it has none."""
@@ -127,17 +135,25 @@ class Queue:
             yield sum(map(len, batches))
 
     def _send_batch(self, bodies: Sequence[str]) -> None:
-        entries = [
+        """Send messages with one call, again those that failed by chance."""
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {"Id": str(number), "MessageBody": body}
             for number, body in enumerate(bodies)
         ]
-        self._batch("send_message_batch", entries)
+        for number in range(_TRIES):
+            answer = self.aws.sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
+            failed = {bad["Id"]: bad for bad in answer.get("Failed", ())}
+            if not failed:
+                return
+            wrong = [bad for bad in failed.values() if bad["SenderFault"]]
+            if wrong or number == _TRIES - 1:
+                raise _not_sent((wrong or list(failed.values()))[0], passing=not wrong)
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            time.sleep(0.2 * 2**number)
 
     def send_one(self, body: str, delay_s: float = 0, **attributes: str) -> None:
         """Send one message, to be seen after a while, with text attributes."""
-        self.aws.call(
-            "sqs",
-            "send_message",
+        self.aws.sqs.send_message(
             QueueUrl=self.url,
             MessageBody=body,
             DelaySeconds=int(min(900, delay_s)),
@@ -149,9 +165,7 @@ class Queue:
 
     def receive(self, most: int = 1, wait_s: int = _LONGEST_POLL_S) -> list[Message]:
         """Receive up to ten messages; wait so long for the first."""
-        got = self.aws.call(
-            "sqs",
-            "receive_message",
+        got = self.aws.sqs.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=min(most, _BATCH),
             WaitTimeSeconds=wait_s,
@@ -162,9 +176,7 @@ class Queue:
 
     def delete(self, message: Message) -> None:
         """Remove a message for good."""
-        self.aws.call(
-            "sqs", "delete_message", QueueUrl=self.url, ReceiptHandle=message.handle
-        )
+        self.aws.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.handle)
 
     def hide(self, messages: Sequence[Message], seconds: int) -> list[str]:
         """Hide messages from now for so long; 0 shows them at once.
@@ -174,9 +186,7 @@ class Queue:
         gone: list[str] = []
         for start in range(0, len(messages), _BATCH):
             some = messages[start : start + _BATCH]
-            answer = self.aws.call(
-                "sqs",
-                "change_message_visibility_batch",
+            answer = self.aws.sqs.change_message_visibility_batch(
                 QueueUrl=self.url,
                 Entries=[
                     {
@@ -193,35 +203,25 @@ class Queue:
     def remove(self) -> None:
         """Delete the queue; it may be gone already."""
         try:
-            self.aws.call("sqs", "delete_queue", QueueUrl=self.url)
+            self.aws.sqs.delete_queue(QueueUrl=self.url)
         except AwsError as error:
             if error.code not in ABSENT:
                 raise
 
-    def _batch(self, operation: str, entries: list[dict[str, Any]]) -> None:
-        """Make a call for several messages, again for those that failed by chance."""
-        for number in range(_TRIES):
-            answer = self.aws.call("sqs", operation, QueueUrl=self.url, Entries=entries)
-            failed = {bad["Id"]: bad for bad in answer.get("Failed", ())}
-            if not failed:
-                return
-            wrong = [bad for bad in failed.values() if bad["SenderFault"]]
-            if wrong or number == _TRIES - 1:
-                error = (wrong or list(failed.values()))[0]
-                text = error.get("Message", "").rstrip(".")
-                raise AwsError(
-                    f"sqs {operation}: {error['Code']}: {text}: do the same once more",
-                    error["Code"],
-                    passing=not wrong,
-                )
-            entries = [entry for entry in entries if entry["Id"] in failed]
-            time.sleep(0.2 * 2**number)
+
+def _not_sent(error: "BatchResultErrorEntryTypeDef", *, passing: bool) -> AwsError:
+    code, text = error["Code"], error.get("Message", "").rstrip(".")
+    return AwsError(
+        f"sqs send_message_batch: {code}: {text}: do the same once more",
+        code,
+        passing=passing,
+    )
 
 
 def ensure(
     aws: Aws,
     name: str,
-    attributes: dict[str, str],
+    attributes: "Mapping[QueueAttributeNameType, str]",
     tags: dict[str, str],
     note: Callable[[str, str], None],
 ) -> Queue:
@@ -241,8 +241,8 @@ def ensure(
     if found is None:
         note("queue", name)
         made = patiently(
-            lambda: aws.call(
-                "sqs", "create_queue", QueueName=name, Attributes=attributes, tags=tags
+            lambda: aws.sqs.create_queue(
+                QueueName=name, Attributes=attributes, tags=tags
             ),
             _JUST_ENDED,
         )
@@ -252,11 +252,13 @@ def ensure(
         raise AwsError(
             f"queue {name}: belongs to project {owner}: set another project.app_name"
         )
-    aws.call("sqs", "set_queue_attributes", QueueUrl=found.url, Attributes=attributes)
+    aws.sqs.set_queue_attributes(QueueUrl=found.url, Attributes=attributes)
     return found
 
 
-def attributes(visibility_s: int, retries: int, dead_letters: Queue) -> dict[str, str]:
+def attributes(
+    visibility_s: int, retries: int, dead_letters: Queue
+) -> "Mapping[QueueAttributeNameType, str]":
     """A job queue's attributes, as Distributed-CellProfiler sets them."""
     policy = {
         "deadLetterTargetArn": dead_letters.attributes()["QueueArn"],
@@ -287,7 +289,7 @@ def _batches(bodies: Iterator[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _message(found: Any) -> Message:
+def _message(found: "MessageTypeDef") -> Message:
     return Message(
         found["MessageId"],
         found["ReceiptHandle"],

@@ -3,11 +3,15 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cpengine.config import AwsSection, MachinesSection
 from cpengine.config.steps import DoneRule
 from cpengine.errors import ConfigError
 from cpengine.executors.aws.record import AwsRecord
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.literals import InstanceTypeType
 
 DCP_IMAGE = "cellprofiler/distributed-cellprofiler:2.2.1_4.2.8"
 SUFFIXES: Mapping[str, str] = {
@@ -66,7 +70,7 @@ class Settings:
     project: str
     section: AwsSection
     machines: int
-    machine_types: tuple[str, ...]
+    machine_types: "tuple[InstanceTypeType, ...]"
     machine_price: float
     tasks_per_machine: int
     cores: int

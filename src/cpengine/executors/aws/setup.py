@@ -1,14 +1,21 @@
 """Make what a step's run needs before it costs anything; again: change what differs."""
 
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from cpengine.executors.aws import queue, task_definition
 from cpengine.executors.aws.app import App
 from cpengine.executors.aws.client import Aws, AwsError
-from cpengine.executors.aws.queue import RETENTION_S, Queue
+from cpengine.executors.aws.queue import DEAD_LETTERS, Queue
 from cpengine.executors.aws.settings import not_followed
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import (
+        ContainerDefinitionOutputTypeDef,
+        RegisterTaskDefinitionRequestTypeDef,
+        TaskDefinitionTypeDef,
+    )
 
 _SPOT_QUOTA = ("ec2", "L-34B43A08")
 """All Standard Spot Instance Requests, in vCPUs."""
@@ -38,9 +45,8 @@ def setup(app: App) -> Queue:
 def _queues(app: App) -> Queue:
     settings, tags = app.settings, app.tags
     if settings.own_dead_letters:
-        attributes = {"MessageRetentionPeriod": str(RETENTION_S)}
         dead = queue.ensure(
-            app.aws, settings.dead_letters, attributes, tags, app.record.note
+            app.aws, settings.dead_letters, DEAD_LETTERS, tags, app.record.note
         )
     else:
         dead = _shared_dead_letters(app)
@@ -54,36 +60,33 @@ def _shared_dead_letters(app: App) -> Queue:
     found = Queue.find(app.aws, name)
     if found is not None:
         return found
-    attributes = {"MessageRetentionPeriod": str(RETENTION_S)}
-    made = app.aws.call("sqs", "create_queue", QueueName=name, Attributes=attributes)
+    made = app.aws.sqs.create_queue(QueueName=name, Attributes=DEAD_LETTERS)
     return Queue(app.aws, made["QueueUrl"])
 
 
 def _log_group(app: App, name: str) -> None:
-    found = app.aws.call("logs", "describe_log_groups", logGroupNamePrefix=name)
+    found = app.aws.logs.describe_log_groups(logGroupNamePrefix=name)
     there = [group for group in found["logGroups"] if group["logGroupName"] == name]
     expires = any("retentionInDays" in group for group in there)
     if expires or (there and not app.record.has("log group", name)):
         return
     app.record.note("log group", name)
     try:
-        app.aws.call("logs", "create_log_group", logGroupName=name, tags=app.tags)
+        app.aws.logs.create_log_group(logGroupName=name, tags=app.tags)
     except AwsError as error:
         if error.code != _ALREADY:
             raise
     days = app.settings.section.log_days
-    app.aws.call(
-        "logs", "put_retention_policy", logGroupName=name, retentionInDays=days
-    )
+    app.aws.logs.put_retention_policy(logGroupName=name, retentionInDays=days)
 
 
 def _cluster(app: App) -> None:
     name = app.settings.cluster
-    found = app.aws.call("ecs", "describe_clusters", clusters=[name])["clusters"]
+    found = app.aws.ecs.describe_clusters(clusters=[name])["clusters"]
     if any(cluster["status"] == "ACTIVE" for cluster in found):
         return
     app.record.note("cluster", name)
-    app.aws.call("ecs", "create_cluster", clusterName=name, tags=app.pairs)
+    app.aws.ecs.create_cluster(clusterName=name, tags=app.pairs)
 
 
 def _task(app: App, jobs: Queue) -> str:
@@ -93,17 +96,18 @@ def _task(app: App, jobs: Queue) -> str:
     )
     newest = _newest_task(app)
     if newest is not None and _same(newest["containerDefinitions"], wanted):
-        return str(newest["taskDefinitionArn"])
+        return newest["taskDefinitionArn"]
     app.record.note("task definition", app.settings.task)
-    made = app.aws.call("ecs", "register_task_definition", tags=app.pairs, **wanted)
-    return str(made["taskDefinition"]["taskDefinitionArn"])
+    wanted["tags"] = app.pairs
+    made = app.aws.ecs.register_task_definition(**wanted)
+    return made["taskDefinition"]["taskDefinitionArn"]
 
 
-def _newest_task(app: App) -> dict[str, Any] | None:
+def _newest_task(app: App) -> "TaskDefinitionTypeDef | None":
     try:
-        found: dict[str, Any] = app.aws.call(
-            "ecs", "describe_task_definition", taskDefinition=app.settings.task
-        )["taskDefinition"]
+        found = app.aws.ecs.describe_task_definition(taskDefinition=app.settings.task)[
+            "taskDefinition"
+        ]
     except AwsError as error:
         if error.code in ("ClientException", "InvalidParameterException"):
             return None
@@ -111,11 +115,14 @@ def _newest_task(app: App) -> dict[str, Any] | None:
     return found if found.get("status", "ACTIVE") == "ACTIVE" else None
 
 
-def _same(there: list[dict[str, Any]], wanted: dict[str, Any]) -> bool:
+def _same(
+    there: "list[ContainerDefinitionOutputTypeDef]",
+    wanted: "RegisterTaskDefinitionRequestTypeDef",
+) -> bool:
     """Whether a container is as wanted; AWS adds keys, and orders as it likes."""
     (container,) = wanted["containerDefinitions"]
 
-    def plain(definition: dict[str, Any]) -> dict[str, Any]:
+    def plain(definition: Mapping[str, Any]) -> dict[str, Any]:
         environment = {
             pair["name"]: pair["value"] for pair in definition.get("environment", ())
         }
@@ -131,9 +138,7 @@ def _service(app: App, definition: str) -> None:
     service = app.service()
     if service is not None:
         if service["taskDefinition"] != definition:
-            app.aws.call(
-                "ecs",
-                "update_service",
+            app.aws.ecs.update_service(
                 cluster=settings.cluster,
                 service=settings.service,
                 taskDefinition=definition,
@@ -141,9 +146,7 @@ def _service(app: App, definition: str) -> None:
         return
     app.record.note("service", settings.service)
     _until_drained(app)
-    app.aws.call(
-        "ecs",
-        "create_service",
+    app.aws.ecs.create_service(
         cluster=settings.cluster,
         serviceName=settings.service,
         taskDefinition=definition,
@@ -156,9 +159,7 @@ def _until_drained(app: App) -> None:
     """Wait for a service of that name that is not quite gone."""
     until = time.monotonic() + _DRAIN_S
     while time.monotonic() < until:
-        found = app.aws.call(
-            "ecs",
-            "describe_services",
+        found = app.aws.ecs.describe_services(
             cluster=app.settings.cluster,
             services=[app.settings.service],
         )["services"]
@@ -175,18 +176,14 @@ def preflight(app: App, machines: int) -> Iterator[str]:
     profile = section.instance_profile.rpartition("/")[2]
     if section.fleet is None:
         yield from _is_there(
-            app,
-            "get_instance_profile",
-            {"InstanceProfileName": profile},
+            lambda: app.aws.iam.get_instance_profile(InstanceProfileName=profile),
             f"executors.aws.instance_profile: there is no {profile}: make it as "
             "docs/how-to/aws.md says, or name another",
         )
     if section.task_role:
         role = section.task_role.rpartition("/")[2]
         yield from _is_there(
-            app,
-            "get_role",
-            {"RoleName": role},
+            lambda: app.aws.iam.get_role(RoleName=role),
             f"executors.aws.task_role: there is no role {role}: make it as "
             "docs/how-to/aws.md says, or name another",
         )
@@ -196,7 +193,7 @@ def preflight(app: App, machines: int) -> Iterator[str]:
 def check_bucket(aws: Aws, name: str) -> Iterator[str]:
     """What is wrong with a bucket, one line each."""
     try:
-        answer = aws.call("s3", "head_bucket", Bucket=name)
+        answer = aws.s3.head_bucket(Bucket=name)
     except AwsError as error:
         if error.code in ("404", "NoSuchBucket"):
             yield f"s3://{name}: there is no such bucket: check its name, or make it"
@@ -217,11 +214,9 @@ def check_bucket(aws: Aws, name: str) -> Iterator[str]:
         )
 
 
-def _is_there(
-    app: App, operation: str, arguments: dict[str, str], missing: str
-) -> Iterator[str]:
+def _is_there(ask: Callable[[], object], missing: str) -> Iterator[str]:
     try:
-        app.aws.call("iam", operation, **arguments)
+        ask()
     except AwsError as error:
         if error.code == "NoSuchEntity":
             yield missing
@@ -233,14 +228,12 @@ def _quota(app: App, machines: int) -> Iterator[str]:
     """Refuse more cores than the account may have as spot machines."""
     settings = app.settings
     try:
-        found = app.aws.call(
-            "service-quotas",
-            "get_service_quota",
+        found = app.aws.service_quotas.get_service_quota(
             ServiceCode=_SPOT_QUOTA[0],
             QuotaCode=_SPOT_QUOTA[1],
         )
-        kind = app.aws.call(
-            "ec2", "describe_instance_types", InstanceTypes=settings.machine_types[:1]
+        kind = app.aws.ec2.describe_instance_types(
+            InstanceTypes=settings.machine_types[:1]
         )
     except AwsError as error:
         if error.passing:

@@ -4,10 +4,16 @@ Source of the names: `run.py` and `run-worker.sh` 2.2.1 of Distributed-CellProfi
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cpengine.cellprofiler.command import BLAS_KERNEL, HASH_SEED
 from cpengine.executors.aws.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_ecs.type_defs import (
+        ContainerDefinitionTypeDef,
+        RegisterTaskDefinitionRequestTypeDef,
+    )
 
 COMMAND = ("cpengine", "worker")
 _STOP_S = 120
@@ -16,7 +22,7 @@ _STOP_S = 120
 
 def definition(
     settings: Settings, queue_url: str, region: str, ours: Mapping[str, str]
-) -> dict[str, Any]:
+) -> "RegisterTaskDefinitionRequestTypeDef":
     """The arguments of RegisterTaskDefinition, but for tags.
 
     Parameters
@@ -27,7 +33,7 @@ def definition(
     environment = dcp_environment(settings, queue_url, region)
     environment |= _of_cellprofiler(settings)
     own = settings.section.worker == "cpengine"
-    container: dict[str, Any] = {
+    container: ContainerDefinitionTypeDef = {
         "name": settings.app,
         "image": settings.image,
         "cpu": settings.cpu_shares,
@@ -57,7 +63,7 @@ def definition(
     container["environment"] = [
         {"name": name, "value": value} for name, value in environment.items()
     ]
-    made: dict[str, Any] = {
+    made: RegisterTaskDefinitionRequestTypeDef = {
         "family": settings.task,
         "containerDefinitions": [container],
     }
