@@ -8,7 +8,15 @@ from pathlib import Path
 import cpengine
 
 SRC = Path(cpengine.__file__).parent
-HEAVY = ("boto3", "dask", "distributed", "dask_jobqueue", "matplotlib", "s3fs")
+HEAVY = (
+    "apprise",
+    "boto3",
+    "dask",
+    "distributed",
+    "dask_jobqueue",
+    "matplotlib",
+    "s3fs",
+)
 
 
 def test_public_names_are_sorted_and_there() -> None:

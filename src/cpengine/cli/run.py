@@ -53,7 +53,8 @@ Unchecked = Annotated[
 Notify = Annotated[
     str | None,
     typer.Option(
-        help="Webhook to tell of ends, many failures and standstill. Default: "
+        help="Webhook, or address of apprise, to tell of ends, many failures and "
+        "standstill. Default: "
         "CPENGINE_NOTIFY, then run.notify."
     ),
 ]

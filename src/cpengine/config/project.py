@@ -252,7 +252,8 @@ class RunSection(Section):
     )
     notify: Key | None = Field(
         None,
-        description="A webhook's address (Slack, Mattermost, Discord) that is told of "
-        "ends, many failures and standstill. It is a secret: the environment's "
-        "CPENGINE_NOTIFY keeps it out of this file.",
+        description="A webhook's address (Slack, Mattermost, Discord), or one of "
+        "apprise (`mailto://`, `tgram://`...), that is told of ends, many failures "
+        "and standstill. It is a secret: the environment's CPENGINE_NOTIFY keeps it "
+        "out of this file.",
     )

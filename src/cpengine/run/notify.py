@@ -19,10 +19,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from cpengine.errors import ConfigError, CpengineError
+from cpengine.errors import ConfigError, CpengineError, ExecutorError
 from cpengine.events import Event, JobEnded, JobRetried, JobStarted, ModuleDone
 from cpengine.executors.retry import Cause, causes
 from cpengine.ledger.run_record import NOTIFY
+from cpengine.run import apprise_sender
 from cpengine.run.session import StepResult
 from cpengine.wording import counted
 
@@ -39,6 +40,8 @@ _MOST_UNSENT = 5
 """So many messages that did not get through are tried again."""
 _CHECK_EVERY_S = 5.0
 _ANSWER_S = 10.0
+_WEB = ("http", "https")
+"""What is posted here; other addresses are apprise's."""
 
 Clock = Callable[[], float]
 
@@ -54,21 +57,36 @@ def wanted(
     Raises
     ------
     ConfigError
-        It is no address of a webhook. The message does not tell it.
+        It is no address. The message does not tell it.
     """
     given = ((OPTION, option), (ENVIRON, environ.pop(ENVIRON, None)), (KEY, setting))
     for name, url in given:
         if url is not None:
-            if url and not _is_address(url):
-                raise ConfigError(
-                    f"{name}: is no address of a webhook: write all of it, "
-                    "from https:// on"
-                )
+            if url and (wrong := _wrong(url)):
+                raise ConfigError(f"{name}: {wrong}")
             return url or None
     return None
 
 
-def _is_address(url: str) -> bool:
+def _wrong(url: str) -> str:
+    """What is wrong with an address, and what to do; empty if it is one."""
+    scheme, rest, _ = url.partition("://")
+    if scheme not in _WEB and rest and url.isprintable():
+        try:
+            if apprise_sender.knows(scheme):
+                return (
+                    ""
+                    if apprise_sender.takes(url)
+                    else f"is no whole address of {scheme}://: see apprise's page on it"
+                )
+        except ExecutorError as error:
+            return str(error)
+    if _is_web_address(url):
+        return ""
+    return "is no address of a webhook: write all of it, from https:// on"
+
+
+def _is_web_address(url: str) -> bool:
     if not url.isascii() or not url.isprintable() or " " in url:
         return False
     try:
@@ -76,7 +94,7 @@ def _is_address(url: str) -> bool:
         _ = parts.port  # raises if it is no number
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return parts.scheme in _WEB and bool(parts.hostname)
 
 
 # --- what is worth a message ---------------------------------------------------------
@@ -208,7 +226,8 @@ class Notifier:
     """Posts to a webhook from a thread of its own: no job waits for it, none fails.
 
     Slack, Mattermost and what takes their `{"text": ...}` get that; Discord gets its
-    `content`. Proxies are those of the environment. Use it as a context manager around
+    `content`; addresses that are no https:// go by apprise. Proxies are those of the
+    environment. Use it as a context manager around
     a run, and give it each event and each step's result.
 
     Parameters
@@ -316,7 +335,7 @@ class Notifier:
         if not self._unsent:
             return
         try:
-            _post(self._url, self._text(), self._answer_s)
+            _deliver(self._url, self._text(), self._answer_s)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._complain(_reason(error))
             if isinstance(error, urllib.error.HTTPError):
@@ -332,6 +351,13 @@ class Notifier:
     def _text(self) -> str:
         text = "\n\n".join([self._about, *self._unsent])
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _deliver(url: str, text: str, timeout_s: float) -> None:
+    if urlsplit(url).scheme in _WEB:
+        _post(url, text, timeout_s)
+    else:
+        apprise_sender.send(url, text)
 
 
 def _post(url: str, text: str, timeout_s: float) -> None:
