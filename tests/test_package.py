@@ -3,10 +3,12 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import cpengine
 
+ROOT = Path(__file__).parents[1]
 SRC = Path(cpengine.__file__).parent
 HEAVY = (
     "apprise",
@@ -35,3 +37,9 @@ def test_importing_cpengine_loads_no_executor_dependency() -> None:
 def test_every_module_says_why_it_exists() -> None:
     for path in SRC.rglob("*.py"):
         assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_the_version_is_written_once_and_cited_as_it_is() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert cpengine.__version__ == version
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
