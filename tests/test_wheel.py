@@ -1,4 +1,4 @@
-"""What is released: a wheel made from the sdist, complete, that runs where nothing is."""
+"""What is released: a wheel made from the sdist, complete, that runs by itself."""
 
 import os
 import subprocess
