@@ -7,6 +7,8 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 DEMO ?= demo-plate
 ZIG := 0.15.2
+# The schemas come with the package: nothing is fetched.
+GITHUB := $(BIN)/check-jsonschema -qq --builtin-schema vendor.github
 BENCH_ARGS ?= --short
 # Each part is a hundred kills, and the seed of their choices; the log has the figures of
 # what is done, which is not done again.
@@ -17,8 +19,8 @@ CHAOS_LOG ?= chaos.log
 # `load` would hand out many ahead).
 TEST_WORKERS ?= 3
 
-.PHONY: demo test fast chaos setup lint types shape bench exact-all wheel docs screenshots \
-  constraints clean
+.PHONY: demo test fast chaos setup lint types shape bench exact-all wheel sdist docs site \
+  screenshots constraints clean
 
 demo: setup            ## make a synthetic plate and run it through CellProfiler
 	$(BIN)/cpengine demo $(DEMO)
@@ -40,10 +42,15 @@ chaos: setup           ## kill at random, 1,000 times; again: go on where it was
 setup: .venv/ready     ## Python environment and CellProfiler
 	@$(BIN)/cpengine cellprofiler install --if-missing
 
-lint: .venv/ready      ## format, lint, and which room may know which
+lint: .venv/ready      ## format, lint, which room may know which, spelling, files for GitHub
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/codespell
+	@$(GITHUB)-workflows .github/workflows/*.yml
+	@$(GITHUB)-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	@$(GITHUB)-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema -qq --builtin-schema vendor.citation-file-format CITATION.cff
 
 types: .venv/ready     ## mypy, strict on src
 	$(BIN)/mypy
@@ -79,6 +86,9 @@ wheel: .venv/ready     ## the wheel of a release, with kernels compiled for x86-
 	PYTHONPATH=.tools/zig $(BIN)/python -m cpengine.cellprofiler.prebuild_kernels
 	$(UV) build --quiet --wheel
 
+sdist: $(UV)           ## the sources of a release
+	$(UV) build --quiet --sdist
+
 docs: .venv/ready      ## make the reference pages that repeat the code
 	$(BIN)/python docs/generate.py
 
@@ -86,12 +96,15 @@ screenshots: setup     ## make the pictures of pages in docs/images, from a demo
 	@sh tests/packages.sh
 	$(BIN)/python -m tests.results.html.demo_pages docs/images
 
+site: .venv/ready      ## the documentation as a site, in `site`; a page that is wrong fails it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 constraints: $(UV)     ## compile constraints.txt from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras --group dev --universal \
 	  --python-version 3.11 --no-emit-index-url --no-header --upgrade -q -o constraints.txt
 
 clean:                 ## remove what the other targets made
-	rm -rf .venv .tools $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .tools site $(DEMO) .mypy_cache .ruff_cache .pytest_cache
 
 # uv goes into a folder of its own, so that neither venv nor root rights are needed.
 $(UV):
