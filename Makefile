@@ -8,7 +8,7 @@ BIN := .venv/bin
 DEMO ?= demo-plate
 ZIG := 0.15.2
 # The schemas come with the package: nothing is fetched.
-GITHUB := $(BIN)/check-jsonschema -qq --builtin-schema vendor.github
+SCHEMA := $(BIN)/check-jsonschema -q --builtin-schema vendor
 BENCH_ARGS ?= --short
 # Each part is a hundred kills, and the seed of their choices; the log has the figures of
 # what is done, which is not done again.
@@ -47,10 +47,10 @@ lint: .venv/ready      ## format, lint, which room may know which, spelling, fil
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/codespell
-	@$(GITHUB)-workflows .github/workflows/*.yml
-	@$(GITHUB)-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
-	@$(GITHUB)-issue-config .github/ISSUE_TEMPLATE/config.yml
-	@$(BIN)/check-jsonschema -qq --builtin-schema vendor.citation-file-format CITATION.cff
+	@$(SCHEMA).github-workflows .github/workflows/*.yml
+	@$(SCHEMA).github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	@$(SCHEMA).github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(SCHEMA).citation-file-format CITATION.cff
 
 types: .venv/ready     ## mypy, strict on src
 	$(BIN)/mypy

@@ -14,6 +14,7 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 import cpengine
+import cpengine.backend
 import cpengine.testing
 from tests.services.browser import address, asked, errors
 
@@ -57,7 +58,7 @@ def served(site: Path) -> Iterator[str]:
 
 def test_every_public_name_is_on_the_api_page(site: Path) -> None:
     page = (site / "reference/api.html").read_text(encoding="utf-8")
-    for module in (cpengine, cpengine.testing):
+    for module in (cpengine, cpengine.backend, cpengine.testing):
         for name in module.__all__:
             assert f'id="{module.__name__}.{name}"' in page, name
     assert ":::" not in page
