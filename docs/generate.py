@@ -209,7 +209,8 @@ def _command(path: str, command: Any) -> Iterator[str]:
     yield from ("```", usage, "```", "")
     for child, of in getattr(command, "commands", {}).items():
         anchor = f"{path} {child}".replace(" ", "-")
-        yield f"- [`{child}`](#{anchor}): {of.help.strip().splitlines()[0]}"
+        text = getattr(of, "imported", of).help.partition("\n")[0]
+        yield f"- [`{child}`](#{anchor}): {text}"
     if children:
         yield ""
     if command.params:
