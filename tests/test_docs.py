@@ -47,6 +47,13 @@ def test_generated_pages_are_up_to_date(generate: ModuleType, name: str) -> None
     assert page == generate.pages()[name], "run `make docs`"
 
 
+def test_a_list_of_commands_has_nothing_between_its_lines() -> None:
+    page = (DOCS / "reference/cli.md").read_text(encoding="utf-8")
+    after = re.findall(r"^- \[`.*\n\n(.*)", page, re.MULTILINE)
+    assert after
+    assert [line for line in after if not line.startswith(("#", "|"))] == []
+
+
 def test_the_example_project_file_is_valid(
     generate: ModuleType, tmp_path: Path
 ) -> None:
