@@ -138,15 +138,21 @@ def test_each_shell_is_answered_in_its_form(built: Built, shell: str) -> None:
     assert "analysis" in asked("run anal", shell).stdout
 
 
-def test_completion_imports_nothing_that_it_does_not_need(built: Built) -> None:
-    environ = {
-        "COMP_WORDS": "cpengine\nrun\n--plate\nP",
-        "COMP_CWORD": "3",
-        "_CPENGINE_COMPLETE": "complete_bash",
-    }
-    found = imported(**environ)
-    assert "cpengine.planning.project" in found
-    assert found & HEAVY == set()
+@pytest.mark.parametrize(
+    "words", ["run ", "run --plate P", "run --on s", "run --f", "logs analysis P"]
+)
+def test_to_complete_a_word_what_runs_jobs_is_not_imported(
+    built: Built, words: str
+) -> None:
+    given = f"cpengine {words}"
+    found = imported(
+        COMP_WORDS=given.replace(" ", "\n"),
+        COMP_CWORD=str(given.count(" ")),
+        _CPENGINE_COMPLETE="complete_bash",
+    )
+    assert "cpengine.cli.base" in found
+    rooms = {"cpengine.project", "cpengine.run.session", "cpengine.job.run_job"}
+    assert found & (HEAVY | rooms) == set()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -19,6 +19,7 @@ from tests import build
 
 def _options(command: Any, names: str) -> Iterator[tuple[str, Any]]:
     """Each option that takes a number, with its command."""
+    command = getattr(command, "imported", command)
     for name, inner in getattr(command, "commands", {}).items():
         yield from _options(inner, f"{names} {name}")
     for option in command.params:

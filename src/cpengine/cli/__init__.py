@@ -33,7 +33,7 @@ COMMANDS = {
         "Stop a run, wherever it is: what is done is recorded, the rest is left."
     ),
     "status.status": "Show what is done, failed, stale and left, by the ledger.",
-    "status.logs": "Print CellProfiler's log of a job's last attempt.",
+    "logs.logs": "Print CellProfiler's log of a job's last attempt.",
     "report.report": (
         "Make a page a step: plates, times, memory, failures, from the ledger."
     ),

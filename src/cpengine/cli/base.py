@@ -3,10 +3,9 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from cpengine.cli import completion, project_folder
 from cpengine.cli.command_group import Command as Command
@@ -22,8 +21,12 @@ from cpengine.cli.printing import print_out as print_out
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError
 from cpengine.plates import Part
-from cpengine.project import Project
-from cpengine.text_table import TextTable
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cpengine.project import Project
+    from cpengine.text_table import TextTable
 
 Folder = Annotated[
     Path,
@@ -72,8 +75,10 @@ Every = Annotated[
 ]
 
 
-def rich_table(table: TextTable) -> Table:
+def rich_table(table: "TextTable") -> "Table":
     """A table as a terminal shows it, without the lines below it."""
+    from rich.table import Table  # slow to import
+
     shown = Table(title=table.title or None)
     for number, name in enumerate(table.columns):
         shown.add_column(name, justify="left" if number < table.words else "right")
@@ -82,7 +87,7 @@ def rich_table(table: TextTable) -> Table:
     return shown
 
 
-def print_table(table: TextTable) -> None:
+def print_table(table: "TextTable") -> None:
     """Print a table, and the lines below it."""
     out.print(rich_table(table))
     for line in table.lines:
@@ -93,7 +98,7 @@ def part_of(
     plates: list[str] | None,
     wells: list[str] | None,
     sites: list[str] | None,
-    flagged: Project | None = None,
+    flagged: "Project | None" = None,
 ) -> Part:
     """The part that the options name.
 

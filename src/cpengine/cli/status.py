@@ -1,4 +1,4 @@
-"""The commands that look back: `status` and `logs`."""
+"""The command that says where jobs stand: `status`."""
 
 import contextlib
 import time
@@ -28,13 +28,10 @@ from cpengine.cli.base import (
     print_out,
     rich_table,
 )
-from cpengine.errors import InputError
-from cpengine.ledger import ledger
 from cpengine.ledger.standing import JobState
-from cpengine.planning.plan import suggestion
 from cpengine.project import Project
 from cpengine.project.status import Status, StatusPoll, StepStatus
-from cpengine.wording import counted, visible
+from cpengine.wording import counted
 
 
 def status(
@@ -125,35 +122,3 @@ def _show(found: Status) -> None:
             print_out(line)
         for line in step.warnings():
             print_err(f"warning: {line}")
-
-
-def logs(
-    step: Annotated[
-        str, typer.Argument(autocompletion=completion.steps, help="The step.")
-    ],
-    job: Annotated[
-        str,
-        typer.Argument(
-            help="The job's id, such as P1-A01-1.", autocompletion=completion.jobs
-        ),
-    ],
-    folder: Folder = Path(),
-) -> None:
-    """Print CellProfiler's log of a job's last attempt."""
-    project = Project.load(folder)
-    settled = project.step(step)
-    step_ledger = project.ledger(settled)
-    text = step_ledger.storage.read_if_there(f"{step_ledger.folder}/logs/{job}.log")
-    if text is None:
-        raise InputError(_no_log(step_ledger, step, job))
-    typer.echo(visible(text.decode(errors="replace")), nl=False)
-
-
-def _no_log(step_ledger: ledger.Ledger, step: str, job: str) -> str:
-    known = [
-        name[: -len(".log")]
-        for name in step_ledger.storage.sizes(f"{step_ledger.folder}/logs")
-    ]
-    if not known:
-        return f"{step}: has no logs yet: run it first"
-    return f"{step}: has no log of {job}{suggestion(job, known)}"

@@ -35,6 +35,8 @@ MOST_WORKERS = 10_000
 MOST_LOCAL = 1000
 """The same on one machine."""
 MOST_FAILURES = 10**9
+EXACT_CHECK = 2
+"""Jobs of a step that are compared with plain modules, unless it is said."""
 _MOST = 1_000_000
 Gigabytes = Annotated[float, Field(gt=0, le=_MOST)]
 Minutes = Annotated[float, Field(ge=0, le=_MOST)]

@@ -7,10 +7,13 @@ it is asked for.
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING
 
 from cpengine.config import executor_entries
 from cpengine.errors import ExecutorError
-from cpengine.executors.entry import ExecutorEntry
+
+if TYPE_CHECKING:
+    from cpengine.executors.entry import ExecutorEntry
 
 _CLUSTER = "slurm.entry:ClusterEntry"
 _OURS = {
@@ -32,7 +35,7 @@ def names() -> list[str]:
     return list(BUILT_IN | executor_entries.installed())
 
 
-def entry(name: str) -> ExecutorEntry:
+def entry(name: str) -> "ExecutorEntry":
     """Give an executor's entry.
 
     Raises
@@ -47,7 +50,7 @@ def entry(name: str) -> ExecutorEntry:
     return found
 
 
-def find(name: str) -> ExecutorEntry | None:
+def find(name: str) -> "ExecutorEntry | None":
     """Give an executor's entry; None if no executor has that name. Raises as `entry`.
 
     For names that somebody has written down elsewhere.
@@ -55,6 +58,8 @@ def find(name: str) -> ExecutorEntry | None:
     point = BUILT_IN.get(name) or executor_entries.installed().get(name)
     if point is None:
         return None
+    from cpengine.executors.entry import ExecutorEntry  # to list names takes none
+
     kind = executor_entries.load(point, f"--on {name}")
     if not (isinstance(kind, type) and issubclass(kind, ExecutorEntry)):
         raise ExecutorError(
@@ -64,7 +69,7 @@ def find(name: str) -> ExecutorEntry | None:
     return kind(name)
 
 
-def entries() -> Iterator[ExecutorEntry]:
+def entries() -> "Iterator[ExecutorEntry]":
     """All executors' entries but those that cannot be imported."""
     for name in names():
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
+from cpengine.config.forms import EXACT_CHECK
 from cpengine.errors import ConfigError, CpengineError
 from cpengine.executors import registry
 from cpengine.job.machine import find_cellprofiler, make_machine
@@ -21,7 +22,7 @@ from cpengine.plates import Part
 from cpengine.run import notify as notifying
 from cpengine.run.notify import Notifier
 from cpengine.run.progress import MakeView, views
-from cpengine.run.session import EXACT_CHECK, Backend, StepResult, Steps, Todo
+from cpengine.run.session import Backend, StepResult, Steps, Todo
 from cpengine.system.scratch import sweep
 from cpengine.system.terminal import for_people
 from cpengine.text_table import Tabular, TextTable

@@ -12,6 +12,7 @@ from typing import Any, Self
 from cpengine import rules
 from cpengine.cellprofiler.find import CellProfiler
 from cpengine.cellprofiler.pipeline_load import Prober
+from cpengine.config.forms import EXACT_CHECK
 from cpengine.errors import CpengineError, InputError, StorageError
 from cpengine.events import Noted
 from cpengine.executors.base import Executor
@@ -48,8 +49,6 @@ from cpengine.run.release_claims import release_claims
 from cpengine.run.shared_output import keep_user
 from cpengine.run.writable import unwritable
 from cpengine.wording import counted
-
-EXACT_CHECK = 2
 
 
 @dataclass(frozen=True, slots=True)
