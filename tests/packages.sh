@@ -1,14 +1,15 @@
 #!/bin/sh
 # Installs what the tests need beside Python: a throw-away SLURM cluster
-# (`slurm/cluster.py` has the list of programs), and a browser for pages (`browser.py`).
+# (`slurm/cluster.py` has the list of programs), a browser for pages (`browser.py`), and
+# the shells that complete commands.
 # Says and does nothing where all of it is there.
 set -eu
 
 PACKAGES="slurm-wlm munge slurmdbd slurm-wlm-mysql-plugin mariadb-server
-  chromium chromium-driver"
+  chromium chromium-driver zsh fish"
 PROGRAMS="munged munge slurmctld slurmd slurmdbd sbatch squeue sinfo scontrol scancel
   sacct sacctmgr mariadbd mariadb-admin mariadb-install-db
-  chromium chromedriver"
+  chromium chromedriver zsh fish"
 POLICY=/usr/sbin/policy-rc.d
 
 # Daemons lie in folders that an ordinary user's PATH may lack.

@@ -133,6 +133,7 @@ def test_a_name_that_a_shell_would_act_upon_is_not_offered(built: Built) -> None
     assert completed("run --plate P") == ["P1", "P2"]
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_each_shell_is_answered_in_its_form(built: Built, shell: str) -> None:
     assert "analysis" in asked("run anal", shell).stdout
@@ -158,8 +159,7 @@ def test_to_complete_a_word_what_runs_jobs_is_not_imported(
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_reads_the_script(built: Built, shell: str) -> None:
     program = shutil.which(shell)
-    if program is None:
-        pytest.skip(f"there is no {shell}")
+    assert program, f"there is no {shell}: tests/packages.sh installs it"
     environ = os.environ | {"_CPENGINE_COMPLETE": f"source_{shell}"}
     cpengine = Path(sys.executable).with_name("cpengine")
     script = subprocess.run([cpengine], env=environ, capture_output=True, check=True)

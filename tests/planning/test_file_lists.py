@@ -7,9 +7,10 @@ import pytest
 
 from cpengine.dcp import jobfile
 from cpengine.errors import InputError
+from cpengine.inputs import image_checks
 from cpengine.job.stage import Staged, Stager
 from cpengine.model import Job
-from cpengine.planning.step_tables import check_images
+from cpengine.planning.step_tables import check_images, image_sets
 from cpengine.plates import Part
 from cpengine.project import Project
 from cpengine.storage.cache import Cache
@@ -135,14 +136,22 @@ def test_a_list_of_local_files_stays_as_it_is(tmp_path: Path) -> None:
     assert read.splitlines() == text.splitlines()
 
 
-def test_a_missing_file_is_reported_with_its_line(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_line_and_stops_nothing(
+    tmp_path: Path,
+) -> None:
     project = project_of(tmp_path)
     plan = project.plan("focus")
     (tmp_path / "images/P1" / NAMES[2]).unlink()
-    with pytest.raises(InputError, match=rf"files\.txt:3: .*{NAMES[2]} is not there"):
-        check_images(project, plan, plan.jobs)
-    with pytest.raises(InputError, match=rf"files\.txt:3: .*{NAMES[2]}: is not there"):
-        stage(project, plan.jobs[0], tmp_path / "job")
+    (table, rows), *_ = image_sets(project, plan, plan.jobs)
+    (warning,) = image_checks.findings(project.places, table, rows)
+    assert warning.place.endswith("files.txt:3")
+    assert f"{NAMES[2]} is not there" in warning.cause
+    check_images(project, plan, plan.jobs)
+    staged, listed = stage(
+        project, plan.jobs[0], tmp_path / "job"
+    )  # others may not need it
+    assert not any(str(path).endswith(NAMES[2]) for path in staged.files)
+    assert not listed or NAMES[2] in listed
 
 
 def test_a_list_that_changed_since_it_was_planned_is_refused(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ class Instant(Executor):
 
 def ran(built: Built, executor: Executor) -> StepResult:
     steps = Steps(built.project(), ["analysis"], Part(), VERSION, max_failures=1000)
-    backend = Backend("instant", lambda: executor, {})
+    backend = Backend("inline", lambda: executor, {})
     results: list[StepResult] = []
     deque(steps.run(backend, views(Console(quiet=True)), results.append), 0)
     (result,) = results

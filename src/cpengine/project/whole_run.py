@@ -219,7 +219,7 @@ class JobChoice:
         """
         if sum(map(bool, (self.force, self.keep_stale, self.only))) > 1:
             raise ConfigError(
-                "force, keep-stale and only: each chooses jobs: give one of them"
+                "--force, --keep-stale and --only: each chooses jobs: give one of them"
             )
         cellprofiler = find_cellprofiler(project)
         check = EXACT_CHECK if self.exact_check is None else self.exact_check

@@ -306,7 +306,9 @@ def _expect_once(settings: SlurmSection) -> None:
         place = f"executors.slurm.directives: {line!r}"
         if not option.startswith("-"):
             raise ConfigError(f"{place}: is no option: write it as '--constraint=avx2'")
-        if key and not any(skip in option for skip in settings.skip_directives):
+        same = [name for name, of in _SET_BY.items() if key and of == key]
+        skipped = settings.skip_directives
+        if same and not any(skip in name for skip in skipped for name in same):
             raise ConfigError(
                 f"{place}: would be in the script twice: set {key}, or name {option} "
                 "in skip_directives, too"
