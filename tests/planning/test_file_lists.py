@@ -136,13 +136,13 @@ def test_a_list_of_local_files_stays_as_it_is(tmp_path: Path) -> None:
     assert read.splitlines() == text.splitlines()
 
 
-def test_a_missing_file_is_reported_with_its_line_and_stops_nothing(
+def test_a_missing_file_is_reported_and_stops_nothing(
     tmp_path: Path,
 ) -> None:
     project = project_of(tmp_path)
     plan = project.plan("focus")
     (tmp_path / "images/P1" / NAMES[2]).unlink()
-    (table, rows), *_ = image_sets(project, plan, plan.jobs)
+    (table, rows), *_ = image_sets(plan, plan.jobs)
     (warning,) = image_checks.findings(project.places, table, rows)
     assert warning.place.endswith("files.txt:3")
     assert f"{NAMES[2]} is not there" in warning.cause
