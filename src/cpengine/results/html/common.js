@@ -150,6 +150,29 @@ function wellsOf(table, names, places) {
   return names.map((name, n) => ({ name, place: places[n], cell: cells[places[n]] }));
 }
 
+/** Describes the well that is pointed at, until one is pinned: `point` and `pin` of
+ * `walk`, which one that is (`holds`), and what the reader can do (`hint`). */
+function pinning(describe) {
+  let pinned = null;
+  return {
+    point(well, byKey) {
+      if (pinned === null || byKey) describe(well);
+    },
+    pin(well) {
+      const same = pinned === well.cell;
+      if (pinned) pinned.classList.remove("pinned");
+      pinned = same ? null : well.cell;
+      if (!same) well.cell.classList.add("pinned");
+      describe(well);
+    },
+    holds: (cell) => cell === pinned,
+    hint: () => (pinned ? "Enter or a click releases it." : "Enter or a click pins it."),
+    release() {
+      pinned = null;
+    },
+  };
+}
+
 /** Make a plate's table one stop of the tab key; arrow keys go from well to well.
  *
  * `point(well, byKey)` is called for the well that is pointed at or has the focus,

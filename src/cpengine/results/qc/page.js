@@ -6,13 +6,13 @@
   const chooser = $("#plate");
   const range = $("#range");
   const panel = $("#well");
-  let pinned = null;
+  const pinned = pinning(describe);
 
   plates.forEach((plate, at) => {
     const placed = plate.wells.map((well, n) => ({ ...well, n, plate })).filter((well) => well.at >= 0);
     plate.cells = placed.length ? wellsOf(tables[at], placed.map((w) => w.name), placed.map((w) => w.at)) : [];
     plate.cells = plate.cells.map((cell, n) => ({ ...placed[n], ...cell }));
-    if (tables[at]) walk(tables[at], plate.cells, plate.columns, { point, pin });
+    if (tables[at]) walk(tables[at], plate.cells, plate.columns, pinned);
   });
 
   const chosen = () => ({ plate: plates[Number(chooser.value)], number: Number(show.value) });
@@ -29,7 +29,7 @@
     const { plate, number } = chosen();
     const measure = measures[number];
     const between = span((range.value === "batch" ? plates : [plate]).map((p) => p.values[number]));
-    pinned = null;
+    pinned.release();
     showPlate($("#wells"), chooser.value);
     plate.cells.forEach((well) => paint(well, number, between));
     const why = measure.limits.includes("deviations") && plate.unscored;
@@ -78,18 +78,6 @@
     }
   }
 
-  function point(well, byKey) {
-    if (pinned === null || byKey) describe(well);
-  }
-
-  function pin(well) {
-    const same = pinned === well.cell;
-    if (pinned) pinned.classList.remove("pinned");
-    pinned = same ? null : well.cell;
-    if (!same) well.cell.classList.add("pinned");
-    describe(well);
-  }
-
   function describe(well) {
     const { plate, number } = chosen();
     const { label, unit } = measures[number];
@@ -100,7 +88,7 @@
       make("h3", {}, `${plate.name} · ${well.name}`),
       make("p", {}, `${label}: ${shown(plate.values[number][well.n], unit)} (mean of ${sets})`),
       flags.length ? make("ul", { class: "notes" }, ...flags) : make("p", { class: "muted" }, "No flagged site."),
-      make("p", { class: "muted" }, pinned ? "Enter or a click releases it." : "Enter or a click pins it."));
+      make("p", { class: "muted" }, pinned.hint()));
   }
 
   function variation(plate) {

@@ -49,7 +49,7 @@
     const panel = $("#well");
     const map = $(".map");
     let measure = null;
-    let pinned = null;
+    const pinned = pinning(describe);
 
     fillMeasures(show, measures, { Jobs: [["", "State"]] });
     if (chooser) {
@@ -62,7 +62,7 @@
     const tables = document.querySelectorAll(".plate");
     tables.forEach((table, at) => {
       const own = wells.filter((well) => well.plate === plates[at]);
-      walk(table, own, plates[at].columns, { point, pin });
+      walk(table, own, plates[at].columns, pinned);
     });
     map.classList.add("open");
     panel.classList.add("hint");
@@ -80,7 +80,7 @@
 
     function paintState(well) {
       const { cell } = well;
-      cell.className = STATES[well.state] + (cell === pinned ? " pinned" : "");
+      cell.className = STATES[well.state] + (pinned.holds(cell) ? " pinned" : "");
       cell.removeAttribute("style");
       cell.textContent = STATES[well.state];
       cell.setAttribute("aria-label", `${well.name}: ${summaryOf(well)}`);
@@ -89,7 +89,7 @@
     function paintMeasure(well) {
       const { cell } = well;
       const value = measure.wells[well.at];
-      cell.className = cell === pinned ? "pinned" : "";
+      cell.className = pinned.holds(cell) ? "pinned" : "";
       cell.classList.toggle("failed", STATES[well.state] === "failed");
       paintValue(cell, value, ends(measure.spread), measure.unit);
       const text = value === null ? "no value" : shown(value, measure.unit);
@@ -116,18 +116,6 @@
       );
     }
 
-    function point(well, byKey) {
-      if (pinned === null || byKey) describe(well);
-    }
-
-    function pin(well) {
-      const same = pinned === well.cell;
-      if (pinned) pinned.classList.remove("pinned");
-      pinned = same ? null : well.cell;
-      if (!same) well.cell.classList.add("pinned");
-      describe(well);
-    }
-
     // --- the chosen well ---
 
     function describe(well) {
@@ -138,7 +126,7 @@
         make("p", {}, summaryOf(well)),
         jobTable(well),
         values(well.at),
-        make("p", { class: "muted" }, pinned ? "Enter or a click releases it." : "Enter or a click pins it."),
+        make("p", { class: "muted" }, pinned.hint()),
       );
     }
 
