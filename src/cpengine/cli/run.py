@@ -122,8 +122,11 @@ def run(
     if dry_run:
         running.dry_run(todo, on, workers, as_json)
         return
-    start = running.start_detached if detach else running.start
-    raise typer.Exit(start(todo, on, workers, notify=notify, yes=yes, quiet=as_json))
+    webhook = running.agreed(todo, on, notify, yes)
+    if detach:
+        running.start_driver(todo, on, webhook)
+        return
+    raise typer.Exit(running.start(todo, on, workers, webhook, quiet=as_json))
 
 
 def demo(

@@ -33,51 +33,26 @@ from cpengine.run.session import Steps as Steps
 from cpengine.wording import counted
 
 
+def agreed(todo: Steps, on: str, notify: str | None, yes: bool) -> str | None:
+    """Ask before machines cost, if any would be started; give the webhook's address."""
+    webhook = notifying.wanted(notify, os.environ, todo.project.file.run.notify)
+    if price := price_of(todo, on):
+        agree(price, yes)
+    return webhook
+
+
 def start(
-    todo: Steps,
-    on: str,
-    workers: int | None,
-    *,
-    notify: str | None,
-    yes: bool,
-    quiet: bool,
+    todo: Steps, on: str, workers: int | None, webhook: str | None, *, quiet: bool
 ) -> int:
     """Run steps here; give the exit code. With `quiet` results are printed as JSON."""
-    webhook = _webhook(todo, notify)
-    _agree(todo, on, yes)
     results = run_steps(todo, on, workers, webhook, quiet=quiet)
     if quiet:
         print_json([result.to_json() for result in results])
     return SOME_FAILED if any(result.failed for result in results) else OK
 
 
-def start_detached(
-    todo: Steps,
-    on: str,
-    workers: int | None,
-    *,
-    notify: str | None,
-    yes: bool,
-    quiet: bool,
-) -> int:
-    """Start a driver that goes on by itself with the same command; give the code."""
-    webhook = _webhook(todo, notify)
-    _agree(todo, on, yes)
-    _start_driver(todo, on, webhook)
-    return OK
-
-
-def _webhook(todo: Steps, notify: str | None) -> str | None:
-    return notifying.wanted(notify, os.environ, todo.project.file.run.notify)
-
-
-def _agree(todo: Steps, on: str, yes: bool) -> None:
-    """Ask before machines cost, if any would be started."""
-    if price := price_of(todo, on):
-        agree(price, yes)
-
-
-def _start_driver(todo: Steps, on: str, webhook: str | None) -> None:
+def start_driver(todo: Steps, on: str, webhook: str | None) -> None:
+    """Start a driver that goes on by itself with the same command."""
     # What is wrong is said at once, not in a log.
     todo.refuse_shared(todo.plans(), on, _note)
     project, executor = todo.project, registry.entry(on)
