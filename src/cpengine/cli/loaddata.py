@@ -1,0 +1,161 @@
+"""`cpengine loaddata`: LoadData tables of a folder of images."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cpengine.cli.base import (
+    OK,
+    SOME_FAILED,
+    Folder,
+    Json,
+    out,
+    print_err,
+    print_json,
+    print_out,
+)
+from cpengine.errors import ConfigError
+from cpengine.inputs.image_index import (
+    ImagesOfPlates,
+    TableState,
+    index_images,
+    table_states,
+    write_tables,
+)
+from cpengine.inputs.image_index.channel_names import parse_mapping
+from cpengine.project import Project
+from cpengine.storage.filesystems import is_local
+from cpengine.storage.store import Storage
+from cpengine.wording import counted
+
+
+def loaddata(
+    images: Annotated[str, typer.Argument(help="The folder of images; or s3://...")],
+    folder: Folder = Path(),
+    pattern: Annotated[
+        str,
+        typer.Option(
+            help="How files are named, where that is not known: "
+            "'{well}_s{site}_w{channel}.tif', or a regular expression with named "
+            "groups."
+        ),
+    ] = "",
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="Call a channel so: ch1=OrigDNA. Others are not taken."),
+    ] = None,
+    plate: Annotated[
+        list[str] | None,
+        typer.Option(help="Call a plate so: OLD=NEW, or NEW if there is but one."),
+    ] = None,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--allow-incomplete",
+            help="Write tables without the image sets that have a problem.",
+        ),
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace tables that are there.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be written.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the LoadData tables of a folder of images, for each plate there."""
+    project = Project.load(folder)
+    storage, place = project.places.workspace, project.layout.load_data
+    found = index_images(
+        project.places.images,
+        _place(images),
+        pattern=pattern,
+        channels=parse_mapping(channel or (), "--channel"),
+        plates=_plates(plate or ()),
+    )
+    refused = bool(found.faults) and not allow_incomplete
+    states = table_states(storage, place, found.tables)
+    if not as_json:
+        _show(found, storage, states)
+    write = not (dry_run or refused) and (yes or as_json or _is_agreed())
+    if write:
+        write_tables(storage, place, found.tables, force=force)
+    if as_json:
+        print_json(found.to_json() | {"tables": states, "written": write})
+    elif write:
+        print_out(f"wrote {counted(len(states), 'table')} of {storage.url(place)}")
+    elif refused:
+        print_err(f"error: {_refusal(found)}")
+    raise typer.Exit(SOME_FAILED if refused else OK)
+
+
+def _place(images: str) -> str:
+    """The folder's whole path, or its address."""
+    if not is_local(images):
+        return images
+    return os.path.abspath(os.path.expanduser(images.removeprefix("file://")))
+
+
+def _plates(entries: Sequence[str]) -> dict[str, str]:
+    """New names of plates by the old; by "" the only one's."""
+    alone = [entry for entry in entries if "=" not in entry]
+    if alone and len(entries) > 1:
+        raise ConfigError(f"--plate {alone[0]}: of several plates, write OLD=NEW")
+    return {"": alone[0]} if alone else parse_mapping(entries, "--plate")
+
+
+def _is_agreed() -> bool:
+    """Ask, where somebody is there to answer; nothing is lost without."""
+    return not sys.stdin.isatty() or typer.confirm("Write these tables?", default=True)
+
+
+def _refusal(found: ImagesOfPlates) -> str:
+    number = counted(len(found.faults), "problem")
+    return (
+        f"{found.top}: {number}: nothing is written: put right what is named above, or "
+        "give --allow-incomplete to leave those image sets out"
+    )
+
+
+def _show(
+    found: ImagesOfPlates, storage: Storage, states: Mapping[str, TableState]
+) -> None:
+    """Say what was found: the plates, what is left out, what is wrong."""
+    _show_plates(found)
+    for line in _left_out(found):
+        print_out(line)
+    for problem in found.problems:
+        print_out(f"{'note' if problem.is_note else 'problem'}: {problem}")
+    for note in found.notes:
+        print_out(f"note: {note}")
+    for key, state in states.items():
+        print_out(f"{state} table: {storage.url(key)}")
+
+
+def _show_plates(found: ImagesOfPlates) -> None:
+    table = Table("plate", "recognised as", title=found.top)
+    for column in ("wells", "sites", "planes", "timepoints", "image sets"):
+        table.add_column(column, justify="right")
+    table.add_column("channels")
+    for plate in found.plates:
+        counts = (*map(plate.count, (0, 1, 3, 2)), len(plate.sets))
+        formats, names = ", ".join(plate.formats), ", ".join(plate.names)
+        table.add_row(plate.plate, formats, *map(str, counts), names)
+    out.print(table)
+
+
+def _left_out(found: ImagesOfPlates) -> Iterator[str]:
+    """What is none of a plate's images, counted by why."""
+    causes = Counter(entry.cause for entry in found.passed_over)
+    yield from (f"left out: {counted(n, cause)}" for cause, n in causes.items())
+    for plate in found.plates:
+        for channel, number in plate.not_taken.items():
+            what = f"of channel {channel.label}, which --channel does not name"
+            yield f"left out: {plate.plate}: {counted(number, 'image')} {what}"
