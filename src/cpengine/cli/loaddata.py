@@ -11,7 +11,6 @@ import typer
 from rich.table import Table
 
 from cpengine.cli.base import (
-    OK,
     SOME_FAILED,
     Folder,
     Json,
@@ -24,6 +23,7 @@ from cpengine.errors import ConfigError
 from cpengine.inputs.image_index import (
     ImagesOfPlates,
     TableState,
+    check_replaceable,
     index_images,
     table_states,
     write_tables,
@@ -34,45 +34,52 @@ from cpengine.storage.filesystems import is_local
 from cpengine.storage.store import Storage
 from cpengine.wording import counted
 
+Pattern = Annotated[
+    str,
+    typer.Option(
+        help="How files are named, where that is not known: "
+        "'{well}_s{site}_w{channel}.tif', or a regular expression with named groups."
+    ),
+]
+Channels = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel", help="Call a channel so: ch1=OrigDNA. Others are not taken."
+    ),
+]
+PlateNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plate", help="Call a plate so: OLD=NEW, or NEW if there is but one."
+    ),
+]
+AllowIncomplete = Annotated[
+    bool,
+    typer.Option(
+        "--allow-incomplete",
+        help="Write tables without the image sets that have a problem.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace tables that are there.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be written.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
 
 def loaddata(
-    images: Annotated[str, typer.Argument(help="The folder of images; or s3://...")],
+    images: Annotated[str, typer.Argument(help="The folder of images, or s3://...")],
     folder: Folder = Path(),
-    pattern: Annotated[
-        str,
-        typer.Option(
-            help="How files are named, where that is not known: "
-            "'{well}_s{site}_w{channel}.tif', or a regular expression with named "
-            "groups."
-        ),
-    ] = "",
-    channel: Annotated[
-        list[str] | None,
-        typer.Option(help="Call a channel so: ch1=OrigDNA. Others are not taken."),
-    ] = None,
-    plate: Annotated[
-        list[str] | None,
-        typer.Option(help="Call a plate so: OLD=NEW, or NEW if there is but one."),
-    ] = None,
-    allow_incomplete: Annotated[
-        bool,
-        typer.Option(
-            "--allow-incomplete",
-            help="Write tables without the image sets that have a problem.",
-        ),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace tables that are there.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be written.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    pattern: Pattern = "",
+    channel: Channels = None,
+    plate: PlateNames = None,
+    allow_incomplete: AllowIncomplete = False,
+    force: Force = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Write the LoadData tables of a folder of images, for each plate there."""
+    """Write the LoadData tables of a folder of images: one for each plate there."""
     project = Project.load(folder)
-    storage, place = project.places.workspace, project.layout.load_data
+    storage, key = project.places.workspace, project.layout.load_data
     found = index_images(
         project.places.images,
         _place(images),
@@ -80,20 +87,36 @@ def loaddata(
         channels=parse_mapping(channel or (), "--channel"),
         plates=_plates(plate or ()),
     )
-    refused = bool(found.faults) and not allow_incomplete
-    states = table_states(storage, place, found.tables)
+    states = table_states(storage, key, found.tables)
     if not as_json:
         _show(found, storage, states)
-    write = not (dry_run or refused) and (yes or as_json or _is_agreed())
+    refused = bool(found.faults) and not allow_incomplete
+    write = not (dry_run or refused)
+    if write and not force:
+        check_replaceable(storage, states)
+    write = write and (yes or as_json or _is_agreed())
     if write:
-        write_tables(storage, place, found.tables, force=force)
-    if as_json:
-        print_json(found.to_json() | {"tables": states, "written": write})
-    elif write:
-        print_out(f"wrote {counted(len(states), 'table')} of {storage.url(place)}")
-    elif refused:
+        write_tables(storage, key, found.tables, states)
+    _say_what_is_done(found, storage, states, write, as_json)
+    if refused:
         print_err(f"error: {_refusal(found)}")
-    raise typer.Exit(SOME_FAILED if refused else OK)
+        raise typer.Exit(SOME_FAILED)
+
+
+def _say_what_is_done(
+    found: ImagesOfPlates,
+    storage: Storage,
+    states: Mapping[str, TableState],
+    written: bool,
+    as_json: bool,
+) -> None:
+    if as_json:
+        tables = {storage.url(key): state for key, state in states.items()}
+        print_json(found.to_json() | {"tables": tables, "written": written})
+    elif written:
+        print_out(f"wrote {counted(len(states), 'table')}")
+    else:
+        print_out("nothing is written")
 
 
 def _place(images: str) -> str:

@@ -263,9 +263,9 @@ def _ome_image(
     for shot, file, page in files:
         x, y = position(shot.site)
         z, c, t = shot.plane - 1, shot.channel - 1, shot.timepoint - 1
-        said = f' IFD="{page}" PlaneCount="1"' if page else ""
+        described = f' IFD="{page}" PlaneCount="1"' if page else ""
         pages += (
-            f'<TiffData FirstZ="{z}" FirstC="{c}" FirstT="{t}"{said}>'
+            f'<TiffData FirstZ="{z}" FirstC="{c}" FirstT="{t}"{described}>'
             f'<UUID FileName="{file}">urn:uuid:1</UUID></TiffData>'
         )
         planes += (

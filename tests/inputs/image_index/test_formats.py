@@ -195,7 +195,7 @@ def test_projections_beside_a_stack_are_left_out(tmp_path: Path) -> None:
     assert found.problems == []
 
 
-def test_indexes_that_name_one_plate_are_told_apart_by_folders(tmp_path: Path) -> None:
+def test_indexes_of_one_plate_name_get_those_of_their_folders(tmp_path: Path) -> None:
     for measurement in ("P1__1", "P1__2"):
         write_harmony(tmp_path / measurement, Acquisition())
     found = indexed(tmp_path)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cpengine.inputs.image_index.image_sets import PlateImages, plates_of
+from cpengine.inputs.image_index.image_sets import PlateImageSets, plates_of
 from cpengine.inputs.image_index.image_tables import (
     MadeTable,
     TableState,
+    check_replaceable,
     make_tables,
     table_states,
     write_tables,
@@ -26,8 +27,9 @@ __all__ = [
     "ImageProblem",
     "ImagesOfPlates",
     "MadeTable",
-    "PlateImages",
+    "PlateImageSets",
     "TableState",
+    "check_replaceable",
     "index_images",
     "table_states",
     "write_tables",
@@ -39,7 +41,7 @@ class ImagesOfPlates:
     """What was found in a folder of images."""
 
     top: str
-    plates: list[PlateImages]
+    plates: list[PlateImageSets]
     problems: list[ImageProblem]
     """What is wrong, all that there is."""
     passed_over: list[PassedOver]

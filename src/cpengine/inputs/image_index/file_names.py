@@ -73,8 +73,8 @@ def without_copy(place: str) -> str:
 def _read(
     place: str, patterns: Sequence[NamePattern]
 ) -> tuple[NamePattern | None, Mapping[str, str]]:
-    """The first pattern that reads a name, or the name that it is a copy of."""
-    for name in dict.fromkeys((place, without_copy(place))):
+    """The first pattern that reads the name that a file is a copy of, or its own."""
+    for name in dict.fromkeys((without_copy(place), place)):
         for pattern in patterns:
             parts = pattern.parts(name)
             if parts and (well_of(parts) or "number" in parts):

@@ -21,7 +21,7 @@ SetKey = tuple[str, int, int, int]
 
 
 @dataclass
-class PlateImages:
+class PlateImageSets:
     """The image sets of a plate."""
 
     plate: str
@@ -71,7 +71,7 @@ class PlateImages:
 
 def plates_of(
     folder: ImageFolder, channels: Mapping[str, str], plates: Mapping[str, str]
-) -> list[PlateImages]:
+) -> list[PlateImageSets]:
     """Put the images of a folder together to sets, a plate after the other.
 
     Parameters
@@ -144,10 +144,10 @@ def _put_together(
     plate: str,
     images: Sequence[tuple[PlateIndex, IndexedImage]],
     names: ChannelNames,
-) -> PlateImages:
+) -> PlateImageSets:
     indexes = list({id(index): index for index, _ in images}.values())
     fields = list(dict.fromkeys(name for i in indexes for name in i.fields))
-    made = PlateImages(
+    made = PlateImageSets(
         plate,
         list(dict.fromkeys(index.format for index in indexes)),
         fields,

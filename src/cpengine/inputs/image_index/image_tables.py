@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from cpengine.config.steps import LOAD_DATA, UNPROJECTED
 from cpengine.errors import InputError
-from cpengine.inputs.image_index.image_sets import PlateImages, SetKey
+from cpengine.inputs.image_index.image_sets import PlateImageSets, SetKey
 from cpengine.inputs.image_index.indexed_image import IndexedImage
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_images import FILE, PATH
@@ -39,7 +39,7 @@ class MadeTable:
         return posixpath.join(folder, self.plate, self.name)
 
 
-def make_tables(top: str, plates: Iterable[PlateImages]) -> list[MadeTable]:
+def make_tables(top: str, plates: Iterable[PlateImageSets]) -> list[MadeTable]:
     """A table for each plate that has image sets.
 
     That of a plate with several planes is the unprojected one, for the zproj step.
@@ -60,7 +60,7 @@ the timepoint), and the image name (empty where all have the same)."""
 class _Columns:
     """The columns of a plate's table, and its rows."""
 
-    def __init__(self, top: str, plate: PlateImages) -> None:
+    def __init__(self, top: str, plate: PlateImageSets) -> None:
         self._top = top
         self._plate = plate
         self._has_pages = any(i.page for s in plate.sets.values() for i in s.values())
@@ -104,7 +104,7 @@ def _order(key: SetKey) -> tuple[object, ...]:
     return (place_of(well) or (10**9, 0), well, *rest)
 
 
-def _metadata(plate: PlateImages) -> Iterator[_Column]:
+def _metadata(plate: PlateImageSets) -> Iterator[_Column]:
     """The metadata columns, but for plate, well and site."""
     for name, several in zip((_TIMEPOINT, _PLANE), plate.steps, strict=True):
         if several and name not in plate.fields:
@@ -117,7 +117,7 @@ def _metadata(plate: PlateImages) -> Iterator[_Column]:
             yield field, number, ""
 
 
-def _differing(plate: PlateImages) -> tuple[set[int], set[int]]:
+def _differing(plate: PlateImageSets) -> tuple[set[int], set[int]]:
     """Which values differ between the images of a set, and which are there at all."""
     differ: set[int] = set()
     filled: set[int] = set()
@@ -145,26 +145,16 @@ def table_states(
     return states
 
 
-def write_tables(
-    storage: Storage, folder: str, tables: Sequence[MadeTable], *, force: bool = False
-) -> Mapping[str, TableState]:
-    """Write tables into a folder a plate; give what became of each, by its key.
-
-    Parameters
-    ----------
-    folder
-        The key of the folder that has a folder a plate.
-    force
-        Whether tables that are there and differ are replaced.
+def check_replaceable(storage: Storage, states: Mapping[str, TableState]) -> None:
+    """Refuse to replace tables, which may be the user's.
 
     Raises
     ------
     InputError
-        One is there that differs; then none is written.
+        One is there that differs.
     """
-    states = table_states(storage, folder, tables)
     others = [key for key, state in states.items() if state is TableState.REPLACED]
-    if others and not force:
+    if others:
         raise InputError(
             *(
                 f"{storage.url(key)}: is there already, with other rows or columns: "
@@ -172,7 +162,23 @@ def write_tables(
                 for key in others
             )
         )
+
+
+def write_tables(
+    storage: Storage,
+    folder: str,
+    tables: Iterable[MadeTable],
+    states: Mapping[str, TableState],
+) -> None:
+    """Write tables into a folder a plate, but for those that are there just so.
+
+    Parameters
+    ----------
+    folder
+        The key of the folder that has a folder a plate.
+    states
+        What `table_states` gave.
+    """
     for made in tables:
         if states[key := made.key(folder)] is not TableState.SAME:
             storage.write(key, made.table.to_csv().encode())
-    return states

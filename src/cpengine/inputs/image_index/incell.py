@@ -51,7 +51,7 @@ class _Protocol:
         return ImageChannel(str(wave + 1), name)
 
     def position(self, site: int) -> tuple[str, str]:
-        """Where a field (from 0) lies; empty where that is not said."""
+        """Where a field (from 0) lies; empty where that is not described."""
         return self.positions[site] if site < len(self.positions) else ("", "")
 
 
@@ -69,7 +69,7 @@ def read(folder: IndexFolder) -> PlateIndex:
 
 
 def _images(folder: IndexFolder, protocol: _Protocol) -> Iterator[_Values]:
-    """What is said of each image, by element and attribute: `Identifier.z_index`."""
+    """The values of each image, by element and attribute: `Identifier.z_index`."""
     values: dict[str, str] | None = None
     for name, attributes, _ in xml_events(folder.pieces(), folder.shown, _ELEMENTS):
         if name == "Image":
@@ -103,7 +103,7 @@ def _image(
     )
     place, there = folder.find(values.get("Image.filename", ""))
     depth = values.get("FocusPosition.z", "")
-    said = (*protocol.position(site), depth, values.get("Exposure.time", ""))
+    described = (*protocol.position(site), depth, values.get("Exposure.time", ""))
     return IndexedImage(
         place,
         plate,
@@ -112,7 +112,7 @@ def _image(
         protocol.channel(wave),
         plane + 1,
         timepoint + 1,
-        values=tuple([pool[value] for value in said]),
+        values=tuple([pool[value] for value in described]),
         there=there,
     )
 

@@ -108,8 +108,8 @@ class _OmeFile:
                 self.current.file = values.get("FileName", "")
             case "Plane":
                 z, c, t = self._numbers(values, "TheZ", "TheC", "TheT")
-                said = tuple([values.get(key, "") for key in _FIELDS])
-                self.current.planes[z, c, t] = said
+                described = tuple([values.get(key, "") for key in _FIELDS])
+                self.current.planes[z, c, t] = described
 
     def end(self, name: str) -> None:
         """Take in where an element ends."""
@@ -148,15 +148,15 @@ class _OmeFile:
 
 def read(folder: IndexFolder) -> PlateIndex:
     """Read the images of an OME file."""
-    said, pool = _OmeFile(folder.shown), ValuePool(folder.shown)
+    described, pool = _OmeFile(folder.shown), ValuePool(folder.shown)
     for name, attributes, _ in xml_events(folder.pieces(), folder.shown, _ELEMENTS):
         if attributes is None:
-            said.end(name)
+            described.end(name)
         else:
-            said.begin(name, attributes)
+            described.begin(name, attributes)
     found = PlateIndex(OME.title, fields=_FIELDS)
-    places = _places(said)
-    for name, image in said.images.items():
+    places = _places(described)
+    for name, image in described.images.items():
         site = places.get(name) or _place_by_names(image)
         if site:
             found.images += _images(folder, image, site, pool)
@@ -165,11 +165,11 @@ def read(folder: IndexFolder) -> PlateIndex:
     return found
 
 
-def _places(said: _OmeFile) -> dict[str, _Place]:
+def _places(described: _OmeFile) -> dict[str, _Place]:
     """The well and site of each image; samples of a well are its sites in order."""
     return {
         image: _Place(plate, name, site)
-        for (plate, name), samples in said.samples.items()
+        for (plate, name), samples in described.samples.items()
         for site, (_, image) in enumerate(sorted(samples), 1)
     }
 
@@ -190,7 +190,7 @@ def _images(
     for (z, c, t), file, page in image.pages:
         place, there = folder.find(file)
         channel = image.channels[c] if c < len(image.channels) else ""
-        said = image.planes.get((z, c, t), ("",) * len(_FIELDS))
+        described = image.planes.get((z, c, t), ("",) * len(_FIELDS))
         yield IndexedImage(
             place,
             pool[site.plate],
@@ -200,7 +200,7 @@ def _images(
             z + 1,
             t + 1,
             page,
-            values=tuple([pool[value] for value in said]),
+            values=tuple([pool[value] for value in described]),
             there=there,
         )
 

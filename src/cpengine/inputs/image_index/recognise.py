@@ -12,9 +12,9 @@ from cpengine.inputs.image_index.file_names import (
     read_names,
     without_copy,
 )
+from cpengine.inputs.image_index.format_table import FORMATS
 from cpengine.inputs.image_index.index_folder import IndexFolder, is_image
 from cpengine.inputs.image_index.index_format import IndexFormat
-from cpengine.inputs.image_index.index_formats import FORMATS
 from cpengine.inputs.image_index.indexed_image import (
     ImageProblem,
     PassedOver,

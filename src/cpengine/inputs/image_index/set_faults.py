@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cpengine.inputs.image_checks import usual_and_least
-from cpengine.inputs.image_index.image_sets import PlateImages, SetKey
+from cpengine.inputs.image_index.image_sets import PlateImageSets, SetKey
 from cpengine.inputs.image_index.indexed_image import (
     ImageProblem,
     IndexedImage,
@@ -13,7 +13,7 @@ from cpengine.inputs.image_index.indexed_image import (
 )
 
 
-def leave_out_faulty(plate: PlateImages, sizes: Mapping[str, int]) -> None:
+def leave_out_faulty(plate: PlateImageSets, sizes: Mapping[str, int]) -> None:
     """Take the sets that have a fault out of a plate; note each fault there.
 
     Parameters
@@ -38,7 +38,7 @@ def leave_out_faulty(plate: PlateImages, sizes: Mapping[str, int]) -> None:
 class _Faults:
     """Finds what is wrong with the images of a plate."""
 
-    plate: PlateImages
+    plate: PlateImageSets
     sizes: Mapping[str, int]
     least: Mapping[str, float] = field(init=False)
     """How many bytes a sound image has at least, by image name."""
@@ -89,7 +89,7 @@ class _Faults:
             yield ImageProblem(ProblemKind.SHORT_FILE, place, cause)
 
 
-def _missing_sites(plate: PlateImages) -> Iterator[ImageProblem]:
+def _missing_sites(plate: PlateImageSets) -> Iterator[ImageProblem]:
     """Sites of which a well has no image, and others of the plate have some."""
     sites = {site for _, site, _, _ in plate.sets}
     of_well: dict[str, set[int]] = defaultdict(set)
@@ -102,7 +102,7 @@ def _missing_sites(plate: PlateImages) -> Iterator[ImageProblem]:
             yield ImageProblem(ProblemKind.MISSING_SITE, place, cause)
 
 
-def _missing_steps(plate: PlateImages) -> Iterator[ImageProblem]:
+def _missing_steps(plate: PlateImageSets) -> Iterator[ImageProblem]:
     """Planes and timepoints of which a site has no image, and others have some."""
     steps = {(timepoint, step) for _, _, timepoint, step in plate.sets}
     of_site: dict[tuple[str, int], set[tuple[int, int]]] = defaultdict(set)
