@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cpengine.cli.base import (
     SOME_FAILED,
     Folder,
     Json,
-    out,
     print_err,
     print_json,
     print_out,
@@ -151,8 +149,7 @@ def _show(
     found: ImagesOfPlates, storage: Storage, states: Mapping[str, TableState]
 ) -> None:
     """Say what was found: the plates, what is left out, what is wrong."""
-    _show_plates(found)
-    for line in _left_out(found):
+    for line in (*_plate_lines(found), *_left_out(found)):
         print_out(line)
     for problem in found.problems:
         print_out(f"{'note' if problem.is_note else 'problem'}: {problem}")
@@ -162,16 +159,14 @@ def _show(
         print_out(f"{state} table: {storage.url(key)}")
 
 
-def _show_plates(found: ImagesOfPlates) -> None:
-    table = Table("plate", "recognised as", title=found.top)
-    for column in ("wells", "sites", "planes", "timepoints", "image sets"):
-        table.add_column(column, justify="right")
-    table.add_column("channels")
+def _plate_lines(found: ImagesOfPlates) -> Iterator[str]:
+    """What there is of each plate, by which a wrong reading is seen."""
+    nouns = ("well", "site", "timepoint", "plane")
     for plate in found.plates:
-        counts = (*map(plate.count, (0, 1, 3, 2)), len(plate.sets))
-        formats, names = ", ".join(plate.formats), ", ".join(plate.names)
-        table.add_row(plate.plate, formats, *map(str, counts), names)
-    out.print(table)
+        counts = [counted(plate.count(part), noun) for part, noun in enumerate(nouns)]
+        counts.append(counted(len(plate.sets), "image set"))
+        yield f"{plate.plate}: {', '.join(plate.formats)}"
+        yield f"  {', '.join(counts)}; channels {', '.join(plate.names)}"
 
 
 def _left_out(found: ImagesOfPlates) -> Iterator[str]:

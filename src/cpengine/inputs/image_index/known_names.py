@@ -41,7 +41,7 @@ INCELL_NAMES = NamePattern(
 IMAGEXPRESS_NAMES = NamePattern(
     "ImageXpress names, A01_s1_w1",
     compiled(
-        rf"(?:[^/]*?_)??(?P<well>[A-Z]{{1,2}}\d{{1,2}})(?=_[sw]\d)(?:_s(?P<site>\d+))?"
+        rf"(?:[^/]*?_)??(?![sw]\d_)(?P<well>[A-Z]{{1,2}}\d{{1,2}})(?=_[sw]\d)(?:_s(?P<site>\d+))?"
         rf"(?:_w(?P<channel>\d{{1,2}}?))?(?:{_GUID})?(?:_z(?P<plane>\d+))?"
         rf"(?:_t(?P<timepoint>\d+))?{_TIFF}"
     ),
