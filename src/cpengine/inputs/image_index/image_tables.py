@@ -10,7 +10,7 @@ from cpengine.errors import InputError
 from cpengine.inputs.image_index.image_sets import PlateImageSets, SetKey
 from cpengine.inputs.image_index.indexed_image import IndexedImage
 from cpengine.inputs.loaddata import Table
-from cpengine.inputs.table_images import FILE, PATH
+from cpengine.inputs.table_images import FILE, PAGES, PATH
 from cpengine.plates import PLATE, SITE, WELL, place_of
 from cpengine.storage.store import Storage
 
@@ -79,7 +79,7 @@ class _Columns:
         for name in self._plate.names:
             yield from (f"{FILE}{name}", f"{PATH}{name}")
             if self._has_pages:
-                yield from (f"Series_{name}", f"Frame_{name}")
+                yield from (f"{prefix}{name}" for prefix in PAGES)
 
     def _row(self, key: SetKey) -> tuple[str, ...]:
         images, names = self._plate.sets[key], self._plate.names
