@@ -8,7 +8,6 @@ from typer.testing import CliRunner
 
 from cpengine import cli
 from cpengine.inputs import loaddata
-from cpengine.project import Project
 from tests.inputs.image_index.acquisition import Acquisition
 from tests.inputs.image_index.harmony_writer import write_harmony
 from tests.inputs.image_index.instruments import write_imagexpress_names
@@ -46,8 +45,7 @@ def test_a_table_a_plate_is_written_that_loaddata_reads(
     assert code == 0, output
     assert "PerkinElmer/Revvity Harmony" in output
     assert output.endswith("wrote 1 table\n")
-    storage = Project.load(project).places.workspace
-    table = loaddata.read(storage, TABLE)
+    table = loaddata.parse((project / TABLE).read_text(), TABLE)
     assert list(table.images) == ["OrigDNA", "OrigER"]
     assert table.notes == ()
     assert table.values("Metadata_Well") == ["A01", "A01", "B11", "B11"]

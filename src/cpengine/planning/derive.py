@@ -125,30 +125,11 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
     InputError
         No column numbers the planes, or one holds something else.
     """
-    raise_any(missing_keys(table, SITE_KEYS))
+    plane = _plane_column(table)
     of_row, folder = plates(table), cache(folder)
-    planes = [name for name in table.header if PLANE.fullmatch(name)]
-    if len(planes) != 1:
-        raise InputError(
-            rules.CSV_PLANES.found(
-                f"{table.path}:1",
-                f"has {' and '.join(planes) or 'no column'} to number the planes of a "
-                "site",
-                "keep one, such as Metadata_PlaneID",
-            )
-        )
+    keep = sorted(_last_planes(table, plane).values())
     images = table.image_columns
-    if not all(image.file and image.path for image in images):
-        raise InputError(
-            rules.CSV_NO_FILE_NAME.found(
-                f"{table.path}:1",
-                "has images with a URL_ column alone",
-                "add FileName_ and PathName_, so that the projected ones can be named",
-            )
-        )
-    keep = sorted(_last_planes(table, planes[0]).values())
-    paths = {image.path for image in images}
-    files = {image.file for image in images}
+    paths, files = {i.path for i in images}, {i.file for i in images}
     gone = {image.url for image in images}
     names = [n for n in table.header if n not in gone and not n.startswith(PAGES)]
     return replace(
@@ -165,6 +146,30 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
         ),
         lines=tuple(table.lines[row] for row in keep),
     )
+
+
+def _plane_column(table: Table) -> str:
+    """The column that numbers planes. Raises InputError where none can be projected."""
+    raise_any(missing_keys(table, SITE_KEYS))
+    planes = [name for name in table.header if PLANE.fullmatch(name)]
+    if len(planes) != 1:
+        raise InputError(
+            rules.CSV_PLANES.found(
+                f"{table.path}:1",
+                f"has {' and '.join(planes) or 'no column'} to number the planes of a "
+                "site",
+                "keep one, such as Metadata_PlaneID",
+            )
+        )
+    if not all(image.file and image.path for image in table.image_columns):
+        raise InputError(
+            rules.CSV_NO_FILE_NAME.found(
+                f"{table.path}:1",
+                "has images with a URL_ column alone",
+                "add FileName_ and PathName_, so that the projected ones can be named",
+            )
+        )
+    return planes[0]
 
 
 def _as_saved(value: str, is_file: bool) -> str:

@@ -65,8 +65,8 @@ def test_a_tag_or_text_without_an_end_is_refused_in_bounded_memory(
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1"])
 def test_encodings_that_files_say_are_read(encoding: str) -> None:
-    said = encoding.removesuffix("-sig")
-    text = f'<?xml version="1.0" encoding="{said}"?><a>\xb5m</a>'
+    declared = encoding.removesuffix("-sig")
+    text = f'<?xml version="1.0" encoding="{declared}"?><a>\xb5m</a>'
     events = list(xml_events([text.encode(encoding)], "x.xml", {"a"}))
     assert events[-1] == ("a", None, "\xb5m")
 

@@ -168,7 +168,7 @@ def test_channels_without_a_mapping_get_names_that_cellprofiler_takes() -> None:
     ]
 
 
-def test_two_channels_of_one_name_are_told_apart_by_number() -> None:
+def test_two_channels_of_one_name_get_their_numbers() -> None:
     channels = [ImageChannel("1", "BF"), ImageChannel("2", "BF"), ALEXA]
     names = channel_names([[*channels[:2]], [ALEXA]], {})
     assert [names[channel] for channel in channels] == ["BF_1", "BF_2", "Alexa_568"]
