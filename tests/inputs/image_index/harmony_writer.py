@@ -38,7 +38,7 @@ def write_harmony(folder: Path, acquired: Acquisition, version: str = "V1") -> N
         acquired.write(images / file_name(shot), shot)
     index = images / _FILES.get(version, "Index.xml")
     mark = "" if version == "V1" else "\ufeff"
-    text = "\r\n".join(_index(acquired, version))
+    text = "\r\n".join(index_lines(acquired, version))
     index.write_bytes(f"{mark}{text}\r\n".encode())
 
 
@@ -48,7 +48,7 @@ def file_name(shot: Shot) -> str:
     return f"{where}-ch{channel}sk{timepoint}fk1fl1.tiff"
 
 
-def _index(acquired: Acquisition, version: str) -> Iterator[str]:
+def index_lines(acquired: Acquisition, version: str) -> Iterator[str]:
     in_entries = version in ("V6", "V7")
     yield '<?xml version="1.0" encoding="utf-8"?>'
     yield (
