@@ -86,7 +86,7 @@ def test_projected_csv_is_made_from_the_stacks(tmp_path: Path) -> None:
     build.change(built.pipeline, "IllumDNA", "OrigDNA")
     rows(built, stack(), "load_data_unprojected.csv")
     assert derived(built.project().plan("qc"), "load_data.csv") == (
-        "s1p3.tif",
+        "s1p3.tiff",
         "/home/ubuntu/bucket/projects/proj/B1/images_projected/P1",
     )
 
@@ -96,7 +96,7 @@ def test_csv_with_functions_is_made_from_the_stacks(built: Built) -> None:
     rows(built, stack(), "load_data_unprojected.csv")
     plan = built.project().plan("analysis")
     assert derived(plan, "load_data_with_illum.csv") == (
-        "s1p3.tif",
+        "s1p3.tiff",
         "/home/ubuntu/bucket/projects/proj/B1/images_projected/P1",
         "P1_IllumDNA.npy",
         "/home/ubuntu/bucket/projects/proj/B1/illum/P1",

@@ -17,6 +17,9 @@ COMMANDS = {
     "plan.init": (
         "Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."
     ),
+    "loaddata.loaddata": (
+        "Write the LoadData tables of a folder of images: one for each plate there."
+    ),
     "check.check": (
         "Look for all that would fail jobs, or spoil results unseen; start nothing."
     ),

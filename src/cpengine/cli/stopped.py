@@ -9,6 +9,7 @@ _WHOLE = "files that were written are whole; do it again for the rest"
 
 STOPPED: Mapping[str, str] = {
     "init": "do it again",
+    "loaddata": _WHOLE,
     "check": _UNCHANGED,
     "explain": _UNCHANGED,
     "plan": _UNCHANGED,

@@ -106,7 +106,7 @@ def _short(found: Iterable[Image]) -> Iterator[Finding]:
         if image.size:
             by_column[image.column].append(image)
     for images in by_column.values():
-        usual, least = _usual_and_least([image.size or 0 for image in images])
+        usual, least = usual_and_least([image.size or 0 for image in images])
         short = [image for image in images if (image.size or 0) < least]
         if short:
             what = f"has {short[0].size} bytes, most of its channel {usual}"
@@ -114,7 +114,7 @@ def _short(found: Iterable[Image]) -> Iterator[Finding]:
             yield of_all(rules.IMAGE_SMALL, short, what, what_to_do)
 
 
-def _usual_and_least(sizes: Sequence[int]) -> tuple[int, float]:
+def usual_and_least(sizes: Sequence[int]) -> tuple[int, float]:
     """How many bytes images of a channel have, and a sound one at least."""
     size, count = Counter(sizes).most_common(1)[0]
     larger = sum(other > size for other in sizes)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from cpengine import rules
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.table_groups import PLANE, sites, spellings
-from cpengine.inputs.table_images import image_files, is_whole
+from cpengine.inputs.table_images import PAGES, image_files, is_whole
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
 
@@ -160,7 +160,7 @@ def _own_files(table: Table) -> _Files:
     Without illumination functions; nothing where a file may hold many images.
     """
     found: dict[str, Sequence[str]] = {}
-    if any(name.startswith(("Series_", "Frame_")) for name in table.header):
+    if any(name.startswith(PAGES) for name in table.header):
         return found
     for image, where in table.images.items():
         if image.startswith("Illum"):

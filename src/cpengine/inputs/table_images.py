@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cpengine.inputs.loaddata import Table
 
 FILE, PATH, URL = "FileName_", "PathName_", "URL_"
+PAGES = ("Series_", "Frame_")
+"""How the names of columns begin that say which image of a file is meant."""
 _OBJECTS = "Objects"
 IMAGE_PREFIXES = tuple(o + kind for o in ("", _OBJECTS) for kind in (FILE, PATH, URL))
 """How the names of columns begin that say where an image is."""

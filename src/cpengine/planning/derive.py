@@ -4,6 +4,7 @@ The handbook makes both by hand: the projected `load_data.csv` after zproj, and
 `load_data_with_illum.csv` after illum.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
@@ -13,9 +14,11 @@ from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.table_groups import PLANE, missing_keys
-from cpengine.inputs.table_images import FILE, PATH
+from cpengine.inputs.table_images import FILE, PAGES, PATH
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding
+
+_TIF = re.compile(r"\.tif\Z", re.IGNORECASE)
 
 
 def plates(table: Table) -> list[str]:
@@ -114,15 +117,40 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
     """Derive the projected `load_data.csv` from `load_data_unprojected.csv`.
 
     Keeps the row of the last plane of each site and points its images at the plate's
-    folder; file names stay, as the handbook has it.
+    folder; file names stay, as the handbook has it, but for `.tif`: SaveImages always
+    writes `.tiff`. Projections have one page.
 
     Raises
     ------
     InputError
         No column numbers the planes, or one holds something else.
     """
-    raise_any(missing_keys(table, SITE_KEYS))
+    plane = _plane_column(table)
     of_row, folder = plates(table), cache(folder)
+    keep = sorted(_last_planes(table, plane).values())
+    images = table.image_columns
+    paths, files = {i.path for i in images}, {i.file for i in images}
+    gone = {image.url for image in images}
+    names = [n for n in table.header if n not in gone and not n.startswith(PAGES)]
+    return replace(
+        table,
+        header=tuple(names),
+        rows=tuple(
+            tuple(
+                folder(of_row[row])
+                if name in paths
+                else _as_saved(table.rows[row][table.index[name]], name in files)
+                for name in names
+            )
+            for row in keep
+        ),
+        lines=tuple(table.lines[row] for row in keep),
+    )
+
+
+def _plane_column(table: Table) -> str:
+    """The column that numbers planes. Raises InputError where none can be projected."""
+    raise_any(missing_keys(table, SITE_KEYS))
     planes = [name for name in table.header if PLANE.fullmatch(name)]
     if len(planes) != 1:
         raise InputError(
@@ -133,8 +161,7 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
                 "keep one, such as Metadata_PlaneID",
             )
         )
-    images = table.image_columns
-    if not all(image.file and image.path for image in images):
+    if not all(image.file and image.path for image in table.image_columns):
         raise InputError(
             rules.CSV_NO_FILE_NAME.found(
                 f"{table.path}:1",
@@ -142,23 +169,12 @@ def projected(table: Table, folder: Callable[[str], str]) -> Table:
                 "add FileName_ and PathName_, so that the projected ones can be named",
             )
         )
-    keep = sorted(_last_planes(table, planes[0]).values())
-    paths = {image.path for image in images}
-    names = [name for name in table.header if name not in {i.url for i in images}]
-    return replace(
-        table,
-        header=tuple(names),
-        rows=tuple(
-            tuple(
-                folder(of_row[row])
-                if name in paths
-                else table.rows[row][table.index[name]]
-                for name in names
-            )
-            for row in keep
-        ),
-        lines=tuple(table.lines[row] for row in keep),
-    )
+    return planes[0]
+
+
+def _as_saved(value: str, is_file: bool) -> str:
+    """A value of a projection; of its file the name that SaveImages gives it."""
+    return _TIF.sub(".tiff", value) if is_file else value
 
 
 def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:

@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 _AT_ONCE = 16
 _PIECE = 2**18
 """Bytes that are asked for where a file is not read whole."""
+_BLOCK = 2**23
+"""Bytes of one request where all of a file is read, piece by piece."""
 
 
 class Storage:
@@ -155,12 +157,32 @@ class Storage:
             return None
         return line
 
-    def _opened(self, key: str) -> BinaryIO:
+    def _opened(self, key: str, block: int = _PIECE) -> BinaryIO:
         url = self.url(key)
         if is_local(url):
             return local_files.opened(url)
-        file: BinaryIO = self._filesystem(key).open(url, block_size=_PIECE)
+        file: BinaryIO = self._filesystem(key).open(url, block_size=block)
         return file
+
+    def pieces(self, key: str) -> Iterator[bytes]:
+        """A file's bytes, piece by piece, for files that are too large to hold.
+
+        Raises
+        ------
+        InputError
+            There is no such file.
+        StorageError
+            It cannot be read.
+        """
+        try:
+            with (
+                self._telling(key, "cannot be read", _ABSENT),
+                self._opened(key, _BLOCK) as file,
+            ):
+                while piece := file.read(_PIECE):
+                    yield piece
+        except _ABSENT as error:
+            raise _missing(self.url(key)) from error
 
     def read_text(self, key: str) -> str:
         """A file's text, UTF-8. Raises as `read`, and InputError for other text."""

@@ -1,0 +1,112 @@
+"""Folders of images: which instrument wrote them, image sets, LoadData tables.
+
+`index_images` is all of it in one call; nothing is written.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from cpengine.inputs.image_index.image_sets import PlateImageSets, plates_of
+from cpengine.inputs.image_index.image_tables import (
+    MadeTable,
+    TableState,
+    check_replaceable,
+    make_tables,
+    table_states,
+    write_tables,
+)
+from cpengine.inputs.image_index.indexed_image import ImageProblem, PassedOver
+from cpengine.inputs.image_index.name_pattern import user_pattern
+from cpengine.inputs.image_index.recognise import recognise
+from cpengine.inputs.image_index.set_faults import leave_out_faulty
+from cpengine.storage.store import Storage
+
+__all__ = [
+    "ImageProblem",
+    "ImagesOfPlates",
+    "MadeTable",
+    "PlateImageSets",
+    "TableState",
+    "check_replaceable",
+    "index_images",
+    "table_states",
+    "write_tables",
+]
+
+
+@dataclass(frozen=True)
+class ImagesOfPlates:
+    """What was found in a folder of images."""
+
+    top: str
+    plates: list[PlateImageSets]
+    problems: list[ImageProblem]
+    """What is wrong, all that there is."""
+    passed_over: list[PassedOver]
+    notes: list[str]
+
+    @cached_property
+    def tables(self) -> list[MadeTable]:
+        """A LoadData table for each plate."""
+        return make_tables(self.top, self.plates)
+
+    @property
+    def faults(self) -> list[ImageProblem]:
+        """The problems for which image sets are left out, or are missing."""
+        return [problem for problem in self.problems if not problem.is_note]
+
+    def to_json(self) -> dict[str, Any]:
+        """What was found as JSON, without the tables' rows."""
+        return {
+            "folder": self.top,
+            "plates": [plate.to_json() for plate in self.plates],
+            "problems": [problem.to_json() for problem in self.problems],
+            "left_out": [
+                {"place": entry.place, "cause": entry.cause}
+                for entry in self.passed_over
+            ],
+            "notes": self.notes,
+        }
+
+
+def index_images(
+    storage: Storage,
+    top: str,
+    *,
+    pattern: str = "",
+    channels: Mapping[str, str] | None = None,
+    plates: Mapping[str, str] | None = None,
+) -> ImagesOfPlates:
+    """Find the images below a folder, and put them together to image sets.
+
+    Parameters
+    ----------
+    storage
+        Opens the folder.
+    top
+        Its path or address.
+    pattern
+        How files are named; if empty, indexes and known namings are tried.
+    channels
+        Image names by channel; channels that are not in it are not taken. If None or
+        empty, all are, and are called after the index.
+    plates
+        Other names for plates; with the key "" for the only one.
+
+    Raises
+    ------
+    ConfigError
+        The pattern or a mapping is wrong.
+    InputError
+        There is no image that can be read, or an index is damaged.
+    """
+    folder = recognise(storage, top, user_pattern(pattern) if pattern else None)
+    found = plates_of(folder, channels or {}, plates or {})
+    problems = list(folder.problems)
+    for plate in found:
+        leave_out_faulty(plate, folder.sizes)
+        problems += plate.problems
+    passed_over = list(folder.passed_over)
+    return ImagesOfPlates(folder.top, found, problems, passed_over, folder.notes)

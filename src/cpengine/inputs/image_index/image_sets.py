@@ -1,0 +1,174 @@
+"""Images of plates put together to image sets. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cpengine.errors import ConfigError
+from cpengine.group_names import UNFIT
+from cpengine.inputs.image_index.channel_names import ChannelNames, channel_names
+from cpengine.inputs.image_index.indexed_image import (
+    ImageChannel,
+    ImageProblem,
+    IndexedImage,
+    PlateIndex,
+)
+from cpengine.inputs.image_index.recognise import ImageFolder
+
+SetKey = tuple[str, int, int, int]
+"""Well, site, timepoint and plane."""
+
+
+@dataclass
+class PlateImageSets:
+    """The image sets of a plate."""
+
+    plate: str
+    formats: Sequence[str]
+    fields: Sequence[str]
+    """The names of the images' values."""
+    lists_all: bool
+    """Whether an index has listed what was acquired."""
+    names: Sequence[str] = ()
+    """The image names that each set must have."""
+    steps: tuple[bool, bool] = (False, False)
+    """Whether several timepoints were acquired, and several planes."""
+    sets: dict[SetKey, dict[str, IndexedImage]] = field(default_factory=dict)
+    """The images of each set by image name."""
+    twice: dict[tuple[SetKey, str], list[IndexedImage]] = field(default_factory=dict)
+    """Images whose place in a set is taken, by set and image name."""
+    not_taken: Counter[ImageChannel] = field(default_factory=Counter)
+    """How many images there are of channels that are not taken."""
+    problems: list[ImageProblem] = field(default_factory=list)
+
+    def count(self, part: int) -> int:
+        """How many wells (0), sites, timepoints or planes there are."""
+        return len({key[part] for key in self.sets})
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, as JSON."""
+        return {
+            "plate": self.plate,
+            "formats": list(self.formats),
+            "wells": self.count(0),
+            "sites": self.count(1),
+            "timepoints": self.count(2),
+            "planes": self.count(3),
+            "channels": list(self.names),
+            "image_sets": len(self.sets),
+            "not_taken": {c.label: n for c, n in self.not_taken.items()},
+        }
+
+    def call(self, key: SetKey) -> str:
+        """A set as messages name it."""
+        well, site, timepoint, plane = key
+        several_timepoints, several_planes = self.steps
+        more = f" timepoint {timepoint}" if several_timepoints else ""
+        more += f" plane {plane}" if several_planes else ""
+        return f"{self.plate} {well} site {site}{more}"
+
+
+def plates_of(
+    folder: ImageFolder, channels: Mapping[str, str], plates: Mapping[str, str]
+) -> list[PlateImageSets]:
+    """Put the images of a folder together to sets, a plate after the other.
+
+    Parameters
+    ----------
+    channels
+        Image names by channel; see `channel_names`.
+    plates
+        Other names for plates; with the key "" for the only one.
+
+    Raises
+    ------
+    ConfigError
+        A mapping names what is not there, or gives a name that cannot be.
+    """
+    by_plate = _by_plate(folder, plates)
+    names = channel_names(
+        [{image.channel for _, image in images} for images in by_plate.values()],
+        channels,
+    )
+    ordered = list(dict.fromkeys(names.values()))
+    found = []
+    for plate in sorted(by_plate):
+        images = by_plate.pop(plate)
+        made = _put_together(plate, images, names)
+        there = {names.get(image.channel) for _, image in images}
+        made.steps = made.count(2) > 1, made.count(3) > 1
+        made.names = [name for name in ordered if channels or name in there]
+        found.append(made)
+    return found
+
+
+def _by_plate(
+    folder: ImageFolder, names: Mapping[str, str]
+) -> dict[str, list[tuple[PlateIndex, IndexedImage]]]:
+    """The images of each plate, by the plate's new name."""
+    found: dict[str, list[tuple[PlateIndex, IndexedImage]]] = defaultdict(list)
+    for index in folder.indexes:
+        for image in index.images:
+            found[image.plate].append((index, image))
+    renamed = _renamed(list(found), names)
+    if len(set(renamed.values())) < len(found):
+        raise ConfigError("--plate: two plates would have one name: choose another")
+    return {renamed[plate]: images for plate, images in found.items()}
+
+
+def _renamed(plates: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
+    """The new name of each plate, which must fit a folder and a group."""
+    new = dict(names)
+    if "" in new and len(plates) == 1:
+        new = {plates[0]: new[""]}
+    for name in new.keys() - set(plates):
+        what = name or f"NAME alone is for one plate, and {len(plates)}"
+        raise ConfigError(f"--plate {what}: is not there: there are {_some(plates)}")
+    for plate in plates:
+        name = new.get(plate, plate)
+        if UNFIT.search(name) or name[0] in "@+":
+            raise ConfigError(
+                f"plate {name!r}: cannot name a folder and a group: give it another "
+                f"name by --plate '{plate}=NAME'"
+            )
+    return {plate: new.get(plate, plate) for plate in plates}
+
+
+def _some(plates: Sequence[str], most: int = 10) -> str:
+    more = f" and {len(plates) - most} more" if len(plates) > most else ""
+    return ", ".join(plates[:most]) + more
+
+
+def _put_together(
+    plate: str,
+    images: Sequence[tuple[PlateIndex, IndexedImage]],
+    names: ChannelNames,
+) -> PlateImageSets:
+    indexes = list({id(index): index for index, _ in images}.values())
+    fields = list(dict.fromkeys(name for i in indexes for name in i.fields))
+    made = PlateImageSets(
+        plate,
+        list(dict.fromkeys(index.format for index in indexes)),
+        fields,
+        all(index.lists_all for index in indexes),
+    )
+    for index, image in images:
+        name = names.get(image.channel)
+        if name is None:
+            made.not_taken[image.channel] += 1
+            continue
+        if list(index.fields) != fields:
+            image = image._replace(values=_realigned(index, image, fields))
+        key = image.image_set
+        if made.sets.setdefault(key, {}).setdefault(name, image) is not image:
+            made.twice.setdefault((key, name), []).append(image)
+    return made
+
+
+def _realigned(
+    index: PlateIndex, image: IndexedImage, fields: Iterable[str]
+) -> tuple[str, ...]:
+    """An image's values in the order of fields that are not its index's own."""
+    values = dict(zip(index.fields, image.values, strict=True))
+    return tuple([values.get(name, "") for name in fields])
