@@ -134,12 +134,10 @@ def test_a_check_that_is_ended_by_sigterm_does_not_speak_of_a_run(
     from cpengine import cli
     from cpengine.cli import check
 
-    class Project:
-        @staticmethod
-        def load(folder: Path) -> None:
-            os.kill(os.getpid(), signal.SIGTERM)
+    def load(folder: Path) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(check, "Project", Project)
+    monkeypatch.setattr(check, "load_project", load)
     before = signal.signal(signal.SIGTERM, cli._interrupt)
     try:
         ended = CliRunner().invoke(cpengine_app, ["check", "-C", str(tmp_path)])

@@ -21,6 +21,7 @@ from cpengine.cli.printing import print_out as print_out
 from cpengine.config.forms import MOST_WORKERS
 from cpengine.errors import ConfigError
 from cpengine.plates import Part
+from cpengine.system.early_signals import ending_at_once
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -138,3 +139,10 @@ def agree(what: str, yes: bool) -> None:
     print_err(what)
     if not typer.confirm("Start it?"):
         raise ConfigError("not started")
+
+
+def load_project(folder: Path) -> "Project":
+    """The project; its modules take long to import, and completion does without."""
+    with ending_at_once():
+        from cpengine.project import Project
+    return Project.load(folder)

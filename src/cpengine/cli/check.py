@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -20,16 +20,17 @@ from cpengine.cli.base import (
     Sites,
     Wells,
     err,
+    load_project,
     out,
     part_of,
     print_err,
     print_json,
 )
-from cpengine.project import Project
-from cpengine.project.check_report import describe_jobs
 from cpengine.rules import Finding, Severity
-from cpengine.run.session import Checked, once
 from cpengine.wording import counted
+
+if TYPE_CHECKING:
+    from cpengine.run.session import Checked
 
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
@@ -60,7 +61,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look for all that would fail jobs, or spoil results unseen; start nothing."""
-    project = Project.load(folder)
+    project = load_project(folder)
     shown = _Shown(on_terminal=not as_json and err.is_terminal, quiet=as_json)
     with shown.bar:
         report = project.check(
@@ -106,7 +107,9 @@ class _Shown:
             self.above = len(findings)
         self.bar.add_task("looking", total=len(steps))
 
-    def found(self, checked: Checked) -> None:
+    def found(self, checked: "Checked") -> None:
+        from cpengine.run.session import once  # there already, when one is found
+
         self._findings.append(checked.findings)
         if not self._quiet:
             self.bar.stop()  # else the two would be written into each other
@@ -115,8 +118,10 @@ class _Shown:
         self.bar.advance(self.bar.task_ids[-1])
 
 
-def _show(checked: Checked, new: Sequence[Finding]) -> None:
+def _show(checked: "Checked", new: Sequence[Finding]) -> None:
     """Print what was found of a step, and in full what no step before it has."""
+    from cpengine.project.check_report import describe_jobs
+
     counts = Counter(finding.severity for finding in checked.findings)
     summary = ", ".join(counted(counts[s], s) for s in Severity if counts[s])
     above = len(checked.findings) - len(new)

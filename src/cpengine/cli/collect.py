@@ -15,13 +15,13 @@ from cpengine.cli.base import (
     Json,
     Plates,
     err,
+    load_project,
     out,
     part_of,
     print_err,
     print_json,
     rich_table,
 )
-from cpengine.project import Project, results
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def collect(
     as_json: Json = False,
 ) -> None:
     """Turn the CSVs of done jobs into Parquet tables, a plate at a time."""
-    project, part = Project.load(folder), part_of(plate, None, None)
+    from cpengine.project import results
+
+    project, part = load_project(folder), part_of(plate, None, None)
     found = results.collect(
         project, steps, part, _followed, float32=float32, force=force
     )

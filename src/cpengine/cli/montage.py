@@ -16,13 +16,13 @@ from cpengine.cli.base import (
     Plates,
     Wells,
     err,
+    load_project,
     part_of,
     print_err,
     print_json,
     print_out,
 )
 from cpengine.extras import extra
-from cpengine.project import Project
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def montage(
         tile_size=tile_size,
         contrast=read.contrast(contrast or ()),
     )
-    project = Project.load(folder)
+    project = load_project(folder)
     with err.status("making montages") as status:
 
         def tell(line: str) -> None:

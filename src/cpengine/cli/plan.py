@@ -19,6 +19,7 @@ from cpengine.cli.base import (
     Plates,
     Sites,
     Wells,
+    load_project,
     out,
     part_of,
     print_err,
@@ -35,7 +36,6 @@ from cpengine.errors import ConfigError, writing
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.ledger.standing import to_json as standing_json
 from cpengine.planning.plan import Plan, plate_of
-from cpengine.project import Project
 from cpengine.run.session import Steps, Todo
 from cpengine.system import scratch
 from cpengine.wording import counted
@@ -146,7 +146,7 @@ def plan(
     ] = "",
 ) -> None:
     """Show a step's jobs: counts a plate and the first of them."""
-    project = Project.load(folder)
+    project = load_project(folder)
     version = project.cellprofiler_version()
     part = part_of(plate, well, site, project if exclude_flagged else None)
     steps = Steps(project, [step], part, version)

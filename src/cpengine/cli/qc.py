@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,14 +11,16 @@ from cpengine.cli.base import (
     Folder,
     Json,
     Plates,
+    load_project,
     part_of,
     print_err,
     print_json,
     print_out,
     print_table,
 )
-from cpengine.project import Project
-from cpengine.results.qc import Assessment, Written
+
+if TYPE_CHECKING:
+    from cpengine.results.qc import Assessment, Written
 
 _MOST_SHOWN = 10
 
@@ -37,7 +39,7 @@ def qc(
     as_json: Json = False,
 ) -> None:
     """Flag blurred, saturated and other bad images, and write tables and a page."""
-    report = Project.load(folder).qc(step, part=part_of(plate, None, None))
+    report = load_project(folder).qc(step, part=part_of(plate, None, None))
     for note in report.assessment.notes:
         print_err(f"note: {note}")
     if as_json:
@@ -47,7 +49,7 @@ def qc(
     _tell(report.assessment, report.plates, report.written)
 
 
-def _tell(found: Assessment, plates: Sequence[str], written: Written) -> None:
+def _tell(found: "Assessment", plates: Sequence[str], written: "Written") -> None:
     for line in _worst(found, plates):
         print_out(line)
     print_out(f"flagged sites: {written.flagged}")
@@ -55,7 +57,7 @@ def _tell(found: Assessment, plates: Sequence[str], written: Written) -> None:
     print_out(f"page:          {written.page}")
 
 
-def _worst(found: Assessment, plates: Sequence[str]) -> Iterator[str]:
+def _worst(found: "Assessment", plates: Sequence[str]) -> Iterator[str]:
     mine = [(key, f) for key, f in found.by_site.items() if key.plate in plates]
     for key, flags in mine[:_MOST_SHOWN]:
         more = f" (and {len(flags) - 1} more)" if len(flags) > 1 else ""

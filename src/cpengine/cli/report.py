@@ -13,13 +13,13 @@ from cpengine.cli.base import (
     Plates,
     Sites,
     Wells,
+    load_project,
     part_of,
     print_err,
     print_json,
     print_out,
 )
 from cpengine.errors import ConfigError
-from cpengine.project import Project
 
 
 def report(
@@ -45,7 +45,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Make a page a step: plates, times, memory, failures, from the ledger."""
-    project = Project.load(folder)
+    project = load_project(folder)
     if show and to is None and not project.places.outputs.is_local():
         raise ConfigError(
             f"--open: the page would be at {project.places.outputs.root}: add --to FILE"

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group, RenderableType
@@ -21,6 +21,7 @@ from cpengine.cli.base import (
     Sites,
     Wells,
     err,
+    load_project,
     out,
     part_of,
     print_err,
@@ -28,10 +29,10 @@ from cpengine.cli.base import (
     print_out,
     rich_table,
 )
-from cpengine.ledger.standing import JobState
-from cpengine.project import Project
-from cpengine.project.status import Status, StatusPoll, StepStatus
 from cpengine.wording import counted
+
+if TYPE_CHECKING:
+    from cpengine.project.status import Status, StatusPoll, StepStatus
 
 
 def status(
@@ -64,7 +65,7 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show what is done, failed, stale and left, by the ledger."""
-    project = Project.load(folder)
+    project = load_project(folder)
     poll = project.poll_status(
         *(steps or ()), part=part_of(plate, well, site), failed=failed, verify=verify
     )
@@ -76,7 +77,7 @@ def status(
     raise typer.Exit(SOME_FAILED if found.damaged else OK)
 
 
-def _watched(poll: StatusPoll, every: float) -> Status:
+def _watched(poll: "StatusPoll", every: float) -> "Status":
     """Poll again and again, until nothing is left or Ctrl-C.
 
     A live table on a terminal, else a line a step.
@@ -99,7 +100,9 @@ def _watched(poll: StatusPoll, every: float) -> Status:
     return found
 
 
-def _line(status: StepStatus) -> str:
+def _line(status: "StepStatus") -> str:
+    from cpengine.ledger.standing import JobState  # there already, with the project
+
     counts = ", ".join(
         f"{count} {state}"
         for state, count in status.counts.items()
@@ -108,12 +111,12 @@ def _line(status: StepStatus) -> str:
     return f"{status.step}: {counted(len(status.todo.standings), 'job')}: {counts}"
 
 
-def _picture(found: Status) -> RenderableType:
+def _picture(found: "Status") -> RenderableType:
     runs = [Text(line) for step in found.steps for line in step.runs()]
     return Group(rich_table(found.counts()), *runs)
 
 
-def _show(found: Status) -> None:
+def _show(found: "Status") -> None:
     out.print(rich_table(found.counts()))
     for step in found.steps:
         for note in step.notes:

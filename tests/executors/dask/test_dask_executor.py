@@ -1,6 +1,7 @@
 """Workers that end, refuse or are lost, on a real Dask scheduler of this machine."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -65,8 +66,9 @@ def test_workers_that_cannot_be_used_are_refused_at_once(
 ) -> None:
     machine = contract.machine(tmp_path, {})
     nowhere = "cpengine.executors.machine_spec:project_machine"
+    spec = json.dumps({"folder": ".", "file": {}, "scratch": "$NOWHERE"})
     with pytest.raises(ExecutorError, match=r"a Dask worker cannot be used: .*scratch"):
-        DaskExecutor(Client(cluster), machine, nowhere, '{"scratch": "$NOWHERE"}')
+        DaskExecutor(Client(cluster), machine, nowhere, spec)
 
 
 def _end_at_once(spec: str, slots: int) -> Machine:
