@@ -526,6 +526,7 @@ class ExecutorContract:
         """A process that runs the jobs A to D with an executor of its own."""
         suite = type(self)
         code = (
+            f"import sys\nsys.path[:0] = {sys.path!r}\n"  # where pytest has found it
             f"from {suite.__module__} import {suite.__qualname__} as Suite\n"
             f"suite = Suite()\nvars(suite).update({vars(self)!r})\n"
             f"suite.drive({str(folder)!r})"

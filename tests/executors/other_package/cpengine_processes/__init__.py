@@ -7,8 +7,15 @@ import shutil
 import time
 from subprocess import Popen
 
-from cpengine.backend import ExecJobs, Executor, ExecutorEntry, Room, Section, site_spec
-from cpengine.errors import ConfigError
+from cpengine.backend import (
+    ConfigError,
+    ExecJobs,
+    Executor,
+    ExecutorEntry,
+    Room,
+    Section,
+    site_spec,
+)
 
 SCRIPT = "#!/bin/sh\nexec {} {}\n"
 
