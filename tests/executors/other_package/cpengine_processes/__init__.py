@@ -7,15 +7,8 @@ import shutil
 import time
 from subprocess import Popen
 
-from cpengine.backend import (
-    ConfigError,
-    ExecJobs,
-    Executor,
-    ExecutorEntry,
-    Room,
-    Section,
-    site_spec,
-)
+from cpengine.backend import ExecJobs, Executor, ExecutorEntry, Room, Section, site_spec
+from cpengine.errors import ConfigError
 
 SCRIPT = "#!/bin/sh\nexec {} {}\n"
 
