@@ -311,7 +311,9 @@ def test_an_image_that_goes_while_the_step_runs_is_bad_input_of_its_job_alone(
     job = ("qc", "DemoPlate1-A03")
     outcome = _reported(ran, project, cpengine, job, "bad_input")
     assert "its log" not in ran.stderr  # CellProfiler never ran
-    assert outcome["failure"]["message"] == f"{image}: is not there: put it there"
+    message = outcome["failure"]["message"]
+    assert message.startswith(f"{image}: is not there: put it there, or drop its row (")
+    assert message.endswith("load_data.csv:4:FileName_OrigER)")
     assert _tries(ran) == outcome["attempt"] == 1
     assert "qc: 2 of 3 jobs done, 1 failed, 2 image sets, 4 files" in ran.stdout
 
