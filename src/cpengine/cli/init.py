@@ -20,7 +20,13 @@ from cpengine.cli.loaddata import (
     PlateNames,
     Yes,
 )
-from cpengine.cli.new_project import agree_to, image_options, new_folder, prepare
+from cpengine.cli.new_project import (
+    agree_to,
+    announce,
+    image_options,
+    new_folder,
+    prepare,
+)
 from cpengine.config import ProjectFile, template
 from cpengine.config.layout import Style
 from cpengine.errors import ConfigError, writing
@@ -118,6 +124,7 @@ def init(
         new.write()
         prepare(folder)
         return
+    announce(pipelines)
     named = image_options(images, pattern, channel or (), plate or ())
     with new_folder(folder):
         project = ResolvedProject(new.parsed, folder)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import typer
@@ -19,6 +19,7 @@ from cpengine.cli.loaddata import (
 from cpengine.config.steps import LOAD_DATA, STEPS
 from cpengine.errors import writing
 from cpengine.inputs.image_index.channel_names import parse_mapping
+from cpengine.inputs.user_pipelines import UserPipeline
 from cpengine.planning.project import ResolvedProject
 from cpengine.project.starting_files import ImageOptions, StartingFiles
 
@@ -44,6 +45,13 @@ def new_folder(folder: Path) -> Iterator[None]:
             for path in missing:
                 path.rmdir()
         raise
+
+
+def announce(pipelines: Iterable[UserPipeline]) -> None:
+    """Say what takes long: CellProfiler opens a window's pipeline and all files."""
+    for pipe in pipelines:
+        if pipe.finds_images:
+            print_out(f"{pipe.path}: CellProfiler makes its image sets")
 
 
 def agree_to(
