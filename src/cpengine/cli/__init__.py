@@ -14,8 +14,8 @@ from cpengine.cli.exit_codes import BAD_INPUT, INTERRUPTED, OK, SOME_FAILED
 __all__ = ["BAD_INPUT", "INTERRUPTED", "OK", "SOME_FAILED", "app", "main"]
 
 COMMANDS = {
-    "plan.init": (
-        "Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."
+    "init.init": (
+        "Start a project: cpengine.toml, and all else that a folder of images needs."
     ),
     "loaddata.loaddata": (
         "Write the LoadData tables of a folder of images: one for each plate there."

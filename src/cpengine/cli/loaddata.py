@@ -80,24 +80,26 @@ def loaddata(
     storage, key = project.places.workspace, project.layout.load_data
     found = index_images(
         project.places.images,
-        _place(images),
+        place_of_images(images),
         pattern=pattern,
         channels=parse_mapping(channel or (), "--channel"),
-        plates=_plates(plate or ()),
+        plates=plate_names(plate or ()),
     )
     states = table_states(storage, key, found.tables)
     if not as_json:
-        _show(found, storage, states)
+        show_images(found)
+        for table, state in states.items():
+            print_out(f"{state} table: {storage.url(table)}")
     refused = bool(found.faults) and not allow_incomplete
     write = not (dry_run or refused)
     if write and not force:
         check_replaceable(storage, states)
-    write = write and (yes or as_json or _is_agreed())
+    write = write and (yes or as_json or is_agreed())
     if write:
         write_tables(storage, key, found.tables, states)
     _say_what_is_done(found, storage, states, write, as_json)
     if refused:
-        print_err(f"error: {_refusal(found)}")
+        print_err(f"error: {refusal(found)}")
         raise typer.Exit(SOME_FAILED)
 
 
@@ -117,14 +119,14 @@ def _say_what_is_done(
         print_out("nothing is written")
 
 
-def _place(images: str) -> str:
+def place_of_images(images: str) -> str:
     """The folder's whole path, or its address."""
     if not is_local(images):
         return images
     return os.path.abspath(os.path.expanduser(images.removeprefix("file://")))
 
 
-def _plates(entries: Sequence[str]) -> dict[str, str]:
+def plate_names(entries: Sequence[str]) -> dict[str, str]:
     """New names of plates by the old; by "" the only one's."""
     alone = [entry for entry in entries if "=" not in entry]
     if alone and len(entries) > 1:
@@ -132,12 +134,12 @@ def _plates(entries: Sequence[str]) -> dict[str, str]:
     return {"": alone[0]} if alone else parse_mapping(entries, "--plate")
 
 
-def _is_agreed() -> bool:
+def is_agreed() -> bool:
     """Ask, where somebody is there to answer; nothing is lost without."""
-    return not sys.stdin.isatty() or typer.confirm("Write these tables?", default=True)
+    return not sys.stdin.isatty() or typer.confirm("Write this?", default=True)
 
 
-def _refusal(found: ImagesOfPlates) -> str:
+def refusal(found: ImagesOfPlates) -> str:
     number = counted(len(found.faults), "problem")
     return (
         f"{found.top}: {number}: nothing is written: put right what is named above, or "
@@ -145,9 +147,7 @@ def _refusal(found: ImagesOfPlates) -> str:
     )
 
 
-def _show(
-    found: ImagesOfPlates, storage: Storage, states: Mapping[str, TableState]
-) -> None:
+def show_images(found: ImagesOfPlates) -> None:
     """Say what was found: the plates, what is left out, what is wrong."""
     for line in (*_plate_lines(found), *_left_out(found)):
         print_out(line)
@@ -155,8 +155,6 @@ def _show(
         print_out(f"{'note' if problem.is_note else 'problem'}: {problem}")
     for note in found.notes:
         print_out(f"note: {note}")
-    for key, state in states.items():
-        print_out(f"{state} table: {storage.url(key)}")
 
 
 def _plate_lines(found: ImagesOfPlates) -> Iterator[str]:

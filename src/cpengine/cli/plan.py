@@ -1,7 +1,5 @@
-"""The commands that come before a run: `init` and `plan`."""
+"""`cpengine plan`: a step's jobs."""
 
-import os
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -10,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from cpengine import config
 from cpengine.cli import completion
 from cpengine.cli.base import (
     ExcludeFlagged,
@@ -27,97 +24,12 @@ from cpengine.cli.base import (
     print_out,
     rich_table,
 )
-from cpengine.cli.importing import Imported, Sources
-from cpengine.cli.new_project import prepare
-from cpengine.config import template
-from cpengine.config.layout import Style
 from cpengine.dcp import jobfile
-from cpengine.errors import ConfigError, writing
 from cpengine.ledger.standing import JobState, Standing
 from cpengine.ledger.standing import to_json as standing_json
 from cpengine.planning.plan import Plan, plate_of
 from cpengine.run.session import Steps, Todo
-from cpengine.system import scratch
 from cpengine.wording import counted
-
-
-def init(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = Path(),
-    name: Annotated[
-        str, typer.Option(help="The project's folder name.")
-    ] = "my_project",
-    batch: Annotated[str, typer.Option(help="The batch's name.")] = "2026_01_01_Batch1",
-    root: Annotated[str, typer.Option(help="Stands for the bucket.")] = ".",
-    layout: Annotated[Style, typer.Option(help="The path style.")] = "default",
-    source: Annotated[str, typer.Option(help="For layout cpg: source_4.")] = "",
-    from_dcp: Annotated[
-        str, typer.Option(help="Distributed-CellProfiler's config.py to read.")
-    ] = "",
-    fleet: Annotated[str, typer.Option(help="Its spot fleet file to use.")] = "",
-    batch_script: Annotated[
-        str,
-        typer.Option(
-            help="Arguments of its run_batch_general.py, in quotes; or the path of one "
-            "from before 2.2.0."
-        ),
-    ] = "",
-    job_file: Annotated[
-        str, typer.Option(help="Its job file, whose groups become a step.")
-    ] = "",
-) -> None:
-    """Write a commented cpengine.toml; from Distributed-CellProfiler's, if given."""
-    path = folder / config.FILE_NAME
-    if os.path.lexists(path):
-        raise ConfigError(f"{path}: is there already: change it, or remove it first")
-    options = {
-        "project.name": name,
-        "project.batch": batch,
-        "storage.root": root,
-        "storage.layout": layout,
-        "storage.source": source,
-    }
-    given = {key for key in options if _is_given(context, key.rpartition(".")[2])}
-    sources = Sources(from_dcp, batch_script, fleet, job_file)
-    imported = sources.read(folder, {key: options[key] for key in given})
-    text = template.project_file(
-        name=name,
-        batch=batch,
-        root=root,
-        layout=layout,
-        source=source,
-        more=imported.values,
-    )
-    _write(path, text, imported)
-    prepare(folder)
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
-
-
-def _write(path: Path, text: str, imported: Imported) -> None:
-    _check_text(text, imported)
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    out.print(f"wrote {path}")
-    for note in imported.notes:
-        print_err(f"note: {note}")
-
-
-def _check_text(text: str, imported: Imported) -> None:
-    """Refuse options that would make a project file that cannot be read."""
-    with scratch.folder(Path(tempfile.gettempdir()), "init") as folder:
-        path = folder / config.FILE_NAME
-        path.write_text(text, encoding="utf-8")
-        try:
-            config.load(path)
-        except ConfigError as error:
-            lines = str(error).replace(f"{path}: ", "").splitlines()
-            raise ConfigError("\n".join(map(imported.with_source, lines))) from error
 
 
 def plan(

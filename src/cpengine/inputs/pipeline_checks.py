@@ -93,15 +93,21 @@ def findings(
     yield from _saves(pipeline)
 
 
+def finds_images_itself(pipeline: Pipeline) -> Module | None:
+    """The module that finds image files, if no LoadData names them."""
+    if pipeline.load_data is not None:
+        return None
+    return next((m for m in pipeline.enabled if m.name in _BY_IMAGE_FILES), None)
+
+
 def without_load_data(pipeline: Pipeline) -> Iterator[Finding]:
     """What takes the place of LoadData in a pipeline that has none."""
     if pipeline.load_data is not None:
         return
-    finds_files = [m for m in pipeline.enabled if m.name in _BY_IMAGE_FILES]
-    if finds_files:
+    if finds_files := finds_images_itself(pipeline):
         yield rules.LOADDATA_MISSING.found(
             pipeline.path,
-            f"finds its images by {finds_files[0]}, not by a LoadData CSV",
+            f"finds its images by {finds_files}, not by a LoadData CSV",
             "in CellProfiler, add CreateBatchFiles for a batch file and set "
             'groups = "batch", or set data_file to a list of files (.txt), or take '
             "File > Export > Image Set Listing as the CSV and LoadData in place of "
