@@ -144,7 +144,7 @@ def test_each_shell_is_answered_in_its_form(built: Built, shell: str) -> None:
     [
         *("run ", "run --plate P", "run --on s", "run --f", "logs analysis P"),
         *("status --plate P", "check a", "report a", "collect a", "qc a", "montage a"),
-        "estimate --on s",
+        *("estimate --on s", "plan a"),
     ],
 )
 def test_to_complete_a_word_what_runs_jobs_is_not_imported(
