@@ -192,7 +192,8 @@ def test_a_refused_driver_says_what_to_do(
 def test_a_detached_run_is_followed_to_its_end(
     slurm: Cluster, make: Make, cpengine: Cpengine, driver: str
 ) -> None:
-    made = make({"P1-A01-1": ["slow3"]}, driver=driver)
+    slow = {f"P1-A0{well}-{site}": ["slow3"] for well in (1, 2) for site in (1, 2)}
+    made = make(slow, driver=driver, workers=1)  # so that it is there to be followed
     where = ("-C", made.root)
     ran = cpengine("run", "analysis", *where, "--on", "slurm", "--detach")
     assert ran.returncode == 0, ran.stderr
