@@ -78,6 +78,10 @@ class Storage:
         """Whether a key is a file of this machine."""
         return is_local(self.url(key))
 
+    def is_anonymous(self, key: str = "") -> bool:
+        """Whether a key is in a bucket that is read without credentials."""
+        return self._access.is_anonymous(self.url(key))
+
     @property
     def ignores_case(self) -> bool:
         """Whether the root's file system takes names that differ in case for one."""
