@@ -58,6 +58,10 @@ class Storage:
                 )
         self._filesystem(self.root)  # refuse a protocol that nothing opens
 
+    def below(self, key: str) -> "Storage":
+        """A folder of this storage as a root. Raises ConfigError as the class."""
+        return Storage(self.url(key), self._access)
+
     def url(self, key: str) -> str:
         """The local path or the address of a key.
 
@@ -141,6 +145,25 @@ class Storage:
                 data: bytes = self._filesystem(key).cat_file(url)
         except _ABSENT:
             return None
+        return data
+
+    def head(self, key: str, most: int) -> bytes:
+        """A file's first bytes; one request. Raises as `read`.
+
+        Parameters
+        ----------
+        most
+            So many are read at the most. The file must not be empty.
+        """
+        try:
+            with self._telling(key, "cannot be read", _ABSENT):
+                url = self.url(key)
+                if is_local(url):
+                    with local_files.opened(url) as file:
+                        return file.read(most)
+                data: bytes = self._filesystem(key).cat_file(url, start=0, end=most)
+        except _ABSENT as error:
+            raise _missing(self.url(key)) from error
         return data
 
     def first_line(self, key: str) -> bytes | None:
