@@ -332,7 +332,7 @@ def test_many_of_a_kind_are_one_finding(tmp_path: Path) -> None:
     assert finding.cause == "is empty (0 bytes) (and 2 more)"
 
 
-def test_only_the_batches_that_are_asked_for_are_looked_at(tmp_path: Path) -> None:
+def test_only_the_batches_that_are_asked_for_are_checked(tmp_path: Path) -> None:
     source = sound_tree.write(tmp_path)
     add("images/2022_01_01_B2/x.tif")(source)
     assert found(source)
@@ -350,6 +350,6 @@ def test_a_pooled_experiment_has_barcodes_and_cycles(tmp_path: Path) -> None:
     assert found(source) == []
 
 
-def test_what_is_no_project_is_told_in_a_line(tmp_path: Path) -> None:
+def test_what_is_no_project_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is neither a project"):
         list(check(Storage(str(tmp_path))))

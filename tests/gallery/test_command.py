@@ -78,7 +78,7 @@ def test_errors_are_an_exit_code_and_json(source: Path) -> None:
     assert finding["place"] == f"{source}/{TABLES}/BR1/load_data.csv"
 
 
-def test_a_project_is_looked_at_in_its_own_folder(source: Path) -> None:
+def test_a_project_is_checked_in_its_own_folder(source: Path) -> None:
     root = source.parent.parent
     text = (
         f'[project]\nname = "{PROJECT}"\nbatch = "{sound_tree.BATCH}"\n'
@@ -103,7 +103,7 @@ def test_a_project_is_looked_at_in_its_own_folder(source: Path) -> None:
         ([f"data/{BASE}", "--batch", "B7"], "has no batch B7: correct --batch"),
     ],
 )
-def test_what_is_wrong_with_the_place_is_told_in_a_line(
+def test_what_is_wrong_with_the_place_is_one_line(
     source: Path, arguments: list[str], line: str
 ) -> None:
     assert source.is_dir()
@@ -116,7 +116,7 @@ def test_what_is_wrong_with_the_place_is_told_in_a_line(
     assert line in shown
 
 
-def test_a_public_bucket_is_looked_at_without_credentials(public: str) -> None:
+def test_a_public_bucket_is_checked_without_credentials(public: str) -> None:
     place = f"s3://{public}/{BASE}"
     result = call("gallery", "check", place, "--anonymous", "--batch", sound_tree.BATCH)
     assert (result.exit_code, result.stdout) == (0, f"{place}: nothing found\n")

@@ -93,9 +93,7 @@ def test_the_index_of_pandas_is_no_column() -> None:
         (b"PK\3\4", "t.csv.gz", "is a zip archive: unpack it"),
     ],
 )
-def test_what_cannot_be_unpacked_is_told_in_a_line(
-    data: bytes, name: str, why: str
-) -> None:
+def test_what_cannot_be_unpacked_is_one_line(data: bytes, name: str, why: str) -> None:
     with pytest.raises(InputError) as caught:
         loaddata.decode(data, name.partition(":")[0])
     (line,) = str(caught.value).splitlines()

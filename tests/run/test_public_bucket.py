@@ -80,7 +80,7 @@ def project(
     return Project.load(folder)
 
 
-def test_a_table_that_cannot_be_made_in_a_public_bucket_is_told_before_a_run(
+def test_a_table_that_cannot_be_made_in_a_public_bucket_is_found_before_a_run(
     tmp_path: Path, s3_server: S3Server, public: str
 ) -> None:
     on_gallery = project(tmp_path, s3_server, public)

@@ -25,7 +25,7 @@ from cpengine.cli.base import (
     part_of,
     print_json,
 )
-from cpengine.cli.findings import name_explain, show_findings
+from cpengine.cli.finding_lines import name_explain, show_findings
 from cpengine.rules import Finding, Severity
 from cpengine.wording import counted
 

@@ -18,7 +18,7 @@ from cpengine.cli.base import (
     out,
     print_json,
 )
-from cpengine.cli.findings import name_explain, show_findings
+from cpengine.cli.finding_lines import name_explain, show_findings
 from cpengine.errors import ConfigError
 from cpengine.project import Project
 from cpengine.rules import Finding, Severity

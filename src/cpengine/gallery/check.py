@@ -8,7 +8,7 @@ from cpengine import rules
 from cpengine.errors import InputError
 from cpengine.gallery import folders, metadata, results, tables
 from cpengine.gallery.names import is_numbered, is_project
-from cpengine.gallery.tree import IMAGES, WORKSPACE, Batch, SourceTree
+from cpengine.gallery.tree import IMAGES, WORKSPACE, GalleryBatch, SourceTree
 from cpengine.rules import Finding
 from cpengine.storage.store import Storage
 
@@ -93,7 +93,7 @@ def _of_source(tree: SourceTree) -> Iterator[Finding]:
     yield from folders.of_source(tree)
     yield from folders.stray(tree, tree.contents(IMAGES).files, IMAGES)
     yield from folders.of_workspace_batches(tree)
-    batches = [Batch(tree, name) for name in tree.batches(IMAGES)]
+    batches = [GalleryBatch(tree, name) for name in tree.batches(IMAGES)]
     for batch in batches:
         yield from folders.of_batch(batch)
         yield from tables.of_tables(batch)

@@ -10,8 +10,8 @@ from cpengine.gallery.tree import (
     METADATA,
     TABLES,
     WORKSPACE,
-    Batch,
     Files,
+    GalleryBatch,
     SourceTree,
     more,
 )
@@ -71,7 +71,7 @@ def _missing(tree: SourceTree) -> Iterator[Finding]:
         )
 
 
-def of_batch(batch: Batch) -> Iterator[Finding]:
+def of_batch(batch: GalleryBatch) -> Iterator[Finding]:
     """What is wrong with a batch's folder in images."""
     tree, name = batch.tree, batch.name
     there = tree.contents(IMAGES, name)
@@ -127,7 +127,7 @@ def of_workspace_batches(tree: SourceTree) -> Iterator[Finding]:
             )
 
 
-def of_plates(batch: Batch) -> Iterator[Finding]:
+def of_plates(batch: GalleryBatch) -> Iterator[Finding]:
     """Plates of images without tables."""
     named = {f for p in batch.tables for f in full_names(p, batch.full)}
     without = [plate for plate in batch.full if plate not in named]
@@ -140,7 +140,7 @@ def of_plates(batch: Batch) -> Iterator[Finding]:
 
 
 def unknown_plates(
-    batch: Batch, names: Collection[str], *folder: str
+    batch: GalleryBatch, names: Collection[str], *folder: str
 ) -> Iterator[Finding]:
     """Folders of plates that belong to no folder of images, or to several."""
     for name in names if batch.full else ():

@@ -8,7 +8,14 @@ from cpengine import rules
 from cpengine.errors import InputError
 from cpengine.gallery.folders import empty
 from cpengine.gallery.names import full_names
-from cpengine.gallery.tree import METADATA, WORKSPACE, Batch, Files, SourceTree, more
+from cpengine.gallery.tree import (
+    METADATA,
+    WORKSPACE,
+    Files,
+    GalleryBatch,
+    SourceTree,
+    more,
+)
 from cpengine.rules import Finding
 
 BARCODES, MAPS = "barcode_platemap.csv", "platemap"
@@ -17,7 +24,7 @@ _MAP_COLUMNS = ("plate_map_name", "well_position")
 _POOLED = "Barcodes.csv"
 
 
-def of_metadata(tree: SourceTree, batches: Sequence[Batch]) -> Iterator[Finding]:
+def of_metadata(tree: SourceTree, batches: Sequence[GalleryBatch]) -> Iterator[Finding]:
     """What is wrong with the metadata of all batches: listed once."""
     files = tree.files(WORKSPACE, METADATA)
     yield from empty(tree, files, WORKSPACE, METADATA)
@@ -26,7 +33,7 @@ def of_metadata(tree: SourceTree, batches: Sequence[Batch]) -> Iterator[Finding]
             yield from _of_batch(batch, files)
 
 
-def _of_batch(batch: Batch, files: Files) -> Iterator[Finding]:
+def _of_batch(batch: GalleryBatch, files: Files) -> Iterator[Finding]:
     key = f"platemaps/{batch.name}/{BARCODES}"
     place = batch.tree.url(WORKSPACE, METADATA, key)
     if key not in files:
@@ -49,7 +56,9 @@ def _of_batch(batch: Batch, files: Files) -> Iterator[Finding]:
         yield from _of_map(batch, files, name)
 
 
-def _plates(batch: Batch, maps: Mapping[str, str], place: str) -> Iterator[Finding]:
+def _plates(
+    batch: GalleryBatch, maps: Mapping[str, str], place: str
+) -> Iterator[Finding]:
     """Plates without a row, by the name in tables or as images have it."""
     without = [
         plate
@@ -62,7 +71,7 @@ def _plates(batch: Batch, maps: Mapping[str, str], place: str) -> Iterator[Findi
         )
 
 
-def _of_map(batch: Batch, files: Files, name: str) -> Iterator[Finding]:
+def _of_map(batch: GalleryBatch, files: Files, name: str) -> Iterator[Finding]:
     """One platemap that is named."""
     key = f"platemaps/{batch.name}/{MAPS}/{name}.txt"
     place = batch.tree.url(WORKSPACE, METADATA, key)

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from cpengine import rules
 from cpengine.gallery.folders import empty, stray, unknown_plates
 from cpengine.gallery.names import is_site
-from cpengine.gallery.tree import WORKSPACE, Batch, Files, SourceTree, by_folder, more
+from cpengine.gallery.tree import (
+    WORKSPACE,
+    Files,
+    GalleryBatch,
+    SourceTree,
+    by_folder,
+    more,
+)
 from cpengine.rules import Finding
 from cpengine.storage.parallel import each
 
@@ -15,7 +22,7 @@ _COLLATED = ((".sqlite", ".parquet"), (".csv", ".csv.gz", ".parquet"))
 """What a plate of backend has, each in one of these forms."""
 
 
-def of_results(batch: Batch) -> Iterator[Finding]:
+def of_results(batch: GalleryBatch) -> Iterator[Finding]:
     """What is wrong with the results of a batch."""
     tree = batch.tree
     there = tree.contents(WORKSPACE).folders
@@ -33,7 +40,7 @@ def of_results(batch: Batch) -> Iterator[Finding]:
             yield from check(batch, plate, of_plate)
 
 
-def _of_analysis(batch: Batch) -> Iterator[Finding]:
+def _of_analysis(batch: GalleryBatch) -> Iterator[Finding]:
     """Plates of analysis, each of which has one folder of that name again."""
     tree, folder = batch.tree, (WORKSPACE, ANALYSIS, batch.name)
     plates = tree.contents(*folder)
@@ -90,7 +97,7 @@ def _is_table(name: str) -> bool:
     return name.endswith(".csv") and "/" not in name
 
 
-def _collated(batch: Batch, plate: str, files: Files) -> Iterator[Finding]:
+def _collated(batch: GalleryBatch, plate: str, files: Files) -> Iterator[Finding]:
     without = [
         f"{plate}{endings[0]}"
         for endings in _COLLATED
@@ -104,7 +111,7 @@ def _collated(batch: Batch, plate: str, files: Files) -> Iterator[Finding]:
         )
 
 
-def _profiles(batch: Batch, plate: str, files: Files) -> Iterator[Finding]:
+def _profiles(batch: GalleryBatch, plate: str, files: Files) -> Iterator[Finding]:
     place = batch.tree.url(WORKSPACE, PROFILES, batch.name, plate)
     if not {f"{plate}.csv.gz", f"{plate}.parquet"} & files.keys():
         yield rules.GALLERY_PROFILES_FILES.found(

@@ -11,7 +11,7 @@ from functools import cached_property
 from cpengine import rules
 from cpengine.errors import InputError
 from cpengine.gallery.names import full_names
-from cpengine.gallery.tree import IMAGES, Batch
+from cpengine.gallery.tree import IMAGES, GalleryBatch
 from cpengine.inputs import loaddata, table_formats
 from cpengine.inputs.table_images import URL, image_columns
 from cpengine.plates import PLATE, SITE, WELL
@@ -93,7 +93,7 @@ def _whole_lines(data: bytes) -> bytes:
     return data[: data.rfind(b"\n") + 1] if len(data) >= _HEAD else data
 
 
-def of_head(head: TableHead, batch: Batch, plate: str) -> Iterator[Finding]:
+def of_head(head: TableHead, batch: GalleryBatch, plate: str) -> Iterator[Finding]:
     """What is wrong with the columns and first rows of a plate's table."""
     yield from _columns(head)
     yield from _addresses(head, batch, plate)
@@ -128,7 +128,7 @@ def _columns(head: TableHead) -> Iterator[Finding]:
         )
 
 
-def _addresses(head: TableHead, batch: Batch, plate: str) -> Iterator[Finding]:
+def _addresses(head: TableHead, batch: GalleryBatch, plate: str) -> Iterator[Finding]:
     """The first address outside of the Gallery, and the first of something else."""
     tree, places = batch.tree, list(head.addresses())
     outside = [pair for pair in places if not pair[1].startswith(BUCKET)]
@@ -150,7 +150,7 @@ def _addresses(head: TableHead, batch: Batch, plate: str) -> Iterator[Finding]:
             return
 
 
-def _is_of(place: str, batch: Batch, plate: str) -> bool:
+def _is_of(place: str, batch: GalleryBatch, plate: str) -> bool:
     """Whether a place below a batch's folder of images is of a plate."""
     kind, _, rest = place.partition("/")
     full = [plate, *full_names(plate, batch.full)]

@@ -9,7 +9,15 @@ from cpengine.errors import InputError
 from cpengine.gallery.folders import empty, stray, unfit_names, unknown_plates
 from cpengine.gallery.names import channel_of
 from cpengine.gallery.table_heads import TableHead, of_head
-from cpengine.gallery.tree import ILLUM, IMAGES, TABLES, WORKSPACE, Batch, Files, more
+from cpengine.gallery.tree import (
+    ILLUM,
+    IMAGES,
+    TABLES,
+    WORKSPACE,
+    Files,
+    GalleryBatch,
+    more,
+)
 from cpengine.inputs.table_formats import ENDINGS, csv_name
 from cpengine.rules import Finding
 from cpengine.storage.parallel import each
@@ -17,7 +25,7 @@ from cpengine.storage.parallel import each
 _TABLE = re.compile(r"load_data.*")
 
 
-def of_tables(batch: Batch) -> Iterator[Finding]:
+def of_tables(batch: GalleryBatch) -> Iterator[Finding]:
     """What is wrong with a batch's tables and functions."""
     folder = (WORKSPACE, TABLES, batch.name)
     plates = {name: files for name, files in batch.tables.items() if name}
@@ -37,7 +45,7 @@ def of_tables(batch: Batch) -> Iterator[Finding]:
     yield from _channels(batch, channels)
 
 
-def _files(batch: Batch, plate: str, files: Files) -> Iterator[Finding]:
+def _files(batch: GalleryBatch, plate: str, files: Files) -> Iterator[Finding]:
     """Which tables a plate has, by names."""
     tree, folder = batch.tree, (WORKSPACE, TABLES, batch.name, plate)
     yield from empty(tree, files, *folder)
@@ -66,7 +74,7 @@ def _is_table(name: str) -> bool:
 
 
 def _heads(
-    batch: Batch, plates: Collection[str]
+    batch: GalleryBatch, plates: Collection[str]
 ) -> list[tuple[str, TableHead | tuple[Finding, ...]]]:
     """The first rows of each table that is not empty, or what keeps them unread."""
     storage = batch.tree.storage
@@ -90,7 +98,7 @@ def _heads(
     return [(plate, head) for (plate, _), head in zip(named, found, strict=True)]
 
 
-def _functions(batch: Batch) -> Iterator[Finding]:
+def _functions(batch: GalleryBatch) -> Iterator[Finding]:
     """The names of illumination functions."""
     tree, folder = batch.tree, (IMAGES, batch.name, ILLUM)
     plates = {name: files for name, files in batch.illum.items() if name}
@@ -107,7 +115,7 @@ def _functions(batch: Batch) -> Iterator[Finding]:
             )
 
 
-def _channels(batch: Batch, wanted: dict[str, set[str]]) -> Iterator[Finding]:
+def _channels(batch: GalleryBatch, wanted: dict[str, set[str]]) -> Iterator[Finding]:
     """Plates and channels without illumination functions."""
     for plate, channels in wanted.items():
         files = batch.illum.get(plate, {})

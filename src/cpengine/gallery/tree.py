@@ -15,7 +15,7 @@ IMAGES, ILLUM = "images", "illum"
 WORKSPACE, TABLES, METADATA = "workspace", "load_data_csv", "metadata"
 
 
-class Contents(NamedTuple):
+class FolderContents(NamedTuple):
     """What lies in a folder."""
 
     folders: list[str]
@@ -34,7 +34,7 @@ class SourceTree:
     """Its name; empty where images and workspace lie in the project itself."""
     wanted: frozenset[str] = frozenset()
     """The batches to look at; all if empty."""
-    _listed: dict[str, Contents] = field(default_factory=dict, repr=False)
+    _listed: dict[str, FolderContents] = field(default_factory=dict, repr=False)
 
     def key(self, *parts: str) -> str:
         """The key of what lies below the source."""
@@ -44,11 +44,11 @@ class SourceTree:
         """The path or address of what lies below the source."""
         return self.storage.url(self.key(*parts))
 
-    def contents(self, *parts: str) -> Contents:
+    def contents(self, *parts: str) -> FolderContents:
         """What lies in a folder, from one listing; nothing if it is not there."""
         key = self.key(*parts)
         if key not in self._listed:
-            self._listed[key] = Contents(*self.storage.contents(key))
+            self._listed[key] = FolderContents(*self.storage.contents(key))
         return self._listed[key]
 
     def files(self, *parts: str) -> Files:
@@ -62,7 +62,7 @@ class SourceTree:
 
 
 @dataclass(frozen=True)
-class Batch:
+class GalleryBatch:
     """One batch of a source: its plates in images, illum and tables."""
 
     tree: SourceTree
