@@ -347,6 +347,13 @@ def test_a_pooled_experiment_has_barcodes_and_cycles(tmp_path: Path) -> None:
     add(f"{WORKSPACE}/metadata/{BATCH}/Barcodes.csv")(source)
     for name in ("BR1_Cycle1_IllumA.npy", "BR1_IllumDNA_Round1.npy"):
         add(f"{IMAGES}/illum/BR1/{name}")(source)
+    cropped = "images_corrected_cropped/BR1-Well1-0/CorrDNA/CorrDNA_Site_1.tiff"
+    add(f"{IMAGES}/{cropped}")(source)
+    rows = sound_tree.rows("BR1", functions=False)
+    address = f"{ADDRESS}/{IMAGES}/{cropped}"
+    table = sound_tree.csv_text([row | {"URL_OrigDNA": address} for row in rows])
+    compress(f"{TABLES}/BR1/load_data_pipeline9.csv", table)(source)
+    rename(SITE, "BR1-Well1-0")(source)
     assert found(source) == []
 
 

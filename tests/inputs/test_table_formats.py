@@ -92,6 +92,7 @@ def test_the_index_of_pandas_is_no_column() -> None:
         (packed({"a": [[1]]}), "t.parquet:a", "holds list<element: int64>, which no"),
         (b"PK\3\4", "t.csv.gz", "is a zip archive: unpack it"),
     ],
+    ids=["cut short", "junk", "nothing", "a cut Parquet", "lists", "a zip archive"],
 )
 def test_what_cannot_be_unpacked_is_one_line(data: bytes, name: str, why: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -10,6 +10,7 @@ _PROJECT = re.compile(r"cpg\d{4}(-[a-z0-9_-]+)?")
 _NUMBERED = re.compile(r"cpg\d{4}")
 _FOLDER = re.compile(r"[\w-]+", re.ASCII)
 _DATED = re.compile(r"(\d{4})_(\d\d)_(\d\d)(_.+)?")
+_POOLED_WELL = re.compile(r"Well_?\d+")
 _FUNCTION = re.compile(r"(?:Cycle\d+_)?Illum(?P<channel>\w+?)(?:_Round\d+)?\.npy")
 
 
@@ -63,5 +64,6 @@ def channel_of(plate: str, function: str) -> str | None:
 def is_site(plate: str, folder: str) -> bool:
     """Whether a folder of results is that of a site or a well of the plate."""
     well, _, site = folder.removeprefix(f"{plate}-").partition("-")
-    named = folder.startswith(f"{plate}-") and place_of(well) is not None
+    is_well = place_of(well) is not None or _POOLED_WELL.fullmatch(well) is not None
+    named = folder.startswith(f"{plate}-") and is_well
     return named and (site.isdigit() or "-" not in folder.removeprefix(f"{plate}-"))

@@ -151,7 +151,11 @@ def _addresses(head: TableHead, batch: GalleryBatch, plate: str) -> Iterator[Fin
 
 
 def _is_of(place: str, batch: GalleryBatch, plate: str) -> bool:
-    """Whether a place below a batch's folder of images is of a plate."""
+    """Whether a place below a batch's folder of images is of a plate.
+
+    Below images that were made of raw ones, folders are named in any way.
+    """
     kind, _, rest = place.partition("/")
     full = [plate, *full_names(plate, batch.full)]
-    return kind in batch.kinds and rest.partition("/")[0] in full
+    named = kind.startswith(f"{IMAGES}_") or rest.partition("/")[0] in full
+    return kind in batch.kinds and named
