@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,16 +15,19 @@ from cpengine.cli.base import (
     Folder,
     Group,
     Json,
+    load_project,
     out,
     print_json,
 )
 from cpengine.cli.finding_lines import name_explain, show_findings
 from cpengine.errors import ConfigError
-from cpengine.project import Project
 from cpengine.rules import Finding, Severity
 from cpengine.storage.filesystems import Access, S3Options, is_local
 from cpengine.storage.store import Storage
 from cpengine.wording import counted
+
+if TYPE_CHECKING:
+    from cpengine.project import Project
 
 app = typer.Typer(
     cls=Group,
@@ -66,7 +69,7 @@ def check(
 
     From listings, and a request for the first rows of each table.
     """
-    project = None if place else Project.load(folder)
+    project = None if place else load_project(folder)
     storage = _own(project) if project else _given(place or ".", anonymous)
     batches = [name for text in batch or () for name in text.split(",") if name]
     found = list(gallery.check(storage, batches=batches))
@@ -88,7 +91,7 @@ def _given(place: str, anonymous: bool) -> Storage:
     return Storage(path, Access(S3Options(anonymous=anonymous)), "the folder")
 
 
-def _own(project: Project) -> Storage:
+def _own(project: "Project") -> Storage:
     """The storage of the project's folder. Raises ConfigError in the other layout."""
     if project.file.storage.layout != "cpg":
         raise ConfigError(
