@@ -4,7 +4,7 @@ The command line comes from typer's commands, the project file from its models.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cpengine.config import AwsSection, MachinesSection, forms, template
 from cpengine.config.steps import STEPS
 from cpengine.executors.aws.settings import Settings, settle
 from cpengine.rules import RULES, Rule, Severity
+from cpengine.rules.gallery_rules import GALLERY
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = (
@@ -86,6 +87,19 @@ What failed in a run: [failed jobs](failed-jobs.md) and
 
 """
 
+BREACHES = """\
+# Breaches of the Gallery's structure
+
+{made}
+
+What `cpengine gallery check` looks for, by the documentation of the
+[Cell Painting Gallery](https://broadinstitute.github.io/cellpainting-gallery/data_structure.html):
+[how to use it](../how-to/on-the-cell-painting-gallery.md). `cpengine explain RULE` says
+the same in the terminal. A project's [`[check]`](project-file.md#check) can set a rule
+to warn or off; this counts where its own folder is looked at.
+
+"""
+
 ENVIRONMENT = {
     VARIABLE: "The `cellprofiler` program, or its environment's folder.",
     IMAGE_VARIABLE: "A container image with CellProfiler, instead.",
@@ -138,30 +152,36 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "project-file.md": project_file_page(),
         "cpengine.schema.json": config.schema(),
+        "gallery.md": gallery_page(),
         "../how-to/troubleshooting.md": troubleshooting_page(),
     }
 
 
 def troubleshooting_page() -> str:
     """What `cpengine check` looks for: one table a section."""
-    sections = dict.fromkeys(rule.section for rule in RULES.values())
-    guards = ", ".join(f"`{rule.name}`" for rule in RULES.values() if rule.guards)
-    text = TROUBLESHOOTING.format(made=MADE, guards=guards)
-    lines = text.splitlines()
-    for section in sections:
-        lines += [
-            f"## {section}",
-            "",
-            "| rule | what is wrong | else you would see | what to do |",
-            "|---|---|---|---|",
-        ]
-        lines += [
-            f"| {_named(rule)} | {rule.title} | {rule.symptom} | {rule.cure} |"
-            for rule in RULES.values()
-            if rule.section == section
-        ]
-        lines.append("")
+    of_runs = [rule for rule in RULES.values() if rule.section != GALLERY]
+    guards = ", ".join(f"`{rule.name}`" for rule in of_runs if rule.guards)
+    lines = TROUBLESHOOTING.format(made=MADE, guards=guards).splitlines()
+    for section in dict.fromkeys(rule.section for rule in of_runs):
+        of_section = (rule for rule in of_runs if rule.section == section)
+        lines += [f"## {section}", "", *_rule_table(of_section), ""]
     return "\n".join(lines)
+
+
+def gallery_page() -> str:
+    """What `cpengine gallery check` looks for."""
+    breaches = (rule for rule in RULES.values() if rule.section == GALLERY)
+    return "\n".join(
+        [BREACHES.format(made=MADE) + "\n".join(_rule_table(breaches)), ""]
+    )
+
+
+def _rule_table(rules: Iterable[Rule]) -> Iterator[str]:
+    """Rules as a table."""
+    yield "| rule | what is wrong | else you would see | what to do |"
+    yield "|---|---|---|---|"
+    for rule in rules:
+        yield f"| {_named(rule)} | {rule.title} | {rule.symptom} | {rule.cure} |"
 
 
 def _named(rule: Rule) -> str:

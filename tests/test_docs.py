@@ -39,6 +39,7 @@ def generate() -> ModuleType:
         "cli.md",
         "project-file.md",
         "cpengine.schema.json",
+        "gallery.md",
         "../how-to/troubleshooting.md",
     ],
 )

@@ -267,4 +267,5 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "plain-modules",
         "scratch-space",
     }
-    assert set(RULES) - elsewhere == {case.rule for case in CASES.values()}
+    of_runs = {name for name in RULES if not name.startswith("gallery-")}
+    assert of_runs - elsewhere == {case.rule for case in CASES.values()}

@@ -52,6 +52,7 @@ COMMANDS = {
         "Run the jobs of an SQS queue; told all by its environment. For containers."
     ),
     "exec_job.exec_job": "",
+    "gallery.app": "Hold a project against the structure of the Cell Painting Gallery.",
     "cellprofiler.app": "Find or install CellProfiler.",
     "aws.app": (
         "Distributed-CellProfiler's phases on AWS, one by one. `run --on aws` does "

@@ -23,16 +23,14 @@ from cpengine.cli.base import (
     load_project,
     out,
     part_of,
-    print_err,
     print_json,
 )
+from cpengine.cli.finding_lines import name_explain, show_findings
 from cpengine.rules import Finding, Severity
 from cpengine.wording import counted
 
 if TYPE_CHECKING:
     from cpengine.run.session import Checked
-
-_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 
 
 def check(
@@ -74,10 +72,8 @@ def check(
     if as_json:
         print_json(report.to_json())
     else:
-        _show_findings(report.place[shown.above :])
-        if report.findings:
-            rule = report.findings[-1].rule.name
-            print_err(f"what a finding means: cpengine explain RULE, such as {rule}")
+        show_findings(report.place[shown.above :])
+        name_explain(report.findings)
     bad = [*report.errors, *(report.warnings if strict else ())]
     raise typer.Exit(BAD_INPUT if bad else OK)
 
@@ -103,7 +99,7 @@ class _Shown:
 
     def begin(self, steps: Sequence[str], findings: Sequence[Finding]) -> None:
         if not self._quiet:
-            _show_findings(findings)
+            show_findings(findings)
             self.above = len(findings)
         self.bar.add_task("looking", total=len(steps))
 
@@ -129,15 +125,4 @@ def _show(checked: "Checked", new: Sequence[Finding]) -> None:
     out.print(f"{checked.step}: {describe_jobs(checked)}: {summary or 'nothing found'}")
     if checked.writes:
         out.print(Text(f"  writes: {', '.join(checked.writes)}"))
-    _show_findings(new)
-
-
-def _show_findings(findings: Sequence[Finding]) -> None:
-    """Three short lines each: a place is long, and is what one copies."""
-    for finding in findings:
-        style = _STYLES[finding.severity]
-        head = f" {finding.place} [{finding.rule.name}]"
-        out.print(Text.assemble((f"  {finding.severity}", style), head))
-        out.print(Text(f"    {finding.cause}"))
-        if finding.cure:
-            out.print(Text(f"    what to do: {finding.cure}"))
+    show_findings(new)

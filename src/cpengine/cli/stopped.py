@@ -26,6 +26,7 @@ STOPPED: Mapping[str, str] = {
     "demo": _RECORDED,
     "worker": "messages that it had come back by themselves",
     "exec-job": "the job was not done; it can be run again",
+    "gallery check": _UNCHANGED,
     "cellprofiler install": "do it again",
     "cellprofiler show": _UNCHANGED,
     "aws setup": "what was made is written down; do it again, or `cpengine aws down`",

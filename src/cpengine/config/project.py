@@ -155,7 +155,8 @@ class StepSection(Section):
     pipeline_path: Key | None = Field(None, description="The pipeline's folder.")
     data_file: Key | None = Field(
         None,
-        description="The file name of the LoadData CSV, or of a list of files (.txt).",
+        description="The file name of the LoadData table (.csv, .csv.gz, .parquet), or "
+        "of a list of files (.txt).",
     )
     data_path: Key | None = Field(
         None, description="The folder with one folder of CSVs a plate."

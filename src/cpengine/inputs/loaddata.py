@@ -15,6 +15,7 @@ from typing import Self
 
 from cpengine import rules
 from cpengine.errors import InputError
+from cpengine.inputs import table_formats
 from cpengine.inputs.file_kind import expect_table
 from cpengine.inputs.table_images import (
     FILE,
@@ -101,6 +102,11 @@ class Table:
         return f"{place}:{column}" if column else place
 
     @property
+    def text_size(self) -> int:
+        """About how many characters its CSV has: rows are much alike."""
+        return len(self.rows) * sum(map(len, self.rows[0])) if self.rows else 0
+
+    @property
     def images(self) -> Mapping[str, ImageColumns]:
         """The columns of each image that LoadData loads, by image name."""
         return image_columns(self.header)[0]
@@ -127,13 +133,20 @@ class Table:
 
 
 def decode(data: bytes, path: str) -> str:
-    """A CSV's text. Raises InputError for other than UTF-8, and other kinds of file."""
+    """A CSV's text, also of one that is compressed, or Parquet by its name.
+
+    Raises
+    ------
+    InputError
+        It is another kind of file, or none that can be read so, or no UTF-8.
+    """
+    data = table_formats.to_csv(data, path)
     expect_table(data, path)
     return as_text(data, path)
 
 
 def parse_bytes(data: bytes, path: str) -> Table:
-    """Read a CSV's bytes. Raises as `decode` and `parse`."""
+    """Read a table's bytes. Raises as `decode` and `parse`."""
     return parse(decode(data, path), path)
 
 

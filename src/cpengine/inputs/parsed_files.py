@@ -128,6 +128,7 @@ class ParsedFiles:
             found = self._values.pop(name, None)
             value: T = found.value if found else make()
             if not found:
+                size = max(size, _text_size(value))
                 if not self._has_room(size):
                     return value
                 value = _compact(value)
@@ -166,6 +167,11 @@ class ParsedFiles:
             with self._lock:
                 if self._has_room(len(data)):
                     self.parse(data, url, parse, content)
+
+
+def _text_size(value: object) -> int:
+    """How much text a table has, which is more than its file where it is compressed."""
+    return value.text_size if isinstance(value, Table) else 0
 
 
 def _compact(value: T) -> T:

@@ -11,7 +11,14 @@ from threading import Lock
 from typing import TypeVar
 
 from cpengine.errors import InputError
-from cpengine.inputs import batchfile, file_list, loaddata, pipeline, plugins
+from cpengine.inputs import (
+    batchfile,
+    file_list,
+    loaddata,
+    pipeline,
+    plugins,
+    table_formats,
+)
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.missing_images import cure_of_damage
 from cpengine.inputs.named_files import named_files, read_named_files
@@ -188,6 +195,7 @@ class Stager:
         images = self._images(read.sheet)
         self._sheet = read.sheet
         self.check_step_inputs()
+        data = _as_csv(data, url(job.data_file))
         return Staged(
             pipeline=pipe,
             data_file=data,
@@ -418,6 +426,16 @@ class Stager:
         if all(map(self.places.is_opened_as_named, places)):
             return {}
         return {n: [brought[file] for file in row] for n, row in rows.items()}
+
+
+def _as_csv(table: Path, shown: str) -> Path:
+    """What CellProfiler can read of a table: of one that is none, a CSV beside it."""
+    name = table_formats.csv_name(table.name)
+    if name == table.name:
+        return table
+    copy = table.with_name(name)
+    copy.write_bytes(table_formats.to_csv(table.read_bytes(), shown))
+    return copy
 
 
 def _named_alike(folder: str) -> str:

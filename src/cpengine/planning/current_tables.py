@@ -19,6 +19,7 @@ from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.parsed_files import PARSED, InputFile
 from cpengine.inputs.table_comparison import TableComparison
+from cpengine.inputs.table_formats import ENDINGS, csv_name, is_csv, names_of
 from cpengine.inputs.table_images import FILE
 from cpengine.planning.derive import (
     channels,
@@ -50,6 +51,11 @@ _REMOVE = "remove it to have it made again"
 
 def _remove(rule: Rule) -> str:
     return f'{_REMOVE}, or set check.{rule.name} = "off" to take it as it is'
+
+
+def _name(key: str) -> str:
+    """The name of the CSV that a table is or stands for."""
+    return csv_name(posixpath.basename(key))
 
 
 class CurrentTable(NamedTuple):
@@ -105,8 +111,8 @@ class Deriver:
             The CSV is missing and so is what it could be made from, or it is wrong.
         """
         file = self._file(key)
-        if file is None:
-            return self._derived(key, self._source(key))
+        if file is None:  # what is made is a CSV
+            return self._derived(key, self._source(key) if is_csv(key) else None)
         made_of = self._made_of(key, file.content)
         source = self._source(key) if made_of else None
         if source and source.content not in made_of:
@@ -118,14 +124,25 @@ class Deriver:
 
     def _file(self, key: str) -> _TableFile | None:
         """A table that is there: read if it is not known as the listing has it."""
+        key = self.present(key)
         folder, name = posixpath.split(key)
-        is_listed = folder in self.listed or name in MADE_OF
-        files = self._listing(folder) if is_listed else {}
+        files = self._listing(folder) if self._is_listed(key) else {}
         if files and name not in files:  # without any, the folder may hide its files
             return None
         entry = files.get(name) or local_entry(self.workspace, key)
         file = PARSED.file(self.workspace, key, entry, loaddata.parse_bytes)
         return file and file._replace(content=short(file.content))
+
+    def present(self, key: str) -> str:
+        """The key of the file that is there of a table: it may be compressed, too."""
+        folder, name = posixpath.split(key)
+        files = self._listing(folder) if self._is_listed(key) else {}
+        there = (posixpath.join(folder, n) for n in names_of(name) if n in files)
+        return next(there, key)
+
+    def _is_listed(self, key: str) -> bool:
+        """Whether the folder of a table is listed; else the table is just read."""
+        return posixpath.dirname(key) in self.listed or _name(key) in MADE_OF
 
     def _is_outdated(self, key: str, table: Table, content: str, *, made: bool) -> bool:
         """Whether a table of cpengine's names other folders or fewer than it would now.
@@ -139,7 +156,7 @@ class Deriver:
         return made or self.origins.made_in_another_batch(content)
 
     def _names_others(self, key: str, table: Table) -> bool:
-        return self.places.names_others(posixpath.basename(key), table)
+        return self.places.names_others(_name(key), table)
 
     def write(self, key: str) -> bool:
         """Write a CSV that is to be derived; False if somebody else has put one there.
@@ -192,14 +209,14 @@ class Deriver:
             return
         if sites:
             yield rules.CSV_OTHER_SITES.found(table.path, sites, _REMOVE)
-        if values and posixpath.basename(key) == WITH_ILLUM:
+        if values and _name(key) == WITH_ILLUM:
             rule = rules.CSV_OTHER_VALUES
             yield rule.found(table.path, values, _remove(rule))
         yield from self._own_functions(key, table)
 
     def _own_functions(self, key: str, table: Table) -> Iterator[Finding]:
         """Functions of the illum step, where a table names others."""
-        if posixpath.basename(key) != WITH_ILLUM or not self._names_others(key, table):
+        if _name(key) != WITH_ILLUM or not self._names_others(key, table):
             return
         wanted = channels(table).values()
         for plate, files in self._functions(table).items():
@@ -218,12 +235,13 @@ class Deriver:
 
     def _beside(self, key: str) -> Sequence[str]:
         """Which tables are there that a table could be made of, the nearest first."""
-        folder, name = posixpath.split(key)
-        return [n for n in MADE_OF.get(name, ()) if n in self._listing(folder)]
+        there = self._listing(posixpath.dirname(key)).keys()
+        names = MADE_OF.get(_name(key), ())
+        return [name for name in names if there & set(names_of(name))]
 
     def written(self, key: str) -> float:
-        """When a CSV was written, in seconds since 1970; 0 if it is not there."""
-        folder, name = posixpath.split(key)
+        """When a table was written, in seconds since 1970; 0 if it is not there."""
+        folder, name = posixpath.split(self.present(key))
         entry = self._listing(folder).get(name)
         return entry.time if entry else 0.0
 
@@ -237,9 +255,8 @@ class Deriver:
         found = self._beside(key)
         if not found:
             return None
-        folder, name = posixpath.split(key)
-        names = MADE_OF[name]
-        place = posixpath.join(folder, names[0])
+        names = MADE_OF[_name(key)]
+        place = posixpath.join(posixpath.dirname(key), names[0])
         if found == [names[0]]:
             return self._file(place)
         current = self.current(place)  # which may be made itself
@@ -250,14 +267,14 @@ class Deriver:
         if source is None:
             raise InputError(self._missing(key))
         table = self._basis(key, source)
-        if posixpath.basename(key) == WITH_ILLUM:
+        if _name(key) == WITH_ILLUM:
             table = self._with_illum(table, source)
         return CurrentTable(table, source=source.content)
 
     def _basis(self, key: str, source: _TableFile) -> Table:
         """The sites and images of which a table is to be."""
         table = source.parse()
-        if posixpath.basename(key) == WITH_ILLUM:
+        if _name(key) == WITH_ILLUM:
             return table
         folder = partial(self.places.as_in, table, "zproj")
         return self._made("zproj", source, lambda: projected(table, folder))
@@ -273,14 +290,14 @@ class Deriver:
         table, place = source.parse(), self.places.results_of(step)
         about = self.outputs.root, place, tuple(added)
         name = step, table.path, source.content, about
-        text_size = len(table.rows) * sum(map(len, table.rows[0]))
-        return PARSED.once(name, text_size, make)
+        return PARSED.once(name, table.text_size, make)
 
     def _missing(self, key: str) -> Finding:
         folder, name = posixpath.split(key)
         if name == WITH_ILLUM:
             key = f"{folder}/{LOAD_DATA}"
-        beside = sorted(n for n in self.workspace.sizes(folder) if n.endswith(".csv"))
+        there = self.workspace.sizes(folder)
+        beside = sorted(n for n in there if n.endswith(ENDINGS))
         found = f" (its folder has {', '.join(beside)})" if beside else ""
         return rules.CSV_MISSING.found(
             self.workspace.url(key),
@@ -297,7 +314,7 @@ class Deriver:
 
     def _lacks_functions(self, key: str, table: Table) -> bool:
         """Whether functions have appeared since a table of them was made."""
-        if posixpath.basename(key) != WITH_ILLUM:
+        if _name(key) != WITH_ILLUM:
             return False
         lacking = {
             channel

@@ -217,7 +217,7 @@ class Planner:
         ):
             return self.step
         first = self.step.data_key(self.project.plates(self.step)[0])
-        if self.project.places.workspace.exists(first):
+        if self.project.places.workspace.exists(self.deriver.present(first)):
             return self.step
         return replace(self.step, data_file=LOAD_DATA)
 

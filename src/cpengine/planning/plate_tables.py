@@ -11,6 +11,7 @@ from cpengine.errors import InputError
 from cpengine.inputs import table_checks
 from cpengine.inputs.loaddata import Table, raise_any
 from cpengine.inputs.pipeline import Pipeline
+from cpengine.inputs.table_formats import names_of
 from cpengine.inputs.table_groups import repeated_sites, spellings
 from cpengine.planning.current_tables import CurrentTable, Deriver
 from cpengine.planning.project import ResolvedProject
@@ -45,7 +46,8 @@ class PlateTables:
         workspace, (_, files) = self.project.places.workspace, self._contents
         if "" in folders:
             return
-        for name in {LOAD_DATA, self.step.data_file} & files:
+        names = {*names_of(LOAD_DATA), *names_of(self.step.data_file)}
+        for name in sorted(names & files):
             yield rules.CSV_BESIDE.found(
                 workspace.url(f"{self.step.data_folder}/{name}"),
                 "lies beside the folders of plates, and is not read",
@@ -63,7 +65,7 @@ class PlateTables:
         InputError
             There is none, or it is wrong.
         """
-        key = self.step.data_key(plate)
+        key = self._key(plate)
         try:
             table = self._table(key)
         except InputError as error:
@@ -90,10 +92,14 @@ class PlateTables:
         """The plates that each table lists, in any spelling, by its key."""
         found = {}
         folders = self.project.places.workspace.folders(self.step.data_folder)
-        for key in map(self.step.data_key, ("", *folders)):
+        for key in map(self._key, ("", *folders)):
             with contextlib.suppress(InputError):
                 found[key] = set(spellings(self.deriver.table(key), PLATE))
         return found
+
+    def _key(self, folder: str) -> str:
+        """The key of the table in the folder of a plate, as it is there."""
+        return self.deriver.present(self.step.data_key(folder))
 
     def _table(self, key: str) -> Table:
         current = self.deriver.current(key)

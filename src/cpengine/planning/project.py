@@ -15,6 +15,7 @@ from cpengine.config import ProjectFile, StepSection
 from cpengine.config.layout import Layout
 from cpengine.config.steps import BATCH_FILE, MADE_OF, STEPS, DoneRule, Step
 from cpengine.errors import ConfigError, InputError
+from cpengine.inputs.table_formats import names_of
 from cpengine.output_structure import can_be_one, normal
 from cpengine.rules import Finding, Severity
 from cpengine.storage.cache import Cache
@@ -269,7 +270,8 @@ class ResolvedProject:
         folder = step.data_folder or self.layout.load_data
         workspace = self.places.workspace
         found, files = workspace.contents(folder)
-        tables = {step.data_file, *MADE_OF.get(step.data_file, ())}
+        made_of = MADE_OF.get(step.data_file, ())
+        tables = {n for name in (step.data_file, *made_of) for n in names_of(name)}
         if not found and tables.isdisjoint(files):
             raise InputError(
                 rules.CSV_NO_PLATES.found(

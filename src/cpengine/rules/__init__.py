@@ -15,3 +15,4 @@ from cpengine.rules.group_rules import *
 from cpengine.rules.pipeline_rules import *
 from cpengine.rules.input_rules import *
 from cpengine.rules.machine_rules import *
+from cpengine.rules.gallery_rules import *

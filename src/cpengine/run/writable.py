@@ -56,6 +56,21 @@ def _of_records(project: ResolvedProject, plan: Plan) -> Iterator[StorageError]:
         yield from _refused(outputs, [origins.folder])
         tables = map(posixpath.dirname, plan.derived)
         yield from _refused(project.places.workspace, tables)
+        yield from _tables_of_others(project.places.workspace, plan.derived)
+
+
+def _tables_of_others(
+    workspace: Storage, tables: Iterable[str]
+) -> Iterator[StorageError]:
+    """Tables that would be made in a bucket that is read without credentials."""
+    for key in tables:
+        if workspace.is_anonymous(key):
+            yield StorageError(
+                f"{workspace.url(key)}: is to be made, and the bucket is read without "
+                "credentials: copy the folders of plates with their tables to a "
+                "storage.workspace of your own"
+            )
+            return
 
 
 def _refused(storage: Storage, folders: Iterable[str]) -> Iterator[StorageError]:

@@ -64,6 +64,11 @@ class Access:
                 self._open[protocol, options] = made
             return self._open[protocol, options]
 
+    def is_anonymous(self, url: str) -> bool:
+        """Whether an address is in a bucket that is reached without credentials."""
+        protocol, rest = split_protocol(url)
+        return protocol in S3 and self._options(rest).anonymous
+
     def _options(self, place: str) -> S3Options:
         return self.buckets.get(place.partition("/")[0], self.s3)
 

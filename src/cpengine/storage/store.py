@@ -1,7 +1,6 @@
 """Files below a storage root, by key; every access goes through fsspec."""
 
 import contextlib
-import errno
 import logging
 import os
 import posixpath
@@ -16,7 +15,7 @@ from fsspec.core import split_protocol
 
 from cpengine import rules
 from cpengine.errors import ConfigError, CpengineError, InputError, StorageError
-from cpengine.storage import causes, keys, local_files
+from cpengine.storage import causes, keys, local_files, remote_files
 from cpengine.storage.entry import Entry
 from cpengine.storage.filesystems import WHOLE, Access, is_local
 from cpengine.system import fsync
@@ -58,6 +57,10 @@ class Storage:
                 )
         self._filesystem(self.root)  # refuse a protocol that nothing opens
 
+    def below(self, key: str) -> "Storage":
+        """A folder of this storage as a root. Raises ConfigError as the class."""
+        return Storage(self.url(key), self._access)
+
     def url(self, key: str) -> str:
         """The local path or the address of a key.
 
@@ -77,6 +80,10 @@ class Storage:
     def is_local(self, key: str = "") -> bool:
         """Whether a key is a file of this machine."""
         return is_local(self.url(key))
+
+    def is_anonymous(self, key: str = "") -> bool:
+        """Whether a key is in a bucket that is read without credentials."""
+        return self._access.is_anonymous(self.url(key))
 
     @property
     def ignores_case(self) -> bool:
@@ -137,6 +144,22 @@ class Storage:
                 data: bytes = self._filesystem(key).cat_file(url)
         except _ABSENT:
             return None
+        return data
+
+    def head(self, key: str, most: int) -> bytes:
+        """A file's first bytes, so many at the most; one request.
+
+        Raises
+        ------
+        StorageError
+            It cannot be read, or is not there.
+        """
+        with self._telling(key, "cannot be read"):
+            url = self.url(key)
+            if is_local(url):
+                with local_files.opened(url) as file:
+                    return file.read(most)
+            data: bytes = self._filesystem(key).cat_file(url, start=0, end=most)
         return data
 
     def first_line(self, key: str) -> bytes | None:
@@ -338,7 +361,7 @@ class Storage:
         self._put(
             key,
             lambda url: local_files.write(data, url, durable=durable),
-            lambda files, url: files.pipe_file(url, data, **_about(url)),
+            lambda files, url: files.pipe_file(url, data, **remote_files.about(url)),
         )
         if durable:
             self.sync([key])
@@ -385,7 +408,7 @@ class Storage:
         with self._telling(key, "cannot be written"):
             if self.is_local(key):
                 return local_files.replace(self.path(key), old, new)
-            return _replaced(self._filesystem(key), self.url(key), old, new)
+            return remote_files.replace(self._filesystem(key), self.url(key), old, new)
 
     def move_beside(self, file: Path, key: str) -> Path:
         """Bring a local file so near to a key that to publish it wants no more room.
@@ -547,29 +570,6 @@ def _is_text(place: str) -> bool:
     shown = visible(place)
     _LOG.warning("%s: has a name that is no UTF-8: it is passed over: rename it", shown)
     return False
-
-
-def _replaced(files: "AbstractFileSystem", url: str, old: bytes, new: bytes) -> bool:
-    """Write a remote file if it holds something still, by a conditional put on S3."""
-    try:
-        tag = files.info(url).get("ETag")  # first: what is read is of it, or later
-        if files.cat_file(url) != old:
-            return False
-        files.pipe_file(url, new, **({"IfMatch": tag} if tag else {}))
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # that is "precondition failed"
-            raise
-        written: bool = files.cat_file(url) == new  # and the answer was lost
-        return written
-    return True
-
-
-def _about(url: str) -> dict[str, str]:
-    """What an object store should say of a page, so that browsers show it."""
-    page = url.endswith(".html") and split_protocol(url)[0] in ("s3", "s3a")
-    return {"ContentType": "text/html; charset=utf-8"} if page else {}
 
 
 def as_text(data: bytes, shown: str) -> str:

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from cpengine.errors import InputError
 from cpengine.group_names import LONGEST_ID, NAME, UNFIT
+from cpengine.inputs.table_formats import is_csv
 from cpengine.ledger.ledger import MOST_RUN
 from cpengine.marker import Marker
 from cpengine.model import Job
@@ -131,6 +132,8 @@ def _check_plain(job: Job) -> None:
     why = ""
     if " " in job.metadata:
         why = "has a blank, at which DCP's own worker breaks its command line"
+    elif not is_csv(job.data_file):
+        why = f"has {job.data_file}, and DCP's own worker reads CSVs alone"
     elif job.whole_table:
         why = "takes a whole table, and DCP's own worker knows groups alone"
     elif dcp_place_of(job.output_structure, job.group) != job.place:
