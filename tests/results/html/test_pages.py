@@ -11,12 +11,14 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 from cpengine.demo.make import Size
+from cpengine.project import Project
+from tests.made_once import made_once
 from tests.results.html.demo_pages import SMALL, WIDTHS, build, show
+from tests.results.html.demo_pages import pages as pages_of
 from tests.services.browser import asked, browser, errors, resize
 
 __all__ = ["browser"]
 
-pytestmark = pytest.mark.xdist_group("pages")  # so that they are made once
 NAMES = ("project", "report", "qc", "montage")
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 _RUN_AXE = """
@@ -41,8 +43,12 @@ def pages(
     tmp_path_factory: pytest.TempPathFactory, cellprofiler: object
 ) -> Mapping[str, Path]:
     """The pages of a demo plate with damaged images, by name."""
-    folder = tmp_path_factory.mktemp("pages") / "demo"
-    return build(folder, Size(1, 8, 1, 256, 1), SMALL)
+
+    def make(folder: Path) -> None:
+        build(folder, Size(1, 8, 1, 256, 1), SMALL)
+
+    folder = made_once(tmp_path_factory, "demo-pages", make)
+    return pages_of(Project.load(folder), "analysis")
 
 
 @pytest.fixture(params=NAMES)
