@@ -1,6 +1,7 @@
 """What `run` and `demo` do, once their options are read: much to import."""
 
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -166,7 +167,8 @@ def _show_result(result: StepResult) -> None:
         print_err(f"{counted(cause.times, 'job')} failed: {cause}")
         print_err(f"  what to do: {cause.cure}")
         if cause.has_log:
-            print_err(f"  its log: cpengine logs {result.step} {cause.first.job.id}")
+            command = shlex.join(["cpengine", "logs", result.step, cause.first.job.id])
+            print_err(f"  its log: {command}")
 
 
 def _show_accelerations(result: StepResult) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cpengine.config import executor_entries
 from cpengine.errors import ExecutorError
+from cpengine.wording import did_you_mean
 
 if TYPE_CHECKING:
     from cpengine.executors.entry import ExecutorEntry
@@ -45,8 +46,11 @@ def entry(name: str) -> "ExecutorEntry":
     """
     found = find(name)
     if found is None:
-        known = ", ".join(names())
-        raise ExecutorError(f"--on {name}: is not an executor: choose from {known}")
+        known = names()
+        hint = did_you_mean(name, known, form="{} ")
+        raise ExecutorError(
+            f"--on {name}: is not an executor: {hint}choose from {', '.join(known)}"
+        )
     return found
 
 

@@ -142,7 +142,8 @@ CHANNEL_MISSING = _rule(
     _PIPELINE,
     "A module wants an image that the CSV does not provide",
     "Every job fails in that module.",
-    "Add the image's columns, or run the illum step first.",
+    "Add the image's columns (`cpengine loaddata` with --channel CHANNEL=NAME calls a "
+    "channel so), or run the illum step first.",
 )
 EXPORT_ELSEWHERE = _rule(
     "export-elsewhere",

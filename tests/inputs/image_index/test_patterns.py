@@ -199,3 +199,16 @@ def test_a_mapping_is_split_at_its_last_sign() -> None:
     for wrong in ("ch1", "=X", "ch1="):
         with pytest.raises(ConfigError, match="write it as OLD=NEW"):
             parse_mapping([wrong], "--channel")
+
+
+def test_a_folder_that_the_pattern_reads_is_no_plate(tmp_path: Path) -> None:
+    for channel in ("DNA", "ER"):
+        folder = tmp_path / "PD" / channel
+        folder.mkdir(parents=True)
+        (folder / "B03-f1_x.tif").write_bytes(b"II*\0" * 25)
+    storage = Storage(str(tmp_path))
+    pattern = "{channel}/{row}{column}-f{site}*.tif"
+    found = index_images(storage, str(tmp_path), pattern=pattern)
+    assert [(plate.plate, plate.names) for plate in found.plates] == [
+        ("PD", ["DNA", "ER"])
+    ]

@@ -13,7 +13,6 @@ from cpengine.inputs.image_index.indexed_image import (
 )
 from cpengine.inputs.image_index.name_pattern import (
     NamePattern,
-    plate_folder,
     steps_of,
     well_of,
 )
@@ -53,7 +52,8 @@ def read_names(
         else:
             index = found[pattern.title]
             index.fields = pattern.fields
-            plate = plate_of(place, parts) if plate_of else _plate(top, place, parts)
+            of_folder = parts.get("plate") or pattern.plate_folder(top, place)
+            plate = plate_of(place, parts) if plate_of else of_folder
             index.images.append(_image(place, plate, parts, pattern.fields))
     for index in found.values():
         leave_projections(index)
@@ -80,10 +80,6 @@ def _read(
             if parts and (well_of(parts) or "number" in parts):
                 return pattern, parts
     return None, {}
-
-
-def _plate(top: str, place: str, parts: Mapping[str, str]) -> str:
-    return parts.get("plate") or plate_folder(top, place)
 
 
 def _image(

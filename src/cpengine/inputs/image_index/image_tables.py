@@ -23,7 +23,7 @@ class TableState(StrEnum):
 
     NEW = "new"
     SAME = "same"
-    REPLACED = "replaced"
+    DIFFERENT = "different"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def table_states(
             states[key] = TableState.NEW
         else:
             is_same = there == made.table.to_csv().encode()
-            states[key] = TableState.SAME if is_same else TableState.REPLACED
+            states[key] = TableState.SAME if is_same else TableState.DIFFERENT
     return states
 
 
@@ -153,7 +153,7 @@ def check_replaceable(storage: Storage, states: Mapping[str, TableState]) -> Non
     InputError
         One is there that differs.
     """
-    others = [key for key, state in states.items() if state is TableState.REPLACED]
+    others = [key for key, state in states.items() if state is TableState.DIFFERENT]
     if others:
         raise InputError(
             *(

@@ -69,6 +69,13 @@ class NamePattern:
             return None
         return {_part(k): v for k, v in found.groupdict().items() if v is not None}
 
+    def plate_folder(self, top: str, place: str) -> str:
+        """The folder that a plate is called after: above what the naming reads."""
+        found = self.expression.fullmatch(place)
+        starts = [found.start(n) for n in self.expression.groupindex] if found else []
+        first = min((start for start in starts if start >= 0), default=len(place))
+        return plate_folder(top, place[: place.rfind("/", 0, first) + 1])
+
 
 def _part(name: str) -> str:
     return _ALIASES.get(name.lower(), name)
