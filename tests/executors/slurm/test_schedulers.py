@@ -11,8 +11,8 @@ import pytest
 from distributed.security import Security
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
-from cpengine.errors import ConfigError
-from cpengine.executors.slurm import schedulers
+from cpengine.errors import ConfigError, ExecutorError
+from cpengine.executors.slurm import driver_job, schedulers
 from cpengine.executors.slurm.schedulers import (
     QueueJob,
     RefusedError,
@@ -531,3 +531,10 @@ def test_what_other_workers_printed_is_not_taken_for_it(
 def test_a_log_that_is_no_text_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     (tmp_path / "w-12.err").write_bytes(b"caf\xe9 is closed\n")
     assert last_lines(tmp_path, "12") == ["caf\ufffd is closed"]
+
+
+def test_a_machine_without_a_cluster_is_said_to_be_one() -> None:
+    complaint = "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error"
+    with pytest.raises(ExecutorError, match=r"find no cluster .* or set SLURM_CONF"):
+        driver_job.expect_cluster(complaint)
+    driver_job.expect_cluster("sbatch: error: Batch job submission failed")

@@ -100,6 +100,15 @@ def log_name(path: Path, ending: str = "") -> str:
     return name.replace("%", "%%") + ending
 
 
+def expect_cluster(complaint: str) -> None:
+    """Raise ExecutorError if SLURM's commands complain that there is no cluster."""
+    if "configuration source" in complaint or "resolve_ctls" in complaint:
+        raise ExecutorError(
+            "executors.slurm: SLURM's commands find no cluster (no slurm.conf, no DNS "
+            "entry): run on a machine of the cluster, or set SLURM_CONF"
+        )
+
+
 def as_job(script: str) -> str:
     """Submit a driver to SLURM; say what it is.
 
@@ -122,6 +131,7 @@ def as_job(script: str) -> str:
             'set driver = "process" in [executors.slurm]'
         ) from error
     if done.returncode:
+        expect_cluster(done.stderr)
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         raise ExecutorError(
             f"--detach: SLURM refuses the driver's job: {lines[-1]}: {_OTHER_DRIVER}"

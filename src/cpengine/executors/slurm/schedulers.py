@@ -18,7 +18,12 @@ from typing import Any, Protocol
 
 from cpengine.config import ClusterSection, HTCondorSection, SlurmSection
 from cpengine.errors import ConfigError, ExecutorError
-from cpengine.executors.slurm.driver_job import NUMBER, directives, log_name
+from cpengine.executors.slurm.driver_job import (
+    NUMBER,
+    directives,
+    expect_cluster,
+    log_name,
+)
 from cpengine.executors.slurm.jobqueue import (
     HTCondorJob,
     LSFJob,
@@ -159,6 +164,7 @@ def submit(job: QueueJob) -> str:
     except FileNotFoundError as error:
         raise RefusedError(missing, passing=False) from error
     except (RuntimeError, ValueError) as error:
+        expect_cluster(str(error))
         code = re.search(r"^Exit code: (\d+)$", str(error), re.MULTILINE)
         if code and code[1] == "124":
             raise RefusedError("it did not answer in time", passing=True) from error
@@ -193,11 +199,7 @@ def test_only(script: str) -> None:
             "executors.slurm: SLURM did not answer in time: try again, or see sinfo"
         ) from error
     if ran.returncode:
-        if "configuration source" in ran.stderr:
-            raise ExecutorError(
-                "executors.slurm: SLURM's commands find no cluster (no slurm.conf, no "
-                "DNS entry): run on a machine of the cluster, or set SLURM_CONF"
-            )
+        expect_cluster(ran.stderr)
         lines = ran.stderr.strip().splitlines() or ["no reason given"]
         raise ExecutorError(
             f"executors.slurm: SLURM would not take a worker's job ({lines[-1]}"
