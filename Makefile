@@ -14,9 +14,8 @@ BENCH_ARGS ?= --short
 # what is done, which is not done again.
 CHAOS_PARTS ?= 1 2 3 4 5 6 7 8 9 10
 CHAOS_LOG ?= chaos.log
-# Processes that tests run in, more than two cores are: half of the time they wait. Each
-# gets the next test when it is free (loadgroup does that where no groups are marked;
-# `load` would hand out many ahead).
+# Processes that tests run in, more than two cores are: half of the time they wait. Which
+# gets which test, tests/conftest.py says.
 TEST_WORKERS ?= 3
 
 .PHONY: demo test fast chaos setup lint types shape bench exact-all wheel sdist docs site \
@@ -27,10 +26,10 @@ demo: setup            ## make a synthetic plate and run it through CellProfiler
 
 test: setup            ## run the whole suite, with the real CellProfiler, SLURM and Chromium
 	@sh tests/packages.sh
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
 fast: lint types       ## the quick loop: lint, types and the tests that need Python alone
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadgroup -m unit -q $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m unit -q $(PYTEST_ARGS)
 
 chaos: setup           ## kill at random, 1,000 times; again: go on where it was stopped
 	@failed=0; for part in $(CHAOS_PARTS); do \

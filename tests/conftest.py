@@ -4,8 +4,10 @@ import signal
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from cpengine.cellprofiler.find import CellProfiler, find
 from cpengine.project import Project
@@ -23,6 +25,30 @@ TIERS = {
 """What a test needs beside Python, and the fixtures by which that is seen; a test that
 needs it otherwise has the marker itself. All others are of the unit tier."""
 SERVICES = Path(__file__).parent / "services"
+
+
+TOGETHER = frozenset(
+    {
+        *("tests/real/test_checked_pipelines.py", "tests/real/test_host.py"),
+        *("tests/real/test_identity.py", "tests/real/test_storage.py"),
+        *("tests/results/html/test_pages.py", "tests/results/qc/test_degraded.py"),
+    }
+)
+"""Modules whose tests share what takes long to make: each runs in one process."""
+
+
+class _Scheduling(LoadScopeScheduling):
+    """Gives a process the next test when it is free, or the next such module."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, _ = nodeid.partition("::")
+        return module if module in TOGETHER else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    """How tests are handed out; see `_Scheduling`."""
+    return _Scheduling(config, log)
 
 
 def pytest_configure() -> None:

@@ -533,7 +533,7 @@ def test_a_log_that_is_no_text_is_read_as_far_as_it_goes(tmp_path: Path) -> None
     assert last_lines(tmp_path, "12") == ["caf\ufffd is closed"]
 
 
-def test_a_machine_without_a_cluster_is_said_to_be_one() -> None:
+def test_a_machine_without_a_cluster_is_reported_as_one() -> None:
     complaint = "sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error"
     with pytest.raises(ExecutorError, match=r"find no cluster .* or set SLURM_CONF"):
         driver_job.expect_cluster(complaint)

@@ -11,10 +11,7 @@ import pytest
 from selenium.webdriver.chrome.webdriver import WebDriver
 
 from cpengine.demo.make import Size
-from cpengine.project import Project
-from tests.made_once import made_once
 from tests.results.html.demo_pages import SMALL, WIDTHS, build, show
-from tests.results.html.demo_pages import pages as pages_of
 from tests.services.browser import asked, browser, errors, resize
 
 __all__ = ["browser"]
@@ -43,12 +40,8 @@ def pages(
     tmp_path_factory: pytest.TempPathFactory, cellprofiler: object
 ) -> Mapping[str, Path]:
     """The pages of a demo plate with damaged images, by name."""
-
-    def make(folder: Path) -> None:
-        build(folder, Size(1, 8, 1, 256, 1), SMALL)
-
-    folder = made_once(tmp_path_factory, "demo-pages", make)
-    return pages_of(Project.load(folder), "analysis")
+    folder = tmp_path_factory.mktemp("pages") / "demo"
+    return build(folder, Size(1, 8, 1, 256, 1), SMALL)
 
 
 @pytest.fixture(params=NAMES)

@@ -1,11 +1,8 @@
 """Images degraded by known amounts, measured by CellProfiler: what is flagged."""
 
-from pathlib import Path
-
 import pytest
 
 from cpengine.config.qc import QcSection
-from tests.made_once import made_once
 from tests.plain_runs import Cpengine
 from tests.results.qc.degraded import Count, Images, Measured, Mixture
 
@@ -24,17 +21,13 @@ BLURRED, SATURATED, BLACK, EMPTY = (
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory, cpengine: Cpengine) -> Measured:
     """Four plates of twelve sites, one of each degraded in each way."""
-
-    def images(folder: Path) -> Images:
-        ways = (SHARP, BLURRED, SATURATED, BLACK, EMPTY)
-        return Images(folder, PLATES, wells=3, degraded=1, ways=ways)
-
-    def make(folder: Path) -> None:
-        images(folder).write()
-        ran = cpengine("run", "qc", "-C", folder, "--workers", "2")
-        assert ran.returncode == 0, ran.stderr
-
-    return images(made_once(tmp_path_factory, "degraded", make)).measured()
+    folder = tmp_path_factory.mktemp("degraded") / "demo"
+    ways = (SHARP, BLURRED, SATURATED, BLACK, EMPTY)
+    images = Images(folder, PLATES, wells=3, degraded=1, ways=ways)
+    images.write()
+    ran = cpengine("run", "qc", "-C", folder, "--workers", "2")
+    assert ran.returncode == 0, ran.stderr
+    return images.measured()
 
 
 def counted(measured: Measured, way: str, sites: int, plates: int = PLATES) -> Count:
