@@ -277,7 +277,8 @@ class ResolvedProject:
                 rules.CSV_NO_PLATES.found(
                     workspace.url(folder),
                     "has no plates",
-                    f"put one folder with {step.data_file} a plate there, or list "
+                    f"put one folder with {step.data_file} a plate there "
+                    "(`cpengine loaddata` makes tables of images), or list "
                     "project.plates",
                 )
             )

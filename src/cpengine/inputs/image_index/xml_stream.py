@@ -92,6 +92,8 @@ class _EventReader:
         except expat.ExpatError as error:
             if not self._is_only_bracket(error, piece):
                 raise self._wrong(f"is no whole XML ({error})") from error
+        except InputError:
+            raise
         except (LookupError, ValueError) as error:  # an encoding that Python lacks
             raise self._wrong(f"cannot be decoded ({error})") from error
         self._fed += len(piece)
