@@ -118,12 +118,8 @@ class Run(Tabular, Iterator[Outcome]):
         """A row a step that has ended."""
         columns = ("step", "output", "jobs", "done before", "done", "failed", "not run")
         rows = [
-            (
-                r.step,
-                r.output,
-                *map(str, (r.jobs, r.already, r.done, r.failed, r.not_run)),
-            )
-            for r in self.results
+            (result.step, result.output, *map(str, _counts(result)))
+            for result in self.results
         ]
         lines = [
             line
@@ -137,8 +133,8 @@ class Run(Tabular, Iterator[Outcome]):
         self, watch: Callable[..., MakeView], webhook: str | None
     ) -> Generator[Outcome | None]:
         """First nothing, when all is checked; then the outcomes."""
-        notifying = _notifier(self.steps.project, webhook, self._note)
-        with self._machine, notifying as notifier:
+        notifies = _notifier(self.steps.project, webhook, self._note)
+        with self._machine, notifies as notifier:
             also = [notifier.listen] if notifier else []
 
             def end(result: StepResult) -> None:
