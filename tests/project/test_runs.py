@@ -21,11 +21,12 @@ from tests.plain_runs import Cpengine, small_plate
 pytestmark = pytest.mark.cellprofiler
 WELLS = 24
 SLOW = """
-import sys
+import sys, time
 from cpengine import Project
 project = Project.load(sys.argv[1])
 for outcome in project.run("qc", workers=1):
     print(outcome.job.id, flush=True)
+    time.sleep(5)  # no further jobs start: it is there to be cancelled
 """
 
 
@@ -100,11 +101,14 @@ def test_cancel_of_the_command_line_ends_it(
 ) -> None:
     script = [sys.executable, "-c", SLOW, str(project.folder)]
     with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        cancelled = cpengine("cancel", "-C", project.folder)
-        assert cancelled.returncode == 0, cancelled.stderr
-        assert process.wait(60) == -signal.SIGINT
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            cancelled = cpengine("cancel", "-C", project.folder)
+            assert cancelled.returncode == 0, cancelled.stderr
+            assert process.wait(60) == -signal.SIGINT
+        finally:
+            process.kill()
     assert record_of(project)["result"] == "stopped"
 
 

@@ -1,5 +1,6 @@
 """A run as a whole: steps in order, on one executor, recorded and reported."""
 
+import atexit
 import logging
 import os
 import shlex
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
+from weakref import WeakSet
 
 from cpengine.config.forms import EXACT_CHECK
 from cpengine.errors import ConfigError, CpengineError
@@ -30,6 +32,15 @@ from cpengine.text_table import Tabular, TextTable
 _MOST_REPORTED = 20_000
 """Jobs of a step whose page is made without being asked for: it opens each marker."""
 _LOG = logging.getLogger(__name__)
+_UNFINISHED: "WeakSet[Run]" = WeakSet()
+"""Runs of this process that nobody has ended, perhaps."""
+
+
+@atexit.register
+def _end_unfinished() -> None:
+    """End runs whose loop was left, as by Ctrl-C, while threads still work."""
+    for run in list(_UNFINISHED):
+        run.cancel()
 
 
 class Run(Tabular, Iterator[Outcome]):
@@ -90,6 +101,7 @@ class Run(Tabular, Iterator[Outcome]):
         )
         self._outcomes = self._follow(watch, webhook)
         next(self._outcomes)
+        _UNFINISHED.add(self)
 
     def __next__(self) -> Outcome:
         outcome = next(self._outcomes)
