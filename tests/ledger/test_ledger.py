@@ -96,6 +96,18 @@ def test_failed_job_that_is_done_later_is_done(ledger: Ledger) -> None:
     assert state(ledger, JOB) is JobState.DONE
 
 
+@pytest.mark.parametrize("results_are_there", [True, False])
+def test_a_job_that_fails_after_its_results_are_gone_is_done_no_more(
+    ledger: Ledger, *, results_are_there: bool
+) -> None:
+    ledger.record(outcome(JOB))
+    if results_are_there:
+        ledger.storage.write(f"{JOB.destination}/Cells.csv", b"1")
+    ledger.record(outcome(again(ledger, JOB), FAILURE))
+    expected = JobState.DONE if results_are_there else JobState.FAILED
+    assert state(ledger, JOB) is expected
+
+
 def test_no_failed_marker_stays_of_a_job_that_is_done(ledger: Ledger) -> None:
     ledger.record(outcome(JOB, FAILURE))
     ledger.record(outcome(again(ledger, JOB)))

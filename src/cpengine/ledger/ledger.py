@@ -234,7 +234,8 @@ class Ledger:
         """Write an outcome's marker, and remove those that it stands for.
 
         Of the markers that the job knows: a job has one failed marker at the most, and
-        once it is done no other one.
+        once it is done no other one. A done marker whose folder is gone tells of
+        nothing once the job fails: it is set aside, so that listings say failed.
 
         Raises
         ------
@@ -249,6 +250,9 @@ class Ledger:
             over = outcome.done or marker.state is MarkerState.FAILED
             if over and str(marker) != name:
                 self.storage.remove(self._key(str(marker)))
+        done = [] if outcome.done else self.done_markers(outcome.job)
+        if done and without_folder(self.storage, [outcome.job]):
+            each(self.set_aside, done)
 
     def has(self, name: str) -> bool:
         """Whether there is a marker of that name."""
