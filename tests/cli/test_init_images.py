@@ -170,7 +170,7 @@ def test_images_and_workspace_may_be_elsewhere(tmp_path: Path, images: Path) -> 
     [
         (["--pipeline", "ok.cppipe"], "--pipeline: is for --images: give that, too"),
         (["--dry-run"], "--dry-run: is for --images: give that, too"),
-        (["--images", "missing"], "has no images"),
+        (["--images", "missing"], "is no folder"),
         (["--images", "images", "--job-file", "job.json"], "give one"),
         (["--images", "images", "--root", "gone"], "is no folder: make it"),
         (

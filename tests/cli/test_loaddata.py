@@ -58,6 +58,7 @@ def test_the_same_command_again_changes_nothing(project: Path, images: Path) -> 
     code, output = run(project, images)
     assert code == 0
     assert f"same table: {path}" in output
+    assert output.endswith("wrote 0 tables\n")
     assert path.stat().st_mtime_ns == before
 
 
@@ -71,6 +72,10 @@ def test_a_table_that_differs_is_replaced_only_by_force(
     assert code == 2
     assert f"{path}: is there already" in output
     assert "--force" in output
+    _, output = run(project, images, "--json")
+    data = json.loads(output.rpartition("error: ")[0])
+    assert data["tables"] == {str(path): "different"}
+    assert not data["written"]
     assert path.read_text() == "mine\n"
     code, _ = run(project, images, "--force")
     assert code == 0
@@ -152,7 +157,7 @@ def test_names_from_outside_do_nothing_to_a_terminal(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["missing"], "has no images"),
+        (["missing"], "is no folder"),
         (["images", "--channel", "ch1"], "write it as OLD=NEW"),
         (["images", "--pattern", "{x}"], "says no well"),
     ],

@@ -98,7 +98,7 @@ def init(
     images: ImageFolder = "",
     pipeline: Pipelines = None,
     example_pipelines: ExamplePipelines = False,
-    pattern: Pattern = "",
+    pattern: Pattern = None,
     channel: Channels = None,
     plate: PlateNames = None,
     allow_incomplete: AllowIncomplete = False,

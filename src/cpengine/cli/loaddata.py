@@ -33,7 +33,7 @@ from cpengine.storage.store import Storage
 from cpengine.wording import counted
 
 Pattern = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="How files are named, where that is not known: "
         "'{well}_s{site}_w{channel}.tif', or a regular expression with named groups."
@@ -42,13 +42,15 @@ Pattern = Annotated[
 Channels = Annotated[
     list[str] | None,
     typer.Option(
-        "--channel", help="Call a channel so: ch1=OrigDNA. Others are not taken."
+        "--channel",
+        help="Call a channel so: ch1=OrigDNA; again for each. Others are not taken.",
     ),
 ]
 PlateNames = Annotated[
     list[str] | None,
     typer.Option(
-        "--plate", help="Call a plate so: OLD=NEW, or NEW if there is but one."
+        "--plate",
+        help="Call a plate so: OLD=NEW, again for each; or NEW if there is but one.",
     ),
 ]
 AllowIncomplete = Annotated[
@@ -66,7 +68,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 def loaddata(
     images: Annotated[str, typer.Argument(help="The folder of images, or s3://...")],
     folder: Folder = Path(),
-    pattern: Pattern = "",
+    pattern: Pattern = None,
     channel: Channels = None,
     plate: PlateNames = None,
     allow_incomplete: AllowIncomplete = False,
@@ -91,16 +93,16 @@ def loaddata(
         for table, state in states.items():
             print_out(f"{state} table: {storage.url(table)}")
     refused = bool(found.faults) and not allow_incomplete
-    write = not (dry_run or refused)
-    if write and not force:
-        check_replaceable(storage, states)
-    write = write and (yes or as_json or is_agreed())
+    replaces = not force and TableState.DIFFERENT in states.values()
+    write = not (dry_run or refused or replaces) and (yes or as_json or is_agreed())
     if write:
         write_tables(storage, key, found.tables, states)
     _say_what_is_done(found, storage, states, write, as_json)
     if refused:
         print_err(f"error: {refusal(found)}")
         raise typer.Exit(SOME_FAILED)
+    if replaces and not dry_run:
+        check_replaceable(storage, states)
 
 
 def _say_what_is_done(
@@ -114,7 +116,8 @@ def _say_what_is_done(
         tables = {storage.url(key): state for key, state in states.items()}
         print_json(found.to_json() | {"tables": tables, "written": written})
     elif written:
-        print_out(f"wrote {counted(len(states), 'table')}")
+        changed = sum(state is not TableState.SAME for state in states.values())
+        print_out(f"wrote {counted(changed, 'table')}")
     else:
         print_out("nothing is written")
 

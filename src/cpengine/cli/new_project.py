@@ -25,7 +25,7 @@ from cpengine.project.starting_files import ImageOptions, StartingFiles
 
 
 def image_options(
-    images: str, pattern: str, channels: Sequence[str], plates: Sequence[str]
+    images: str, pattern: str | None, channels: Sequence[str], plates: Sequence[str]
 ) -> ImageOptions:
     """What the options say of images."""
     mapping = parse_mapping(channels, "--channel")

@@ -24,7 +24,7 @@ class ImageOptions:
     """Which images, and how they are called; as `index_images` takes them."""
 
     top: str
-    pattern: str = ""
+    pattern: str | None = None
     channels: Mapping[str, str] = field(default_factory=dict)
     plates: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,10 +1,13 @@
 """Files that are missing, doubled, cut off or misnamed: each is named."""
 
+import io
 import random
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from cpengine.inputs.image_index import ImagesOfPlates
 from tests.inputs.image_index.acquisition import Acquisition, Shot
@@ -15,6 +18,7 @@ from tests.inputs.image_index.instruments import (
     write_imagexpress_names,
     write_ome,
     write_opera_names,
+    write_scanr,
 )
 from tests.inputs.image_index.test_formats import ALL, Write, indexed, rows_of
 
@@ -155,6 +159,49 @@ def test_a_well_that_was_selected_and_has_no_image_is_named(tmp_path: Path) -> N
     assert problem.place.endswith("P1.HTD: A02")
 
 
+def test_channels_and_sites_that_an_index_tells_of_in_vain_are_noted(
+    tmp_path: Path,
+) -> None:
+    write_imagexpress(tmp_path, MANY)
+    for path in {*tmp_path.rglob("*_w3*"), *tmp_path.rglob("*_s9_*")}:
+        path.unlink()
+    found = indexed(tmp_path)
+    index = tmp_path / "P1.HTD"
+    assert list(map(str, found.problems)) == [
+        f"{index}: channel 3 (c): has no image (no-images)",
+        f"{index}: has 9 sites a well; there are images of 8 (no-images)",
+    ]
+    assert not found.faults
+
+
+def test_sites_that_were_not_selected_are_not_noted(tmp_path: Path) -> None:
+    write_imagexpress(tmp_path, Acquisition())
+    index = tmp_path / "P1.HTD"
+    chosen = '"XSites", 2\r\n"YSites", 2\r\n"SiteSelection1", TRUE, FALSE\r\n'
+    chosen += '"SiteSelection2", FALSE, TRUE'
+    text = index.read_bytes().decode("latin-1")
+    index.write_bytes(
+        text.replace('"XSites", 2\r\n"YSites", 1', chosen).encode("latin-1")
+    )
+    assert indexed(tmp_path).problems == []
+
+
+def test_a_well_of_scanr_without_images_is_noted(tmp_path: Path) -> None:
+    write_scanr(tmp_path, Acquisition())
+    for path in (tmp_path / "data").glob("B11--*"):
+        path.unlink()
+    (problem,) = indexed(tmp_path).problems
+    assert problem.kind == "no-images"
+    assert problem.place.endswith("experiment_descriptor.xml: B11")
+
+
+def test_columns_do_not_depend_on_folders_beside(tmp_path: Path) -> None:
+    write_imagexpress(tmp_path / "P2", Acquisition("P2", channels=("b", "a")))
+    alone = indexed(tmp_path).tables[0].table.header
+    write_imagexpress(tmp_path / "P1", Acquisition("P1", channels=("a", "b")))
+    assert indexed(tmp_path).tables[1].table.header == alone
+
+
 def test_what_the_instrument_could_not_acquire_is_named(tmp_path: Path) -> None:
     write_cellvoyager(tmp_path, Acquisition())
     index = tmp_path / "MeasurementData.mlf"
@@ -193,4 +240,54 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
     path = images_of(tmp_path)[0]
     path.write_bytes(b"")
     (problem,) = indexed(tmp_path).faults
-    assert str(problem) == f"Images/{path.name}: has 0 bytes (empty-file)"
+    cause = "has 0 bytes, or is a link to a file that is gone"
+    assert str(problem) == f"Images/{path.name}: {cause} (empty-file)"
+
+
+def compressed(shot: Shot) -> bytes:
+    """A TIFF whose size depends on what it shows."""
+    draw = np.random.default_rng(abs(hash(shot)))
+    pixels = draw.integers(0, 10 * shot.site, (60, 60), dtype=np.uint16)
+    data = io.BytesIO()
+    tifffile.imwrite(data, pixels, compression="zlib", rowsperstrip=16)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("share", [0.98, 0.6, 0.1])
+def test_compressed_images_that_are_cut_off_are_each_named(
+    tmp_path: Path, share: float
+) -> None:
+    acquired = Acquisition(sites=6, content=compressed)
+    write_imagexpress_names(tmp_path / "P1", acquired)
+    images = images_of(tmp_path)
+    cut = random.Random(share).sample(images, 5)
+    for path in cut:
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    found = indexed(tmp_path)
+    assert {(p.kind, p.place) for p in found.faults} == {
+        ("short-file", str(path.relative_to(tmp_path))) for path in cut
+    }
+    kept = 2 * 6 - len({shot_of_name(path)[:2] for path in cut})
+    assert len(found.tables[0].table.rows) == kept
+
+
+def shot_of_name(path: Path) -> tuple[str, str]:
+    well, site, _ = path.stem.split("_")
+    return well, site
+
+
+@pytest.mark.parametrize("size", [2, 6, 40])
+def test_a_compressed_image_that_ends_in_its_first_bytes_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
+) -> None:
+    write_imagexpress_names(tmp_path / "P1", Acquisition(sites=6, content=compressed))
+    path = tmp_path / "P1/A01_s3_w1.tif"
+    path.write_bytes(path.read_bytes()[:size])
+    (problem,) = indexed(tmp_path).faults
+    assert (problem.kind, problem.place) == ("short-file", "P1/A01_s3_w1.tif")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_sound_compressed_images_have_no_problem(tmp_path: Path) -> None:
+    write_imagexpress_names(tmp_path / "P1", Acquisition(sites=6, content=compressed))
+    assert indexed(tmp_path).problems == []

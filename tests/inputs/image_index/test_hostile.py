@@ -125,6 +125,17 @@ def test_an_index_that_is_cut_off_is_refused(tmp_path: Path, name: str) -> None:
         indexed(tmp_path)
 
 
+@pytest.mark.parametrize("share", [0, 0.3, 0.6, 0.9])
+def test_an_index_of_imagexpress_that_is_cut_off_is_refused(
+    tmp_path: Path, share: float
+) -> None:
+    write_imagexpress(tmp_path, Acquisition())
+    path = tmp_path / "P1.HTD"
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(InputError, match=f"{path}: is no whole index"):
+        indexed(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "old"),
     [
@@ -201,6 +212,7 @@ def test_names_with_signs_that_are_not_seen_are_in_no_table(tmp_path: Path) -> N
     found = indexed(tmp_path)
     assert len(found.problems) == 3
     assert {str(p.kind) for p in found.problems} == {"unreadable-name"}
+    assert "\n" not in "".join(map(str, found.problems))
     assert len(found.tables[0].table.rows) == 4
 
 

@@ -14,7 +14,7 @@ from cpengine.storage.store import Storage
 from tests.inputs.image_index.test_formats import rows_of
 
 
-def indexed(folder: Path, names: list[str], pattern: str) -> ImagesOfPlates:
+def indexed(folder: Path, names: list[str], pattern: str | None) -> ImagesOfPlates:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,6 +60,7 @@ def test_other_parts_with_a_capital_are_metadata(tmp_path: Path) -> None:
         ("{well}_s{sight}.tif", "{sight}: is no part of a name: did you mean site?"),
         (r"(?P<well>[A-H]\d+_s(?P<site>\d)", "cannot be read"),
         ("{well}_{well}.tif", "cannot be read"),
+        ("", "says no well"),
     ],
 )
 def test_a_pattern_that_cannot_be_is_refused_with_its_cure(
@@ -71,9 +72,9 @@ def test_a_pattern_that_cannot_be_is_refused_with_its_cure(
     assert str(caught.value).startswith("--pattern: ")
 
 
-@pytest.mark.parametrize("pattern", ["", "{well}-{site}.tif"])
+@pytest.mark.parametrize("pattern", [None, "{well}-{site}.tif"])
 def test_a_naming_that_is_not_known_is_refused_with_an_example(
-    tmp_path: Path, pattern: str
+    tmp_path: Path, pattern: str | None
 ) -> None:
     with pytest.raises(
         InputError, match=r"first\.tif .*--pattern '\{well\}_s"
@@ -90,7 +91,7 @@ def test_a_pattern_goes_before_an_index(tmp_path: Path) -> None:
 
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no images"):
-        indexed(tmp_path, ["notes.txt"], "")
+        indexed(tmp_path, ["notes.txt"], None)
 
 
 KNOWN = {

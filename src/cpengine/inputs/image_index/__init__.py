@@ -5,9 +5,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+from cpengine.inputs.image_index.cut_images import cut_off
 from cpengine.inputs.image_index.image_sets import PlateImageSets, plates_of
 from cpengine.inputs.image_index.image_tables import (
     MadeTable,
@@ -75,7 +76,7 @@ def index_images(
     storage: Storage,
     top: str,
     *,
-    pattern: str = "",
+    pattern: str | None = None,
     channels: Mapping[str, str] | None = None,
     plates: Mapping[str, str] | None = None,
 ) -> ImagesOfPlates:
@@ -88,7 +89,7 @@ def index_images(
     top
         Its path or address.
     pattern
-        How files are named; if empty, indexes and known namings are tried.
+        How files are named; if None, indexes and known namings are tried.
     channels
         Image names by channel; channels that are not in it are not taken. If None or
         empty, all are, and are called after the index.
@@ -102,11 +103,12 @@ def index_images(
     InputError
         There is no image that can be read, or an index is damaged.
     """
-    folder = recognise(storage, top, user_pattern(pattern) if pattern else None)
+    named = None if pattern is None else user_pattern(pattern)
+    folder = recognise(storage, top, named)
     found = plates_of(folder, channels or {}, plates or {})
     problems = list(folder.problems)
     for plate in found:
-        leave_out_faulty(plate, folder.sizes)
+        leave_out_faulty(plate, folder.sizes, partial(cut_off, storage, folder.top))
         problems += plate.problems
     passed_over = list(folder.passed_over)
     return ImagesOfPlates(folder.top, found, problems, passed_over, folder.notes)

@@ -32,8 +32,8 @@ def channel_names(
     ConfigError
         It names a channel that is not there, or gives two of a plate one name.
     """
-    of_plates = [sorted(set(channels), key=_order) for channels in plates]
-    known = sorted({c for channels in of_plates for c in channels}, key=_order)
+    of_plates = [sorted(set(channels), key=channel_order) for channels in plates]
+    known = sorted({c for channels in of_plates for c in channels}, key=channel_order)
     names = _mapped(known, mapping) if mapping else _default(known, of_plates)
     for channels in of_plates:
         _check_apart([channel for channel in channels if channel in names], names)
@@ -53,12 +53,14 @@ def parse_mapping(entries: Sequence[str], option: str) -> dict[str, str]:
         name, equals, new = entry.rpartition("=")
         if not (equals and name.strip() and new.strip()):
             raise ConfigError(f"{option}: {entry}: write it as OLD=NEW")
+        if name.strip() in found:
+            raise ConfigError(f"{option} {entry}: {name.strip()} is there twice")
         found[name.strip()] = new.strip()
     return found
 
 
-def _order(channel: ImageChannel) -> tuple[int, str, str]:
-    """Numbers by their size, then names."""
+def channel_order(channel: ImageChannel) -> tuple[int, str, str]:
+    """By what to sort channels: numbers by their size, then names."""
     number = channel.number
     return (int(number) if number.isdigit() else 10**9, number, channel.name)
 

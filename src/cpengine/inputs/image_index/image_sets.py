@@ -7,7 +7,11 @@ from typing import Any
 
 from cpengine.errors import ConfigError
 from cpengine.group_names import UNFIT
-from cpengine.inputs.image_index.channel_names import ChannelNames, channel_names
+from cpengine.inputs.image_index.channel_names import (
+    ChannelNames,
+    channel_names,
+    channel_order,
+)
 from cpengine.inputs.image_index.indexed_image import (
     ImageChannel,
     ImageProblem,
@@ -91,14 +95,14 @@ def plates_of(
         [{image.channel for _, image in images} for images in by_plate.values()],
         channels,
     )
-    ordered = list(dict.fromkeys(names.values()))
     found = []
     for plate in sorted(by_plate):
         images = by_plate.pop(plate)
         made = _put_together(plate, images, names)
-        there = {names.get(image.channel) for _, image in images}
         made.steps = made.count(2) > 1, made.count(3) > 1
-        made.names = [name for name in ordered if channels or name in there]
+        own = sorted({image.channel for _, image in images}, key=channel_order)
+        ordered = names.values() if channels else (names[channel] for channel in own)
+        made.names = list(dict.fromkeys(ordered))
         found.append(made)
     return found
 

@@ -36,6 +36,7 @@ _SINGLE = NamePattern(
 def read(folder: IndexFolder) -> PlateIndex:
     """Read the images of a plate, which has the name of the file."""
     settings = _settings(folder)
+    _check_whole(folder, settings)
     plate = posixpath.splitext(posixpath.basename(folder.index))[0]
     names = (IMAGEXPRESS_NAMES, _SINGLE)
     read = read_names(folder.top, _places(folder, plate), names, lambda *_: plate)
@@ -49,6 +50,7 @@ def read(folder: IndexFolder) -> PlateIndex:
             channel = ImageChannel(number, name)
             found.images.append(image._replace(channel=channel))
     found.problems += _missing_wells(folder, settings, found)
+    found.problems += _without_images(folder, settings, found)
     return found
 
 
@@ -63,6 +65,70 @@ def _settings(folder: IndexFolder) -> _Settings:
             f"{folder.shown}: is no index of ImageXpress ({error}): copy it from the "
             "instrument again, or give --pattern"
         ) from error
+
+
+def _check_whole(folder: IndexFolder, settings: _Settings) -> None:
+    """Refuse an index that ends early: it counts rows and channels before it has them.
+
+    Raises
+    ------
+    InputError
+        A line is missing.
+    """
+    rows, channels = (_count(settings, name) for name in ("YWells", "NWavelengths"))
+    wanted = [f"WellsSelection{number}" for number in range(1, rows + 1)]
+    wanted += [f"WaveName{number}" for number in range(1, channels + 1)]
+    if _is_true(settings, "Waves") or "Waves" not in settings:
+        wanted.append("NWavelengths")
+    for name in ("YWells", *wanted):
+        if name not in settings:
+            raise InputError(
+                f"{folder.shown}: is no whole index of ImageXpress (no {name}): copy "
+                "it from the instrument again, or give --pattern"
+            )
+
+
+def _count(settings: _Settings, name: str) -> int:
+    """A small number that the index has; 0 if it has none of that name."""
+    text = "".join(settings.get(name, ())[:1]).strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,3}", text) else 0
+
+
+def _is_true(settings: _Settings, name: str) -> bool:
+    return "".join(settings.get(name, ())[:1]).strip().upper() == "TRUE"
+
+
+def _without_images(
+    folder: IndexFolder, settings: _Settings, found: PlateIndex
+) -> Iterator[ImageProblem]:
+    """Note the channels and sites that were acquired and have no image."""
+    numbers = {image.channel.number for image in found.images}
+    for number in range(1, _count(settings, "NWavelengths") + 1):
+        if str(number) not in numbers and found.images:
+            name = "".join(settings.get(f"WaveName{number}", ())[:1])
+            channel = ImageChannel(str(number), name)
+            place = f"{folder.shown}: channel {channel.label}"
+            yield ImageProblem(ProblemKind.NO_IMAGES, place, "has no image")
+    sites = len({image.site for image in found.images})
+    selected = _sites(settings)
+    if found.images and sites < selected:
+        cause = f"has {selected} sites a well; there are images of {sites}"
+        yield ImageProblem(ProblemKind.NO_IMAGES, folder.shown, cause)
+
+
+def _sites(settings: _Settings) -> int:
+    """How many sites of a well were selected."""
+    if not _is_true(settings, "Sites"):
+        return 1
+    columns, rows = (_count(settings, name) for name in ("XSites", "YSites"))
+    selection = (settings.get(f"SiteSelection{row + 1}") for row in range(rows))
+    selected = (
+        columns
+        if values is None
+        else sum(v.strip().upper() == "TRUE" for v in values[:columns])
+        for values in selection
+    )
+    return sum(selected)
 
 
 def _places(folder: IndexFolder, plate: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from cpengine.wording import on_one_line
+
 
 class ImageChannel(NamedTuple):
     """A channel as an index or the name of a file has it."""
@@ -59,9 +61,12 @@ class ProblemKind(StrEnum):
     NOT_ACQUIRED = "not-acquired"
     UNREADABLE_NAME = "unreadable-name"
     NOT_IN_INDEX = "not-in-index"
+    NO_IMAGES = "no-images"
 
 
-NOTES = frozenset({ProblemKind.UNREADABLE_NAME, ProblemKind.NOT_IN_INDEX})
+NOTES = frozenset(
+    {ProblemKind.UNREADABLE_NAME, ProblemKind.NOT_IN_INDEX, ProblemKind.NO_IMAGES}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class ImageProblem:
         return self.kind in NOTES
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.cause} ({self.kind})"
+        return on_one_line(f"{self.place}: {self.cause} ({self.kind})")
 
     def to_json(self) -> dict[str, Any]:
         """The problem as JSON."""

@@ -74,7 +74,8 @@ def recognise(
     folder = ImageFolder(top.rstrip("/") or "/", _sizes(storage, top))
     images = list(filter(is_image, folder.sizes))
     if not images:
-        raise InputError(f"{top}: has no images: name the folder that they are below")
+        what = "has no images" if folder.sizes else "is no folder, or an empty one"
+        raise InputError(f"{top}: {what}: name the folder that the images are below")
     if pattern is None:
         images = _read_indexes(storage, folder, images)
     patterns = KNOWN_NAMES if pattern is None else (pattern,)

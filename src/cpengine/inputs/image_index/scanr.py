@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from cpengine.inputs.image_index.file_names import read_names
 from cpengine.inputs.image_index.index_folder import IndexFolder
 from cpengine.inputs.image_index.index_format import IndexFormat
-from cpengine.inputs.image_index.indexed_image import PlateIndex
+from cpengine.inputs.image_index.indexed_image import (
+    ImageProblem,
+    PlateIndex,
+    ProblemKind,
+)
 from cpengine.inputs.image_index.known_names import SCANR_NAMES
 from cpengine.inputs.image_index.values import ValuePool
 from cpengine.inputs.image_index.xml_stream import xml_events
@@ -65,6 +69,13 @@ def read(folder: IndexFolder) -> PlateIndex:
         found.passed_over += index.passed_over
         for image in index.images:
             found.images.append(image._replace(well=descriptor.well(image.well)))
+    there = {image.well for image in found.images}
+    for well in descriptor.labels.values() if there else ():
+        if well not in there:
+            place = f"{folder.shown}: {well}"
+            found.problems.append(
+                ImageProblem(ProblemKind.NO_IMAGES, place, "has no image")
+            )
     return found
 
 

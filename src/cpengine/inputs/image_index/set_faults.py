@@ -1,7 +1,7 @@
 """What is wrong with image sets; those with a fault are left out of tables. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cpengine.inputs.image_checks import usual_and_least
@@ -12,19 +12,27 @@ from cpengine.inputs.image_index.indexed_image import (
     ProblemKind,
 )
 
+_EMPTY = "has 0 bytes, or is a link to a file that is gone"
+CutOff = Callable[[Collection[str]], Collection[str]]
+"""Which of some files end before their data."""
 
-def leave_out_faulty(plate: PlateImageSets, sizes: Mapping[str, int]) -> None:
+
+def leave_out_faulty(
+    plate: PlateImageSets, sizes: Mapping[str, int], cut_off: CutOff
+) -> None:
     """Take the sets that have a fault out of a plate; note each fault there.
 
     Parameters
     ----------
     sizes
         The size of each file.
+    cut_off
+        Is asked for the files of channels whose sound files differ in size.
     """
     if not plate.lists_all:
         plate.problems += _missing_sites(plate)
         plate.problems += _missing_steps(plate)
-    faults = _Faults(plate, sizes)
+    faults = _Faults(plate, sizes, cut_off)
     faulty: dict[SetKey, None] = {}
     for key, images in plate.sets.items():
         for problem in faults.of_set(key, images):
@@ -40,18 +48,25 @@ class _Faults:
 
     plate: PlateImageSets
     sizes: Mapping[str, int]
-    least: Mapping[str, float] = field(init=False)
+    cut_off: CutOff
+    least: dict[str, float] = field(init=False, default_factory=dict)
     """How many bytes a sound image has at least, by image name."""
+    cut: Collection[str] = field(init=False)
+    """Files of the right size that end before their data."""
 
     def __post_init__(self) -> None:
-        found: dict[str, list[int]] = defaultdict(list)
+        found: dict[str, dict[str, int]] = defaultdict(dict)
         for images in self.plate.sets.values():
             for name, image in images.items():
                 if size := image.there and self.sizes[image.place]:
-                    found[name].append(size)
-        self.least = {
-            name: max(usual_and_least(sizes)[1], 1) for name, sizes in found.items()
-        }
+                    found[name][image.place] = size
+        doubtful: list[str] = []
+        for name, sizes in found.items():
+            usual, least = usual_and_least(list(sizes.values()))
+            self.least[name] = max(least, 1)
+            if least < usual:
+                doubtful += (place for place in sizes if sizes[place] >= least)
+        self.cut = self.cut_off(doubtful)
 
     def of_set(
         self, key: SetKey, images: Mapping[str, IndexedImage]
@@ -83,9 +98,12 @@ class _Faults:
             cause = f"is in the index ({self.plate.call(key)}, {name}), but not there"
             yield ImageProblem(ProblemKind.MISSING_IMAGE, place, cause)
         elif not (size := self.sizes[place]):
-            yield ImageProblem(ProblemKind.EMPTY_FILE, place, "has 0 bytes")
+            yield ImageProblem(ProblemKind.EMPTY_FILE, place, _EMPTY)
         elif size < (least := self.least[name]):
             cause = f"has {size} bytes; sound ones of {name} have {least:.0f} or more"
+            yield ImageProblem(ProblemKind.SHORT_FILE, place, cause)
+        elif place in self.cut:
+            cause = f"has {size} bytes, and ends before its data"
             yield ImageProblem(ProblemKind.SHORT_FILE, place, cause)
 
 
