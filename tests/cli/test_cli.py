@@ -146,6 +146,21 @@ def test_run_tells_what_came_of_it(built: Built) -> None:
     assert result.stderr.startswith("analysis: 4 jobs, 4 image sets\n")
 
 
+def test_run_ends_with_the_place_of_the_projects_page(built: Built) -> None:
+    result = call("run", "analysis", "-C", built.root)
+    last = result.stderr.splitlines()[-1]
+    before, page = last.split(": ")
+    assert before == "the project's page"
+    assert Path(page).is_file()
+
+
+@pytest.mark.parametrize("option", ["-C", "--project"])
+def test_the_project_may_be_named_before_the_command(built: Built, option: str) -> None:
+    before = call(option, built.root, "plan", "analysis", "--json")
+    assert before.exit_code == 0
+    assert before.stdout == call("plan", "analysis", "--json", "-C", built.root).stdout
+
+
 def test_run_does_only_what_is_left(built: Built) -> None:
     call("run", "analysis", "-C", built.root, "--well", "A01")
     assert "2 of 2 jobs done, 2 done before" in _again(built).stdout

@@ -198,6 +198,13 @@ def test_broken_toml_tells_the_line(text: str, expected: str, path: Path) -> Non
     assert "(at line " in line
 
 
+def test_a_section_that_is_there_twice_has_a_cure(path: Path) -> None:
+    section = "[executors.slurm]\n"
+    (line,) = refusal(path, f"{GOOD}{section}{section}")
+    assert "twice (at line 5, " in line
+    assert line.endswith(": put its keys below that one's heading")
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [

@@ -61,6 +61,11 @@ class Group(_PlainTypes, TyperGroup):
 class Commands(Group):
     """Turns what a user can mend into lines and an exit code."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] in (["-C"], ["--project"]):  # as git takes it, before the command
+            args = args[2:] + args[:2]
+        return super().parse_args(ctx, args)
+
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with ending_at_once():
             return super().make_context(*args, **extra)

@@ -129,7 +129,10 @@ def _wanted(project: ResolvedProject) -> Iterator[tuple[str, str, str]]:
     names = dict.fromkeys(kind.pipeline for kind in STEPS.values())
     which = f"those that you need of {', '.join(names)}"
     yield "pipelines", project.layout.pipelines, which
-    which = f"a folder a plate, with {LOAD_DATA} in it"
+    which = (
+        f"a folder a plate, with {LOAD_DATA} in it; `cpengine loaddata IMAGES` "
+        "writes them for a folder of images"
+    )
     yield "CSVs", project.layout.load_data, which
 
 

@@ -27,6 +27,7 @@ from cpengine.project import Project as Project
 from cpengine.project.whole_run import JobChoice as JobChoice
 from cpengine.project.whole_run import Run, price_of
 from cpengine.results import estimate
+from cpengine.results.page_keys import project_key
 from cpengine.run import notify as notifying
 from cpengine.run.progress import views
 from cpengine.run.session import StepResult, Todo
@@ -119,6 +120,9 @@ def run_steps(
     results = running.wait()
     for name in todo.names[len(results) :]:
         print_err(f"{name}: not run, because {results[-1].step} has failed jobs")
+    if not quiet:
+        outputs = todo.project.places.outputs
+        print_err(f"the project's page: {outputs.url(project_key(todo.project))}")
     return results
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 _UNCHANGED = "nothing was changed"
-_RECORDED = "what is done is recorded; run again for the rest"
+_RECORDED = "what is done is recorded; run again, without --force, for the rest"
 _SENT = "what was sent is written down; do it again for the rest"
 _WHOLE = "files that were written are whole; do it again for the rest"
 
@@ -23,7 +23,7 @@ STOPPED: Mapping[str, str] = {
     "qc": _WHOLE,
     "montage": _WHOLE,
     "collect": _WHOLE,
-    "demo": _RECORDED,
+    "demo": "what is done is recorded; run again for the rest",
     "worker": "messages that it had come back by themselves",
     "exec-job": "the job was not done; it can be run again",
     "gallery check": _UNCHANGED,

@@ -181,7 +181,7 @@ def _read(path: Path, missing: str) -> dict[str, Any]:
         found = tomllib.loads(text)
         nul = next(_with_nul(found), None)
     except tomllib.TOMLDecodeError as error:
-        cure = _quotes_missing(text, str(error))
+        cure = _cure_of(text, str(error))
         raise ConfigError(f"{path}: cannot be read: {error}{cure}") from error
     except (ValueError, RecursionError) as error:
         wrong = "a number is too long, or tables are nested too deeply"
@@ -208,6 +208,13 @@ def _with_nul(value: Any, place: str = "", levels: int = 20) -> Iterator[str]:
         yield from _with_nul(inner, f"{place}.{key}".lstrip("."), levels - 1)
     for inner in value if isinstance(value, list) else ():
         yield from _with_nul(inner, place, levels - 1)
+
+
+def _cure_of(text: str, error: str) -> str:
+    """What to do about what TOML cannot read, where that is known; else nothing."""
+    if "Cannot declare" in error and "twice" in error:
+        return ": the section is there already: put its keys below that one's heading"
+    return _quotes_missing(text, error)
 
 
 def _quotes_missing(text: str, error: str) -> str:
