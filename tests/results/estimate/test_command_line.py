@@ -94,6 +94,13 @@ def test_a_step_that_is_done_takes_nothing(half: Built) -> None:
     assert (step["left"], step["estimate"], step["why"]) == (0, None, None)
 
 
+def test_no_executor_is_refused_also_where_nothing_is_left(half: Built) -> None:
+    cpengine("run", "analysis", "-C", half.root)
+    result = call("analysis", "-C", half.root, "--on", "moon")
+    assert result.exit_code == 2
+    assert "--on moon: is not an executor" in result.stderr
+
+
 def test_another_pipeline_than_measured_is_noted(half: Built) -> None:
     change(half.pipeline, "Nuclei", "Kernels")
     result = call("analysis", "-C", half.root)

@@ -62,6 +62,7 @@ def estimate(
     found: list[StepEstimate] = []
     errors: list[InputError] = []
     before: dict[str, Mapping[str, str]] = {}
+    registry.entry(where.on)  # also where nothing is left to run there
     for name in steps.names:
         steps.project.step(name)  # a name that is none is not waited for
         try:
