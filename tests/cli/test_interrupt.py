@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from cpengine.cli import app as cpengine_app
 from cpengine.cli.command_group import Commands
-from cpengine.cli.stopped import STOPPED
+from cpengine.cli.stopped import FORCED, STOPPED
 
 _CODE = """
 import os, runpy, sys
@@ -158,3 +158,23 @@ def test_these_tests_run_where_a_shell_ignores_ctrl_c() -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run"], STOPPED["run"]),
+        (["run", "--force"], FORCED["run --force"]),
+        (["other", "--force"], "nothing was begun"),
+    ],
+)
+def test_who_forced_a_run_goes_on_without(arguments: list[str], says: str) -> None:
+    app = typer.Typer(cls=Commands)
+
+    def stop(force: bool = False) -> None:
+        raise KeyboardInterrupt
+
+    app.command("run")(stop)
+    app.command("other")(stop)
+    ran = CliRunner().invoke(app, arguments)
+    assert (ran.exit_code, ran.stderr) == (130, f"stopped: {says}\n")

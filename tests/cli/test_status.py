@@ -78,6 +78,31 @@ def test_failed_jobs_come_with_class_module_error_log_and_cure(ran: Built) -> No
     assert Path(failure["failure"]["log"]).is_file()
 
 
+def test_a_done_job_that_fails_in_a_forced_run_is_failed(ran: Built) -> None:
+    faults(ran, {"P1-A02-1": BROKEN})
+    assert call("run", "analysis", "-C", ran.root, "--force").exit_code == 1
+    assert counts(ran) == {"done": 3, "failed": 1, "stale": 0, "left": 0}
+    assert "P1-A02-1" in call("status", "-C", ran.root, "--failed").stdout
+    faults(ran, {})
+    again = call("run", "analysis", "-C", ran.root)
+    assert again.stdout.startswith("analysis: 1 of 1 job done, 3 done before")
+
+
+def test_what_a_forced_run_has_not_done_is_left(ran: Built) -> None:
+    before = counts(ran)["done"]
+    results = {path: path.read_bytes() for path in ran.root.rglob("Image.csv")}
+    run = Project.load(ran.root).run("analysis", force=True, workers=1)
+    with run:
+        next(run)
+    done, failed, _, left = counts(ran).values()
+    assert before == 3
+    assert (done <= 2, failed + left >= 2) == (True, True)
+    assert all(path.read_bytes() for path in results)  # they stay in place
+    faults(ran, {})
+    assert call("run", "analysis", "-C", ran.root).exit_code == 0
+    assert counts(ran)["done"] == 4
+
+
 def test_a_failure_of_a_kind_that_only_another_version_knows_hides_nothing(
     ran: Built,
 ) -> None:

@@ -17,6 +17,7 @@ from cpengine.cli.exit_codes import BAD_INPUT
 from cpengine.system.early_signals import ending_at_once
 
 _COMMAND = f"{__name__}.command"
+_FORCED = f"{__name__}.forced"
 
 
 class _PlainTypes:
@@ -64,6 +65,7 @@ class Commands(Group):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args[:1] in (["-C"], ["--project"]):  # as git takes it, before the command
             args = args[2:] + args[:2]
+        ctx.meta[_FORCED] = " --force" if "--force" in args else ""
         return super().parse_args(ctx, args)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
@@ -73,7 +75,7 @@ class Commands(Group):
     def invoke(self, ctx: Any) -> Any:
         with ending_at_once():
             from cpengine.cli.user_errors import in_lines  # rich is slow to import
-        with in_lines(lambda: ctx.meta.get(_COMMAND, "")):
+        with in_lines(lambda: ctx.meta.get(_COMMAND, "") + ctx.meta[_FORCED]):
             return super().invoke(ctx)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 _UNCHANGED = "nothing was changed"
-_RECORDED = "what is done is recorded; run again, without --force, for the rest"
+_RECORDED = "what is done is recorded; run again for the rest"
 _SENT = "what was sent is written down; do it again for the rest"
 _WHOLE = "files that were written are whole; do it again for the rest"
 
@@ -23,7 +23,7 @@ STOPPED: Mapping[str, str] = {
     "qc": _WHOLE,
     "montage": _WHOLE,
     "collect": _WHOLE,
-    "demo": "what is done is recorded; run again for the rest",
+    "demo": _RECORDED,
     "worker": "messages that it had come back by themselves",
     "exec-job": "the job was not done; it can be run again",
     "gallery check": _UNCHANGED,
@@ -39,8 +39,13 @@ STOPPED: Mapping[str, str] = {
     "aws audit": _UNCHANGED,
 }
 """By the words of the command."""
+FORCED: Mapping[str, str] = {
+    "run --force": "what is done is recorded; run again, without --force, for the rest"
+}
+"""Where --force makes a difference."""
 
 
 def line(command: str) -> str:
     """What is said of a command; of none if it was not known yet which it is."""
-    return f"stopped: {STOPPED.get(command, 'nothing was begun')}"
+    plain = STOPPED.get(command.removesuffix(" --force"), "nothing was begun")
+    return f"stopped: {FORCED.get(command, plain)}"

@@ -48,6 +48,7 @@ from cpengine.run.progress import MakeView, View
 from cpengine.run.release_claims import release_claims
 from cpengine.run.shared_output import keep_user
 from cpengine.run.writable import unwritable
+from cpengine.storage.parallel import each
 from cpengine.wording import counted
 
 
@@ -386,6 +387,8 @@ class Steps:
             driver.begin(backend.executor.traces)
             running = _RunningStep(replace(result, derived=tuple(derived)), len(jobs))
             with running.recorded(record, run_ledger), view:
+                if self.force:
+                    _take_back(run_ledger, todo.standings)
                 self._release_claims(todo, record.id, view)
                 jobs = numbered(jobs, run_ledger, self.exact_check)
                 limit = self.max_failures
@@ -428,6 +431,15 @@ class Steps:
             then=then,
             blas_kernel=self.project.file.cellprofiler.blas_kernel,
         )
+
+
+def _take_back(ledger: Ledger, standings: Iterable[Standing]) -> None:
+    """Have jobs that are done count as left, until they are done anew.
+
+    Whatever ends a forced run early, the next one does the rest. Results stay in place.
+    """
+    done = (standing for standing in standings if standing.state is JobState.DONE)
+    each(ledger.set_aside, filter(None, (standing.marker for standing in done)))
 
 
 def will_make(todo: Todo | None) -> Mapping[str, str]:
