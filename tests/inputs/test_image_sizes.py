@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from cpengine.inputs import image_checks
-from cpengine.rules import IMAGE_SMALL, Finding
+from cpengine.rules import IMAGE_CUT, IMAGE_SMALL, Finding, Severity
 from cpengine.storage.roots import Places
 from cpengine.storage.store import Storage
 from tests.build import table
@@ -55,6 +57,22 @@ def test_sizes_that_sound_images_may_have_are_not_named(
     sizes: list[int], tmp_path: Path
 ) -> None:
     assert findings(tmp_path, *sizes) == []
+
+
+def test_a_tiff_that_ends_before_its_data_is_refused(tmp_path: Path) -> None:
+    places = Places.single_root(Storage(str(tmp_path)))
+    rows = [(f"A{n}.tif", str(tmp_path)) for n in range(8)]
+    for name, _ in rows:
+        tifffile.imwrite(tmp_path / name, np.zeros((64, 64), np.uint16))
+    whole = (tmp_path / "A1.tif").read_bytes()
+    (tmp_path / "A1.tif").write_bytes(whole[:5000])
+    tifffile.imwrite(tmp_path / "A2.tif", np.zeros((32, 32), np.uint16))
+    images = table(("FileName_OrigDNA", "PathName_OrigDNA"), *rows)
+    cut, small = image_checks.findings(places, images, range(len(rows)))
+    assert (cut.rule, cut.place) == (IMAGE_CUT, "f.csv:3:FileName_OrigDNA")
+    assert f"A1.tif has 5000 bytes, most of its channel {len(whole)}" in cut.cause
+    assert cut.severity is Severity.ERROR
+    assert (small.rule, small.place) == (IMAGE_SMALL, "f.csv:4:FileName_OrigDNA")
 
 
 def test_a_function_that_is_too_small_is_made_again(tmp_path: Path) -> None:

@@ -402,7 +402,7 @@ CASES = PIPELINE_CASES | {
         "copy it again, or drop its row",
     ),
     "half an image": Case(
-        "image-small",
+        "image-cut",
         image("A03_s2_ER.tiff", halve),
         ":FileName_OrigER",
         "copy it again, or drop its row",

@@ -16,6 +16,7 @@ from cpengine.cli.loaddata import (
     AllowIncomplete,
     Channels,
     DryRun,
+    FilePages,
     Pattern,
     PlateNames,
     Yes,
@@ -36,7 +37,7 @@ from cpengine.project.starting_files import starting_files
 from cpengine.system import scratch
 
 _WITH_IMAGES = (
-    *("pipeline", "example_pipelines", "pattern", "channel", "plate"),
+    *("pipeline", "example_pipelines", "pattern", "pages", "channel", "plate"),
     *("allow_incomplete", "dry_run", "yes"),
 )
 """Options that say something of images."""
@@ -99,6 +100,7 @@ def init(
     pipeline: Pipelines = None,
     example_pipelines: ExamplePipelines = False,
     pattern: Pattern = None,
+    pages: FilePages = None,
     channel: Channels = None,
     plate: PlateNames = None,
     allow_incomplete: AllowIncomplete = False,
@@ -109,15 +111,13 @@ def init(
     path = folder / config.FILE_NAME
     _check_options(context, path)
     options = {
-        "project.name": name,
-        "project.batch": batch,
-        "storage.root": root,
-        "storage.layout": layout,
-        "storage.source": source,
+        **{"project.name": name, "project.batch": batch, "storage.root": root},
+        **{"storage.layout": layout, "storage.source": source},
     }
     given = {key for key in options if _is_given(context, key.rpartition(".")[2])}
-    sources = Sources(from_dcp, batch_script, fleet, job_file)
-    imported = sources.read(folder, {key: options[key] for key in given})
+    imported = Sources(from_dcp, batch_script, fleet, job_file).read(
+        folder, {key: options[key] for key in given}
+    )
     pipelines = read_pipelines(pipeline or ())
     new = NewFile(path, _text(options, imported, pipelines), imported)
     if not images:
@@ -125,7 +125,7 @@ def init(
         prepare(folder)
         return
     announce(pipelines)
-    named = image_options(images, pattern, channel or (), plate or ())
+    named = image_options(images, pattern, pages, channel or (), plate or ())
     with new_folder(folder):
         project = ResolvedProject(new.parsed, folder)
         start = starting_files(project, named, pipelines, examples=example_pipelines)

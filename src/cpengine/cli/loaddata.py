@@ -20,6 +20,7 @@ from cpengine.cli.base import (
 from cpengine.errors import ConfigError
 from cpengine.inputs.image_index import (
     ImagesOfPlates,
+    Pages,
     TableState,
     check_replaceable,
     index_images,
@@ -38,6 +39,10 @@ Pattern = Annotated[
         help="How files are named, where that is not known: "
         "'{well}_s{site}_w{channel}.tif', or a regular expression with named groups."
     ),
+]
+FilePages = Annotated[
+    Pages | None,
+    typer.Option("--pages", help="What the pages of files are that have several."),
 ]
 Channels = Annotated[
     list[str] | None,
@@ -69,6 +74,7 @@ def loaddata(
     images: Annotated[str, typer.Argument(help="The folder of images, or s3://...")],
     folder: Folder = Path(),
     pattern: Pattern = None,
+    pages: FilePages = None,
     channel: Channels = None,
     plate: PlateNames = None,
     allow_incomplete: AllowIncomplete = False,
@@ -84,6 +90,7 @@ def loaddata(
         project.places.images,
         place_of_images(images),
         pattern=pattern,
+        pages=pages,
         channels=parse_mapping(channel or (), "--channel"),
         plates=plate_names(plate or ()),
     )

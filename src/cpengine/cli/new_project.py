@@ -18,6 +18,7 @@ from cpengine.cli.loaddata import (
 )
 from cpengine.config.steps import LOAD_DATA, STEPS
 from cpengine.errors import writing
+from cpengine.inputs.image_index import Pages
 from cpengine.inputs.image_index.channel_names import parse_mapping
 from cpengine.inputs.user_pipelines import UserPipeline
 from cpengine.planning.project import ResolvedProject
@@ -25,11 +26,16 @@ from cpengine.project.starting_files import ImageOptions, StartingFiles
 
 
 def image_options(
-    images: str, pattern: str | None, channels: Sequence[str], plates: Sequence[str]
+    images: str,
+    pattern: str | None,
+    pages: Pages | None,
+    channels: Sequence[str],
+    plates: Sequence[str],
 ) -> ImageOptions:
     """What the options say of images."""
     mapping = parse_mapping(channels, "--channel")
-    return ImageOptions(place_of_images(images), pattern, mapping, plate_names(plates))
+    top, names = place_of_images(images), plate_names(plates)
+    return ImageOptions(top, pattern, pages, mapping, names)
 
 
 @contextlib.contextmanager

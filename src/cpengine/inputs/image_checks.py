@@ -9,6 +9,7 @@ from operator import attrgetter
 
 from cpengine import rules
 from cpengine.inputs import missing_images
+from cpengine.inputs.cut_images import cut_off
 from cpengine.inputs.file_list import FileList
 from cpengine.inputs.loaddata import Table
 from cpengine.inputs.missing_images import (
@@ -64,7 +65,7 @@ def findings(
     if empty:
         what_to_do = cure_of_damage(empty[0].column, empty[0].url)
         yield of_all(rules.IMAGE_EMPTY, empty, "is empty (0 bytes)", what_to_do)
-    yield from _short(found)
+    yield from _short(places.images, found)
 
 
 def _not_there(images: Sequence[Image]) -> Iterator[Finding]:
@@ -99,8 +100,11 @@ def _find_images(places: Places, table: Table, rows: Iterable[int]) -> Iterator[
             )
 
 
-def _short(found: Iterable[Image]) -> Iterator[Finding]:
-    """Files that are smaller than sound ones of their channel can be."""
+def _short(storage: Storage, found: Iterable[Image]) -> Iterator[Finding]:
+    """Files that are smaller than sound ones of their channel can be.
+
+    Their sizes give them away; which of them are certainly cut off they say themselves.
+    """
     by_column: dict[str, list[Image]] = defaultdict(list)
     for image in found:
         if image.size:
@@ -108,10 +112,13 @@ def _short(found: Iterable[Image]) -> Iterator[Finding]:
     for images in by_column.values():
         usual, least = usual_and_least([image.size or 0 for image in images])
         short = [image for image in images if (image.size or 0) < least]
-        if short:
-            what = f"has {short[0].size} bytes, most of its channel {usual}"
-            what_to_do = cure_of_damage(short[0].column, short[0].url)
-            yield of_all(rules.IMAGE_SMALL, short, what, what_to_do)
+        cut = cut_off(storage, (image.url for image in short))
+        for rule, are_cut in ((rules.IMAGE_CUT, True), (rules.IMAGE_SMALL, False)):
+            some = [image for image in short if (image.url in cut) is are_cut]
+            if some:
+                what = f"has {some[0].size} bytes, most of its channel {usual}"
+                what_to_do = cure_of_damage(some[0].column, some[0].url)
+                yield of_all(rule, some, what, what_to_do)
 
 
 def usual_and_least(sizes: Sequence[int]) -> tuple[int, float]:

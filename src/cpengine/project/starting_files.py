@@ -8,7 +8,7 @@ from posixpath import join
 from cpengine.cellprofiler.create_batch_file import create_batch_file
 from cpengine.config.steps import STEPS
 from cpengine.errors import ConfigError, InputError
-from cpengine.inputs.image_index import ImagesOfPlates, index_images
+from cpengine.inputs.image_index import ImagesOfPlates, Pages, index_images
 from cpengine.inputs.image_sets_of_batch import files_without_set
 from cpengine.inputs.pipeline_checks import channels_missing
 from cpengine.inputs.user_pipelines import UserPipeline
@@ -25,6 +25,7 @@ class ImageOptions:
 
     top: str
     pattern: str | None = None
+    pages: Pages | None = None
     channels: Mapping[str, str] = field(default_factory=dict)
     plates: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,6 +108,7 @@ def _index(project: ResolvedProject, options: ImageOptions) -> ImagesOfPlates:
         project.places.images,
         options.top,
         pattern=options.pattern,
+        pages=options.pages,
         channels=options.channels,
         plates=options.plates,
     )

@@ -20,6 +20,13 @@ IMAGE_EMPTY = _rule(
     "Its job fails: zero-size array.",
     "Copy it again, or drop its row.",
 )
+IMAGE_CUT = _rule(
+    "image-cut",
+    _IMAGES,
+    "A TIFF on this machine ends before its data, and is smaller than the others",
+    "CellProfiler measures what is there of it, and black below.",
+    "Copy it again, or drop its row.",
+)
 IMAGE_SMALL = _rule(
     "image-small",
     _IMAGES,

@@ -3,12 +3,18 @@
 `index_images` is all of it in one call; nothing is written.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from posixpath import join
 from typing import Any
 
-from cpengine.inputs.image_index.cut_images import cut_off
+from cpengine.inputs.cut_images import cut_off
+from cpengine.inputs.image_index.file_pages import (
+    Pages,
+    several_pages,
+    split_pages,
+)
 from cpengine.inputs.image_index.image_sets import PlateImageSets, plates_of
 from cpengine.inputs.image_index.image_tables import (
     MadeTable,
@@ -28,6 +34,7 @@ __all__ = [
     "ImageProblem",
     "ImagesOfPlates",
     "MadeTable",
+    "Pages",
     "PlateImageSets",
     "TableState",
     "check_replaceable",
@@ -77,6 +84,7 @@ def index_images(
     top: str,
     *,
     pattern: str | None = None,
+    pages: Pages | None = None,
     channels: Mapping[str, str] | None = None,
     plates: Mapping[str, str] | None = None,
 ) -> ImagesOfPlates:
@@ -90,6 +98,8 @@ def index_images(
         Its path or address.
     pattern
         How files are named; if None, indexes and known namings are tried.
+    pages
+        What the pages of files are; if None, files of several pages are a problem.
     channels
         Image names by channel; channels that are not in it are not taken. If None or
         empty, all are, and are called after the index.
@@ -105,10 +115,21 @@ def index_images(
     """
     named = None if pattern is None else user_pattern(pattern)
     folder = recognise(storage, top, named)
-    found = plates_of(folder, channels or {}, plates or {})
     problems = list(folder.problems)
+    for index in folder.indexes:
+        if pages is None:
+            problems += several_pages(storage, folder.top, index.images)
+        else:
+            index.images = split_pages(storage, folder.top, index.images, pages)
+    found = plates_of(folder, channels or {}, plates or {})
     for plate in found:
-        leave_out_faulty(plate, folder.sizes, partial(cut_off, storage, folder.top))
+        leave_out_faulty(plate, folder.sizes, partial(_cut_off, storage, folder.top))
         problems += plate.problems
     passed_over = list(folder.passed_over)
     return ImagesOfPlates(folder.top, found, problems, passed_over, folder.notes)
+
+
+def _cut_off(storage: Storage, top: str, places: Iterable[str]) -> set[str]:
+    """Which files below a folder end before their data."""
+    by_key = {join(top, place): place for place in places}
+    return {by_key[key] for key in cut_off(storage, by_key)}

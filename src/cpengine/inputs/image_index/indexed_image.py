@@ -58,6 +58,7 @@ class ProblemKind(StrEnum):
     DUPLICATE = "duplicate"
     EMPTY_FILE = "empty-file"
     SHORT_FILE = "short-file"
+    SEVERAL_PAGES = "several-pages"
     NOT_ACQUIRED = "not-acquired"
     UNREADABLE_NAME = "unreadable-name"
     NOT_IN_INDEX = "not-in-index"

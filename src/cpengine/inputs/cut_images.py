@@ -5,9 +5,9 @@ CellProfiler reads what is there of one, and takes the rest for black.
 """
 
 import logging
-import posixpath
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
@@ -16,24 +16,26 @@ _AT_ONCE = 1000
 """Files that wait in memory to be opened."""
 
 
-def cut_off(storage: Storage, top: str, places: Iterable[str]) -> frozenset[str]:
-    """Which of the files below a folder are TIFFs that end before their data.
+def cut_off(storage: Storage, images: Iterable[str]) -> frozenset[str]:
+    """Which of some files are TIFFs that end before their data, by key.
 
-    They are opened where the folder is local; in a bucket that would take a request or
-    two a file, and none is named.
+    Those on this machine are opened; in a bucket that would take a request or two a
+    file, and none is named.
     """
-    if not storage.is_local(top):
-        return frozenset()
-    tiffs = [p for p in set(places) if p.lower().endswith((".tif", ".tiff"))]
+    tiffs = [
+        key
+        for key in dict.fromkeys(images)
+        if key.lower().endswith((".tif", ".tiff")) and storage.is_local(key)
+    ]
     found: set[str] = set()
     for first in range(0, len(tiffs), _AT_ONCE):
         some = tiffs[first : first + _AT_ONCE]
-        ends = each(_ends_early, [posixpath.join(top, place) for place in some])
-        found.update(place for place, early in zip(some, ends, strict=True) if early)
+        ends = each(_ends_early, map(storage.path, some))
+        found.update(key for key, early in zip(some, ends, strict=True) if early)
     return frozenset(found)
 
 
-def _ends_early(path: str) -> bool:
+def _ends_early(path: Path) -> bool:
     """Whether a TIFF ends before the last of its data; False of what is none."""
     import tifffile  # slow to import
 
