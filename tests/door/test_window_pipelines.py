@@ -1,5 +1,6 @@
 """A pipeline of CellProfiler's window, taken into a new project by `init --images`."""
 
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,6 +55,30 @@ def test_results_are_those_of_the_plain_command_on_the_list_of_files(
         assert theirs.done == "Complete", theirs.log
         assert "Image.csv" in theirs.files
         assert set(differing(project / job.destination, theirs.output)) <= {TEXT}
+
+
+def test_a_changed_pipeline_is_taken_anew(
+    images: Path, cpengine: Cpengine, tmp_path: Path
+) -> None:
+    code, output = init(cpengine, tmp_path, images, written(window(GROUPED)))
+    assert code == 0, output
+    pipeline, project = tmp_path / "focus.cppipe", tmp_path / "screen"
+    (line,) = [x for x in output.splitlines() if "; after a change: " in x]
+    words = shlex.split(line.partition("; after a change: ")[2])[1:]
+    assert words[:2] == ["loaddata", str(images / "named")]
+    before = {job.fingerprint for job in Project.load(project).plan("analysis").jobs}
+    assert cpengine(*words).returncode == 0  # the same again
+    pipeline.write_text(written([*window(GROUPED), *window(GROUPED)[-1:]]))
+    refused = cpengine(*words[:-3], "-C", project)
+    assert refused.returncode == 2
+    assert "is there already, and differs: give --force" in refused.stderr
+    ran = cpengine(*words)
+    assert ran.returncode == 0, ran.stderr
+    jobs = Project.load(project).plan("analysis").jobs
+    assert len(jobs) == 4
+    assert before.isdisjoint(job.fingerprint for job in jobs)
+    options = cpengine(*words, "--channel", "a=b")
+    assert "--pipeline: its own rules say which image is which" in options.stderr
 
 
 def test_images_without_an_image_set_are_named(

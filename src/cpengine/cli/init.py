@@ -27,6 +27,7 @@ from cpengine.cli.new_project import (
     image_options,
     new_folder,
     prepare,
+    say_how_to_change,
 )
 from cpengine.config import ProjectFile, template
 from cpengine.config.layout import Style
@@ -84,6 +85,13 @@ ExamplePipelines = Annotated[
 ]
 
 
+_OPTIONS = (
+    *("project.name", "project.batch"),
+    *("storage.root", "storage.layout", "storage.source"),
+)
+"""Keys of the project file that are options, too."""
+
+
 def init(
     context: typer.Context,
     folder: ToFolder = Path(),
@@ -110,10 +118,7 @@ def init(
     """Start a project: cpengine.toml, and all else that a folder of images needs."""
     path = folder / config.FILE_NAME
     _check_options(context, path)
-    options = {
-        **{"project.name": name, "project.batch": batch, "storage.root": root},
-        **{"storage.layout": layout, "storage.source": source},
-    }
+    options = dict(zip(_OPTIONS, (name, batch, root, layout, source), strict=True))
     given = {key for key in options if _is_given(context, key.rpartition(".")[2])}
     imported = Sources(from_dcp, batch_script, fleet, job_file).read(
         folder, {key: options[key] for key in given}
@@ -132,6 +137,7 @@ def init(
         agree_to(start, project, allow_incomplete, dry_run, yes)
         start.write(project.places.workspace)
         new.write()  # last: a killed command is run again
+    say_how_to_change(pipelines, images, folder)
     prepare(folder, complete=bool(pipelines or example_pipelines))
 
 

@@ -44,6 +44,14 @@ FilePages = Annotated[
     Pages | None,
     typer.Option("--pages", help="What the pages of files are that have several."),
 ]
+Pipelines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pipeline",
+        help="Write the batch file of this pipeline, which finds its images itself, "
+        "anew: for the step that its name says (analysis.cppipe), or STEP=PATH.",
+    ),
+]
 Channels = Annotated[
     list[str] | None,
     typer.Option(
@@ -77,6 +85,7 @@ def loaddata(
     pages: FilePages = None,
     channel: Channels = None,
     plate: PlateNames = None,
+    pipeline: Pipelines = None,
     allow_incomplete: AllowIncomplete = False,
     force: Force = False,
     dry_run: DryRun = False,
@@ -85,6 +94,14 @@ def loaddata(
 ) -> None:
     """Write the LoadData tables of a folder of images: one for each plate there."""
     project = Project.load(folder)
+    if pipeline:
+        from cpengine.cli import batch_files_anew  # it has much to import
+
+        given = pattern or pages or channel or plate or allow_incomplete or as_json
+        batch_files_anew.refuse_options(bool(given))
+        top = place_of_images(images)
+        batch_files_anew.write(project, top, pipeline, force, dry_run)
+        return
     storage, key = project.places.workspace, project.layout.load_data
     found = index_images(
         project.places.images,

@@ -60,6 +60,21 @@ def announce(pipelines: Iterable[UserPipeline]) -> None:
             print_out(f"{pipe.path}: CellProfiler makes its image sets")
 
 
+def say_how_to_change(
+    pipelines: Iterable[UserPipeline], images: str, folder: Path
+) -> None:
+    """Say what a change of a pipeline takes that is in a batch file."""
+    for pipe in pipelines:
+        if pipe.finds_images:
+            path = os.path.abspath(pipe.path)
+            words = ["cpengine", "loaddata", place_of_images(images)]
+            words += ["--pipeline", f"{pipe.step}={path}", "--force"]
+            print_out(
+                f"{path}: is in the batch file as it is now; after a change: "
+                f"{shlex.join(words)}{_at(folder)}"
+            )
+
+
 def agree_to(
     start: StartingFiles,
     project: ResolvedProject,
@@ -103,8 +118,12 @@ def prepare(folder: Path, *, complete: bool = False) -> None:
     """
     if not complete:
         _make_folders(folder, ResolvedProject.load(folder))
-    at = "" if folder == Path() else f" -C {shlex.quote(str(folder))}"
-    print_out(f"then: cpengine check{at}")
+    print_out(f"then: cpengine check{_at(folder)}")
+
+
+def _at(folder: Path) -> str:
+    """The option that names the project, where that is not this folder."""
+    return "" if folder == Path() else f" -C {shlex.quote(str(folder))}"
 
 
 def _make_folders(folder: Path, project: ResolvedProject) -> None:

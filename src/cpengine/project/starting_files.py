@@ -39,7 +39,9 @@ class StartingFiles:
     """What was found, unless no pipeline needs a table."""
     notes: Sequence[str]
 
-    def check_new(self, storage: Storage) -> None:
+    def check_new(
+        self, storage: Storage, cure: str = "remove it, or name another --batch"
+    ) -> None:
         """Refuse to write over files with other content.
 
         Raises
@@ -48,8 +50,7 @@ class StartingFiles:
             There are some.
         """
         others = [
-            f"{storage.url(key)}: is there already, and differs: remove it, or name "
-            "another --batch"
+            f"{storage.url(key)}: is there already, and differs: {cure}"
             for key, data in self.files.items()
             if storage.read_if_there(key) not in (None, data)
         ]
