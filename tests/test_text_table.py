@@ -11,6 +11,18 @@ def test_texts_are_escaped() -> None:
     assert "<b>" not in html
 
 
+def test_text_has_columns_that_stand_below_each_other() -> None:
+    table = TextTable(
+        ("plate", "jobs"), [("P1", "12"), ("P10\x1b", "2")], lines=["end"]
+    )
+    assert table.text().splitlines() == [
+        "plate    jobs",
+        "P1         12",
+        "P10\\x1b     2",
+        "end",
+    ]
+
+
 def test_numbers_stand_to_the_right() -> None:
     html = TextTable(("plate", "jobs"), [("P1", "2")]).html()
     assert '<td style="text-align: left">P1</td>' in html

@@ -22,6 +22,19 @@ class TextTable:
     lines: Sequence[str] = field(default=())
     """What is to be said below it."""
 
+    def text(self) -> str:
+        """The table in columns of letters, and the lines below it."""
+        rows = [[visible(cell) for cell in row] for row in (self.columns, *self.rows)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [visible(self.title)] if self.title else []
+        for row in rows if self.columns else ():
+            cells = [
+                cell.ljust(width) if number < self.words else cell.rjust(width)
+                for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join([*lines, *map(visible, self.lines)])
+
     def html(self) -> str:
         """The table as HTML, without a style of its own; texts are escaped."""
         title = f"<caption>{_escaped(self.title)}</caption>" if self.title else ""
@@ -41,9 +54,12 @@ class TextTable:
 
 
 class Tabular:
-    """What a notebook shows as a table."""
+    """What a notebook shows as a table, and `print` as its text."""
 
     __slots__ = ()
+
+    def __str__(self) -> str:
+        return self.table().text()
 
     @abstractmethod
     def table(self) -> TextTable:

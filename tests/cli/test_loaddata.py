@@ -137,7 +137,7 @@ def test_plates_get_other_names(project: Path, tmp_path: Path) -> None:
     assert code == 0, output
     assert (project / TABLE).parents[1].joinpath("P2/load_data.csv").exists()
     for wrong, says in (
-        ("P1", "one plate"),
+        ("P1", "--plate P1: there are 2 plates, a, b: write OLD=NEW for each"),
         ("c=P1", "is not there"),
         ("a=b", "one name"),
     ):

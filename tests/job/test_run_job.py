@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 
 from cpengine.events import Event, PhaseBegun
 from cpengine.executors.contract import VERSION
@@ -88,6 +90,24 @@ def test_an_image_that_vanished_since_the_plan_is_bad_input(
     assert failure.kind is FailureKind.BAD_INPUT
     assert failure.message.startswith(f"{tmp_path}/images/a.tif: {expected}")
     assert not list(tmp_path.glob("P1.attempt*"))
+
+
+def test_an_image_that_is_cut_off_is_bad_input(
+    this_machine: Machine, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "load_data.csv").write_text(BUCKET_CSV)
+    for name in "ab":
+        path = tmp_path / "images" / f"{name}.tif"
+        path.parent.mkdir(exist_ok=True)
+        tifffile.imwrite(path, np.ones((64, 64), np.uint16), compression="zlib")
+    assert run_job(job, this_machine).done
+    path.write_bytes(path.read_bytes()[:-1])
+    ran = run_job(_again(job, this_machine), this_machine)
+    assert ran.failure is not None
+    assert ran.failure.kind is FailureKind.BAD_INPUT
+    place = f"{tmp_path}/load_data.csv:2:FileName_OrigDNA"
+    words = f"{path} ends before its data ({place}): copy it again, or drop its row"
+    assert ran.failure.message == words
 
 
 @pytest.mark.parametrize(

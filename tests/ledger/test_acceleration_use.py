@@ -39,7 +39,7 @@ def test_lines_name_what_is_on_and_off_and_why() -> None:
         {"failure": Failure(FailureKind.CRASH, "it crashed")},
     )
     assert list(use.lines()) == [
-        "accelerated modules in 2 jobs, plain ones in 2: windows",
+        "accelerated modules in 2 jobs (windows), plain ones in 2",
         "1 job ran both ways: same bytes",
         "not texture in 2 jobs: there are no kernels",
         "no acceleration in 1 job: each job starts a CellProfiler of its own",

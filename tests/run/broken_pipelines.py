@@ -106,7 +106,7 @@ PIPELINE_CASES = {
         "pipeline-does-not-group",
         pipe("illum", "Group images by metadata?:Yes", "Group images by metadata?:No"),
         "illum.cppipe",
-        "let LoadData group",
+        "let LoadData, or Groups, group",
     ),
     "other grouping": Case(
         "grouping-differs",

@@ -23,6 +23,7 @@ from cpengine.cli.base import (
 )
 from cpengine.executors import detach, registry
 from cpengine.ledger.run_record import hidden
+from cpengine.ledger.standing import FOLDER_GONE
 from cpengine.project import Project as Project
 from cpengine.project.whole_run import JobChoice as JobChoice
 from cpengine.project.whole_run import Run, price_of
@@ -143,10 +144,9 @@ def _again(planned: Todo) -> Iterator[str]:
     """Say how many jobs are run again, and why."""
     for why, count in planned.again.items():
         are = "is" if count == 1 else "are"
-        yield (
-            f"{counted(count, 'job')} of {len(planned.jobs)} {are} run again: {why} "
-            "(--keep-stale keeps the results)"
-        )
+        hint = "" if why == FOLDER_GONE.why else " (--keep-stale keeps the results)"
+        jobs = f"{counted(count, 'job')} of {len(planned.jobs)}"
+        yield f"{jobs} {are} run again: {why}{hint}"
 
 
 def _show_result(result: StepResult) -> None:

@@ -158,7 +158,7 @@ def does_not_group(pipeline: Pipeline, rows: int) -> Finding:
         pipeline.path,
         f"does not group, so that one job runs the {counted(rows, 'image set')} of a "
         "table, one after another",
-        "let LoadData group by metadata, to have a job a group",
+        "let LoadData, or Groups, group by metadata, to have a job a group",
     )
 
 

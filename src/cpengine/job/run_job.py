@@ -274,6 +274,7 @@ class _Attempt:
     def _stage(self, stager: Stager) -> Staged:
         staged = stager.stage()
         self.fetched = staged.fetched
+        unreadable_images.expect_whole(staged, self.machine.places)
         _check_seen(staged, self.machine.cellprofiler)
         return staged
 

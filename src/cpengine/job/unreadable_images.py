@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from posixpath import join
 
+from cpengine.inputs.cut_images import ends_early, is_tiff
 from cpengine.inputs.missing_images import cure_of_damage
 from cpengine.inputs.table_images import image_files
 from cpengine.job.stage import Staged
@@ -54,6 +55,21 @@ def explain(error: AttemptError, staged: Staged, places: Places) -> AttemptError
     what_to_do = cure_of_damage(image.column, image.url)
     message = f"{image.url} cannot be read as an image ({image.where}): {what_to_do}"
     return AttemptError(FailureKind.BAD_INPUT, message, error.module)
+
+
+def expect_whole(staged: Staged, places: Places) -> None:
+    """Refuse images that are cut off, of which CellProfiler would measure black.
+
+    Raises
+    ------
+    AttemptError
+        One is, of the kind `bad_input`.
+    """
+    for image in _opened(staged, places):
+        if is_tiff(image.path) and ends_early(image.path):
+            what_to_do = cure_of_damage(image.column, image.url)
+            message = f"{image.url} ends before its data ({image.where}): {what_to_do}"
+            raise AttemptError(FailureKind.BAD_INPUT, message)
 
 
 def _opened(staged: Staged, places: Places) -> Iterator[_Opened]:

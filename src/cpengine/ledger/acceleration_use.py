@@ -58,8 +58,7 @@ class AccelerationUse:
         if self.exact:
             names = ", ".join(self.on)
             rest = f", plain ones in {self.plain}" if self.plain else ""
-            jobs = counted(self.exact, "job")
-            yield f"accelerated modules in {jobs}{rest}: {names}"
+            yield f"accelerated modules in {counted(self.exact, 'job')} ({names}){rest}"
         if self.checked:
             jobs = f"{counted(self.checked, 'job')} ran both ways"
             different = len(self.differences)

@@ -83,6 +83,11 @@ class Standing(NamedTuple):
         return self.state is JobState.STALE
 
     @property
+    def was_done(self) -> bool:
+        """Whether it was, and is not: with other input, or its results are gone."""
+        return self.state in (JobState.STALE, JobState.MISSING)
+
+    @property
     def why(self) -> str:
         """One line: what the state comes from."""
         return self.verdict.why

@@ -76,7 +76,7 @@ class StepResult:
     wall_s: float = 0.0
     output: str = ""
     again: Mapping[str, int] = field(default_factory=dict)
-    """How many jobs were run again whose results had become stale, by the cause."""
+    """How many jobs were run again that had been done, by what has changed since."""
     derived: tuple[str, ...] = ()
     """CSVs made because they were missing, or because their source has changed."""
     notes: tuple[str, ...] = ()
@@ -114,7 +114,7 @@ class Todo:
     jobs: Sequence[Job]
     """The jobs that would run; each is made when it is looked at."""
     again: Mapping[str, int] = field(default_factory=dict)
-    """How many of them are stale, by what has changed."""
+    """How many of them were done, by what has changed since."""
     findings: tuple[Finding, ...] = ()
     """What a user should know before."""
 
@@ -281,8 +281,8 @@ class Steps:
             "L", (n for n, s in enumerate(standings) if self._wants(s.state))
         )
         jobs = Lazy(lambda number: standings[number].job, wanted)
-        stale = (s for s in map(standings.__getitem__, wanted) if s.is_stale)
-        again = Counter(standing.why for standing in stale)
+        once = (s for s in map(standings.__getitem__, wanted) if s.was_done)
+        again = Counter(standing.why for standing in once)
         return Todo(plan, standings, jobs, again, plan.findings)
 
     def _wants(self, state: JobState) -> bool:

@@ -143,7 +143,7 @@ def test_missing_sbatch_is_reported(
         without.setenv("PATH", "")
         ran = cpengine("run", "analysis", "-C", made.root, "--on", "slurm")
     line = _refusal(ran)
-    assert "sbatch is not on PATH: is this a machine of the cluster?" in line
+    assert "sbatch is not on PATH: run it on a machine of the cluster" in line
 
 
 def test_dry_run_shows_the_job_script_and_submits_nothing(

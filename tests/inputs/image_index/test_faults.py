@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from cpengine.inputs.image_index import ImagesOfPlates
 from tests.inputs.image_index.acquisition import Acquisition, Shot
@@ -267,8 +268,8 @@ def test_compressed_images_that_are_cut_off_are_each_named(
     assert {(p.kind, p.place) for p in found.faults} == {
         ("short-file", str(path.relative_to(tmp_path))) for path in cut
     }
-    kept = 2 * 6 - len({shot_of_name(path)[:2] for path in cut})
-    assert len(found.tables[0].table.rows) == kept
+    left = 2 * 6 - len({shot_of_name(path)[:2] for path in cut})
+    assert len(found.tables[0].table.rows) == left
 
 
 def shot_of_name(path: Path) -> tuple[str, str]:
@@ -291,3 +292,44 @@ def test_a_compressed_image_that_ends_in_its_first_bytes_is_named(
 def test_sound_compressed_images_have_no_problem(tmp_path: Path) -> None:
     write_imagexpress_names(tmp_path / "P1", Acquisition(sites=6, content=compressed))
     assert indexed(tmp_path).problems == []
+
+
+def plain(shot: Shot) -> bytes:
+    """A TIFF without compression."""
+    data = io.BytesIO()
+    tifffile.imwrite(data, np.full((60, 60), shot.site, np.uint16))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("sites", [1, 6])
+def test_images_that_are_all_cut_off_are_each_named(tmp_path: Path, sites: int) -> None:
+    acquired = Acquisition(wells=("A01",), sites=sites, content=plain)
+    write_imagexpress_names(tmp_path / "P1", acquired)
+    for path in (cut := sorted(tmp_path.rglob("*_w1.tif"))):
+        path.write_bytes(path.read_bytes()[:4000])
+    found = indexed(tmp_path)
+    assert [(p.kind, p.place) for p in found.faults] == [
+        ("short-file", str(path.relative_to(tmp_path))) for path in cut
+    ]
+    assert len(cut) == sites
+
+
+@pytest.mark.parametrize("bytes_less", [1, 10, 50, 200])
+def test_an_image_whose_tables_are_cut_off_is_named(
+    tmp_path: Path, bytes_less: int
+) -> None:
+    """LibTIFF writes where the strips are behind them."""
+
+    def lzw(shot: Shot) -> bytes:
+        draw = np.random.default_rng(shot.site)
+        pixels = draw.integers(0, 99, (300, 300), np.uint16)
+        data = io.BytesIO()
+        Image.fromarray(pixels).save(data, "TIFF", compression="tiff_lzw")
+        return data.getvalue()
+
+    acquired = Acquisition(wells=("A01",), sites=6, channels=("a",), content=lzw)
+    write_imagexpress_names(tmp_path / "P1", acquired)
+    path = tmp_path / "P1/A01_s3_w1.tif"
+    path.write_bytes(path.read_bytes()[:-bytes_less])
+    (problem,) = indexed(tmp_path).faults
+    assert (problem.kind, problem.place) == ("short-file", "P1/A01_s3_w1.tif")

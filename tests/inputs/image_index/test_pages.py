@@ -72,7 +72,7 @@ def test_smaller_copies_are_no_pages(tmp_path: Path, content: type[pyramid]) -> 
         (Pages.TIMEPOINTS, "Metadata_TimepointID", ["1", "2", "3"]),
     ],
 )
-def test_pages_become_what_is_said(
+def test_pages_become_planes_or_timepoints(
     tmp_path: Path, pages: Pages, column: str, values: list[str]
 ) -> None:
     write_imagexpress_names(
@@ -119,7 +119,7 @@ def test_pages_that_an_index_tells_of_are_no_question(tmp_path: Path) -> None:
     assert not any(p.kind == "several-pages" for p in indexed(tmp_path).problems)
 
 
-def test_no_page_of_a_bucket_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_page_of_a_bucket_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     storage = Storage("/")
     monkeypatch.setattr(Storage, "is_local", lambda *_: False)
     monkeypatch.setattr(Storage, "tree", lambda *_: {"P1/A01_s1_w1.tif": 10})

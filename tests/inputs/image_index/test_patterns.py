@@ -202,6 +202,15 @@ def test_a_mapping_is_split_at_its_last_sign() -> None:
             parse_mapping([wrong], "--channel")
 
 
+def test_folders_of_wells_that_are_taken_for_plates_are_noted(tmp_path: Path) -> None:
+    names = ["a/Well B02/B02_1.tif", "a/Well B03/B03_1.tif"]
+    (note,) = indexed(tmp_path, names, "{well}_{site}.tif").notes
+    assert "each folder is taken for a plate, such as Well B02, and has one" in note
+    assert "--pattern '{plate}/*/...'" in note
+    found = indexed(tmp_path, [], "{plate}/*/{well}_{site}.tif")
+    assert ([p.plate for p in found.plates], found.notes) == (["a"], [])
+
+
 def test_a_folder_that_the_pattern_reads_is_no_plate(tmp_path: Path) -> None:
     for channel in ("DNA", "ER"):
         folder = tmp_path / "PD" / channel

@@ -79,7 +79,7 @@ def test_tables_that_lack_jobs_or_are_older_are_half_collected(
     record: JobsRecord, tables: TablesRecord
 ) -> None:
     (need,) = needs(whole(record, tables))
-    assert need.what == "tables of 1 plate are half collected"
+    assert need.what == "tables of 1 plate are not whole, or of earlier results"
 
 
 def test_jobs_without_csvs_are_no_reason_to_collect_again() -> None:

@@ -71,6 +71,7 @@ _ENDS: Mapping[str, str] = {
     "OUT_OF_MEMORY": "it needed more than its memory_gb",
     "PENDING": "it was put back into the queue",
 }
+_SMALLER = "lower memory_gb or cores, or name another partition"
 _OTHER_SETTINGS = "change the executor's settings in cpengine.toml"
 _MEMORY = re.compile(r"exceeded .*memory|oom.?kill|out of memory", re.IGNORECASE)
 
@@ -404,10 +405,10 @@ class WorkerFleet:
     def _refused(self, error: RefusedError, job: QueueJob) -> str:
         sizes = self.queue.sizes(str(error), job.job_script())
         if not error.passing and not self.jobs:
-            cure = "lower memory_gb or cores, or name another partition"
+            cure = _SMALLER if sizes else _OTHER_SETTINGS
             raise ExecutorError(
                 f"{self.queue.name} refuses the workers: {error}{sizes}: "
-                f"{cure if sizes else _OTHER_SETTINGS}"
+                f"{error.cure or cure}"
             )
         self._pause()
         return f"{self.queue.name} takes no more workers now: {error}"

@@ -45,6 +45,9 @@ ALIVE = frozenset({"PENDING", "RUNNING", "CONFIGURING", "SUSPENDED", "RESIZING"}
 """States of SLURM's jobs that are not over."""
 
 
+_ON_THE_CLUSTER = "run it on a machine of the cluster, where its commands are"
+
+
 class RefusedError(Exception):
     """A scheduler did not take a job; its text is what the scheduler said.
 
@@ -52,11 +55,14 @@ class RefusedError(Exception):
     ----------
     passing
         Whether it may take the same job later.
+    cure
+        What to do, where that is known; else empty.
     """
 
-    def __init__(self, text: str, *, passing: bool) -> None:
+    def __init__(self, text: str, *, passing: bool, cure: str = "") -> None:
         super().__init__(text)
         self.passing = passing
+        self.cure = cure
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,8 @@ def submit(job: QueueJob) -> str:
         The scheduler does not take it, or its command is missing.
     """
     program = shlex.split(job.submit_command)[0]
-    missing = f"{program} is not on PATH: is this a machine of the cluster?"
+    text = f"{program} is not on PATH"
+    missing = RefusedError(text, passing=False, cure=_ON_THE_CLUSTER)
     limited = shutil.which("timeout", path=os.defpath)
     if limited:  # a command that is only left alone might submit the job later
         within = f"{limited} -k 5 {_ASK_S} {job.submit_command}"
@@ -162,13 +169,15 @@ def submit(job: QueueJob) -> str:
     try:
         asyncio.run(job.start())
     except FileNotFoundError as error:
-        raise RefusedError(missing, passing=False) from error
+        raise missing from error
     except (RuntimeError, ValueError) as error:
         expect_cluster(str(error))
         code = re.search(r"^Exit code: (\d+)$", str(error), re.MULTILINE)
         if code and code[1] == "124":
             raise RefusedError("it did not answer in time", passing=True) from error
-        text = missing if code and code[1] == "127" else _complaint(str(error))
+        if code and code[1] == "127":
+            raise missing from error
+        text = _complaint(str(error))
         raise RefusedError(text, passing=bool(_PASSING.search(text))) from error
     return str(job.job_id)
 
@@ -192,7 +201,7 @@ def test_only(script: str) -> None:
         )
     except FileNotFoundError as error:
         raise ExecutorError(
-            "executors.slurm: sbatch is not on PATH: is this a machine of the cluster?"
+            f"executors.slurm: sbatch is not on PATH: {_ON_THE_CLUSTER}"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise ExecutorError(

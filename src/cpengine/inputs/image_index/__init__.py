@@ -15,7 +15,11 @@ from cpengine.inputs.image_index.file_pages import (
     several_pages,
     split_pages,
 )
-from cpengine.inputs.image_index.image_sets import PlateImageSets, plates_of
+from cpengine.inputs.image_index.image_sets import (
+    PlateImageSets,
+    plates_of,
+    wells_as_plates,
+)
 from cpengine.inputs.image_index.image_tables import (
     MadeTable,
     TableState,
@@ -122,11 +126,12 @@ def index_images(
         else:
             index.images = split_pages(storage, folder.top, index.images, pages)
     found = plates_of(folder, channels or {}, plates or {})
+    notes = [*folder.notes, *wells_as_plates(found)]
     for plate in found:
         leave_out_faulty(plate, folder.sizes, partial(_cut_off, storage, folder.top))
         problems += plate.problems
     passed_over = list(folder.passed_over)
-    return ImagesOfPlates(folder.top, found, problems, passed_over, folder.notes)
+    return ImagesOfPlates(folder.top, found, problems, passed_over, notes)
 
 
 def _cut_off(storage: Storage, top: str, places: Iterable[str]) -> set[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from cpengine.errors import ConfigError
+from cpengine.inputs.cut_images import is_tiff
 from cpengine.inputs.image_index.indexed_image import (
     ImageChannel,
     ImageProblem,
@@ -92,7 +93,7 @@ def _first_of_each(images: Iterable[IndexedImage]) -> Iterable[IndexedImage]:
 
 def _count(path: str) -> int:
     """How many pages a file has, without smaller copies; 1 of what is no TIFF."""
-    if not path.lower().endswith((".tif", ".tiff")):
+    if not is_tiff(path):
         return 1
     import tifffile  # slow to import
 

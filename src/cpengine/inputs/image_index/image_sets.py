@@ -107,6 +107,22 @@ def plates_of(
     return found
 
 
+def wells_as_plates(plates: Sequence[PlateImageSets]) -> list[str]:
+    """A note, where each plate has the one well that its folder is called after."""
+    wells = [{well for well, *_ in plate.sets} for plate in plates]
+    are_wells = all(
+        len(found) == 1 and min(found).casefold() in plate.plate.casefold()
+        for plate, found in zip(plates, wells, strict=True)
+    )
+    if len(plates) < 2 or not are_wells:
+        return []
+    return [
+        f"each folder is taken for a plate, such as {plates[0].plate}, and has one "
+        "well: if they are wells of a plate, say where its name is: --pattern "
+        "'{plate}/*/...'"
+    ]
+
+
 def _by_plate(
     folder: ImageFolder, names: Mapping[str, str]
 ) -> dict[str, list[tuple[PlateIndex, IndexedImage]]]:
@@ -126,9 +142,13 @@ def _renamed(plates: Sequence[str], names: Mapping[str, str]) -> dict[str, str]:
     new = dict(names)
     if "" in new and len(plates) == 1:
         new = {plates[0]: new[""]}
-    for name in new.keys() - set(plates):
-        what = name or f"NAME alone is for one plate, and {len(plates)}"
-        raise ConfigError(f"--plate {what}: is not there: there are {_some(plates)}")
+    for name in sorted(new.keys() - set(plates)):
+        if not name:
+            raise ConfigError(
+                f"--plate {new['']}: there are {len(plates)} plates, {_some(plates)}: "
+                "write OLD=NEW for each, or say by {plate} in --pattern where it is"
+            )
+        raise ConfigError(f"--plate {name}: is not there: there are {_some(plates)}")
     for plate in plates:
         name = new.get(plate, plate)
         if UNFIT.search(name) or name[0] in "@+":

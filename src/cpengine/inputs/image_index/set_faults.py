@@ -27,7 +27,7 @@ def leave_out_faulty(
     sizes
         The size of each file.
     cut_off
-        Is asked for the files of channels whose sound files differ in size.
+        Is asked for a file of each channel, and for all where sizes differ.
     """
     if not plate.lists_all:
         plate.problems += _missing_sites(plate)
@@ -64,8 +64,10 @@ class _Faults:
         for name, sizes in found.items():
             usual, least = usual_and_least(list(sizes.values()))
             self.least[name] = max(least, 1)
-            if least < usual:
-                doubtful += (place for place in sizes if sizes[place] >= least)
+            large = [place for place in sizes if sizes[place] >= least]
+            # Of equal ones, which are not compressed, one speaks for all.
+            if least < usual or self.cut_off(large[:1]):
+                doubtful += large
         self.cut = self.cut_off(doubtful)
 
     def of_set(

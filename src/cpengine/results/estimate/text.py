@@ -62,7 +62,7 @@ def describe(step: StepEstimate) -> Iterator[str]:
     known = step.known
     if known is None:
         if step.left == 0:
-            yield f"{step.step}: nothing is left to run: --force estimates it anew"
+            yield f"{step.step}: nothing is left to run: --force estimates all of it"
         return
     fit = known.fit
     start = f", CellProfiler's start {rounded_time(fit.start_s)}" if fit.start_s else ""

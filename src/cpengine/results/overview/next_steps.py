@@ -112,7 +112,8 @@ def _of_tables(
     if half and not tables:
         yield Need(step, "its tables are not collected yet", f"cpengine collect {step}")
     elif half:
-        what = f"tables of {counted(len(half), 'plate')} are half collected"
+        plates = counted(len(half), "plate")
+        what = f"tables of {plates} are not whole, or of earlier results"
         yield Need(step, what, f"cpengine collect {step}")
 
 
