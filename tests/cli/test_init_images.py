@@ -84,6 +84,56 @@ def test_example_pipelines_are_for_the_channels_of_the_folder(
     assert len(Project.load(project).plan("illum").jobs) == 1
 
 
+def test_example_pipelines_leave_out_what_not_all_plates_have_and_say_so(
+    tmp_path: Path,
+) -> None:
+    for plate, channel in (("P1", "FITC"), ("P2", "TRITC")):
+        acquired = Acquisition(plate, channels=("DAPI", channel))
+        write_harmony(tmp_path / "two" / plate, acquired)
+    code, output = init(tmp_path, "--images", tmp_path / "two", "--example-pipelines")
+    assert code == 0
+    assert "the example pipelines leave out FITC, TRITC, which not all" in output
+
+
+def test_plates_without_a_common_channel_are_refused(tmp_path: Path) -> None:
+    for plate, channel in (("P1", "FITC"), ("P2", "TRITC")):
+        acquired = Acquisition(plate, channels=(channel,))
+        write_harmony(tmp_path / "two" / plate, acquired)
+    code, output = init(tmp_path, "--images", tmp_path / "two", "--example-pipelines")
+    assert code == 2
+    assert "no channel is in all plates (P1: FITC; P2: TRITC): call" in output
+
+
+def test_example_pipelines_name_files_after_timepoints(tmp_path: Path) -> None:
+    write_harmony(tmp_path / "P1", Acquisition(timepoints=2))
+    code, output = init(tmp_path, "--images", tmp_path / "P1", "--example-pipelines")
+    assert code == 0, output
+    text = (tmp_path / "new/screen" / PIPELINES / "analysis.cppipe").read_text()
+    assert r"\g<Well>_s\g<Site>_t\g<TimepointID>--cell_outlines" in text
+
+
+def test_example_pipelines_are_not_for_stacks_of_timepoints(tmp_path: Path) -> None:
+    write_harmony(tmp_path / "P1", Acquisition(timepoints=2, planes=2))
+    code, output = init(tmp_path, "--images", tmp_path / "P1", "--example-pipelines")
+    assert code == 2
+    assert "has stacks of several timepoints, which the example zproj would" in output
+
+
+def test_a_pipeline_that_wants_functions_which_nothing_makes_is_noted(
+    tmp_path: Path, images: Path
+) -> None:
+    path = tmp_path / "analysis.cppipe"
+    wanted = {"Select images to measure": "DNA, IllumDNA"}
+    modules = [load_data("Plate,Well,Site"), module("MeasureImageIntensity", 4, wanted)]
+    path.write_text(written(modules))
+    code, output = init(tmp_path, "--images", images, *CHANNELS, "--pipeline", path)
+    assert code == 0, output
+    place = tmp_path / "new/screen" / PIPELINES / "illum.cppipe"
+    says = f"{path} wants IllumDNA, and no pipeline makes it: put an illumination"
+    assert says in output
+    assert f"pipeline there, too: {place}\n" in output
+
+
 def test_own_pipelines_go_before_the_examples(
     tmp_path: Path, images: Path, analysis: Path
 ) -> None:
@@ -171,6 +221,7 @@ def test_images_and_workspace_may_be_elsewhere(tmp_path: Path, images: Path) -> 
         (["--pipeline", "ok.cppipe"], "--pipeline: is for --images: give that, too"),
         (["--dry-run"], "--dry-run: is for --images: give that, too"),
         (["--images", "missing"], "is no folder"),
+        (["--images", ""], "--images: is empty: name the folder of images"),
         (["--images", "images", "--job-file", "job.json"], "give one"),
         (["--images", "images", "--root", "gone"], "is no folder: make it"),
         (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from cpengine.inputs.loaddata import Table
-from cpengine.inputs.table_checks import doubts
+from cpengine.inputs.table_checks import doubts, merged_timepoints
 from tests import build
 
 SITES = [(well, site) for well in ("A01", "A02", "A03") for site in "12"]
@@ -95,3 +95,34 @@ def test_a_large_table_is_read_quickly() -> None:
     begun = time.perf_counter()
     assert again(large) == []
     assert time.perf_counter() - begun < 10  # 1 s on an idle machine
+
+
+def stack(*timepoints: str) -> Table:
+    """Two planes of each timepoint of a site."""
+    rows = [("P1", "A01", "1", t, p) for t in timepoints for p in "12"]
+    header = ["Plate", "Well", "Site", "TimepointID", "PlaneID"]
+    return build.table([f"Metadata_{name}" for name in header], *map(list, rows))
+
+
+GROUP = ("Metadata_Plate", "Metadata_Well", "Metadata_Site")
+
+
+def test_timepoints_that_would_be_projected_together_are_found() -> None:
+    (found,) = merged_timepoints(stack("1", "2"), range(4), GROUP)
+    assert found.rule.name == "timepoints-merged"
+    assert found.place == "f.csv:4:Metadata_TimepointID"
+    assert found.cause.startswith("is 2, and 1 in the same job")
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "group"),
+    [
+        (stack("1"), range(2), GROUP),
+        (stack("1", "2"), range(2), GROUP),
+        (stack("1", "2"), range(4), (*GROUP, "Metadata_TimepointID")),
+    ],
+)
+def test_timepoints_of_different_jobs_are_not(
+    table: Table, rows: range, group: tuple[str, ...]
+) -> None:
+    assert list(merged_timepoints(table, rows, group)) == []

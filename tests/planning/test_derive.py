@@ -6,6 +6,7 @@ import pytest
 
 from cpengine.errors import InputError
 from cpengine.inputs.loaddata import parse
+from cpengine.planning import derive
 from cpengine.planning.plan import Plan
 from tests import build
 from tests.build import Built, change
@@ -89,6 +90,17 @@ def test_projected_csv_is_made_from_the_stacks(tmp_path: Path) -> None:
         "s1p3.tiff",
         "/home/ubuntu/bucket/projects/proj/B1/images_projected/P1",
     )
+
+
+def test_each_timepoint_has_a_projection() -> None:
+    header = [f"Metadata_{name}" for name in ("Plate", "Well", "Site")]
+    header += ["Metadata_TimepointID", "Metadata_PlaneID"]
+    header += ["FileName_OrigDNA", "PathName_OrigDNA"]
+    made = [
+        ["P1", "A01", "1", t, p, f"t{t}p{p}.tif", "/images"] for t in "12" for p in "12"
+    ]
+    found = derive.projected(build.table(header, *made), lambda plate: "/projected")
+    assert found.column("FileName_OrigDNA") == ["t1p2.tiff", "t2p2.tiff"]
 
 
 def test_csv_with_functions_is_made_from_the_stacks(built: Built) -> None:

@@ -150,6 +150,8 @@ def _check_options(context: typer.Context, path: Path) -> None:
             if _is_given(context, name):
                 option = f"--{name.replace('_', '-')}"
                 raise ConfigError(f"{option}: is for --images: give that, too")
+    elif not context.params["images"]:
+        raise ConfigError("--images: is empty: name the folder of images")
     elif _is_given(context, "job_file"):
         raise ConfigError(
             "--images: with --job-file the groups and the CSV are there: give one"

@@ -18,7 +18,7 @@ from cpengine.inputs import pipeline_text
 
 _ORIG = "Orig"
 _NUCLEI, _CELLS = "DNA", "RNA"
-_STAINS_NUCLEI = re.compile(r"dna|dapi|hoechst|draq|nucle|bfp|405|387", re.IGNORECASE)
+_STAINS_NUCLEI = re.compile(r"dna|dapi|hoechst|draq|nuc|bfp|405|387", re.IGNORECASE)
 _STAINS_CELLS = re.compile(r"rna|syto|agp|actin|phalloidin|er$", re.IGNORECASE)
 _NAME = re.compile(
     rf"(?P<kind>Orig|Illum|Corr|Proj)(?P<channel>{'|'.join(CHANNELS)})\b"
@@ -33,6 +33,8 @@ _GROUP = "    Select the input image:"
 """Begins the settings of a channel in CorrectIlluminationApply."""
 _GROUP_LINES = 4
 _FEWEST_COMPARED = 2
+_SITE = r"_s\g<Site>"
+"""The part of a saved file's name that tells sites of a well apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class ExamplePipelines:
 
 
 def example_pipelines(
-    images: Sequence[str], *, stacks: bool = False
+    images: Sequence[str], *, stacks: bool = False, timepoints: bool = False
 ) -> ExamplePipelines:
     """The demo's pipelines with the names of these images.
 
@@ -55,6 +57,8 @@ def example_pipelines(
         The image names of the tables, such as `OrigDNA` or `DAPI`.
     stacks
         Whether the images are to be projected first.
+    timepoints
+        Whether sites have several, which files that are saved are named after, too.
     """
     names = _ChannelImages(images)
     files = dict.fromkeys(kind.pipeline for kind in STEPS.values())
@@ -64,6 +68,9 @@ def example_pipelines(
         file: _filled(PIPELINES.joinpath(file).read_text("utf-8"), names)
         for file in files
     }
+    if timepoints:
+        tag = rf"{_SITE}_t\g<TimepointID>"
+        texts = {file: text.replace(_SITE, tag) for file, text in texts.items()}
     return ExamplePipelines(texts, names.by_role[_NUCLEI], names.by_role[_CELLS])
 
 

@@ -2,11 +2,11 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from cpengine import rules
 from cpengine.inputs.loaddata import Table
-from cpengine.inputs.table_groups import PLANE, sites, spellings
+from cpengine.inputs.table_groups import PLANE, TIMEPOINT, sites, spellings
 from cpengine.inputs.table_images import PAGES, image_files, is_whole
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding, Rule
@@ -72,6 +72,36 @@ def doubts(table: Table) -> Iterator[Finding]:
     yield from _same_in_row(table, files)
     yield from _same_in_sites(table, files)
     yield from _other_illum(table)
+
+
+def merged_timepoints(
+    table: Table, rows: Iterable[int], group: Sequence[str]
+) -> Iterator[Finding]:
+    """The first job of a stack's table that has planes of several timepoints.
+
+    Parameters
+    ----------
+    rows
+        The rows (from 0) of the jobs.
+    group
+        The step's metadata columns.
+    """
+    has_planes = any(PLANE.fullmatch(name) for name in table.header)
+    if TIMEPOINT not in table.names or TIMEPOINT in group or not has_planes:
+        return
+    groups = list(zip(*map(table.values, group), strict=True))
+    first: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        timepoint = table.values(TIMEPOINT)[row]
+        before = first.setdefault(groups[row], timepoint)
+        if timepoint != before:
+            yield rules.TIMEPOINTS_MERGED.found(
+                table.where(row, TIMEPOINT),
+                f"is {timepoint}, and {before} in the same job, which projects them "
+                "together",
+                f"add {TIMEPOINT} to the step's group and to the pipeline's grouping",
+            )
+            return
 
 
 def _uneven(table: Table) -> Iterator[Finding]:

@@ -18,6 +18,8 @@ from cpengine.plates import SITE_KEYS
 from cpengine.rules import Finding
 from cpengine.wording import did_you_mean
 
+TIMEPOINT = "Metadata_TimepointID"
+"""The column that numbers timepoints, as Harmony and `cpengine loaddata` call it."""
 PLANE = re.compile(r"Metadata_(z|z?_?(plane|slice|index|stack)(_?id)?)", re.IGNORECASE)
 _REPEATED = re.compile(
     r"Metadata_.*(time|frame|cycle|round)(_?(point|index|number|id))*", re.IGNORECASE

@@ -13,7 +13,7 @@ from cpengine import rules
 from cpengine.errors import InputError
 from cpengine.inputs import loaddata
 from cpengine.inputs.loaddata import Table, raise_any
-from cpengine.inputs.table_groups import PLANE, missing_keys
+from cpengine.inputs.table_groups import PLANE, TIMEPOINT, missing_keys
 from cpengine.inputs.table_images import FILE, PAGES, PATH
 from cpengine.plates import PLATE, SITE_KEYS
 from cpengine.rules import Finding
@@ -116,9 +116,9 @@ def with_illum(
 def projected(table: Table, folder: Callable[[str], str]) -> Table:
     """Derive the projected `load_data.csv` from `load_data_unprojected.csv`.
 
-    Keeps the row of the last plane of each site and points its images at the plate's
-    folder; file names stay, as the handbook has it, but for `.tif`: SaveImages always
-    writes `.tiff`. Projections have one page.
+    Keeps the row of the last plane of each site and timepoint, and points its images
+    at the plate's folder; file names stay, as the handbook has it, but for `.tif`:
+    SaveImages always writes `.tiff`. Projections have one page.
 
     Raises
     ------
@@ -193,7 +193,8 @@ def _last_planes(table: Table, plane: str) -> dict[tuple[str, ...], int]:
             )
         )
     last: dict[tuple[str, ...], int] = {}
-    for row, site in enumerate(zip(*map(table.values, SITE_KEYS), strict=True)):
+    of_site = [*SITE_KEYS, *({TIMEPOINT} & set(table.names))]
+    for row, site in enumerate(zip(*map(table.values, of_site), strict=True)):
         if not any(table.rows[row]):
             continue
         if site not in last or float(numbers[row]) >= float(numbers[last[site]]):

@@ -98,9 +98,10 @@ def starting_files(
         files[key] = data
         notes += note
     if examples and found and found.tables:
-        made, note = _examples(project, found, {pipe.step for pipe in pipelines})
+        made, facts = _examples(project, found, {pipe.step for pipe in pipelines})
         files |= made
-        notes.append(note)
+        notes += facts
+    notes += _functions_missing(project, with_table, files)
     return StartingFiles(files, found, notes)
 
 
@@ -175,23 +176,67 @@ def _files(project: ResolvedProject, top: str) -> Sequence[str]:
 
 def _examples(
     project: ResolvedProject, found: ImagesOfPlates, given: set[str]
-) -> tuple[Mapping[str, bytes], str]:
-    """The example pipelines by key, and in which channels they find objects."""
+) -> tuple[Mapping[str, bytes], list[str]]:
+    """The example pipelines by key, and what to know of their channels."""
     from cpengine.demo.example_pipelines import example_pipelines  # it wants NumPy
 
-    of_plates = [list(derive.channels(made.table)) for made in found.tables]
-    everywhere = [
-        name for name in of_plates[0] if all(name in names for names in of_plates)
-    ]
-    stacks = any(plate.steps[1] for plate in found.plates)
-    made = example_pipelines(everywhere, stacks=stacks)
+    everywhere, others = _shared_channels(found)
+    timepoints, stacks = (any(p.steps[n] for p in found.plates) for n in (0, 1))
+    if timepoints and stacks:
+        raise InputError(
+            f"{found.top}: has stacks of several timepoints, which the example zproj "
+            "would project together: give pipelines of your own by --pipeline"
+        )
+    made = example_pipelines(everywhere, stacks=stacks, timepoints=timepoints)
     taken = {STEPS[step].pipeline for step in given}
     files = {
         join(project.layout.pipelines, name): text.encode()
         for name, text in made.texts.items()
         if name not in taken
     }
-    return files, (
+    notes = [
         f"the example pipelines find nuclei in {made.nuclei} and cells in {made.cells}"
         ": a start, to be adapted in CellProfiler"
-    )
+    ]
+    if others:
+        notes.append(
+            f"the example pipelines leave out {', '.join(others)}, which not all "
+            "plates have: call the same channels the same by --channel"
+        )
+    return files, notes
+
+
+def _shared_channels(found: ImagesOfPlates) -> tuple[list[str], list[str]]:
+    """The channels that all plates have, and those that some have.
+
+    Raises
+    ------
+    InputError
+        No channel is in all plates.
+    """
+    of_plates = {made.plate: list(derive.channels(made.table)) for made in found.tables}
+    known = dict.fromkeys(name for names in of_plates.values() for name in names)
+    shared = [n for n in known if all(n in names for names in of_plates.values())]
+    if not shared:
+        plates = "; ".join(f"{p}: {', '.join(n)}" for p, n in of_plates.items())
+        raise InputError(
+            f"{found.top}: no channel is in all plates ({plates}): call the same "
+            "channels the same by --channel, or make a project for each kind of plate"
+        )
+    return shared, [name for name in known if name not in shared]
+
+
+def _functions_missing(
+    project: ResolvedProject, pipelines: Iterable[UserPipeline], files: Iterable[str]
+) -> Iterator[str]:
+    """A note for pipelines that want illumination functions, where none makes them."""
+    if project.step("illum").pipeline in files:
+        return
+    for pipe in pipelines:
+        wanted = (image for _, _, image in pipe.parsed.images_wanted())
+        if name := next((n for n in wanted if n.startswith("Illum")), ""):
+            place = project.places.workspace.url(project.step("illum").pipeline)
+            yield (
+                f"{pipe.path} wants {name}, and no pipeline makes it: put an "
+                f"illumination pipeline there, too: {place}"
+            )

@@ -166,6 +166,13 @@ CSV_PLANES = _rule(
     "The projected CSV cannot be made.",
     "Keep one column with the numbers of planes, such as Metadata_PlaneID.",
 )
+TIMEPOINTS_MERGED = _rule(
+    "timepoints-merged",
+    _CSV,
+    "A job has planes of several timepoints",
+    "They are projected together, one on top of the other.",
+    "Add Metadata_TimepointID to the step's group and to the pipeline's grouping.",
+)
 CSV_OUTDATED = _rule(
     "csv-outdated",
     _CSV,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cpengine import rules
 from cpengine.cellprofiler.objections import LoadedPipeline
 from cpengine.cellprofiler.pipeline_load import LoadRequest, Prober
+from cpengine.config.steps import UNPROJECTED
 from cpengine.errors import CpengineError
 from cpengine.inputs import image_checks, pipeline_checks, table_checks
 from cpengine.inputs.loaddata import Table
@@ -80,6 +81,9 @@ class Check:
         for table, rows in sheets:
             if has_tables:
                 yield from table_checks.doubts(table)
+                if plan.step.data_file == UNPROJECTED:
+                    group = plan.step.group
+                    yield from table_checks.merged_timepoints(table, rows, group)
             yield from self._images(table, rows)
         yield from self._modules(plan, sheets)
         yield from unwritable(self.project, plan, jobs)

@@ -252,3 +252,16 @@ def _removed_if_it_fails(path: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.unlink(path)
         raise
+
+
+def unlisted(folder: Path) -> list[Path]:
+    """The folders in a folder, and it itself, that this user may not list."""
+    found: list[Path] = []
+
+    def note(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            found.append(Path(error.filename))
+
+    for _ in os.walk(folder, onerror=note):
+        pass
+    return found

@@ -1,6 +1,9 @@
 """Names of files by patterns of the user, and channels by names of the user."""
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -209,6 +212,46 @@ def test_folders_of_wells_that_are_taken_for_plates_are_noted(tmp_path: Path) ->
     assert "--pattern '{plate}/*/...'" in note
     found = indexed(tmp_path, [], "{plate}/*/{well}_{site}.tif")
     assert ([p.plate for p in found.plates], found.notes) == (["a"], [])
+
+
+def test_folders_of_one_name_that_make_a_plate_are_noted(tmp_path: Path) -> None:
+    names = ["d1/P1/A01_s1_w1.tif", "d2/P1/A02_s1_w1.tif"]
+    (note,) = indexed(tmp_path, names, None).notes
+    assert note.startswith("P1: d1/P1, d2/P1 are taken for one plate: if they are")
+
+
+def test_images_of_several_plates_in_a_folder_have_a_cure(tmp_path: Path) -> None:
+    names = ["x/P9_A01_s1_w1.tif", "x/P10_A01_s1_w1.tif"]
+    found = indexed(tmp_path, names, None)
+    assert {p.kind for p in found.problems} == {"duplicate"}
+    assert "say by {plate} in --pattern where their name is" in found.notes[0]
+
+
+def test_a_name_that_a_pattern_does_not_match_has_a_cure(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        indexed(tmp_path, ["exp_A01-1.tif"], "{well}-{site}.tif")
+    assert "exp_A01-1.tif does not match" in str(caught.value)
+    assert "with * for what stands before" in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "P2"
+    closed.mkdir()
+    scan = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(closed))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = indexed(tmp_path, ["P1/A01_s1_w1.tif"], None)
+    assert list(map(str, found.faults)) == ["P2: cannot be listed (unreadable-folder)"]
+    (tmp_path / "P1/A01_s1_w1.tif").unlink()
+    with pytest.raises(InputError, match="P2 in it cannot be listed"):
+        indexed(tmp_path, [], None)
 
 
 def test_a_folder_that_the_pattern_reads_is_no_plate(tmp_path: Path) -> None:

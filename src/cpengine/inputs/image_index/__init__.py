@@ -17,8 +17,8 @@ from cpengine.inputs.image_index.file_pages import (
 )
 from cpengine.inputs.image_index.image_sets import (
     PlateImageSets,
+    doubtful_plates,
     plates_of,
-    wells_as_plates,
 )
 from cpengine.inputs.image_index.image_tables import (
     MadeTable,
@@ -126,7 +126,7 @@ def index_images(
         else:
             index.images = split_pages(storage, folder.top, index.images, pages)
     found = plates_of(folder, channels or {}, plates or {})
-    notes = [*folder.notes, *wells_as_plates(found)]
+    notes = [*folder.notes, *doubtful_plates(found)]
     for plate in found:
         leave_out_faulty(plate, folder.sizes, partial(_cut_off, storage, folder.top))
         problems += plate.problems

@@ -1,7 +1,8 @@
 """Images of plates put together to image sets. Pure."""
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,14 @@ class PlateImageSets:
     not_taken: Counter[ImageChannel] = field(default_factory=Counter)
     """How many images there are of channels that are not taken."""
     problems: list[ImageProblem] = field(default_factory=list)
+
+    @property
+    def places(self) -> Iterator[str]:
+        """Where its images are."""
+        for images in self.sets.values():
+            yield from (image.place for image in images.values())
+        for more in self.twice.values():
+            yield from (image.place for image in more)
 
     def count(self, part: int) -> int:
         """How many wells (0), sites, timepoints or planes there are."""
@@ -107,20 +116,42 @@ def plates_of(
     return found
 
 
-def wells_as_plates(plates: Sequence[PlateImageSets]) -> list[str]:
-    """A note, where each plate has the one well that its folder is called after."""
+def doubtful_plates(plates: Sequence[PlateImageSets]) -> Iterator[str]:
+    """Notes on plates that may be put together wrongly, with what to do."""
     wells = [{well for well, *_ in plate.sets} for plate in plates]
     are_wells = all(
         len(found) == 1 and min(found).casefold() in plate.plate.casefold()
         for plate, found in zip(plates, wells, strict=True)
     )
-    if len(plates) < 2 or not are_wells:
-        return []
-    return [
-        f"each folder is taken for a plate, such as {plates[0].plate}, and has one "
-        "well: if they are wells of a plate, say where its name is: --pattern "
-        "'{plate}/*/...'"
-    ]
+    if len(plates) > 1 and are_wells:
+        yield (
+            f"each folder is taken for a plate, such as {plates[0].plate}, and has one "
+            "well: if they are wells of a plate, say where its name is: --pattern "
+            "'{plate}/*/...'"
+        )
+    for plate in plates:
+        folders = sorted(set(filter(None, map(_above(plate.plate), plate.places))))
+        if len(folders) > 1:
+            yield (
+                f"{plate.plate}: {', '.join(folders[:2])} are taken for one plate: if "
+                "they are several, index one folder at a time, with --plate"
+            )
+        elif plate.twice:
+            yield (
+                f"{plate.plate}: images are there twice: if they are of several "
+                "plates, say by {plate} in --pattern where their name is"
+            )
+
+
+def _above(plate: str) -> Callable[[str], str]:
+    """Gives the folder of a plate's name that a file lies in; empty if in none."""
+    form = re.compile(rf"(.*?/)?{re.escape(plate)}(?=/)")
+
+    def folder(place: str) -> str:
+        found = form.match(place)
+        return found[0] if found else ""
+
+    return folder
 
 
 def _by_plate(

@@ -59,6 +59,7 @@ class ProblemKind(StrEnum):
     EMPTY_FILE = "empty-file"
     SHORT_FILE = "short-file"
     SEVERAL_PAGES = "several-pages"
+    UNREADABLE_FOLDER = "unreadable-folder"
     NOT_ACQUIRED = "not-acquired"
     UNREADABLE_NAME = "unreadable-name"
     NOT_IN_INDEX = "not-in-index"

@@ -23,6 +23,7 @@ from cpengine.inputs.image_index.indexed_image import (
 )
 from cpengine.inputs.image_index.known_names import KNOWN_NAMES
 from cpengine.inputs.image_index.name_pattern import NamePattern, plate_folder
+from cpengine.storage import local_files
 from cpengine.storage.store import Storage
 from cpengine.wording import counted
 
@@ -40,11 +41,15 @@ class ImageFolder:
     """The size of each file, by its place below it."""
     indexes: list[PlateIndex] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unlisted: list[ImageProblem] = field(default_factory=list)
+    """The folders that cannot be listed."""
 
     @property
     def problems(self) -> Iterator[ImageProblem]:
-        """What indexes and names say that is wrong."""
-        return (problem for index in self.indexes for problem in index.problems)
+        """What indexes and names say that is wrong, and what cannot be listed."""
+        yield from self.unlisted
+        for index in self.indexes:
+            yield from index.problems
 
     @property
     def passed_over(self) -> Iterator[PassedOver]:
@@ -71,10 +76,15 @@ def recognise(
     InputError
         There is no image, none can be read, or an index is damaged.
     """
-    folder = ImageFolder(top.rstrip("/") or "/", _sizes(storage, top))
+    folder = ImageFolder(top.rstrip("/") or "/", {})
+    folder.sizes = _sizes(storage, top)
+    if storage.is_local(top):
+        folder.unlisted = _unlisted(storage, folder.top)
     images = list(filter(is_image, folder.sizes))
     if not images:
         what = "has no images" if folder.sizes else "is no folder, or an empty one"
+        if folder.unlisted:
+            what = f"{folder.unlisted[0].place} in it cannot be listed"
         raise InputError(f"{top}: {what}: name the folder that the images are below")
     if pattern is None:
         images = _read_indexes(storage, folder, images)
@@ -95,12 +105,25 @@ def _sizes(storage: Storage, top: str) -> dict[str, int]:
     }
 
 
+def _unlisted(storage: Storage, top: str) -> list[ImageProblem]:
+    """The folders below a local one that may not be listed: a listing passes over."""
+    found = (
+        str(path).removeprefix(f"{top}/")
+        for path in local_files.unlisted(storage.path(top))
+    )
+    kind, cause = ProblemKind.UNREADABLE_FOLDER, "cannot be listed"
+    return [ImageProblem(kind, place, cause) for place in found]
+
+
 def _unknown(folder: ImageFolder, pattern: NamePattern | None) -> str:
     images = [place for place in folder.sizes if is_image(place)]
     number, first = counted(len(images), "image"), images[0]
-    what = "is in no naming that is known" if pattern is None else "does not match"
+    what, cure = "is in no naming that is known", "say how they are named, such as"
+    if pattern:
+        what = "does not match"
+        cure = "say how whole names are, with * for what stands before, such as"
     return (
-        f"{folder.top}: {first} {what} (of {number}): say how they are named, such as "
+        f"{folder.top}: {first} {what} (of {number}): {cure} "
         "--pattern '{well}_s{site}_w{channel}.tif'"
     )
 
