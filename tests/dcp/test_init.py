@@ -45,7 +45,8 @@ def test_config_py_alone(folder: Path) -> None:
         "those that you need of Zproj.cppipe, qc.cppipe, illum.cppipe, "
         "assaydev.cppipe, analysis.cppipe",
         "CSVs go to s3://lab/projects/lab/workspace/load_data_csv/2026_01_01_Batch1: "
-        "a folder a plate, with load_data.csv in it",
+        "a folder a plate, with load_data.csv in it (`cpengine loaddata IMAGES` writes "
+        "them)",
         "then: cpengine check -C new",
     ]
     assert result.stderr.splitlines() == [

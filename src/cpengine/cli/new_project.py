@@ -155,8 +155,8 @@ def _wanted(project: ResolvedProject) -> Iterator[tuple[str, str, str]]:
     which = f"those that you need of {', '.join(names)}"
     yield "pipelines", project.layout.pipelines, which
     which = (
-        f"a folder a plate, with {LOAD_DATA} in it; `cpengine loaddata IMAGES` "
-        "writes them for a folder of images"
+        f"a folder a plate, with {LOAD_DATA} in it (`cpengine loaddata IMAGES` writes "
+        "them)"
     )
     yield "CSVs", project.layout.load_data, which
 

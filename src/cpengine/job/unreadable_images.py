@@ -65,7 +65,8 @@ def expect_whole(staged: Staged, places: Places) -> None:
     AttemptError
         One is, of the kind `bad_input`.
     """
-    for image in _opened(staged, places):
+    by_path = {image.path: image for image in _opened(staged, places)}
+    for image in by_path.values():  # a stack is one file, and many rows
         if is_tiff(image.path) and ends_early(image.path):
             what_to_do = cure_of_damage(image.column, image.url)
             message = f"{image.url} ends before its data ({image.where}): {what_to_do}"
