@@ -31,7 +31,7 @@ _LARGEST_PX = 1600
 class Damage:
     """The wells of the first plate whose first site is damaged, by how."""
 
-    cut_off: Sequence[str] = ()
+    black_below: Sequence[str] = ()
     no_image: Sequence[str] = ()
     blurred: Sequence[str] = ()
     saturated: Sequence[str] = ()
@@ -89,10 +89,10 @@ def _cpengine(folder: Path, *arguments: str) -> None:
 def _damage(project: Project, damage: Damage) -> None:
     layout = project.layout
     images = project.folder / layout.base / layout.batch / "images/DemoPlate1"
-    for well in damage.cut_off:
+    for well in damage.black_below:  # as an aborted copy may leave it
         for file in images.glob(f"{well}_s1_*.tiff"):
             data = file.read_bytes()
-            file.write_bytes(data[: len(data) // 3])
+            file.write_bytes(data[: len(data) // 3].ljust(len(data), b"\0"))
     for well in damage.no_image:
         (images / f"{well}_s1_DNA.tiff").write_bytes(b"no image at all")
     for well in damage.blurred:
