@@ -205,9 +205,13 @@ def test_a_run_that_ends_late_leaves_the_later_ones_results(
 
 @contextmanager
 def standing_still(run: "subprocess.Popen[str]") -> Iterator[None]:
-    """The CellProfilers that a run is about to start stand still meanwhile."""
-    wait(psutil.Process(run.pid).children)
-    processes = psutil.Process(run.pid).children(recursive=True)
+    """A run, and the CellProfilers that it is about to start, stand still meanwhile.
+
+    Were the run itself awake, it would soon give its sign again.
+    """
+    own = psutil.Process(run.pid)
+    wait(own.children)
+    processes = [own, *own.children(recursive=True)]
     for process in processes:
         process.send_signal(signal.SIGSTOP)
     try:

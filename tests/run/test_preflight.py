@@ -266,6 +266,7 @@ def test_the_corpus_is_large_and_touches_nearly_every_rule() -> None:
         "pipeline-does-not-load",
         "plain-modules",
         "scratch-space",
+        "timepoints-merged",
     }
     of_runs = {name for name in RULES if not name.startswith("gallery-")}
     assert of_runs - elsewhere == {case.rule for case in CASES.values()}
