@@ -5,16 +5,20 @@ reads what is there of one, and takes the rest for black.
 """
 
 import logging
-import operator
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
+if TYPE_CHECKING:
+    from tifffile import TiffFrame, TiffPage
+
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFFs begin, those of more than 4 GB, too."""
+_UNCOMPRESSED = 1
 _AT_ONCE = 1000
 """Files that wait in memory to be opened."""
 
@@ -57,15 +61,23 @@ def _is_short(path: str | Path) -> bool:
 
     logging.getLogger("tifffile").addHandler(_NO_HANDLER)
     with tifffile.TiffFile(path) as tiff:
-        size, pages = tiff.filehandle.size, list(tiff.pages)
-        places = [(page.dataoffsets, page.databytecounts) for page in pages]
-    # Where tables lie at the end, those of the strips may be gone.
-    return not places or any(
-        not starts
-        or len(starts) != len(counts)
-        or max(map(operator.add, starts, counts)) > size
-        for starts, counts in places
-    )
+        size = tiff.filehandle.size
+        are_whole = [_is_whole(page, size) for page in tiff.pages]
+    return not (are_whole and all(are_whole))
+
+
+def _is_whole(page: "TiffPage | TiffFrame", size: int) -> bool:
+    """Whether the data of a page lie in a file of so many bytes."""
+    starts, counts = page.dataoffsets, page.databytecounts
+    if not starts or len(starts) != len(counts):  # the tables of strips are gone
+        return False
+    there = sum(min(max(size - s, 0), c) for s, c in zip(starts, counts, strict=True))
+    wanted, key = sum(counts), page.keyframe
+    if (
+        key and key.compression == _UNCOMPRESSED
+    ):  # some count more than there is in a strip
+        wanted = min(wanted, key.nbytes)
+    return there >= wanted
 
 
 _NO_HANDLER = logging.NullHandler()

@@ -1,0 +1,104 @@
+"""Which TIFFs end before their data, whatever writer made them."""
+
+import struct
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from cpengine.inputs.cut_images import ends_early
+
+GREY = np.random.default_rng(0).integers(0, 999, (256, 256), np.uint16)
+RGB = np.random.default_rng(1).integers(0, 255, (256, 256, 3), np.uint8)
+STRIP_BYTE_COUNTS = 279
+
+
+def pyramid(path: Path) -> None:
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(GREY, subifds=1)
+        tiff.write(GREY[::2, ::2], subfiletype=1)
+
+
+def planar(path: Path) -> None:
+    planes = RGB.transpose(2, 0, 1)
+    tifffile.imwrite(path, planes, photometric="rgb", planarconfig="separate")
+
+
+def overcounted(path: Path) -> None:
+    """Some writers count more bytes in a strip than it has."""
+    tifffile.imwrite(path, GREY)
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack("<I", data[4:8])
+    (count,) = struct.unpack_from("<H", data, start)
+    for at in range(start + 2, start + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", data, at) == (STRIP_BYTE_COUNTS,):
+            struct.pack_into("<I", data, at + 8, 2 * len(data))
+    path.write_bytes(data)
+
+
+def saved(image: Image.Image, compression: str) -> Callable[[Path], None]:
+    return lambda path: image.save(path, "TIFF", compression=compression)
+
+
+def made(pixels: object, **options: object) -> Callable[[Path], None]:
+    return lambda path: tifffile.imwrite(path, pixels, **options)
+
+
+SOUND = {
+    "plain": made(GREY),
+    "big-endian": made(GREY, byteorder=">"),
+    "of more than 4 GB": made(GREY, bigtiff=True),
+    "tiled": made(GREY[:250, :250], tile=(64, 64)),
+    "tiled, compressed": made(GREY, tile=(64, 64), compression="zlib"),
+    "in strips, compressed": made(GREY, rowsperstrip=7, compression="zlib"),
+    "colour": made(RGB, photometric="rgb"),
+    "colour in planes": planar,
+    "with smaller copies": pyramid,
+    "overcounted strips": overcounted,
+    "LZW": saved(Image.fromarray(GREY), "tiff_lzw"),
+    "PackBits": saved(Image.fromarray(GREY), "packbits"),
+    "JPEG": saved(Image.fromarray(RGB), "jpeg"),
+    "of a bit a pixel": saved(Image.fromarray(GREY > 500), "raw"),
+    "fax": saved(Image.fromarray(GREY > 500), "group4"),
+}
+
+STACKS = {
+    "a stack of ImageJ": made(np.stack([GREY] * 5), imagej=True),
+    "several pages": made(np.stack([GREY] * 5), photometric="minisblack"),
+    "OME": made(np.stack([GREY] * 2), ome=True, metadata={"axes": "CYX"}),
+}
+"""Where whole pages are gone, CellProfiler says so when it wants them."""
+
+
+@pytest.mark.parametrize("name", [*SOUND, *STACKS])
+def test_a_sound_tiff_does_not_end_early(tmp_path: Path, name: str) -> None:
+    (SOUND | STACKS)[name](path := tmp_path / "a.tif")
+    assert not ends_early(path)
+    path.write_bytes(path.read_bytes() + b"what others add")
+    assert not ends_early(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [
+        *product(SOUND, (0.7, 0.3, 0.01)),
+        *product(STACKS, (0.1, 0.01)),  # in the first page
+    ],
+)
+def test_a_tiff_that_is_cut_off_ends_early(
+    tmp_path: Path, name: str, share: float
+) -> None:
+    (SOUND | STACKS)[name](path := tmp_path / "a.tif")
+    path.write_bytes(path.read_bytes()[: max(int(path.stat().st_size * share), 4)])
+    assert ends_early(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"II", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_tiff_does_not_end_early(tmp_path: Path, data: bytes) -> None:
+    (path := tmp_path / "a.tif").write_bytes(data)
+    assert not ends_early(path)
+    assert not ends_early(tmp_path / "gone.tif")
