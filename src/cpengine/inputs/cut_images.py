@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFFs begin, those of more than 4 GB, too."""
+_THREADS = 4
+"""More of them would wait for Python, where the disk is near."""
 _UNCOMPRESSED = 1
 _AT_ONCE = 1000
 """Files that wait in memory to be opened."""
@@ -33,7 +35,7 @@ def cut_off(storage: Storage, images: Iterable[str]) -> frozenset[str]:
     found: set[str] = set()
     for first in range(0, len(tiffs), _AT_ONCE):
         some = tiffs[first : first + _AT_ONCE]
-        ends = each(ends_early, map(storage.path, some))
+        ends = each(ends_early, map(storage.path, some), _THREADS)
         found.update(key for key, early in zip(some, ends, strict=True) if early)
     return frozenset(found)
 
