@@ -1,5 +1,6 @@
 """Which TIFFs end before their data, whatever writer made them."""
 
+import random
 import struct
 from collections.abc import Callable
 from itertools import product
@@ -48,7 +49,34 @@ def made(pixels: object, **options: object) -> Callable[[Path], None]:
     return lambda path: tifffile.imwrite(path, pixels, **options)
 
 
+def next_table(at: int) -> Callable[[Path], None]:
+    """A TIFF of one page that names another one."""
+
+    def write(path: Path) -> None:
+        tifffile.imwrite(path, GREY, metadata=None)
+        data = bytearray(path.read_bytes())
+        (start,) = struct.unpack("<I", data[4:8])
+        (count,) = struct.unpack_from("<H", data, start)
+        struct.pack_into("<I", data, start + 2 + 12 * count, at or start)
+        path.write_bytes(data)
+
+    return write
+
+
+def with_other_table(path: Path) -> None:
+    """A TIFF whose second table has no image."""
+    tifffile.imwrite(path, GREY, metadata=None)
+    data = bytearray(path.read_bytes())
+    (start,) = struct.unpack("<I", data[4:8])
+    (count,) = struct.unpack_from("<H", data, start)
+    struct.pack_into("<I", data, start + 2 + 12 * count, len(data))
+    path.write_bytes(data + struct.pack("<HHHIII", 1, 65000, 4, 1, 7, 0))
+
+
 SOUND = {
+    "names a page that is none": next_table(10**8),
+    "names itself": next_table(0),
+    "with another table": with_other_table,
     "plain": made(GREY),
     "big-endian": made(GREY, byteorder=">"),
     "of more than 4 GB": made(GREY, bigtiff=True),
@@ -71,7 +99,7 @@ STACKS = {
     "several pages": made(np.stack([GREY] * 5), photometric="minisblack"),
     "OME": made(np.stack([GREY] * 2), ome=True, metadata={"axes": "CYX"}),
 }
-"""Where whole pages are gone, CellProfiler says so when it wants them."""
+"""Cut where whole pages are gone, they name a page that is not there."""
 
 
 @pytest.mark.parametrize("name", [*SOUND, *STACKS])
@@ -86,7 +114,7 @@ def test_a_sound_tiff_does_not_end_early(tmp_path: Path, name: str) -> None:
     ("name", "share"),
     [
         *product(SOUND, (0.7, 0.3, 0.01)),
-        *product(STACKS, (0.1, 0.01)),  # in the first page
+        *product(STACKS, (0.9, 0.5, 0.1, 0.01)),
     ],
 )
 def test_a_tiff_that_is_cut_off_ends_early(
@@ -102,3 +130,14 @@ def test_what_is_no_tiff_does_not_end_early(tmp_path: Path, data: bytes) -> None
     (path := tmp_path / "a.tif").write_bytes(data)
     assert not ends_early(path)
     assert not ends_early(tmp_path / "gone.tif")
+
+
+def test_tables_that_make_no_sense_raise_nothing(tmp_path: Path) -> None:
+    made(GREY)(path := tmp_path / "a.tif")
+    data, draw = path.read_bytes(), random.Random(5)
+    for _ in range(500):
+        spoilt = bytearray(data)
+        for _ in range(draw.randint(1, 4)):
+            spoilt[draw.randrange(4, 300)] = draw.randrange(256)
+        path.write_bytes(spoilt)
+        assert ends_early(path) in (True, False)

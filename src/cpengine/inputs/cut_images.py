@@ -6,15 +6,15 @@ reads what is there of one, and takes the rest for black.
 
 import logging
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:
-    from tifffile import TiffFrame, TiffPage
+    from tifffile import TiffFile, TiffFrame, TiffPage
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFFs begin, those of more than 4 GB, too."""
@@ -46,7 +46,10 @@ def is_tiff(name: str) -> bool:
 
 
 def ends_early(path: str | Path) -> bool:
-    """Whether a file is a TIFF that ends before its data; what is none is not said."""
+    """Whether a file is a TIFF that ends before its data; False of what is none.
+
+    Of a damaged one, whose tables make no sense, CellProfiler itself says so.
+    """
     try:
         with open(path, "rb") as file:
             if file.read(4) not in _TIFF:
@@ -54,8 +57,22 @@ def ends_early(path: str | Path) -> bool:
         return _is_short(path)
     except (struct.error, ValueError):  # it ends in its tables
         return True
-    except OSError:
+    except Exception:  # what tifffile raises of damaged tables is of many kinds
         return False
+
+
+def full_size_pages(tiff: "TiffFile") -> "list[TiffPage | TiffFrame]":
+    """The images of a TIFF, without smaller copies and tables that have no image."""
+    found: dict[int, TiffPage | TiffFrame] = {}
+    for page in tiff.pages:
+        if page.offset in found:  # a table that leads back to an earlier one
+            break
+        found[page.offset] = page
+    return [
+        page
+        for page in found.values()
+        if not (page.keyframe is page and (page.is_reduced or not page.imagewidth))
+    ]
 
 
 def _is_short(path: str | Path) -> bool:
@@ -63,9 +80,9 @@ def _is_short(path: str | Path) -> bool:
 
     logging.getLogger("tifffile").addHandler(_NO_HANDLER)
     with tifffile.TiffFile(path) as tiff:
-        size = tiff.filehandle.size
-        are_whole = [_is_whole(page, size) for page in tiff.pages]
-    return not (are_whole and all(are_whole))
+        size, pages = tiff.filehandle.size, full_size_pages(tiff)
+        are_whole = [_is_whole(page, size) for page in pages]
+        return not (are_whole and all(are_whole)) or _lacks_pages(tiff, pages)
 
 
 def _is_whole(page: "TiffPage | TiffFrame", size: int) -> bool:
@@ -75,11 +92,28 @@ def _is_whole(page: "TiffPage | TiffFrame", size: int) -> bool:
         return False
     there = sum(min(max(size - s, 0), c) for s, c in zip(starts, counts, strict=True))
     wanted, key = sum(counts), page.keyframe
-    if (
-        key and key.compression == _UNCOMPRESSED
-    ):  # some count more than there is in a strip
+    if key and key.compression == _UNCOMPRESSED:  # some count more than there is
         wanted = min(wanted, key.nbytes)
     return there >= wanted
+
+
+def _lacks_pages(tiff: "TiffFile", pages: "Sequence[TiffPage | TiffFrame]") -> bool:
+    """Whether the last page names a next one behind the file's end.
+
+    Of a file of one page, what writers leave there may mean nothing.
+    """
+    form, file, table = tiff.tiff, tiff.filehandle, pages[-1].offset
+    order: Literal["little", "big"] = "little" if tiff.byteorder == "<" else "big"
+    file.seek(table)
+    tags = int.from_bytes(file.read(form.tagnosize), order)
+    file.seek(table + form.tagnosize + tags * form.tagsize)
+    following = int.from_bytes(file.read(form.offsetsize), order)
+    key = pages[-1].keyframe
+    is_stack = tiff.is_imagej or tiff.is_shaped or tiff.is_ome or len(pages) > 1
+    lacks_values = (
+        key is not None and len(key.tags) < tags
+    )  # such as what it says it is
+    return following >= file.size and bool(is_stack or lacks_values)
 
 
 _NO_HANDLER = logging.NullHandler()

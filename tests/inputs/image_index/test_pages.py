@@ -96,6 +96,12 @@ def test_pages_become_channels(tmp_path: Path) -> None:
     assert second["FileName_Ch3"] == "A01_s2_w1.tif"
 
 
+def test_pages_are_no_channels_where_names_tell_of_some(tmp_path: Path) -> None:
+    write_imagexpress_names(tmp_path / "P1", Acquisition(content=stack))
+    with pytest.raises(ConfigError, match="names tell of channels already: 1, 2"):
+        indexed(tmp_path, Pages.CHANNELS)
+
+
 def test_the_first_page_may_be_all_that_is_wanted(tmp_path: Path) -> None:
     acquired = Acquisition(wells=("A01",), channels=("a",), content=stack)
     write_imagexpress_names(tmp_path / "P1", acquired)

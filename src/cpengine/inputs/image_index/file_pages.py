@@ -5,12 +5,11 @@ asked what the pages are, wherever there are several.
 """
 
 import posixpath
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from cpengine.errors import ConfigError
-from cpengine.inputs.cut_images import is_tiff
+from cpengine.inputs.cut_images import full_size_pages, is_tiff
 from cpengine.inputs.image_index.indexed_image import (
     ImageChannel,
     ImageProblem,
@@ -47,6 +46,11 @@ def split_pages(
         raise ConfigError(
             f"--pages {pages}: all files are opened for it: {top} is not on this "
             "machine: fetch it, or say --pages first"
+        )
+    channels = sorted({image.channel.label for image in images})
+    if pages is Pages.CHANNELS and len(channels) > 1:
+        raise ConfigError(
+            f"--pages {pages}: names tell of channels already: {', '.join(channels)}"
         )
     paths = [
         posixpath.join(top, image.place) if image.there else "" for image in images
@@ -99,13 +103,8 @@ def _count(path: str) -> int:
 
     try:
         with tifffile.TiffFile(path) as tiff:
-            of_full_size = (
-                page
-                for page in tiff.pages  # frames share the tags of the first page
-                if isinstance(page, tifffile.TiffFrame) or not page.is_reduced
-            )
-            return max(sum(1 for _ in of_full_size), 1)
-    except (OSError, ValueError, struct.error):  # said elsewhere
+            return max(len(full_size_pages(tiff)), 1)
+    except Exception:  # of many kinds where it is damaged, which is told elsewhere
         return 1
 
 
