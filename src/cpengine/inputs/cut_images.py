@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
 if TYPE_CHECKING:
@@ -18,11 +17,7 @@ if TYPE_CHECKING:
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFFs begin, those of more than 4 GB, too."""
-_THREADS = 4
-"""More of them would wait for Python, where the disk is near."""
 _UNCOMPRESSED = 1
-_AT_ONCE = 1000
-"""Files that wait in memory to be opened."""
 
 
 def cut_off(storage: Storage, images: Iterable[str]) -> frozenset[str]:
@@ -31,13 +26,9 @@ def cut_off(storage: Storage, images: Iterable[str]) -> frozenset[str]:
     Those on this machine are opened; in a bucket that would take a request or two a
     file, and none is named.
     """
-    tiffs = [k for k in dict.fromkeys(images) if is_tiff(k) and storage.is_local(k)]
-    found: set[str] = set()
-    for first in range(0, len(tiffs), _AT_ONCE):
-        some = tiffs[first : first + _AT_ONCE]
-        ends = each(ends_early, map(storage.path, some), _THREADS)
-        found.update(key for key, early in zip(some, ends, strict=True) if early)
-    return frozenset(found)
+    tiffs = (k for k in dict.fromkeys(images) if is_tiff(k) and storage.is_local(k))
+    # One after the other: threads would wait for Python, and take twice as long.
+    return frozenset(key for key in tiffs if ends_early(storage.path(key)))
 
 
 def is_tiff(name: str) -> bool:

@@ -16,7 +16,6 @@ from cpengine.inputs.image_index.indexed_image import (
     IndexedImage,
     ProblemKind,
 )
-from cpengine.storage.parallel import each
 from cpengine.storage.store import Storage
 
 
@@ -57,7 +56,7 @@ def split_pages(
     ]
     return [
         _of_page(image, page, pages)
-        for image, count in zip(images, each(_count, paths), strict=True)
+        for image, count in zip(images, map(_count, paths), strict=True)
         for page in range(count)
     ]
 
