@@ -2,6 +2,8 @@
 
 import random
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -141,3 +143,20 @@ def test_tables_that_make_no_sense_raise_nothing(tmp_path: Path) -> None:
             spoilt[draw.randrange(4, 300)] = draw.randrange(256)
         path.write_bytes(spoilt)
         assert ends_early(path) in (True, False)
+
+
+def test_nothing_is_printed(tmp_path: Path) -> None:
+    """In a process of its own: pytest takes what is logged."""
+    STACKS["several pages"](path := tmp_path / "a.tif")
+    path.write_bytes(path.read_bytes()[:200_000])
+    code = (
+        "import sys\n"
+        "from cpengine.inputs.image_index import Pages, index_images\n"
+        "from cpengine.storage.store import Storage\n"
+        "for pages in (None, Pages.PLANES):\n"
+        "    index_images(Storage('/'), sys.argv[1], pattern='{well}.tif', pages=pages)"
+    )
+    path.rename(tmp_path / "A01.tif")
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFFs begin, those of more than 4 GB, too."""
 _UNCOMPRESSED = 1
+_NO_HANDLER = logging.NullHandler()
 
 
 def cut_off(storage: Storage, images: Iterable[str]) -> frozenset[str]:
@@ -66,11 +67,19 @@ def full_size_pages(tiff: "TiffFile") -> "list[TiffPage | TiffFrame]":
     ]
 
 
-def _is_short(path: str | Path) -> bool:
+def opened(path: str | Path) -> "TiffFile":
+    """A TIFF, of which nothing is said on the terminal. Raises all that tifffile does.
+
+    What is wrong with it is said in a table's words.
+    """
     import tifffile  # slow to import
 
     logging.getLogger("tifffile").addHandler(_NO_HANDLER)
-    with tifffile.TiffFile(path) as tiff:
+    return tifffile.TiffFile(path)
+
+
+def _is_short(path: str | Path) -> bool:
+    with opened(path) as tiff:
         size, pages = tiff.filehandle.size, full_size_pages(tiff)
         are_whole = [_is_whole(page, size) for page in pages]
         return not (are_whole and all(are_whole)) or _lacks_pages(tiff, pages)
@@ -101,11 +110,5 @@ def _lacks_pages(tiff: "TiffFile", pages: "Sequence[TiffPage | TiffFrame]") -> b
     following = int.from_bytes(file.read(form.offsetsize), order)
     key = pages[-1].keyframe
     is_stack = tiff.is_imagej or tiff.is_shaped or tiff.is_ome or len(pages) > 1
-    lacks_values = (
-        key is not None and len(key.tags) < tags
-    )  # such as what it says it is
+    lacks_values = key is not None and len(key.tags) < tags  # perhaps what tells that
     return following >= file.size and bool(is_stack or lacks_values)
-
-
-_NO_HANDLER = logging.NullHandler()
-"""What tifffile would say of such files on the terminal is said in a table's words."""

@@ -279,14 +279,13 @@ def shot_of_name(path: Path) -> tuple[str, str]:
 
 @pytest.mark.parametrize("size", [2, 6, 40])
 def test_a_compressed_image_that_ends_in_its_first_bytes_is_named(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
+    tmp_path: Path, size: int
 ) -> None:
     write_imagexpress_names(tmp_path / "P1", Acquisition(sites=6, content=compressed))
     path = tmp_path / "P1/A01_s3_w1.tif"
     path.write_bytes(path.read_bytes()[:size])
     (problem,) = indexed(tmp_path).faults
     assert (problem.kind, problem.place) == ("short-file", "P1/A01_s3_w1.tif")
-    assert capfd.readouterr() == ("", "")
 
 
 def test_sound_compressed_images_have_no_problem(tmp_path: Path) -> None:

@@ -120,6 +120,16 @@ def test_a_file_with_fewer_pages_is_named(tmp_path: Path) -> None:
     assert problem.place == "P1 A01 site 1 plane 3"
 
 
+def test_a_cut_stack_is_named(tmp_path: Path) -> None:
+    acquired = Acquisition(wells=("A01",), channels=("a",), content=stack)
+    write_imagexpress_names(tmp_path / "P1", acquired)
+    path = tmp_path / "P1/A01_s1_w1.tif"
+    path.write_bytes(path.read_bytes()[:3000])
+    assert ("short-file", "P1/A01_s1_w1.tif") in {
+        (str(p.kind), p.place) for p in indexed(tmp_path, Pages.PLANES).problems
+    }
+
+
 def test_pages_that_an_index_tells_of_are_no_question(tmp_path: Path) -> None:
     write_ome(tmp_path / "P1", Acquisition(planes=3, content=stack), stacks=True)
     assert not any(p.kind == "several-pages" for p in indexed(tmp_path).problems)

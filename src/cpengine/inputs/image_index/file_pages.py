@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from cpengine.errors import ConfigError
-from cpengine.inputs.cut_images import full_size_pages, is_tiff
+from cpengine.inputs.cut_images import full_size_pages, is_tiff, opened
 from cpengine.inputs.image_index.indexed_image import (
     ImageChannel,
     ImageProblem,
@@ -98,10 +98,8 @@ def _count(path: str) -> int:
     """How many pages a file has, without smaller copies; 1 of what is no TIFF."""
     if not is_tiff(path):
         return 1
-    import tifffile  # slow to import
-
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with opened(path) as tiff:
             return max(len(full_size_pages(tiff)), 1)
     except Exception:  # of many kinds where it is damaged, which is told elsewhere
         return 1
