@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cpengine.executors.retry import CURES
+from cpengine.ledger.ledger import Ledger
 from cpengine.model import FailureKind
 from cpengine.project import Project
 from tests.build import Built, change
@@ -101,6 +102,23 @@ def test_what_a_forced_run_has_not_done_is_left(ran: Built) -> None:
     faults(ran, {})
     assert call("run", "analysis", "-C", ran.root).exit_code == 0
     assert counts(ran)["done"] == 4
+
+
+def test_a_forced_run_that_is_ended_as_it_begins_leaves_all_jobs(
+    ran: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_aside, called = Ledger.set_aside, []
+
+    def interrupted(ledger: Ledger, name: str) -> bool:
+        called.append(name)
+        if len(called) == 2:
+            raise KeyboardInterrupt
+        return set_aside(ledger, name)
+
+    monkeypatch.setattr(Ledger, "set_aside", interrupted)
+    ended = call("run", "analysis", "-C", ran.root, "--force")
+    assert ended.exit_code == 130
+    assert counts(ran) == {"done": 0, "failed": 1, "stale": 0, "left": 3}
 
 
 def test_a_failure_of_a_kind_that_only_another_version_knows_hides_nothing(

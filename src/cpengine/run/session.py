@@ -439,7 +439,12 @@ def _take_back(ledger: Ledger, standings: Iterable[Standing]) -> None:
     Whatever ends a forced run early, the next one does the rest. Results stay in place.
     """
     done = (standing for standing in standings if standing.state is JobState.DONE)
-    each(ledger.set_aside, filter(None, (standing.marker for standing in done)))
+    names = list(filter(None, (standing.marker for standing in done)))
+    try:
+        each(ledger.set_aside, names)
+    except KeyboardInterrupt:  # all of them, for that is what the user is told
+        each(ledger.set_aside, names)
+        raise
 
 
 def will_make(todo: Todo | None) -> Mapping[str, str]:
